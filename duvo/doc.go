@@ -1,0 +1,42 @@
+// Package duvo is a typed client of Duvo's Public API, REST v2.
+//
+// Duvo runs Assignments (configured remote workers) as Jobs. The wire calls an
+// Assignment an "agent", a Job a "run" and a Build a "revision", and Duvo's
+// newest documentation has begun to say Agent and Run too; this package says
+// Assignment, Job and Build in Go names and uses the wire's words only in JSON
+// and URLs.
+//
+//	client, err := duvo.FromEnv() // DUVO_API_KEY, DUVO_TEAM_ID, DUVO_API_BASE_URL
+//	if err != nil { ... }
+//	for a, err := range client.Assignments(ctx) {
+//		if err != nil { ... }
+//		fmt.Println(a.ID, a.Name)
+//	}
+//
+// # Errors
+//
+// Every failure of the API is an [*APIError], every failure on the way to it a
+// [*TransportError]. Test for the kind with errors.Is and one of
+// [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrConflict],
+// [ErrInvalid], [ErrRateLimited] and [ErrUnavailable]. A Job that no longer
+// exists is ErrNotFound, however the server says so.
+//
+// # What is retried
+//
+// Reads are retried with a jittered, growing pause after 429, 5xx, a broken
+// connection and a broken body. A mutation is sent again only when the failed
+// attempt provably had no effect: it was refused with 429, or the connection
+// was never made. When the effect is in doubt the error is returned at once and
+// [MayHaveTakenEffect] reports true; what to do then depends on the operation,
+// and only the caller knows. All attempts of one mutation carry the same
+// Idempotency-Key. A Retry-After that is longer than the cap (see
+// [WithRetries]) is not waited for: the error carries it.
+//
+// # Reading what servers send
+//
+// The published description and its guide disagree in places; both readings
+// are accepted. A pending request is found beside the run or within it, null
+// and a missing field are the same, unknown fields and statuses are kept or
+// ignored, and a field that only decorates never fails a decode. A human
+// request that cannot be read whole is reported as [Malformed], never in part.
+package duvo

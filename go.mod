@@ -1,0 +1,3 @@
+module github.com/duvotool/duvotool
+
+go 1.25.0
