@@ -1,0 +1,376 @@
+package duvo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Client calls the API for one key. It is safe for concurrent use. Make one
+// with [New] or [FromEnv].
+type Client struct {
+	cfg  config
+	base *url.URL
+	http *http.Client
+	pace pacer
+
+	team struct {
+		sync.Mutex        // held while the team is looked up
+		id         string // empty until known
+	}
+}
+
+// String names the client without its key.
+func (c *Client) String() string {
+	if c == nil || c.base == nil {
+		return "duvo.Client(none)"
+	}
+	return "duvo.Client(" + c.base.Host + ")"
+}
+
+// GoString is as String.
+func (c *Client) GoString() string { return c.String() }
+
+// Format keeps the key out of every verb.
+func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
+
+// Timeout returns the bound of one attempt; see [WithTimeout].
+func (c *Client) Timeout() time.Duration { return c.cfg.timeout }
+
+// Teams lists the teams that the key can act on.
+func (c *Client) Teams(ctx context.Context) ([]Team, error) {
+	body, err := c.do(ctx, call{op: "listMyTeams", method: http.MethodGet, path: "/v2/teams"})
+	if err != nil {
+		return nil, err
+	}
+	teams, _, err := decodeList[Team](body, "teams")
+	if err != nil {
+		return nil, badBody("listMyTeams", err, false)
+	}
+	return teams, nil
+}
+
+// Team returns the ID of the team that the client acts on. Where none was
+// given it is asked for, once, and must be the only one.
+func (c *Client) Team(ctx context.Context) (string, error) {
+	c.team.Lock()
+	defer c.team.Unlock()
+	if c.team.id != "" {
+		return c.team.id, nil
+	}
+	teams, err := c.Teams(ctx)
+	if err != nil {
+		return "", fmt.Errorf("duvo: looking up the team: %w", err)
+	}
+	switch len(teams) {
+	case 0:
+		return "", &noTeamError{"the key belongs to no team"}
+	case 1:
+		if err := checkID("team", teams[0].ID); err != nil {
+			return "", err
+		}
+		c.team.id = teams[0].ID
+		return c.team.id, nil
+	}
+	var names []string
+	for i, t := range teams {
+		if i == 10 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, fmt.Sprintf("%q (%s)", t.Name, t.ID))
+	}
+	return "", &noTeamError{"the key can act on several teams, choose one with " + EnvTeamID + " or WithTeam: " + strings.Join(names, ", ")}
+}
+
+// noTeamError is a request that was never sent, for want of a team.
+type noTeamError struct{ why string }
+
+func (e *noTeamError) Error() string  { return "duvo: " + e.why }
+func (e *noTeamError) Unwrap() error  { return ErrInvalid }
+func (e *noTeamError) NoEffect() bool { return true }
+
+func (c *Client) teamPath(ctx context.Context, rest string) (string, error) {
+	id, err := c.Team(ctx)
+	if err != nil {
+		return "", err
+	}
+	return "/v2/teams/" + url.PathEscape(id) + rest, nil
+}
+
+// Assignments lists the team's Assignments, with their latest Builds. Ranging
+// again asks again; an error ends the list.
+func (c *Client) Assignments(ctx context.Context) iter.Seq2[Assignment, error] {
+	return func(yield func(Assignment, error) bool) {
+		path, err := c.teamPath(ctx, "/agents")
+		if err != nil {
+			yield(Assignment{}, err)
+			return
+		}
+		pages(ctx, c, "listAgents", path, "agents", nil, 0, 100,
+			func(a Assignment) string { return a.ID }, yield)
+	}
+}
+
+// Assignment reads one Assignment. Its LatestBuild is nil: this endpoint does
+// not tell it.
+func (c *Client) Assignment(ctx context.Context, id string) (Assignment, error) {
+	if err := checkID("Assignment", id); err != nil {
+		return Assignment{}, err
+	}
+	body, err := c.do(ctx, call{op: "getAgent", method: http.MethodGet, path: "/v2/agents/" + url.PathEscape(id)})
+	if err != nil {
+		return Assignment{}, err
+	}
+	a, err := decodeField[Assignment](body, "agent")
+	if err != nil {
+		return Assignment{}, badBody("getAgent", err, false)
+	}
+	return a, nil
+}
+
+// Folders lists the team's folders of Assignments. They form a tree.
+func (c *Client) Folders(ctx context.Context) ([]Folder, error) {
+	path, err := c.teamPath(ctx, "/agent-folders")
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.do(ctx, call{op: "listAgentFolders", method: http.MethodGet, path: path})
+	if err != nil {
+		return nil, err
+	}
+	folders, _, err := decodeList[Folder](body, "folders")
+	if err != nil {
+		return nil, badBody("listAgentFolders", err, false)
+	}
+	return folders, nil
+}
+
+// StartJob starts a Job and returns at once, with the Job not yet running. An
+// error for which [MayHaveTakenEffect] is true may have started one; calling
+// again with the same IdempotencyKey and fields starts no second one on a
+// server that honours the key, which Duvo documents but does not declare.
+func (c *Client) StartJob(ctx context.Context, s StartJob) (Job, error) {
+	const op = "startRun"
+	if err := checkID("Assignment", s.AssignmentID); err != nil {
+		return Job{}, noEffect(err)
+	}
+	path, err := c.teamPath(ctx, "/runs")
+	if err != nil {
+		return Job{}, noEffect(err)
+	}
+	body, err := c.do(ctx, call{op: op, method: http.MethodPost, path: path, key: s.IdempotencyKey,
+		body: startBody{s.AssignmentID, s.Message, s.SandboxID, s.WebhookURL}})
+	if err != nil {
+		return Job{}, err
+	}
+	j, err := decodeRun(body)
+	if err != nil {
+		return Job{}, badBody(op, err, true)
+	}
+	if err := checkID("Job", j.ID); err != nil {
+		return Job{}, badBody(op, err, true)
+	}
+	return j, nil
+}
+
+type startBody struct {
+	AssignmentID string `json:"agent_id"`
+	Message      string `json:"message,omitempty"`
+	SandboxID    string `json:"sandbox_id,omitempty"`
+	WebhookURL   string `json:"webhook_url,omitempty"`
+}
+
+// Job reads a Job and the human request it waits for. A Job that no longer
+// exists is [ErrNotFound].
+func (c *Client) Job(ctx context.Context, id string) (Job, error) {
+	const op = "getRun"
+	if err := checkID("Job", id); err != nil {
+		return Job{}, err
+	}
+	body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + url.PathEscape(id)})
+	if err != nil {
+		return Job{}, err
+	}
+	j, err := decodeRun(body)
+	switch {
+	case errors.Is(err, errNullRun):
+		return Job{}, &APIError{Operation: op, Status: http.StatusOK, Code: "null_run",
+			Message: "the Job no longer exists", kind: ErrNotFound}
+	case err != nil:
+		return Job{}, badBody(op, err, false)
+	case !strings.EqualFold(j.ID, id):
+		return Job{}, badBody(op, fmt.Errorf("asked for Job %s, was told of %q", id, j.ID), false)
+	}
+	return j, nil
+}
+
+// Jobs lists Jobs of the team. A row may be older than what [Client.Job]
+// tells, and never holds a pending request.
+func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
+	return func(yield func(Job, error) bool) {
+		q := url.Values{}
+		set := func(k, v string) {
+			if v != "" {
+				q.Set(k, v)
+			}
+		}
+		set("status", string(f.Status))
+		set("agent_id", f.AssignmentID)
+		set("search", f.Search)
+		set("source", f.Source)
+		if !f.Since.IsZero() {
+			q.Set("since", f.Since.UTC().Format(time.RFC3339Nano))
+		}
+		if f.OldestFirst {
+			q.Set("sort_order", "asc")
+		}
+		size := f.PageSize
+		if size == 0 {
+			size = 100
+		}
+		if size < 1 || size > 100 || f.Offset < 0 {
+			yield(Job{}, fmt.Errorf("%w: page size %d, offset %d", ErrInvalid, f.PageSize, f.Offset))
+			return
+		}
+		path, err := c.teamPath(ctx, "/runs")
+		if err != nil {
+			yield(Job{}, err)
+			return
+		}
+		pages(ctx, c, "listRuns", path, "data", q, f.Offset, size, func(j Job) string { return j.ID }, yield)
+	}
+}
+
+// Messages lists a Job's messages, oldest first, to the last page.
+func (c *Client) Messages(ctx context.Context, jobID string) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if err := checkID("Job", jobID); err != nil {
+			yield(Message{}, err)
+			return
+		}
+		pages(ctx, c, "listRunMessages", "/v2/runs/"+url.PathEscape(jobID)+"/messages", "messages", nil, 0, 50,
+			func(m Message) string { return strings.Join([]string{m.ID, m.Type, m.Role, m.Text}, "\x00") }, yield)
+	}
+}
+
+// Respond answers a human request. The server takes it only while the Job is
+// waiting and need not check that this very request is the one it waits for:
+// read the Job just before. An error for which [MayHaveTakenEffect] is true
+// may have answered it.
+func (c *Client) Respond(ctx context.Context, r Response) error {
+	if err := checkID("Job", r.JobID); err != nil {
+		return noEffect(err)
+	}
+	if err := checkID("request", r.RequestID); err != nil {
+		return noEffect(err)
+	}
+	if (r.Approved == nil) == (len(r.Answers) == 0) {
+		return noEffect(fmt.Errorf("%w: a response has either Approved or Answers", ErrInvalid))
+	}
+	_, err := c.do(ctx, call{op: "respondToHumanRequest", method: http.MethodPost, key: r.IdempotencyKey,
+		path: "/v2/runs/" + url.PathEscape(r.JobID) + "/human-requests/" + url.PathEscape(r.RequestID) + "/respond",
+		body: respondBody{r.Approved, r.Answers}})
+	return err
+}
+
+type respondBody struct {
+	Approved *bool             `json:"approved,omitempty"`
+	Answers  map[string]string `json:"answers,omitempty"`
+}
+
+// PostMessage posts a message to a Job. It resumes a Job that is waiting,
+// completed or interrupted: on a waiting one it walks past the human request.
+// Read the Job just before, and post only to one that is completed or
+// interrupted.
+func (c *Client) PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (Message, error) {
+	const op = "postRunMessage"
+	if err := checkID("Job", jobID); err != nil {
+		return Message{}, noEffect(err)
+	}
+	if text == "" {
+		return Message{}, noEffect(fmt.Errorf("%w: the message is empty", ErrInvalid))
+	}
+	body, err := c.do(ctx, call{op: op, method: http.MethodPost, key: idempotencyKey,
+		path: "/v2/runs/" + url.PathEscape(jobID) + "/messages",
+		body: struct {
+			Message string `json:"message"`
+		}{text}})
+	if err != nil {
+		return Message{}, err
+	}
+	m, err := decodeField[Message](body, "message")
+	if err != nil {
+		return Message{}, badBody(op, err, true)
+	}
+	return m, nil
+}
+
+// StopJob asks the server to stop a Job. It returns nil also where nothing was
+// stopped, since the server calls that a success: read the Job to know. A Job
+// that is not running, perhaps a waiting one too, goes on as it is.
+func (c *Client) StopJob(ctx context.Context, id string) error {
+	if err := checkID("Job", id); err != nil {
+		return noEffect(err)
+	}
+	_, err := c.do(ctx, call{op: "stopRun", method: http.MethodPost, path: "/v2/runs/" + url.PathEscape(id) + "/stop", repeatable: true})
+	return err
+}
+
+// pages yields the rows of a list from offset on, page after page, each ID
+// once: a row that moved to the next page while we read is not told twice.
+func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Values, offset, size int,
+	id func(T) string, yield func(T, error) bool) {
+	var zero T
+	seen := map[string]bool{}
+	for told := 0; ; {
+		page := url.Values{}
+		for k, v := range q {
+			page[k] = v
+		}
+		page.Set("limit", strconv.Itoa(size))
+		page.Set("offset", strconv.Itoa(offset))
+		body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, query: page})
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		rows, total, err := decodeList[T](body, key)
+		if err != nil {
+			yield(zero, badBody(op, err, false))
+			return
+		}
+		fresh := 0
+		for _, r := range rows {
+			k := id(r)
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+			fresh++
+			if told++; told > c.cfg.maxListRows {
+				yield(zero, badBody(op, fmt.Errorf("more than %d rows", c.cfg.maxListRows), false))
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+		offset += len(rows)
+		switch {
+		case len(rows) == 0, total >= 0 && offset >= total, total < 0 && len(rows) < size:
+			return
+		case fresh == 0:
+			yield(zero, badBody(op, errors.New("the server repeats a page"), false))
+			return
+		}
+	}
+}

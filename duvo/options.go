@@ -1,0 +1,288 @@
+package duvo
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// DefaultBaseURL is where Duvo's Public API lives.
+const DefaultBaseURL = "https://api.duvo.ai"
+
+// The environment variables that Duvo's own command line uses, read by
+// [FromEnv].
+const (
+	EnvAPIKey  = "DUVO_API_KEY"
+	EnvTeamID  = "DUVO_TEAM_ID"
+	EnvBaseURL = "DUVO_API_BASE_URL"
+)
+
+// An Option configures a [Client].
+type Option func(*config) error
+
+type config struct {
+	apiKey      string
+	tokens      oauth2.TokenSource
+	baseURL     string
+	teamID      string
+	http        *http.Client
+	timeout     time.Duration
+	attempts    int
+	maxWait     time.Duration
+	maxBody     int64
+	plainHTTP   bool
+	userAgent   string
+	logger      *slog.Logger
+	maxListRows int
+}
+
+func defaults() config {
+	return config{
+		baseURL: DefaultBaseURL, timeout: 30 * time.Second, attempts: 5, maxWait: time.Minute,
+		maxBody: 16 << 20, userAgent: "duvotool (+https://github.com/duvotool/duvotool)",
+		logger: slog.New(slog.DiscardHandler), maxListRows: 1_000_000,
+	}
+}
+
+// WithAPIKey sets the key that is sent as the bearer token.
+func WithAPIKey(key string) Option {
+	return func(c *config) error {
+		if strings.TrimSpace(key) != key || key == "" {
+			return errors.New("the API key is empty or has white space around it")
+		}
+		for _, r := range key {
+			if r <= ' ' || r > '~' {
+				return errors.New("the API key has a character that no key can have")
+			}
+		}
+		c.apiKey = key
+		return nil
+	}
+}
+
+// WithTokenSource takes bearer tokens from ts, for OAuth callers, instead of a
+// key. Token is called for every attempt, from any goroutine; wrap a slow
+// source with [oauth2.ReuseTokenSource].
+func WithTokenSource(ts oauth2.TokenSource) Option {
+	return func(c *config) error {
+		if ts == nil {
+			return errors.New("the token source is nil")
+		}
+		c.tokens = ts
+		return nil
+	}
+}
+
+// WithBaseURL sets where the API is, without /v2; a path in front of it is
+// kept. The default is [DefaultBaseURL]. Plain http is refused unless the host
+// is a loopback address or localhost, or [AllowPlainHTTP] is given.
+func WithBaseURL(u string) Option {
+	return func(c *config) error { c.baseURL = u; return nil }
+}
+
+// WithTeam sets the team to act on. Without it the client asks the server for
+// the teams of its key, once, and takes the only one.
+func WithTeam(id string) Option {
+	return func(c *config) error {
+		if err := checkID("team", id); err != nil {
+			return err
+		}
+		c.teamID = id
+		return nil
+	}
+}
+
+// WithHTTPClient sets the client that carries the requests. It is copied; its
+// Timeout and CheckRedirect are not used (see [WithTimeout]; no redirect is
+// followed, since it could take the key elsewhere or repeat a mutation).
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error {
+		if h == nil {
+			return errors.New("the HTTP client is nil")
+		}
+		c.http = h
+		return nil
+	}
+}
+
+// WithTimeout bounds one attempt, from the first byte sent to the last one
+// read. The default is 30 s.
+func WithTimeout(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("the timeout must be positive, not %v", d)
+		}
+		c.timeout = d
+		return nil
+	}
+}
+
+// WithRetries sets how many attempts one call may make (1: no retry; the
+// default is 5), and the longest single wait between two of them (the default
+// is a minute). Where the server asks for a longer wait, the call ends with
+// its error instead.
+func WithRetries(attempts int, maxWait time.Duration) Option {
+	return func(c *config) error {
+		if attempts < 1 || maxWait < 0 {
+			return fmt.Errorf("retries: %d attempts with waits up to %v make no sense", attempts, maxWait)
+		}
+		c.attempts, c.maxWait = attempts, maxWait
+		return nil
+	}
+}
+
+// WithMaxBody bounds the body of a response, in bytes. A larger one is an
+// error. The default is 16 MiB.
+func WithMaxBody(bytes int64) Option {
+	return func(c *config) error {
+		if bytes < 1024 {
+			return fmt.Errorf("a bound of %d bytes is too small to hold any answer", bytes)
+		}
+		c.maxBody = bytes
+		return nil
+	}
+}
+
+// WithMaxRows bounds how many rows one list may yield before it ends with an
+// error: a server that never ends a list must not fill the memory. The
+// default is a million.
+func WithMaxRows(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("a bound of %d rows makes no sense", n)
+		}
+		c.maxListRows = n
+		return nil
+	}
+}
+
+// AllowPlainHTTP lets the key travel unencrypted to any host. It is meant for
+// a proxy inside a trusted network.
+func AllowPlainHTTP() Option {
+	return func(c *config) error { c.plainHTTP = true; return nil }
+}
+
+// WithLogger sets where retries are logged, at level debug; neither keys nor
+// texts are. The default discards.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("the logger is nil")
+		}
+		c.logger = l
+		return nil
+	}
+}
+
+// WithUserAgent sets the User-Agent header.
+func WithUserAgent(s string) Option {
+	return func(c *config) error {
+		if s == "" || strings.ContainsAny(s, "\r\n") {
+			return errors.New("the user agent is empty or has a line break")
+		}
+		c.userAgent = s
+		return nil
+	}
+}
+
+// New makes a client. It needs [WithAPIKey] or [WithTokenSource], and sends
+// nothing yet.
+func New(opts ...Option) (*Client, error) {
+	c := defaults()
+	for _, o := range opts {
+		if o == nil {
+			continue
+		}
+		if err := o(&c); err != nil {
+			return nil, fmt.Errorf("duvo: %w", err)
+		}
+	}
+	switch {
+	case c.apiKey == "" && c.tokens == nil:
+		return nil, fmt.Errorf("%w: set %s, or pass WithAPIKey or WithTokenSource", ErrUnauthorized, EnvAPIKey)
+	case c.apiKey != "" && c.tokens != nil:
+		return nil, errors.New("duvo: both an API key and a token source were given")
+	}
+	base, err := parseBaseURL(c.baseURL, c.plainHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("duvo: %w", err)
+	}
+	h := http.Client{}
+	if c.http != nil {
+		h = *c.http
+	}
+	h.Timeout = 0
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	cl := &Client{cfg: c, base: base, http: &h}
+	cl.team.id = c.teamID
+	return cl, nil
+}
+
+// FromEnv makes a client from DUVO_API_KEY, DUVO_TEAM_ID (optional) and
+// DUVO_API_BASE_URL (optional). The options come after and win.
+func FromEnv(opts ...Option) (*Client, error) {
+	var env []Option
+	if v := strings.TrimSpace(os.Getenv(EnvAPIKey)); v != "" {
+		env = append(env, WithAPIKey(v))
+	}
+	if v := strings.TrimSpace(os.Getenv(EnvTeamID)); v != "" {
+		env = append(env, WithTeam(v))
+	}
+	if v := strings.TrimSpace(os.Getenv(EnvBaseURL)); v != "" {
+		env = append(env, WithBaseURL(v))
+	}
+	return New(append(env, opts...)...)
+}
+
+func parseBaseURL(s string, plain bool) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(s), "/"))
+	if err != nil {
+		return nil, errors.New("the base URL cannot be parsed") // err would repeat the URL, which may hold a password
+	}
+	switch {
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the base URL must have no user, query or fragment")
+	case u.Host == "" || u.Hostname() == "":
+		return nil, fmt.Errorf("the base URL %q has no host; it looks like %s", s, DefaultBaseURL)
+	case u.Scheme == "http" && !plain && !loopback(u.Hostname()):
+		return nil, fmt.Errorf("the base URL %q would send the key unencrypted; use https, or AllowPlainHTTP", s)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("the base URL %q is neither http nor https", s)
+	}
+	// A /v2 pasted with the URL is taken as meant.
+	u.Path = strings.TrimSuffix(u.Path, "/v2")
+	u.RawPath = ""
+	return u, nil
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// checkID refuses what cannot be one segment of a path.
+func checkID(what, id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%w: the %s ID is empty", ErrInvalid, what)
+	case id == "." || id == "..", len(id) > 200:
+		return fmt.Errorf("%w: %q is no %s ID", ErrInvalid, id, what)
+	}
+	for _, r := range id {
+		if r <= ' ' || r > '~' || strings.ContainsRune(`/\?#%`, r) {
+			return fmt.Errorf("%w: %q is no %s ID", ErrInvalid, id, what)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package duvo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A pacer holds requests back while the server's headers say that the key's
+// limit is used up. Its zero value is ready.
+type pacer struct {
+	mu    sync.Mutex
+	until time.Time // nothing is left before then
+}
+
+// A waitError says that the server asked for a longer wait than allowed.
+type waitError struct{ wait time.Duration }
+
+func (e *waitError) Error() string {
+	return fmt.Sprintf("the rate limit is used up for another %v, longer than the longest allowed wait", e.wait.Round(time.Second))
+}
+
+func (e *waitError) Unwrap() error { return ErrRateLimited }
+
+// wait returns once a request may be sent, after at most max.
+func (p *pacer) wait(ctx context.Context, max time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	p.mu.Lock()
+	d := time.Until(p.until)
+	p.mu.Unlock()
+	if d <= 0 {
+		return nil
+	}
+	if d > max {
+		return &waitError{d}
+	}
+	// Spread those that wait, so that they do not all come at once.
+	if sleep(ctx, d+rand.N(d/4+time.Millisecond)) != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// saw takes note of a response's headers. Facts about them: x-ratelimit-reset
+// is in Unix seconds, and x-ratelimit-remaining counts down to it.
+func (p *pacer) saw(h http.Header, now time.Time) {
+	remaining, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-RateLimit-Remaining")), 10, 64)
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if remaining > 0 {
+		return // answers overtake each other: a window ends by its time alone
+	}
+	if reset, ok := resetTime(h); ok && reset.After(now) && reset.After(p.until) {
+		p.until = reset
+	}
+}
+
+func resetTime(h http.Header) (time.Time, bool) {
+	sec, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-RateLimit-Reset")), 10, 64)
+	if err != nil || sec < 1e9 || sec > 1e11 {
+		return time.Time{}, false
+	}
+	return time.Unix(sec, 0), true
+}
+
+// retryAfter reads when to come back: Retry-After in seconds or as a date, or
+// else, on a 429, the reset of the rate limit. Zero: not told.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if sec, err := strconv.ParseFloat(v, 64); err == nil && sec >= 0 && sec < 1e9 {
+		return time.Duration(sec * float64(time.Second))
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	if v == "" && strings.TrimSpace(h.Get("X-RateLimit-Remaining")) == "0" {
+		if t, ok := resetTime(h); ok && t.After(now) {
+			return t.Sub(now)
+		}
+	}
+	return 0
+}
