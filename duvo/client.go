@@ -258,7 +258,12 @@ func (c *Client) Messages(ctx context.Context, jobID string) iter.Seq2[Message, 
 			return
 		}
 		pages(ctx, c, "listRunMessages", "/v2/runs/"+url.PathEscape(jobID)+"/messages", "messages", nil, 0, 50,
-			func(m Message) string { return strings.Join([]string{m.ID, m.Type, m.Role, m.Text}, "\x00") }, yield)
+			func(m Message) string {
+				if m.ID == "" {
+					return ""
+				}
+				return strings.Join([]string{m.ID, m.Type, m.Role, m.Text}, "\x00")
+			}, yield)
 	}
 }
 
@@ -351,7 +356,7 @@ func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Va
 		fresh := 0
 		for _, r := range rows {
 			k := id(r)
-			if seen[k] {
+			if k != "" && seen[k] {
 				continue
 			}
 			seen[k] = true
