@@ -1,0 +1,34 @@
+package duvotool
+
+import (
+	"context"
+	"fmt"
+)
+
+// callbackStart tells langchaingo's handler that a tool call begins, and
+// returns what tells its end. A panic of the handler is logged and changes
+// nothing.
+func (r *Registry) callbackStart(ctx context.Context, input string) (end func(out string, err error)) {
+	h := r.cfg.callbacks
+	if h == nil {
+		return func(string, error) {}
+	}
+	safely := func(f func()) {
+		defer func() {
+			if p := recover(); p != nil {
+				r.log.ErrorContext(ctx, "duvotool: the callbacks handler panicked", "panic", fmt.Sprint(p))
+			}
+		}()
+		f()
+	}
+	safely(func() { h.HandleToolStart(ctx, input) })
+	return func(out string, err error) {
+		safely(func() {
+			if err != nil {
+				h.HandleToolError(ctx, err)
+				return
+			}
+			h.HandleToolEnd(ctx, out)
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package duvotool
+
+import "context"
+
+// A Caller is for whom a call is made. It comes from the host program and
+// reaches the policy, the observer and the result. The model never sees it.
+type Caller struct {
+	Tenant string `json:"tenant,omitempty"` // operation keys of different tenants never meet
+	User   string `json:"user,omitempty"`
+}
+
+type (
+	callerKey struct{}
+	opKey     struct{}
+	scopeKey  struct{}
+)
+
+// WithCaller returns a context for calls made for c.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+func callerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// WithOperationKey returns a context for one call. Calls with the same key,
+// Assignment and input are one operation: they share one Job and get the same
+// Result, at once or later. The same key with another Assignment or input is
+// refused with [ErrKeyReused]. The key of a [JobError] takes that call up
+// again. Keys are remembered for the life of the registry, see
+// [WithRetention].
+//
+// Use what names the call in the host program: the ID of a tool call, an order
+// number. Do not give a whole agent run one key; that is what
+// [WithOperationScope] is for.
+func WithOperationKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, opKey{}, key)
+}
+
+// WithOperationScope returns a context for one agent run, such as an
+// executor's: within the scope, a call that repeats an Assignment and input is
+// the earlier operation, and gets its Result instead of a second Job. With
+// [OncePerScope] that holds whatever the input.
+//
+// The ID should be new for each conversation or task. Two runs with the same
+// ID share their Jobs.
+func WithOperationScope(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, id)
+}

@@ -1,0 +1,352 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// pendingState is what an operation knows of one human request. It is owned by
+// the mail of the operation.
+//
+// A request goes from asking to decided, where the response is sealed, to
+// sending, to settled; or from asking straight to settled, when there is
+// nothing to send. A sealed response that was never sent may be thrown away
+// when the request turns out to be another. One that was sent, even once, is
+// the last that this request gets.
+type pendingState struct {
+	id        string
+	digest    string
+	firstSeen time.Time
+	stage     stage
+
+	endAsk context.CancelCauseFunc // nil unless the policy is being asked
+	asking int                     // which time the policy is asked: an answer to an earlier one is stale
+
+	entry     *DecisionEntry // once decided
+	sealed    *duvo.Response // once there is something to send
+	decidedAt time.Time
+	sentAt    time.Time     // when the last attempt began
+	settle    time.Duration // from sentAt, before an unclear attempt is repeated
+	doubts    int           // attempts that may have taken effect unseen
+	failures  int           // attempts that provably did nothing
+	why       string        // of stageNobody
+}
+
+type stage int
+
+const (
+	stageNew     stage = iota // the policy has not been asked
+	stageAsking               // it is being asked
+	stageDecided              // sealed, not sent
+	stageSending              // sent, perhaps in vain
+	stageDone                 // nothing more is sent
+	stageNobody               // the Job waits on, and nothing of ours can end that
+)
+
+func (p *pendingState) endAsking(cause error) {
+	if p.endAsk != nil {
+		p.endAsk(cause)
+		p.endAsk = nil
+		p.asking++
+	}
+	if p.stage == stageAsking {
+		p.stage = stageNew
+	}
+}
+
+// nothingPending notes that the Job waits for no request that we know of.
+func (op *operation) nothingPending() { op.notPending("") }
+
+// notPending notes that every request but the one with this ID is over.
+func (op *operation) notPending(except string) {
+	for id, p := range op.job.requests {
+		if id == except || p.stage == stageDone {
+			continue
+		}
+		was := p.stage
+		p.endAsking(ErrAnsweredElsewhere)
+		p.stage = stageDone
+		switch was {
+		case stageDecided:
+			op.delivered(p, Superseded)
+		case stageSending:
+			op.delivered(p, Unconfirmed)
+		}
+	}
+}
+
+// waiting takes in that the Job waits for a request. It returns true if the
+// run has ended.
+func (op *operation) waiting(seen sighting) bool {
+	s := &op.job
+	q := *seen.job.Pending
+	op.notPending(q.ID)
+	if q.ID == "" || q.Type != duvo.Approval && q.Type != duvo.Question {
+		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", SafeLine(string(q.Type), 40)))
+	}
+	d := digest(s.id, q)
+	p := s.requests[q.ID]
+	switch {
+	case p == nil:
+		p = &pendingState{id: q.ID, digest: d, firstSeen: time.Now()}
+		s.requests[q.ID] = p
+	case p.sentAt.IsZero() && (p.digest != d || p.stage == stageDecided && time.Since(p.decidedAt) > decisionMaxAge):
+		// What was decided was about another text, or too long ago.
+		p.endAsking(ErrRequestChanged)
+		if p.stage == stageDecided {
+			op.delivered(p, Superseded)
+		}
+		*p = pendingState{id: q.ID, digest: d, firstSeen: p.firstSeen, asking: p.asking}
+	case p.digest != d && p.stage == stageSending:
+		// A response to this ID was sent; it must remain the only one.
+		op.reg.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
+		p.stage = stageDone
+		op.delivered(p, Unconfirmed)
+	}
+	if p.stage != stageNobody && p.stage != stageDone {
+		s.stuck = time.Time{}
+	}
+	switch p.stage {
+	case stageNew:
+		op.ask(p, seen.job, q)
+	case stageDecided:
+		return op.respondIfFresh(p, seen)
+	case stageSending:
+		if time.Since(p.sentAt) >= p.settle {
+			return op.respondIfFresh(p, seen)
+		}
+		s.watch.schedule(p.settle - time.Since(p.sentAt))
+	case stageNobody:
+		return op.stuckFor(stuckGrace, p.why)
+	case stageDone:
+		if p.entry != nil && p.entry.Delivery != NotSent {
+			return op.stuckFor(acceptedGrace, "the response was sent, and the Job still waits")
+		}
+	}
+	return false
+}
+
+// ask asks the policy, in a goroutine of its own.
+func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) {
+	s := &op.job
+	op.at(PhaseDeciding, s.id)
+	req := Request{
+		JobID: s.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
+		Assignment: op.tool.assignment, BuildID: s.buildID, Input: op.input, Caller: op.caller, Key: op.key,
+		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen,
+	}
+	told := req
+	told.Questions = cloneQuestions(q.Questions)
+	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
+
+	r := op.run
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	p.endAsk = cancel
+	p.stage = stageAsking
+	p.asking++
+	turn, policy := p.asking, op.tool.cfg.policy
+	op.reg.life.again()
+	go func() {
+		defer op.reg.life.leave()
+		d, err := askSafely(ctx, op.reg.life, policy, req)
+		op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
+	}()
+}
+
+func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
+	defer life.callback("policy " + policyName(policy))()
+	defer recoverAs(&err, ErrPolicyPanic)
+	return policy.Decide(ctx, req)
+}
+
+func cloneQuestions(qs []duvo.QuestionItem) []duvo.QuestionItem {
+	out := slices.Clone(qs)
+	for i := range out {
+		out[i].Options = slices.Clone(out[i].Options)
+	}
+	return out
+}
+
+// decided takes in the policy's decision.
+func (op *operation) decided(p *pendingState, turn int, req Request, d Decision, err error) {
+	s := &op.job
+	if op.cancelled() || p.asking != turn || p.stage != stageAsking {
+		return // the answer came too late to matter
+	}
+	p.endAsking(nil)
+	p.stage = stageNew
+	if err == nil {
+		err = d.check(req)
+	}
+	if err != nil {
+		op.undecided(err)
+		return
+	}
+	d.Answers = maps.Clone(d.Answers)
+	if d.Source == "" {
+		d.Source = SourcePolicy
+	}
+	if d.Verdict == Passed {
+		d = Decision{By: "policy " + policyName(op.tool.cfg.policy), Reason: "no policy had an opinion", Source: SourcePolicy}
+	}
+	p.decidedAt = time.Now()
+	p.entry = &DecisionEntry{
+		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,
+		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: NotSent,
+	}
+	s.entries = append(s.entries, p.entry)
+	op.tellDecision(EventDecided, p)
+	op.at(PhaseWatching, s.id)
+	switch {
+	case d.Verdict == Left:
+		p.stage = stageDone
+		return
+	case d.Verdict == Denied && req.Kind == duvo.Question:
+		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
+		if op.tool.cfg.stopOn[QuestionDenied] {
+			op.addNote("a question was denied")
+			if job := op.stopJob(); job != nil && job.Status.Terminal() {
+				op.conclude(*job)
+				return
+			}
+		}
+		s.stuck = time.Now()
+		s.watch.schedule(stuckGrace)
+		return
+	}
+	p.sealed = seal(s.id, p, d)
+	p.stage = stageDecided
+	op.at(PhaseResponding, s.id)
+	s.watch.now() // the read just before
+}
+
+// undecided ends the run because the policy failed. Nothing is sent.
+func (op *operation) undecided(err error) {
+	s := &op.job
+	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", policyName(op.tool.cfg.policy), "error", SafeLine(err.Error(), 500))
+	if op.tool.cfg.stopOn[PolicyFailed] {
+		op.stopJob()
+	}
+	op.fail(fmt.Errorf("the policy failed, and nothing was sent to Duvo: %w", err))
+}
+
+// seal makes the response that every attempt will send.
+func seal(jobID string, p *pendingState, d Decision) *duvo.Response {
+	r := &duvo.Response{JobID: jobID, RequestID: p.id,
+		IdempotencyKey: "duvotool-" + hash("respond", jobID, p.id, p.digest)}
+	if d.Verdict == Answered {
+		r.Answers = d.Answers
+		return r
+	}
+	approved := d.Verdict == Approved
+	r.Approved = &approved
+	return r
+}
+
+// respondIfFresh sends the sealed response, if this read of the Job is recent:
+// it shows the request with the digest that was decided on. Otherwise it asks
+// for another read. It returns true if the run has ended.
+func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
+	s := &op.job
+	if seen.began.Before(p.decidedAt) || seen.began.Before(p.sentAt) || time.Since(seen.began) > staleRead {
+		s.watch.now()
+		return false
+	}
+	if op.cancelled() {
+		return true
+	}
+	op.at(PhaseResponding, s.id)
+	p.stage = stageSending
+	p.sentAt = time.Now()
+	p.entry.Delivery = Sent
+	doubts := p.doubts
+	p.doubts++ // until the opposite is proven, also by a panic
+	err := op.send(func(ctx context.Context) error {
+		r := *p.sealed
+		r.Answers = maps.Clone(r.Answers)
+		return op.reg.backend.Respond(ctx, r)
+	})
+	s.watch.alive()
+	if err != nil {
+		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
+	}
+	inDoubt := duvo.MayHaveTakenEffect(err) && !errors.Is(err, duvo.ErrConflict)
+	if !inDoubt {
+		p.doubts = doubts
+	}
+	switch {
+	case err == nil:
+		p.stage = stageDone
+		s.human = false // from now on the Job works again
+		s.lastLook = time.Now()
+		op.at(PhaseWatching, s.id)
+		op.delivered(p, Accepted)
+	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
+		op.fail(err)
+		return true
+	case inDoubt, p.doubts > 0 && p.doubts <= responseDoubts:
+		// A later refusal proves nothing about an unclear attempt. The next
+		// reads tell: the request is gone, or it still waits, and the same
+		// response is sent again once any late effect must have landed.
+		p.doubts = doubts + 1
+		p.settle = op.reg.cfg.settle
+		if isLocal(err) {
+			p.settle += op.reg.cfg.postTimeout
+		}
+	case duvo.Temporary(err):
+		// It provably did nothing.
+		p.failures++
+		p.settle = duvo.RetryAfter(err)
+		if p.settle == 0 {
+			p.settle = time.Second << min(p.failures-1, 6)
+		}
+	default:
+		return op.responseRefused(p, err)
+	}
+	if p.stage == stageSending {
+		s.watch.schedule(p.settle)
+	}
+	return false
+}
+
+// responseRefused reads again after the server refused a first attempt: a
+// request that is gone or another was answered by somebody else, which is no
+// error. It returns true if the run has ended.
+func (op *operation) responseRefused(p *pendingState, cause error) bool {
+	s := &op.job
+	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	if op.cancelled() {
+		return true
+	}
+	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || digest(s.id, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
+		p.stage = stageDone
+		op.delivered(p, Superseded)
+		s.watch.now()
+		return false
+	}
+	op.delivered(p, Refused)
+	p.stage, p.why = stageNobody, "Duvo refused the response, and the Job still waits"
+	op.fail(fmt.Errorf("the response was refused: %w", cause))
+	return true
+}
+
+// delivered records what became of a decision.
+func (op *operation) delivered(p *pendingState, d Delivery) {
+	if p.entry == nil {
+		return
+	}
+	p.entry.Delivery = d
+	op.tellDecision(EventDelivered, p)
+}
+
+func (op *operation) tellDecision(kind EventKind, p *pendingState) {
+	e := *p.entry
+	e.Answers = maps.Clone(e.Answers)
+	op.tell(Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
+}

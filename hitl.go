@@ -1,0 +1,246 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// A Policy decides how a waiting Job is answered. It is asked once for each
+// human request, in a goroutine of its own, and may take as long as a person
+// needs: the Job's time limit stands still meanwhile.
+//
+// The context carries the values of the context that the call was made with.
+// It ends when an answer no longer matters; [context.Cause] then tells why:
+// [ErrAnsweredElsewhere], [ErrRequestChanged], [ErrClosed], or what cancelled
+// the call. What is returned after that is not used.
+//
+// An error, a panic or a decision that does not fit the request sends nothing
+// to Duvo, not even a denial; the call returns a [*JobError].
+//
+// One Policy serves all Jobs of a registry at once, so Decide must be safe for
+// concurrent use. A policy with a method Validate() error has it called when
+// the registry is made.
+type Policy interface {
+	Decide(ctx context.Context, req Request) (Decision, error)
+}
+
+// PolicyFunc makes a policy of a function.
+type PolicyFunc func(context.Context, Request) (Decision, error)
+
+// Decide calls f.
+func (f PolicyFunc) Decide(ctx context.Context, req Request) (Decision, error) {
+	if f == nil {
+		return Decision{}, errNilPolicy
+	}
+	return f(ctx, req)
+}
+
+// Validate refuses a nil function.
+func (f PolicyFunc) Validate() error {
+	if f == nil {
+		return errNilPolicy
+	}
+	return nil
+}
+
+var errNilPolicy = errors.New("the policy is nil")
+
+// Verdict is what a [Decision] comes to.
+type Verdict int
+
+// The verdicts. The zero Verdict denies.
+const (
+	Denied   Verdict = iota // an approval is refused; a question stays unanswered
+	Approved                // an approval is granted
+	Answered                // a question is answered
+	Left                    // the reviewers in Duvo's own inbox decide; the call goes on waiting
+	Passed                  // no opinion: the next policy is asked, and at the end of all it is a denial
+)
+
+// String returns the verdict in a word.
+func (v Verdict) String() string {
+	switch v {
+	case Denied:
+		return "denied"
+	case Approved:
+		return "approved"
+	case Answered:
+		return "answered"
+	case Left:
+		return "left"
+	case Passed:
+		return "passed"
+	}
+	return fmt.Sprintf("verdict(%d)", int(v))
+}
+
+// MarshalText returns the verdict in a word.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// Source tells what kind of mind a decision came from.
+type Source string
+
+// The sources of decisions.
+const (
+	SourcePolicy Source = "policy" // a rule or program
+	SourcePerson Source = "person" // somebody asked by [Forward]
+)
+
+// A Decision says how a human request is to be answered. Make it with
+// [Approve], [Deny], [Answer], [Leave] or [Pass]. The zero Decision denies.
+//
+// By and Reason are kept in the [Result] and told to the observer. Duvo's API
+// has no place for them, so they are not sent. By must come from the host
+// program (a login, a rule's name), never from the model or from Duvo's text.
+type Decision struct {
+	Verdict Verdict           `json:"verdict"`
+	By      string            `json:"by,omitempty"`
+	Reason  string            `json:"reason,omitempty"`
+	Source  Source            `json:"source,omitempty"`
+	Answers map[string]string `json:"answers,omitempty"` // from each question's text to its answer
+}
+
+// Approve grants an approval. The identity by is required.
+func Approve(by, reason string) Decision { return Decision{Verdict: Approved, By: by, Reason: reason} }
+
+// Deny refuses an approval. The reason reaches the model. Duvo has no way to
+// refuse a question: a denied one is left unanswered, and after a minute the
+// call returns with [OutcomePending]; or the Job is stopped, with [StopOn].
+func Deny(by, reason string) Decision { return Decision{Verdict: Denied, By: by, Reason: reason} }
+
+// Answer answers the questions of a request: answers is keyed by the question's
+// text and must fit it, see [Request.CheckAnswers]. The identity by is
+// required. Several choices are joined with [JoinChoices].
+func Answer(by string, answers map[string]string) Decision {
+	return Decision{Verdict: Answered, By: by, Answers: maps.Clone(answers)}
+}
+
+// Leave leaves the request to the reviewers in Duvo's own inbox. The call goes
+// on waiting for them.
+func Leave() Decision { return Decision{Verdict: Left} }
+
+// Pass has no opinion.
+func Pass() Decision { return Decision{Verdict: Passed} }
+
+// check tells why d cannot answer req; nil if it can.
+func (d Decision) check(req Request) error {
+	switch d.Verdict {
+	case Denied, Left, Passed:
+		return nil
+	case Approved, Answered:
+	default:
+		return fmt.Errorf("%w: %v is unknown", ErrInvalidDecision, d.Verdict)
+	}
+	if d.By == "" {
+		return fmt.Errorf("%w: it does not say who decided", ErrInvalidDecision)
+	}
+	switch {
+	case d.Verdict == Approved && req.Kind != duvo.Approval:
+		return fmt.Errorf("%w: a request of kind %q cannot be approved", ErrInvalidDecision, req.Kind)
+	case d.Verdict == Approved && len(d.Answers) > 0:
+		return fmt.Errorf("%w: an approval with answers", ErrInvalidDecision)
+	case d.Verdict == Answered:
+		if err := req.CheckAnswers(d.Answers); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalidDecision, err)
+		}
+	}
+	return nil
+}
+
+// AlwaysDeny denies everything. It is the default.
+func AlwaysDeny() Policy { return alwaysDeny{} }
+
+type alwaysDeny struct{}
+
+func (alwaysDeny) Decide(context.Context, Request) (Decision, error) {
+	return Decision{By: "policy always-deny", Reason: "this program's policy approves nothing", Source: SourcePolicy}, nil
+}
+
+func (alwaysDeny) String() string { return "AlwaysDeny" }
+
+// LeaveToDuvo leaves everything to the reviewers in Duvo's own inbox.
+func LeaveToDuvo() Policy { return leaveToDuvo{} }
+
+type leaveToDuvo struct{}
+
+func (leaveToDuvo) Decide(context.Context, Request) (Decision, error) { return Leave(), nil }
+
+func (leaveToDuvo) String() string { return "LeaveToDuvo" }
+
+// Forward asks a person: ask shows the request to somebody and returns what
+// they decided. The decision is recorded as a person's. Show the request with
+// [Request.String] or [SafeText], since its text is a stranger's.
+func Forward(ask PolicyFunc) Policy { return forward{ask} }
+
+type forward struct{ ask PolicyFunc }
+
+func (f forward) Decide(ctx context.Context, req Request) (Decision, error) {
+	d, err := f.ask.Decide(ctx, req)
+	if err == nil && d.Verdict != Passed && d.Source == "" {
+		d.Source = SourcePerson
+	}
+	return d, err
+}
+
+func (f forward) Validate() error { return f.ask.Validate() }
+
+func (forward) String() string { return "Forward" }
+
+// FirstOf asks the policies in order until one has an opinion. If none has,
+// neither has FirstOf. An error of one ends the asking.
+func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
+
+type firstOf []Policy
+
+func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
+	for _, p := range f {
+		if p == nil {
+			return Decision{}, errNilPolicy
+		}
+		if err := ctx.Err(); err != nil {
+			return Decision{}, context.Cause(ctx)
+		}
+		d, err := p.Decide(ctx, req)
+		if err != nil || d.Verdict != Passed {
+			return d, err
+		}
+	}
+	return Pass(), nil
+}
+
+func (f firstOf) Validate() error {
+	if len(f) == 0 {
+		return errors.New("FirstOf: no policies")
+	}
+	var errs []error
+	for i, p := range f {
+		if err := validatePolicy(p); err != nil {
+			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (firstOf) String() string { return "FirstOf" }
+
+func validatePolicy(p Policy) error {
+	if p == nil {
+		return errNilPolicy
+	}
+	if v, ok := p.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// policyName names a policy for logs and errors.
+func policyName(p Policy) string {
+	if s, ok := p.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%T", p)
+}

@@ -1,0 +1,464 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// jobState is what an operation knows of its Job. It is owned by the mail of
+// the operation: one goroutine at a time.
+type jobState struct {
+	start     duvo.StartJob // sealed: every attempt sends the same
+	firstSent time.Time     // of the start; zero before
+	doubtful  bool          // an attempt to start may have taken effect unseen
+	startedAt time.Time     // when the Job was known to exist
+
+	id      string
+	buildID string
+	status  duvo.Status
+	watch   *watch
+
+	worked   time.Duration // the Job's own time, without people's
+	lastLook time.Time
+	human    bool // at the last look the Job waited for a person
+
+	requests map[string]*pendingState // by request ID
+	entries  []*DecisionEntry
+	stuck    time.Time // since when the Job waits for something that nobody here answers
+	note     string
+}
+
+// How the engine paces itself.
+const (
+	startDoubtPause = 2 * time.Second  // between an unclear start and the next attempt
+	startDoubtMax   = 15 * time.Minute // after which an unclear start is not sent again
+	startAttempts   = 6                // of a start that provably did nothing
+	stuckGrace      = time.Minute      // before a wait that nobody here can end is reported
+	acceptedGrace   = 15 * time.Minute // the same, where our response was accepted
+	decisionMaxAge  = 15 * time.Minute // of a decision that was not sent; then the policy is asked again
+	responseDoubts  = 5                // unclear attempts at one response, before it is given up
+	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
+)
+
+func (s *jobState) init(op *operation) {
+	s.requests = map[string]*pendingState{}
+	s.start = duvo.StartJob{
+		AssignmentID: op.tool.assignment.ID, Message: op.input,
+		// The same operation has the same key in every process that is given
+		// the caller's key, and keys of ours are no use to anyone else.
+		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.assignment.ID),
+	}
+}
+
+// rest ends what goes on for the Job: reads and questions to the policy.
+func (s *jobState) rest(cause error) {
+	if s.watch != nil {
+		s.watch.stop()
+		s.watch = nil
+	}
+	if cause == nil {
+		cause = ErrAnsweredElsewhere
+	}
+	for _, p := range s.requests {
+		p.endAsking(cause)
+	}
+}
+
+// begin starts the Job, or takes it up again where it was left.
+func (op *operation) begin() {
+	if op.cancelled() {
+		return
+	}
+	s := &op.job
+	fresh := s.id == ""
+	if fresh && !op.startJob() || op.cancelled() {
+		return
+	}
+	op.at(PhaseWatching, s.id)
+	s.lastLook = time.Now()
+	r := op.run
+	s.watch = op.reg.watcher.watch(r.ctx, s.id, func(seen sighting) {
+		op.post(r, func(op *operation) { op.look(seen) })
+	})
+	if !fresh {
+		s.watch.now() // taken up again
+		return
+	}
+	s.watch.schedule(op.timeLeft())
+}
+
+// cancelled parks the operation if its run has been cancelled. Nothing may be
+// sent after it returned true.
+func (op *operation) cancelled() bool {
+	if op.run != nil && op.run.ctx.Err() == nil {
+		return false
+	}
+	op.park()
+	return true
+}
+
+// park ends the run because its callers left or the registry closes.
+func (op *operation) park() {
+	if op.run == nil || op.run.ctx.Err() == nil {
+		return
+	}
+	cause := context.Cause(op.run.ctx)
+	if op.job.id != "" && op.tool.cfg.stopOn[Cancelled] && !errors.Is(cause, ErrClosed) {
+		op.stopJob()
+	}
+	op.fail(cause)
+}
+
+// startJob sends the start until the Job is known. It returns false if the run
+// ended instead.
+func (op *operation) startJob() bool {
+	s := &op.job
+	op.at(PhaseStarting, "")
+	for attempt := 1; ; attempt++ {
+		if s.doubtful && time.Since(s.firstSent) > startDoubtMax {
+			op.unknown("its start was sent, but no answer told whether it took effect")
+			return false
+		}
+		if op.cancelled() {
+			return false
+		}
+		if s.firstSent.IsZero() {
+			s.firstSent = time.Now()
+		}
+		var job duvo.Job
+		before := s.doubtful
+		s.doubtful = true // until the opposite is proven, also by a panic
+		err := op.send(func(ctx context.Context) (err error) {
+			job, err = op.reg.backend.StartJob(ctx, s.start)
+			return err
+		})
+		if err == nil && job.ID == "" {
+			err = errors.New("the backend started a Job without an ID")
+		}
+		if err == nil {
+			if a := job.AssignmentID; a != "" && !strings.EqualFold(a, s.start.AssignmentID) {
+				op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", s.start.AssignmentID, SafeLine(a, 64), SafeLine(job.ID, 64)))
+				return false
+			}
+			s.id, s.buildID, s.status = job.ID, job.BuildID, job.Status
+			s.startedAt = time.Now()
+			op.at(PhaseWatching, s.id)
+			op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
+			op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.assignment.ID, "operation", op.key)
+			return true
+		}
+		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "attempt", attempt, "error", SafeLine(err.Error(), 500))
+		inDoubt := duvo.MayHaveTakenEffect(err)
+		s.doubtful = before || inDoubt
+		if !s.doubtful {
+			s.firstSent = time.Time{}
+		}
+		again := attempt < startAttempts
+		if s.doubtful && !errors.Is(err, duvo.ErrConflict) {
+			again = true // startDoubtMax bounds it
+		}
+		switch {
+		case again && (inDoubt || duvo.Temporary(err)):
+			if !op.pause(err, attempt, s.doubtful) {
+				return false
+			}
+		case s.doubtful:
+			// After an unclear attempt a refusal proves nothing about it.
+			op.unknown("its start was sent and the answer lost; the next attempt was refused: " + SafeLine(err.Error(), 200))
+			return false
+		case errors.Is(err, duvo.ErrNotFound), errors.Is(err, duvo.ErrInvalid) && !isLocal(err):
+			op.refused(err)
+			return false
+		default:
+			op.at(PhaseNew, "")
+			op.fail(err)
+			return false
+		}
+	}
+}
+
+// isLocal reports an error that did not come from the server.
+func isLocal(err error) bool {
+	var e *duvo.APIError
+	return !errors.As(err, &e)
+}
+
+// refused ends the run because the server does not take this Assignment or
+// input, which is for the model to know.
+func (op *operation) refused(err error) {
+	problem := &InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + SafeLine(err.Error(), 300)}
+	if errors.Is(err, duvo.ErrNotFound) {
+		problem = &InputError{Tool: op.tool.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
+	}
+	op.at(PhaseNew, "")
+	op.failAs(problem)
+}
+
+// pause waits before the next attempt to start. It returns false if the run
+// ended meanwhile.
+func (op *operation) pause(err error, attempt int, doubtful bool) bool {
+	d := duvo.RetryAfter(err)
+	if d == 0 {
+		d = 500 * time.Millisecond << min(attempt-1, 6)
+	}
+	if doubtful {
+		d = max(d, startDoubtPause)
+	}
+	t := time.NewTimer(min(d, time.Minute))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return !op.cancelled()
+	case <-op.run.ctx.Done():
+		op.cancelled()
+		return false
+	}
+}
+
+// send runs one request that changes something. It must not be called once
+// the run is cancelled; a request that has begun ends by our own deadline,
+// not by the caller's.
+func (op *operation) send(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
+	defer cancel()
+	return f(duvo.WithoutResend(ctx))
+}
+
+// look takes in one read of the Job. It is the only place that decides what
+// comes next.
+func (op *operation) look(seen sighting) {
+	if op.cancelled() {
+		return
+	}
+	s := &op.job
+	if seen.err != nil {
+		op.unread(seen.err)
+		return
+	}
+	job := seen.job
+	if !strings.EqualFold(job.ID, s.id) {
+		op.fail(fmt.Errorf("asked the backend for Job %s, was told of %q", s.id, SafeLine(job.ID, 64)))
+		return
+	}
+	op.clock(job)
+	if job.Status != s.status {
+		s.status = job.Status
+		op.tell(Event{Kind: EventStatus, JobID: s.id, Status: s.status})
+	}
+	if job.BuildID != "" {
+		s.buildID = job.BuildID
+	}
+	if job.Status.Terminal() {
+		op.conclude(job)
+		return
+	}
+	if job.Status == duvo.StatusWaiting && job.Pending != nil {
+		if op.waiting(seen) {
+			return
+		}
+	} else {
+		op.nothingPending()
+		if job.Status == duvo.StatusWaiting {
+			// It waits, and the API does not show for what.
+			if op.stuckFor(stuckGrace, "the Job waits for something that Duvo's API does not show") {
+				return
+			}
+		} else {
+			s.stuck = time.Time{}
+		}
+	}
+	if op.expired() {
+		return
+	}
+	s.watch.schedule(op.timeLeft())
+}
+
+// unread is a read that failed.
+func (op *operation) unread(err error) {
+	s := &op.job
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		op.reg.log.Warn("duvotool: a Job no longer exists", "job", s.id)
+		op.settle(OutcomeGone, nil)
+	case duvo.Temporary(err):
+		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+		s.watch.schedule(0)
+	default:
+		op.fail(err)
+	}
+}
+
+// clock adds to the Job's own time what has passed since the last look, unless
+// the Job waited for a person.
+func (op *operation) clock(job duvo.Job) {
+	s := &op.job
+	now := time.Now()
+	if !s.human {
+		s.worked += now.Sub(s.lastLook)
+	}
+	s.lastLook = now
+	s.human = job.Status == duvo.StatusWaiting || job.Status == duvo.StatusNeedsAttention
+}
+
+// timeLeft returns how much of its own time the Job has left; zero: unbounded,
+// or not running out now.
+func (op *operation) timeLeft() time.Duration {
+	limit := op.tool.cfg.jobTimeout
+	if limit == 0 || op.job.human {
+		return 0
+	}
+	return max(limit-op.job.worked, time.Millisecond)
+}
+
+// expired ends the run when the Job's own time is over.
+func (op *operation) expired() bool {
+	s := &op.job
+	limit := op.tool.cfg.jobTimeout
+	if limit == 0 || s.human || s.worked < limit {
+		return false
+	}
+	op.addNote(fmt.Sprintf("the time limit of %v is over", limit))
+	if op.tool.cfg.stopOn[TimedOut] {
+		if job := op.stopJob(); job != nil && job.Status.Terminal() {
+			op.conclude(*job)
+			return true
+		}
+	}
+	op.settle(OutcomeExpired, nil)
+	return true
+}
+
+// stuckFor reports whether the Job has waited long enough for what nobody here
+// can give, and then ends the run.
+func (op *operation) stuckFor(grace time.Duration, why string) bool {
+	s := &op.job
+	if s.stuck.IsZero() {
+		s.stuck = time.Now()
+	}
+	if left := grace - time.Since(s.stuck); left > 0 {
+		s.watch.schedule(left)
+		return false
+	}
+	op.addNote(why + "; somebody must look in Duvo")
+	op.settle(OutcomePending, nil)
+	return true
+}
+
+// conclude reads all messages of a Job that has ended.
+func (op *operation) conclude(job duvo.Job) {
+	s := &op.job
+	op.at(PhaseCollecting, s.id)
+	op.nothingPending()
+	var messages []duvo.Message
+	var size int64
+	for m, err := range op.reg.backend.Messages(op.run.ctx, s.id) {
+		if op.cancelled() {
+			return
+		}
+		if errors.Is(err, duvo.ErrNotFound) {
+			op.addNote("its messages are no longer there")
+			break
+		}
+		if err != nil && duvo.Temporary(err) {
+			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+			s.watch.schedule(0)
+			return
+		}
+		if err != nil {
+			op.fail(err)
+			return
+		}
+		size += int64(len(m.Text))
+		if m.ToolCall != nil {
+			size += int64(len(m.ToolCall.Arguments))
+		}
+		if m.ToolResult != nil {
+			size += int64(len(m.ToolResult.Result))
+		}
+		if len(messages) >= op.tool.cfg.maxMessages || size > op.tool.cfg.maxOutput {
+			op.addNote("it has more messages than are read; the output may not be its last word")
+			break
+		}
+		messages = append(messages, m)
+	}
+	if op.cancelled() {
+		return
+	}
+	op.settle(outcomeOf(job.Status), messages)
+}
+
+// unknown ends the run because nobody can tell whether a Job was started.
+func (op *operation) unknown(why string) {
+	op.addNote(why)
+	op.reg.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.tool.assignment.ID, "operation", op.key)
+	op.settle(OutcomeUnknown, nil)
+}
+
+// settle ends the run with an outcome.
+func (op *operation) settle(o Outcome, messages []duvo.Message) {
+	s := &op.job
+	op.finish(&Result{
+		Outcome: o, JobID: s.id, Status: s.status, Output: lastWords(messages), Messages: messages,
+		Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID, Input: op.input,
+		Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+	})
+}
+
+func (s *jobState) decisions() []DecisionEntry {
+	var out []DecisionEntry
+	for _, e := range s.entries {
+		out = append(out, *e)
+	}
+	return out
+}
+
+func (op *operation) addNote(note string) { op.job.note = joinNotes(op.job.note, note) }
+
+func joinNotes(a, b string) string {
+	if a == "" || a == b || strings.HasSuffix(a, "; "+b) {
+		return b
+	}
+	return a + "; " + b
+}
+
+// stopJob asks for the Job to be stopped and reads what came of it: a success
+// proves nothing, and a Job that completed meanwhile has completed. It returns
+// the last read, nil if there was none.
+func (op *operation) stopJob() *duvo.Job {
+	stopper, ok := op.reg.backend.(JobStopper)
+	if !ok {
+		return nil
+	}
+	s := &op.job
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
+	defer cancel()
+	if err := stopper.StopJob(ctx, s.id); err != nil {
+		op.reg.log.Warn("duvotool: stopping a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+	}
+	var last *duvo.Job
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		job, err := op.reg.backend.Job(ctx, s.id)
+		if err == nil {
+			last, s.status = &job, job.Status
+			if job.Status.Terminal() {
+				return last
+			}
+		}
+		if pause > 2*time.Second || ctx.Err() != nil {
+			break
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
+	op.addNote("stopping the Job was asked for, but it has not ended")
+	return last
+}

@@ -1,0 +1,300 @@
+package duvotool
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/tmc/langchaingo/callbacks"
+)
+
+// An Option configures a [Registry].
+type Option interface{ apply(*config) error }
+
+// A ToolOption configures the tools: all of them as an [Option] of [Discover],
+// some of them through [Configure].
+type ToolOption interface {
+	Option
+	applyTool(*toolConfig) error
+}
+
+type optionFunc func(*config) error
+
+func (f optionFunc) apply(c *config) error { return f(c) }
+
+type toolOptionFunc func(*toolConfig) error
+
+func (f toolOptionFunc) apply(c *config) error         { return f(&c.tool) }
+func (f toolOptionFunc) applyTool(t *toolConfig) error { return f(t) }
+
+type config struct {
+	tool      toolConfig // what holds where Configure says nothing
+	configure []configured
+	keep      []Selector
+
+	logger      *slog.Logger
+	observer    func(Event)
+	callbacks   callbacks.Handler
+	pollEvery   time.Duration // zero: by the Job's age
+	postTimeout time.Duration
+	settle      time.Duration
+	retention   time.Duration
+	maxCatalog  int
+}
+
+type configured struct {
+	selector Selector
+	options  []ToolOption
+}
+
+type toolConfig struct {
+	policy         Policy
+	jobTimeout     time.Duration // of the Job's own time; zero: none
+	stopOn         map[StopCause]bool
+	oncePerScope   bool
+	maxInput       int // bytes
+	maxObservation int // characters of the Job's output in the observation
+	maxMessages    int
+	maxOutput      int64 // bytes of all messages' text
+}
+
+func (t toolConfig) clone() toolConfig {
+	stopOn := map[StopCause]bool{}
+	for c := range t.stopOn {
+		stopOn[c] = true
+	}
+	t.stopOn = stopOn
+	return t
+}
+
+func defaultConfig() config {
+	return config{
+		tool: toolConfig{
+			policy: AlwaysDeny(), maxInput: 256 << 10, maxObservation: 16 << 10,
+			maxMessages: 100_000, maxOutput: 64 << 20,
+		},
+		logger:      slog.New(slog.DiscardHandler),
+		postTimeout: 45 * time.Second,
+		settle:      30 * time.Second,
+		retention:   24 * time.Hour,
+		maxCatalog:  100_000,
+	}
+}
+
+// WithPolicy sets how waiting Jobs are answered. The default is [AlwaysDeny].
+// A nil policy is refused.
+func WithPolicy(p Policy) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err := validatePolicy(p); err != nil {
+			return fmt.Errorf("WithPolicy: %w", err)
+		}
+		t.policy = p
+		return nil
+	})
+}
+
+// WithJobTimeout bounds a Job's own time. Time in which it waits for a person
+// is not counted. When it is over the call returns with [OutcomeExpired]; the
+// Job goes on unless [StopOn] says otherwise. The default, zero, is no bound
+// but the context's.
+func WithJobTimeout(d time.Duration) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithJobTimeout: %v is negative", d)
+		}
+		t.jobTimeout = d
+		return nil
+	})
+}
+
+// StopCause is a reason for which a Job may be stopped.
+type StopCause string
+
+// When a call ends before its Job, the Job is left as it is. [StopOn] chooses
+// the cases in which it is stopped instead.
+const (
+	Cancelled      StopCause = "cancelled"       // the last caller's context ended
+	TimedOut       StopCause = "timed out"       // the time of WithJobTimeout is over
+	PolicyFailed   StopCause = "policy failed"   // the policy erred, panicked or decided what does not fit
+	QuestionDenied StopCause = "question denied" // the policy denied a question, which Duvo has no answer for
+)
+
+// StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
+// waits for a person; the [Result] tells what became of it.
+func StopOn(causes ...StopCause) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if t.stopOn == nil {
+			t.stopOn = map[StopCause]bool{}
+		}
+		for _, c := range causes {
+			switch c {
+			case Cancelled, TimedOut, PolicyFailed, QuestionDenied:
+				t.stopOn[c] = true
+			default:
+				return fmt.Errorf("StopOn: unknown cause %q", c)
+			}
+		}
+		return nil
+	})
+}
+
+// OncePerScope allows one Job of the Assignment in each operation scope,
+// whatever the input: a second call, reworded perhaps, is told the outcome of
+// the first. Use it for refunds and the like. A call without a scope or key is
+// refused with [ErrNoScope].
+func OncePerScope() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.oncePerScope = true; return nil })
+}
+
+// WithMaxInput bounds the input of a call, in bytes. A longer one is an
+// observation for the model and starts no Job. The default is 256 KiB.
+func WithMaxInput(bytes int) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if bytes < 1 {
+			return fmt.Errorf("WithMaxInput: %d bytes hold no input", bytes)
+		}
+		t.maxInput = bytes
+		return nil
+	})
+}
+
+// WithMaxObservation bounds how many characters of a Job's output the model
+// reads. [Result.Output] holds all of it. The default is 16,384.
+func WithMaxObservation(chars int) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if chars < 1 {
+			return fmt.Errorf("WithMaxObservation: %d characters hold no output", chars)
+		}
+		t.maxObservation = chars
+		return nil
+	})
+}
+
+// Keep offers only Assignments that one of the selectors matches. Given more
+// than once, the selectors add up. The default is all.
+func Keep(s ...Selector) Option {
+	return optionFunc(func(c *config) error {
+		if len(s) == 0 {
+			return errors.New("Keep: no selectors")
+		}
+		for _, sel := range s {
+			if err := sel.valid(); err != nil {
+				return fmt.Errorf("Keep: %w", err)
+			}
+		}
+		c.keep = append(c.keep, s...)
+		return nil
+	})
+}
+
+// Configure sets options for the Assignments that the selector matches. Where
+// several match, the later one wins; all win over what is given to [Discover]
+// itself.
+func Configure(s Selector, opts ...ToolOption) Option {
+	return optionFunc(func(c *config) error {
+		if err := s.valid(); err != nil {
+			return fmt.Errorf("Configure: %w", err)
+		}
+		scratch := defaultConfig().tool
+		for _, o := range opts {
+			if o == nil {
+				return errors.New("Configure: a nil option")
+			}
+			if err := o.applyTool(&scratch); err != nil {
+				return fmt.Errorf("Configure: %w", err)
+			}
+		}
+		c.configure = append(c.configure, configured{s, opts})
+		return nil
+	})
+}
+
+// WithObserver sets a function that is told of every change of every Job. It is
+// called from one goroutine, in order, and never holds up a Job. It must not
+// call [Registry.Close].
+func WithObserver(f func(Event)) Option {
+	return optionFunc(func(c *config) error {
+		if f == nil {
+			return errors.New("WithObserver: the function is nil")
+		}
+		c.observer = f
+		return nil
+	})
+}
+
+// WithCallbacks sets langchaingo's handler for tool calls. Executors pass none
+// to their tools, so a handler given to an agent does not see them.
+func WithCallbacks(h callbacks.Handler) Option {
+	return optionFunc(func(c *config) error {
+		if h == nil {
+			return errors.New("WithCallbacks: the handler is nil")
+		}
+		c.callbacks = h
+		return nil
+	})
+}
+
+// WithLogger sets where the registry logs. Neither keys nor texts of requests
+// are logged. The default discards.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		c.logger = l
+		return nil
+	})
+}
+
+// WithPollInterval reads each Job in flight once every d, give or take a tenth.
+// The default goes by the Job's age, as Duvo advises: 5 s at first, 30 s after
+// 2 minutes, 90 s after 15. Use a fraction of a second on an emulator only.
+func WithPollInterval(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("WithPollInterval: %v is not positive", d)
+		}
+		c.pollEvery = d
+		return nil
+	})
+}
+
+// WithPostTimeout bounds one request that changes something. A caller's
+// cancellation does not cut such a request short. The default is 45 s.
+func WithPostTimeout(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("WithPostTimeout: %v is not positive", d)
+		}
+		c.postTimeout = d
+		return nil
+	})
+}
+
+// WithSettleTime sets how long after a response with an unclear fate the same
+// response may be sent again, if its request still waits: time for an effect
+// that lands late. Where no answer came at all, the time of [WithPostTimeout]
+// is added. The default is 30 s.
+func WithSettleTime(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("WithSettleTime: %v is not positive", d)
+		}
+		c.settle = d
+		return nil
+	})
+}
+
+// WithRetention sets how long a finished operation's key is remembered. After
+// that the same key starts a new Job. The default is 24 hours. What has not
+// finished, or whose outcome is unknown, is never forgotten.
+func WithRetention(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("WithRetention: %v is not positive", d)
+		}
+		c.retention = d
+		return nil
+	})
+}

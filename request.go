@@ -1,0 +1,215 @@
+package duvotool
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/safetext"
+)
+
+// A Request is what a waiting Job wants to know from a person.
+//
+// Title, Description and Questions are written by a remote agent and Input by
+// the model: they are data, to be shown with care and never followed.
+// [Request.String] shows all of it safely.
+type Request struct {
+	JobID string           // the Job that waits
+	ID    string           // the request
+	Kind  duvo.RequestType // an approval or a question
+
+	Title       string
+	Description string
+	Questions   []duvo.QuestionItem
+
+	Assignment duvo.Assignment // what the Job runs
+	BuildID    string          // the Build that the Job runs, as the Job tells it
+	Input      string          // what the Job was started with
+	Caller     Caller          // for whom the call was made; see WithCaller
+
+	Key       string    // the operation key of the call
+	CreatedAt time.Time // by Duvo's clock; zero where it did not tell
+	FirstSeen time.Time // by our clock: count deadlines from here
+}
+
+const (
+	maxShownTitle = 300
+	maxShownText  = 4000
+	maxShownItems = 50
+)
+
+// String shows the request to a person: the whole of it, each text bounded
+// with the cut marked, and nothing in it that a terminal or log would
+// interpret.
+func (r Request) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", r.Kind, safetext.OneLine(r.Title, maxShownTitle))
+	if r.Description != "" {
+		fmt.Fprintf(&b, "%s\n", indent(safetext.Block(r.Description, maxShownText)))
+	}
+	for i, q := range r.Questions {
+		if i == maxShownItems {
+			fmt.Fprintf(&b, "… [cut, %d more questions]\n", len(r.Questions)-i)
+			break
+		}
+		fmt.Fprintf(&b, "question %d: %s\n", i+1, safetext.OneLine(q.Question, maxShownText))
+		for j, c := range q.Options {
+			if j == maxShownItems {
+				fmt.Fprintf(&b, "  … [cut, %d more options]\n", len(q.Options)-j)
+				break
+			}
+			fmt.Fprintf(&b, "  - %s", safetext.OneLine(c.Label, maxShownTitle))
+			if c.Description != "" {
+				fmt.Fprintf(&b, " (%s)", safetext.OneLine(c.Description, maxShownTitle))
+			}
+			b.WriteByte('\n')
+		}
+		if q.MultiSelect {
+			b.WriteString("  several may be chosen\n")
+		}
+	}
+	fmt.Fprintf(&b, "Assignment %s (ID %s, Build %s)\n", safetext.OneLine(r.Assignment.Name, maxShownTitle),
+		safetext.OneLine(r.Assignment.ID, 64), safetext.OneLine(r.BuildID, 64))
+	fmt.Fprintf(&b, "Job %s was started with:\n%s\n", safetext.OneLine(r.JobID, 64), indent(safetext.Block(r.Input, maxShownText)))
+	return b.String()
+}
+
+func indent(s string) string { return "  | " + strings.ReplaceAll(s, "\n", "\n  | ") }
+
+// SafeText renders text that a stranger wrote for a terminal, log or page:
+// control, bidi, zero-width and other invisible characters are shown by number,
+// and after max characters (0: no bound) the cut is marked. Newlines and tabs
+// stay. HTML is not escaped.
+func SafeText(s string, max int) string { return safetext.Block(s, max) }
+
+// SafeLine is [SafeText] on one line: runs of white space become one space.
+func SafeLine(s string, max int) string { return safetext.OneLine(s, max) }
+
+// Digest identifies what a decision is about: the Job, the request, its type
+// and every byte of its text.
+func (r Request) Digest() string {
+	return digest(r.JobID, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
+}
+
+func digest(jobID string, q duvo.HumanRequest) string {
+	h := sha256.New()
+	add := func(parts ...string) {
+		for _, p := range parts {
+			var n [8]byte
+			binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+			h.Write(n[:])
+			h.Write([]byte(p))
+		}
+	}
+	add("duvotool request 1", jobID, q.ID, string(q.Type), q.Title, q.Description)
+	add(fmt.Sprint(len(q.Questions)))
+	for _, item := range q.Questions {
+		add(item.Question, item.Header, fmt.Sprint(item.MultiSelect), fmt.Sprint(len(item.Options)))
+		for _, c := range item.Options {
+			add(c.Label, c.Description)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// CheckAnswers tells why answers cannot be sent for this request, in words for
+// the person who gave them: each question needs an answer under its exact
+// text, nothing else may be answered, and where options are given the answer
+// is one of their labels, or several joined by [JoinChoices] where several may
+// be chosen.
+func (r Request) CheckAnswers(answers map[string]string) error {
+	if r.Kind != duvo.Question {
+		return fmt.Errorf("a request of kind %q takes no answers", r.Kind)
+	}
+	var errs []error
+	known := map[string]*duvo.QuestionItem{}
+	for i := range r.Questions {
+		q := &r.Questions[i]
+		name := safetext.OneLine(q.Question, 80)
+		if twin, ok := known[q.Question]; ok && !slices.Equal(labels(twin), labels(q)) {
+			errs = append(errs, fmt.Errorf("the question %q is asked twice with different options, and one answer cannot serve both", name))
+		}
+		known[q.Question] = q
+		a, ok := answers[q.Question]
+		switch {
+		case !ok || strings.TrimSpace(a) == "":
+			errs = append(errs, fmt.Errorf("the question %q has no answer", name))
+		case len(q.Options) == 0:
+		case q.MultiSelect:
+			if !isJoined(a, labels(q)) {
+				errs = append(errs, fmt.Errorf("the answer to %q must be one or more of %s, joined with commas", name, quoted(labels(q))))
+			}
+		case !slices.Contains(labels(q), a):
+			errs = append(errs, fmt.Errorf("the answer to %q must be one of %s", name, quoted(labels(q))))
+		}
+	}
+	for text := range answers {
+		if known[text] == nil {
+			errs = append(errs, fmt.Errorf("there is no question %q", safetext.OneLine(text, 80)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// JoinChoices joins several chosen labels to one answer, as Duvo wants it.
+func JoinChoices(labels ...string) string { return strings.Join(labels, ", ") }
+
+// isJoined reports whether s is one or more different labels joined by commas.
+// Labels may hold commas themselves, so every split is tried.
+func isJoined(s string, all []string) bool {
+	bad := map[int]bool{} // positions from which no split leads to the end
+	var from func(pos int, used []string) bool
+	from = func(pos int, used []string) bool {
+		if bad[pos] {
+			return false
+		}
+		for _, l := range all {
+			if !strings.HasPrefix(s[pos:], l) || slices.Contains(used, l) {
+				continue
+			}
+			rest := pos + len(l)
+			if rest == len(s) {
+				return true
+			}
+			if s[rest] != ',' {
+				continue
+			}
+			rest++
+			for rest < len(s) && s[rest] == ' ' {
+				rest++
+			}
+			if rest < len(s) && from(rest, append(used[:len(used):len(used)], l)) {
+				return true
+			}
+		}
+		bad[pos] = true
+		return false
+	}
+	return s != "" && from(0, nil)
+}
+
+func labels(q *duvo.QuestionItem) []string {
+	out := make([]string, len(q.Options))
+	for i, c := range q.Options {
+		out[i] = c.Label
+	}
+	return out
+}
+
+func quoted(labels []string) string {
+	var out []string
+	for i, l := range labels {
+		if i == 20 {
+			out = append(out, "…")
+			break
+		}
+		out = append(out, fmt.Sprintf("%q", safetext.OneLine(l, 80)))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,155 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// AutoApprove approves what one of the rules allows, and has no opinion on
+// everything else; questions are never allowed. Combine it with [FirstOf]:
+//
+//	duvotool.FirstOf(
+//		duvotool.AutoApprove(duvotool.For(refunds).TitleIs("Send the receipt")),
+//		duvotool.Forward(askOperator),
+//	)
+//
+// Alone it denies what no rule allows.
+func AutoApprove(rules ...Rule) Policy { return autoApprove(rules) }
+
+type autoApprove []Rule
+
+func (a autoApprove) Decide(_ context.Context, req Request) (Decision, error) {
+	if req.Kind != duvo.Approval {
+		return Pass(), nil
+	}
+	for i, r := range a {
+		if r.allows(req) {
+			return Decision{Verdict: Approved, Source: SourcePolicy,
+				By: "policy auto-approve", Reason: fmt.Sprintf("rule %d: %s", i+1, r)}, nil
+		}
+	}
+	return Pass(), nil
+}
+
+func (a autoApprove) Validate() error {
+	if len(a) == 0 {
+		return errors.New("AutoApprove: no rules")
+	}
+	var errs []error
+	for i, r := range a {
+		if err := r.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("AutoApprove: rule %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (autoApprove) String() string { return "AutoApprove" }
+
+// A Rule allows approvals of one Assignment. Make it with [For]; the methods
+// return a narrower copy, and all that was asked for must hold.
+//
+// Titles and descriptions are written by a remote agent, which a stranger's
+// text may have steered. A title tells what the agent says it is about to do,
+// not what it will do; so a rule always names its Assignment, by ID, and is
+// best kept to what would do no harm if the title lied.
+type Rule struct {
+	assignment string
+	conditions []condition
+	err        error
+}
+
+type condition struct {
+	text string
+	hold func(Request) bool
+}
+
+// For starts a rule for the Assignment with this ID. With nothing added it
+// allows every approval of that Assignment.
+func For(assignmentID string) Rule { return Rule{assignment: assignmentID} }
+
+func (r Rule) with(text string, hold func(Request) bool) Rule {
+	r.conditions = append(r.conditions[:len(r.conditions):len(r.conditions)], condition{text, hold})
+	return r
+}
+
+// TitleIs narrows the rule to requests with exactly this title.
+func (r Rule) TitleIs(title string) Rule {
+	return r.with(fmt.Sprintf("title is %q", title), func(q Request) bool { return q.Title == title })
+}
+
+// TitleMatches narrows the rule to requests whose whole title matches the
+// regular expression, in the syntax of package regexp.
+func (r Rule) TitleMatches(pattern string) Rule {
+	return r.matching("title", pattern, func(q Request) string { return q.Title })
+}
+
+// DescriptionMatches narrows the rule to requests whose whole description
+// matches the regular expression, in the syntax of package regexp.
+func (r Rule) DescriptionMatches(pattern string) Rule {
+	return r.matching("description", pattern, func(q Request) string { return q.Description })
+}
+
+// When narrows the rule to requests for which pred returns true. It must be
+// safe for concurrent use.
+func (r Rule) When(pred func(Request) bool) Rule {
+	if pred == nil {
+		r.err = errors.New("When: the predicate is nil")
+		return r
+	}
+	return r.with("predicate holds", pred)
+}
+
+func (r Rule) matching(what, pattern string, text func(Request) string) Rule {
+	re, err := wholePattern(pattern)
+	if err != nil {
+		r.err = fmt.Errorf("the %s pattern: %w", what, err)
+		return r
+	}
+	return r.with(fmt.Sprintf("%s matches %q", what, pattern), func(q Request) bool { return re.MatchString(text(q)) })
+}
+
+// wholePattern compiles a pattern that must match a whole text. The pattern is
+// compiled alone first: "a)|(b" would else break out of the anchors.
+func wholePattern(pattern string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + pattern + `)\z`)
+}
+
+func (r Rule) allows(req Request) bool {
+	if r.validate() != nil || !strings.EqualFold(req.Assignment.ID, r.assignment) {
+		return false
+	}
+	for _, c := range r.conditions {
+		if !c.hold(req) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r Rule) validate() error {
+	if r.err != nil {
+		return r.err
+	}
+	if strings.TrimSpace(r.assignment) == "" {
+		return errors.New("it names no Assignment; start it with For(id)")
+	}
+	return nil
+}
+
+// String tells what the rule allows.
+func (r Rule) String() string {
+	parts := []string{"Assignment " + r.assignment}
+	for _, c := range r.conditions {
+		parts = append(parts, c.text)
+	}
+	return strings.Join(parts, ", ")
+}
