@@ -1,0 +1,79 @@
+// Package duvotool turns every Duvo Assignment into a tool of a Go LLM agent,
+// runs the Job behind each call to its end, and lets a policy that you write,
+// never the model, decide what a waiting Job is told.
+//
+// Duvo runs Assignments (configured remote workers) as Jobs. A Job may stop and
+// ask a person: for an approval before it refunds, sends or deletes, or for
+// answers to questions. (Duvo's newest documentation has begun to say Agent and
+// Run; this module says Assignment and Job.)
+//
+//	client, err := duvo.FromEnv()
+//	if err != nil { ... }
+//	reg, err := duvotool.Discover(ctx, client,
+//		duvotool.WithPolicy(duvotool.Forward(askOperator)))
+//	if err != nil { ... }
+//	defer reg.Close(context.Background())
+//
+//	agent := agents.NewOneShotAgent(model, reg.Tools())
+//	ctx = duvotool.WithOperationScope(ctx, conversationID)
+//	answer, err := chains.Run(ctx, agents.NewExecutor(agent), complaint)
+//
+// # The path of a call
+//
+// [Tool.Call] starts a Job on the model's input, reads it until it ends, asks
+// the [Policy] whenever it waits for a person, sends what was decided, and
+// returns what the model is to read. [Tool.Run] is the same path with a typed
+// [Result]. Nothing in the model's text, and nothing in the Job's, can answer a
+// human request.
+//
+// A decision is bound to the text it was made about. Just before it is sent the
+// Job is read again; if the request is gone or reads differently, the decision
+// is thrown away, and the policy is asked anew. Duvo's API has no
+// compare-and-set, so an answer given elsewhere between that read and the
+// response cannot be noticed.
+//
+// # One Job per operation
+//
+// Every call belongs to an operation, named by a key: [WithOperationKey] for
+// one call, [WithOperationScope] for an agent run, else a fresh one. Calls of
+// one operation share one Job. A start whose answer was lost is sent again with
+// the same Idempotency-Key; Duvo documents that it honours the key, but not for
+// how long, so after 15 minutes without an answer the outcome is
+// [OutcomeUnknown] and the key starts nothing more. Operations are remembered
+// by the registry, within this process.
+//
+// When a caller's context ends its call returns at once, and nothing more is
+// sent on its behalf. The Job goes on in Duvo. The [*JobError] holds the key
+// with which a later call takes it up again.
+//
+// # Observation or error
+//
+// A langchaingo executor ends its run on a tool's error. So what a model can
+// act on is an observation with a nil error, and an error is for what it cannot
+// mend:
+//
+//	what happened                                 Call returns           Run returns
+//	the Job completed                             observation            Result, completed
+//	completed after a denial                      observation + denial   Result, completed
+//	the Job failed                                observation            Result, failed
+//	the Job was stopped                           observation            Result, stopped
+//	the Job was interrupted                       observation            Result, interrupted
+//	the Job no longer exists                      observation            Result, gone
+//	the time of WithJobTimeout is over            observation            Result, expired
+//	a question was denied, the Job still waits    observation            Result, pending
+//	a request of a kind nobody here can answer    observation            Result, pending
+//	a start whose effect cannot be told           observation            Result, unknown
+//	the input is empty, too long or not UTF-8     observation            *InputError
+//	the Assignment is no longer offered           observation            *InputError
+//	Duvo does not accept the input                observation            *InputError
+//	the key is wrong or may not do this           *JobError              *JobError
+//	Duvo cannot be reached to start the Job       *JobError              *JobError
+//	the policy erred, panicked or does not fit    *JobError              *JobError
+//	Duvo refused the response                     *JobError              *JobError
+//	the context ended                             *JobError              *JobError
+//	the registry was closed                       *JobError              *JobError
+//	the operation key stands for another call     *JobError              *JobError
+//
+// An outage while a Job runs is none of these: it is read again, less and less
+// often, until Duvo is back or the context ends.
+package duvotool
