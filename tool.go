@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -75,7 +76,7 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 }
 
 func (t *Tool) call(ctx context.Context, input string) (string, error) {
-	res, err := t.Run(ctx, cutInvented(input))
+	res, err := t.Run(ctx, react.Input(input))
 	var bad *InputError
 	switch {
 	case errors.As(err, &bad):
@@ -84,15 +85,6 @@ func (t *Tool) call(ctx context.Context, input string) (string, error) {
 		return "", err
 	}
 	return res.Observation(), nil
-}
-
-// cutInvented removes what a one-shot model made up about the tool's answer,
-// and the space that agents leave around the input.
-func cutInvented(input string) string {
-	if i := strings.Index(input, "\nObservation:"); i >= 0 {
-		input = input[:i]
-	}
-	return strings.TrimSpace(input)
 }
 
 // Run runs a Job on the message and waits for its end. The error is nil

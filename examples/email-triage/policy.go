@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// policyFor makes the policy of the flags: known answers first, then the flag
+// -approve or the person at the terminal.
+func policyFor(f flags, c console) (duvotool.Policy, error) {
+	policies := []duvotool.Policy{duvotool.PolicyFunc(f.answers.decide)}
+	switch {
+	case f.approve == "yes":
+		policies = append(policies, duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			if r.Kind != duvo.Approval {
+				return duvotool.Pass(), nil
+			}
+			return duvotool.Approve("flag -approve=yes", "approved by the flag"), nil
+		}))
+	case f.approve == "no":
+		policies = append(policies, deny("flag -approve=no", "denied by the flag"))
+	case c.terminal:
+		operator, err := terminal.New(c.in, c.err, operatorName())
+		if err != nil {
+			return nil, err
+		}
+		policies = append(policies, operator)
+	default:
+		fmt.Fprintln(c.err, "No terminal: approvals will be denied. Use -approve yes or -approve no to say otherwise.")
+		policies = append(policies, deny("email-triage", "nobody could be asked: there is no terminal"))
+	}
+	// What is left are questions without an answer.
+	policies = append(policies, deny("email-triage", "nobody answered; use -answer 'question=answer'"))
+	return duvotool.FirstOf(policies...), nil
+}
+
+func deny(by, reason string) duvotool.Policy {
+	return duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		if r.Kind == duvo.Question && by != "email-triage" {
+			return duvotool.Pass(), nil
+		}
+		return duvotool.Deny(by, reason), nil
+	})
+}
+
+func operatorName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username + " at the terminal"
+	}
+	if n := os.Getenv("USER"); n != "" {
+		return n + " at the terminal"
+	}
+	return "the person at the terminal"
+}
+
+// answerFlags are the -answer flags, as given.
+type answerFlags []string
+
+func (a *answerFlags) String() string { return strings.Join(*a, ", ") }
+
+func (a *answerFlags) Set(s string) error {
+	if i := strings.LastIndex(s, "="); i <= 0 {
+		return errors.New("it must look like 'question=answer'")
+	}
+	*a = append(*a, s)
+	return nil
+}
+
+// find looks up the answer to a question. Both may hold an equals sign.
+func (a answerFlags) find(question string) (string, bool) {
+	for _, s := range a {
+		if answer, ok := strings.CutPrefix(s, question+"="); ok {
+			return answer, true
+		}
+	}
+	return "", false
+}
+
+// decide answers a request if there is a flag for each of its questions.
+func (a answerFlags) decide(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+	if r.Kind != duvo.Question {
+		return duvotool.Pass(), nil
+	}
+	answers := map[string]string{}
+	for _, q := range r.Questions {
+		answer, ok := a.find(q.Question)
+		if !ok {
+			return duvotool.Pass(), nil
+		}
+		answers[q.Question] = answer
+	}
+	if err := r.CheckAnswers(answers); err != nil {
+		return duvotool.Decision{}, fmt.Errorf("-answer: %w", err)
+	}
+	return duvotool.Answer("flag -answer", answers), nil
+}
