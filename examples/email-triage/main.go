@@ -106,7 +106,7 @@ func triage(ctx context.Context, f flags, c console) error {
 	if err != nil {
 		return err
 	}
-	progress := &progress{out: c.err}
+	progress := &progress{out: c.err, asks: c.terminal && f.approve == "ask"}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(policy),
 		duvotool.WithJobTimeout(f.timeout),

@@ -12,6 +12,7 @@ import (
 // is called from one goroutine; read result after the registry was closed.
 type progress struct {
 	out    io.Writer
+	asks   bool // the operator's prompt shows requests in full
 	began  time.Time
 	result *duvotool.Result
 }
@@ -29,7 +30,11 @@ func (p *progress) observe(e duvotool.Event) {
 	case duvotool.EventStatus:
 		say("the Job is %s", duvotool.SafeLine(string(e.Status), 40))
 	case duvotool.EventRequested:
-		say("the Job asks for a person:\n%s", e.Request)
+		if p.asks {
+			say("the Job asks you: %s", duvotool.SafeLine(e.Request.Title, 200))
+			break
+		}
+		say("the Job asks:\n%s", e.Request)
 	case duvotool.EventDecided:
 		say("%s by %s", e.Decision.Verdict, duvotool.SafeLine(e.Decision.By, 80))
 	case duvotool.EventDelivered:

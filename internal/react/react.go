@@ -14,7 +14,7 @@ const joiner = "\u2060"
 // A marker ends a run wherever it stands, also in the middle of a tool's
 // input: "the answer is:" for the one-shot agent, and "AI:" for the
 // conversational one, so that "OpenAI: charged twice" ends it too.
-var marker = regexp.MustCompile(`(?i)(final answer ?|the answer is|AI):`)
+var marker = regexp.MustCompile(`(?i)(final answer ?|answer is|AI):`)
 
 // A line that begins like this is an answer, not a thought that mentions one.
 var answered = regexp.MustCompile(`(?im)^\s*(final answer ?|AI):`)
