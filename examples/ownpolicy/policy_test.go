@@ -1,0 +1,37 @@
+package ownpolicy
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSmall(t *testing.T) {
+	refunds := duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds",
+		Script: func(j *duvotest.Job) {
+			if j.AskApproval("Refund "+j.Input()+" EUR", "") {
+				j.Complete("refunded")
+			}
+			j.Complete("not refunded")
+		}}
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	no := func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		return duvotool.Deny("kim@example.com", "too much"), nil
+	}
+	reg, err := duvotool.Discover(t.Context(), d.Client(),
+		duvotool.WithPolicy(Small(refunds.ID, 50, no)), duvotool.WithPollInterval(10*time.Millisecond))
+	require.NoError(t, err)
+	defer reg.Close(context.Background())
+
+	for amount, want := range map[string]string{"20": "refunded", "500": "not refunded"} {
+		res, err := reg.Tool("Refunds").Run(t.Context(), amount)
+		require.NoError(t, err)
+		require.Equal(t, want, res.Output)
+	}
+	require.Equal(t, 2, d.Count("respondToHumanRequest"))
+}
