@@ -5,7 +5,6 @@ import (
 	"iter"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -20,6 +19,10 @@ type fake struct {
 	respond  func(n int, r duvo.Response) error
 	start    func(n int, s duvo.StartJob) (duvo.Job, error)
 	messages []duvo.Message
+	empty    bool // list no Assignments
+
+	startDelay time.Duration
+	sawStart   func(context.Context) // at the end of the delay
 
 	reads, starts, responds int
 	sent                    []duvo.Response
@@ -29,11 +32,21 @@ const fakeID = "11111111-1111-4111-8111-111111111111"
 
 func (f *fake) Assignments(context.Context) iter.Seq2[duvo.Assignment, error] {
 	return func(yield func(duvo.Assignment, error) bool) {
+		if f.empty {
+			return
+		}
 		yield(duvo.Assignment{ID: fakeID, Name: "Refunds", LatestBuild: &duvo.Build{Description: "Refunds orders."}}, nil)
 	}
 }
 
-func (f *fake) StartJob(_ context.Context, s duvo.StartJob) (duvo.Job, error) {
+func (f *fake) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, error) {
+	if f.startDelay > 0 {
+		select {
+		case <-time.After(f.startDelay):
+		case <-ctx.Done():
+		}
+		f.sawStart(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.starts++
@@ -78,56 +91,42 @@ func (f *fake) Respond(_ context.Context, r duvo.Response) error {
 	return nil
 }
 
-func TestFakeLifecycle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{messages: []duvo.Message{{Role: "assistant", Text: "refunded"}, {Role: "tool"}}}
-		f.job = func(int) (duvo.Job, error) {
-			if f.responds == 0 {
-				return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r1", Type: duvo.Approval, Title: "Refund?"}}, nil
-			}
-			return duvo.Job{Status: duvo.StatusCompleted}, nil
-		}
-		reg, err := duvotool.Discover(t.Context(), f, duvotool.WithPolicy(duvotool.PolicyFunc(
-			func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-				time.Sleep(24 * time.Hour)
-				return duvotool.Approve("ops", "fine"), nil
-			})), duvotool.WithJobTimeout(time.Minute))
-		require.NoError(t, err)
-		res, err := reg.All()[0].Run(t.Context(), "refund 4711")
-		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
-		require.Equal(t, "refunded", res.Output)
-		require.Len(t, res.Decisions, 1)
-		require.Equal(t, duvotool.Accepted, res.Decisions[0].Delivery)
-		require.Equal(t, 1, f.responds)
-		require.True(t, *f.sent[0].Approved)
-		require.Less(t, f.reads, 24*60)
-		require.NoError(t, reg.Close(t.Context()))
-	})
+func running(int) (duvo.Job, error) { return duvo.Job{Status: duvo.StatusRunning}, nil }
+
+func ended(s duvo.Status) func(int) (duvo.Job, error) {
+	return func(int) (duvo.Job, error) { return duvo.Job{Status: s}, nil }
 }
 
-func TestFakeCancel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
-		f.job = func(int) (duvo.Job, error) { return duvo.Job{Status: duvo.StatusRunning}, nil }
-		reg, err := duvotool.Discover(t.Context(), f)
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+// asks waits for q until it is answered, and then completes.
+func (f *fake) asks(q duvo.HumanRequest) {
+	f.job = func(int) (duvo.Job, error) {
+		if f.responds == 0 {
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &q}, nil
+		}
+		return duvo.Job{Status: duvo.StatusCompleted}, nil
+	}
+	f.messages = []duvo.Message{{Role: "assistant", Text: "the end"}, {Role: "tool"}}
+}
+
+var (
+	approval = duvo.HumanRequest{ID: "request-1", Type: duvo.Approval, Title: "Refund 120 EUR"}
+	question = duvo.HumanRequest{ID: "request-1", Type: duvo.Question, Title: "Two things",
+		Questions: []duvo.QuestionItem{{Question: "Which?", Options: []duvo.Choice{{Label: "a"}, {Label: "b"}}}}}
+)
+
+// discover makes a registry and closes it at the end of the test.
+func discover(t *testing.T, b duvotool.Backend, opts ...duvotool.Option) *duvotool.Registry {
+	t.Helper()
+	reg, err := duvotool.Discover(t.Context(), b, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		_, err = reg.All()[0].Run(ctx, "x")
-		var je *duvotool.JobError
-		require.ErrorAs(t, err, &je)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, "job-1", je.JobID)
-		synctest.Wait()
-		reads := f.reads
-		time.Sleep(time.Hour)
-		require.Equal(t, reads, f.reads)
-		f.job = func(int) (duvo.Job, error) { return duvo.Job{Status: duvo.StatusCompleted}, nil }
-		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), je.Key), "x")
-		require.NoError(t, err)
-		require.True(t, res.Repeated)
-		require.Equal(t, 1, f.starts)
-		require.NoError(t, reg.Close(t.Context()))
+		require.NoError(t, reg.Close(ctx))
 	})
+	return reg
+}
+
+func decide(d duvotool.Decision, err error) duvotool.ToolOption {
+	return duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return d, err }))
 }

@@ -1,0 +1,157 @@
+package duvotool_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/stretchr/testify/require"
+)
+
+// The table "what is an observation, what is an error" of the package
+// documentation, row by row.
+func TestObservationOrError(t *testing.T) {
+	notFound := &duvo.APIError{Operation: "getRun", Status: 404}
+	for name, row := range map[string]struct {
+		backend *fake
+		opts    []duvotool.Option
+		ctx     func(context.Context) (context.Context, context.CancelFunc)
+		input   string
+		before  func(*duvotool.Registry)
+
+		outcome     duvotool.Outcome // of Run, where it returns a Result
+		observation string           // a part of what Call returns
+		err         error            // of both, where it matches
+		inputErr    bool             // Run returns an *InputError
+		starts      int
+	}{
+		"completed": {backend: &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Role: "assistant", Text: "done"}, {Role: "tool"}}},
+			outcome: duvotool.OutcomeCompleted, observation: "done", starts: 1},
+		"completed after a denial": {
+			opts:    []duvotool.Option{decide(duvotool.Deny("kim@example.com", "too much"), nil)},
+			outcome: duvotool.OutcomeCompleted, observation: "because: too much. Do not retry", starts: 1},
+		"failed": {backend: &fake{job: ended(duvo.StatusFailed)},
+			outcome: duvotool.OutcomeFailed, observation: "failed", starts: 1},
+		"stopped": {backend: &fake{job: ended(duvo.StatusStopped)},
+			outcome: duvotool.OutcomeStopped, observation: "was stopped", starts: 1},
+		"canceled": {backend: &fake{job: ended("canceled")},
+			outcome: duvotool.OutcomeStopped, observation: "was stopped", starts: 1},
+		"interrupted": {backend: &fake{job: ended(duvo.StatusInterrupted)},
+			outcome: duvotool.OutcomeInterrupted, observation: "was interrupted", starts: 1},
+		"gone": {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, notFound }},
+			outcome: duvotool.OutcomeGone, observation: "no longer exists", starts: 1},
+		"expired": {backend: &fake{job: running}, opts: []duvotool.Option{duvotool.WithJobTimeout(time.Minute)},
+			outcome: duvotool.OutcomeExpired, observation: "longer than allowed", starts: 1},
+		"question denied": {backend: &fake{job: func(int) (duvo.Job, error) {
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &question}, nil
+		}}, outcome: duvotool.OutcomePending, observation: "still waits for a person", starts: 1},
+		"unknown kind": {backend: &fake{job: func(int) (duvo.Job, error) {
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: "login"}}, nil
+		}}, opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), nil)},
+			outcome: duvotool.OutcomePending, observation: `kind "login"`, starts: 1},
+		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
+			outcome: duvotool.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
+
+		"empty input":    {input: " \n ", observation: "the input is empty", inputErr: true},
+		"long input":     {input: strings.Repeat("x", 300<<10), observation: "shorten it", inputErr: true},
+		"not UTF-8":      {input: "a\xff", observation: "not valid UTF-8", inputErr: true},
+		"not any more":   {before: func(r *duvotool.Registry) { mustRefreshEmpty(r) }, observation: "no longer offered", inputErr: true},
+		"input refused":  {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 400} }}, observation: "did not accept it", inputErr: true, starts: 1},
+		"assignment 404": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 404} }}, observation: "no such Assignment", inputErr: true, starts: 1},
+
+		"wrong key":   {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 401} }}, err: duvo.ErrUnauthorized, starts: 1},
+		"forbidden":   {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 403} }}, err: duvo.ErrForbidden, starts: 1},
+		"unreachable": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 429} }}, err: duvo.ErrRateLimited, starts: 6},
+		"policy errs": {opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), context.DeadlineExceeded)}, err: context.DeadlineExceeded, starts: 1},
+		"policy panics": {opts: []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("no") }))},
+			err: duvotool.ErrPolicyPanic, starts: 1},
+		"policy misfits": {opts: []duvotool.Option{decide(duvotool.Answer("ops", map[string]string{"q": "a"}), nil)}, err: duvotool.ErrInvalidDecision, starts: 1},
+		"response refused": {backend: &fake{respond: func(int, duvo.Response) error { return &duvo.APIError{Status: 400} },
+			job: func(int) (duvo.Job, error) {
+				return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
+			}}, err: duvo.ErrInvalid, starts: 1},
+		"context ended": {backend: &fake{job: running}, err: context.DeadlineExceeded, starts: 1,
+			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, time.Minute)
+			}},
+		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: duvotool.ErrClosed},
+	} {
+		for _, how := range []string{"Call", "Run"} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := &fake{}
+					if b := row.backend; b != nil {
+						f.job, f.start, f.respond, f.messages = b.job, b.start, b.respond, b.messages
+					}
+					if f.job == nil {
+						f.asks(approval)
+					}
+					reg := discover(t, f, row.opts...)
+					tool := reg.All()[0]
+					if row.before != nil {
+						if name == "not any more" {
+							f.empty = true
+						}
+						row.before(reg)
+					}
+					input := row.input
+					if input == "" {
+						input = "refund order 4711"
+					}
+					ctx := t.Context()
+					if row.ctx != nil {
+						var cancel context.CancelFunc
+						ctx, cancel = row.ctx(ctx)
+						defer cancel()
+					}
+					var err error
+					var jobErr *duvotool.JobError
+					if how == "Call" {
+						var text string
+						text, err = tool.Call(ctx, input)
+						require.Contains(t, text, row.observation)
+						require.Equal(t, row.err != nil, text == "")
+					} else {
+						var res *duvotool.Result
+						res, err = tool.Run(ctx, input)
+						if row.inputErr {
+							var bad *duvotool.InputError
+							require.ErrorAs(t, err, &bad)
+							require.Contains(t, bad.Observation(), row.observation)
+							err = nil
+						} else if row.err == nil {
+							require.NoError(t, err)
+							require.Equal(t, row.outcome, res.Outcome)
+							require.Equal(t, row.outcome == duvotool.OutcomeCompleted, res.Err() == nil)
+							require.Contains(t, res.Observation(), row.observation)
+						}
+					}
+					if row.err == nil {
+						require.NoError(t, err)
+					} else {
+						require.ErrorIs(t, err, row.err)
+						require.ErrorAs(t, err, &jobErr)
+						if row.starts == 1 && f.start == nil {
+							require.Equal(t, "job-1", jobErr.JobID)
+							require.NotEmpty(t, jobErr.Key)
+						}
+					}
+					if row.starts >= 0 {
+						require.Equal(t, row.starts, f.starts)
+					}
+				})
+			})
+		}
+	}
+}
+
+func mustRefreshEmpty(r *duvotool.Registry) {
+	if _, err := r.Refresh(context.Background()); err != nil {
+		panic(err)
+	}
+}
