@@ -1,0 +1,227 @@
+package duvotest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Option sets up a [Duvo].
+type Option func(*config) error
+
+type config struct {
+	key           string
+	teamID        string
+	teamName      string
+	teams         int
+	assignments   []Assignment
+	rate          int // requests a minute; zero: no limit
+	profile       Profile
+	quirks        Quirks
+	forbidden     []string
+	pace          time.Duration
+	webhookSecret string
+	webhookHeader WebhookHeaders
+	webhookClient *http.Client
+	log           *slog.Logger
+}
+
+func defaults() config {
+	return config{
+		key: "dv_duvotest_0123456789abcdef", teamID: stableUUID("team"), teamName: "Emulated team", teams: 1,
+		webhookSecret: "whsec_ZHV2b3Rlc3Qtd2ViaG9vay1zZWNyZXQ=",
+		webhookHeader: WebhookHeaders{ID: "webhook-id", Timestamp: "webhook-timestamp", Signature: "webhook-signature"},
+		webhookClient: &http.Client{Timeout: 10 * time.Second},
+		log:           slog.New(slog.DiscardHandler),
+	}
+}
+
+// WithAssignment adds an Assignment.
+func WithAssignment(a Assignment) Option { return WithAssignments(a) }
+
+// WithAssignments adds Assignments.
+func WithAssignments(a ...Assignment) Option {
+	return func(c *config) error { c.assignments = append(c.assignments, a...); return nil }
+}
+
+// WithKey sets the API key that is accepted.
+func WithKey(key string) Option {
+	return func(c *config) error {
+		if strings.TrimSpace(key) == "" {
+			return errors.New("the key is empty")
+		}
+		c.key = key
+		return nil
+	}
+}
+
+// WithTeam sets the team's ID, a UUID, and its name.
+func WithTeam(id, name string) Option {
+	return func(c *config) error {
+		if !isUUID(id) {
+			return fmt.Errorf("the team ID %q is no UUID", id)
+		}
+		c.teamID, c.teamName = id, name
+		return nil
+	}
+}
+
+// WithTeams sets how many teams the key can act on: one by default, as for a
+// key of Duvo's, none, or several, as for an OAuth caller. The first one holds
+// the Assignments.
+func WithTeams(n int) Option {
+	return func(c *config) error {
+		if n < 0 {
+			return fmt.Errorf("%d teams make no sense", n)
+		}
+		c.teams = n
+		return nil
+	}
+}
+
+// WithRateLimit allows so many requests a minute, counted in windows that begin
+// with a first request. Every answer then carries x-ratelimit-limit, -remaining
+// and -reset, and requests over the limit get 429 with retry-after. Zero, the
+// default, is no limit and no headers.
+func WithRateLimit(perMinute int) Option {
+	return func(c *config) error {
+		if perMinute < 0 {
+			return fmt.Errorf("a limit of %d requests makes no sense", perMinute)
+		}
+		c.rate = perMinute
+		return nil
+	}
+}
+
+// WithProfile chooses among what the published description leaves open.
+func WithProfile(p Profile) Option { return func(c *config) error { c.profile = p; return nil } }
+
+// WithQuirks switches on what servers do beyond the published description.
+func WithQuirks(q Quirks) Option { return func(c *config) error { c.quirks = q; return nil } }
+
+// WithForbidden lets the key not do these operations, by operationId: they get
+// 403.
+func WithForbidden(operations ...string) Option {
+	return func(c *config) error {
+		for _, op := range operations {
+			if !slices.ContainsFunc(routes, func(r route) bool { return r.op == op }) {
+				return fmt.Errorf("there is no operation %q", op)
+			}
+		}
+		c.forbidden = append(c.forbidden, operations...)
+		return nil
+	}
+}
+
+// WithPace sets how long a Job stays in each of the states pending and
+// starting, and in running before its script begins. The default, zero, passes
+// through them at once.
+func WithPace(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("a pace of %v makes no sense", d)
+		}
+		c.pace = d
+		return nil
+	}
+}
+
+// WithWebhookSecret sets the workspace's secret that signs webhooks. In the
+// form "whsec_<base64>" the decoded bytes are the key; else its own bytes are.
+func WithWebhookSecret(secret string) Option {
+	return func(c *config) error {
+		if secret == "" {
+			return errors.New("the webhook secret is empty")
+		}
+		c.webhookSecret = secret
+		return nil
+	}
+}
+
+// WebhookHeaders names the headers of a webhook delivery.
+type WebhookHeaders struct{ ID, Timestamp, Signature string }
+
+// WithWebhookHeaders renames the headers of webhook deliveries. The default is
+// that of Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature.
+func WithWebhookHeaders(h WebhookHeaders) Option {
+	return func(c *config) error {
+		if h.ID == "" || h.Timestamp == "" || h.Signature == "" {
+			return errors.New("a webhook header has no name")
+		}
+		c.webhookHeader = h
+		return nil
+	}
+}
+
+// WithWebhookClient sets the client that delivers webhooks, an in-memory one
+// for example. The default one uses the network.
+func WithWebhookClient(h *http.Client) Option {
+	return func(c *config) error {
+		if h == nil {
+			return errors.New("the webhook client is nil")
+		}
+		c.webhookClient = h
+		return nil
+	}
+}
+
+// WithLog logs each request, without secrets and bodies.
+func WithLog(l *slog.Logger) Option {
+	return func(c *config) error {
+		if l == nil {
+			return errors.New("the logger is nil")
+		}
+		c.log = l
+		return nil
+	}
+}
+
+// A Profile chooses among behaviours that the published description allows.
+// Its zero value is the strictest of each.
+type Profile struct {
+	Idempotency Idempotency
+	Respond     RespondCheck
+	Stop        StopEffect
+}
+
+// Idempotency tells what an Idempotency-Key does.
+type Idempotency int
+
+// What an Idempotency-Key does.
+const (
+	KeysHonoured Idempotency = iota // a second request with the key gets the first one's answer
+	KeysIgnored                     // the header means nothing
+)
+
+// RespondCheck tells what a response to a human request is checked against.
+type RespondCheck int
+
+// What a response is checked against.
+const (
+	CheckRequest RespondCheck = iota // the request that the Job waits for
+	CheckWaiting                     // any request of the Job, past ones too, while it waits: the response goes to what it waits for
+	ApplyToAny                       // nothing: the response goes to whatever the Job waits for
+)
+
+// StopEffect tells what stopping a waiting Job does.
+type StopEffect int
+
+// What stopping a waiting Job does.
+const (
+	StopsWaiting       StopEffect = iota // it stops
+	WaitingUnstoppable                   // success is told, and it waits on
+)
+
+// Quirks are what servers have been seen or documented to do beyond the
+// published description.
+type Quirks struct {
+	NestedPending   bool // the pending request stands within the run, as in Duvo's guide
+	ToolMessageLast bool // a tool message without text follows the last answer
+	UnknownStatus   bool // a running Job tells a status that is not documented
+	UnknownFields   bool // every object has a field that is not documented
+	ExtraMessages   int  // so many messages stand before the Job's own
+}
