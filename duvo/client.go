@@ -10,8 +10,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // A Client calls the API for one key. It is safe for concurrent use. Make one
@@ -23,8 +24,8 @@ type Client struct {
 	pace pacer
 
 	team struct {
-		sync.Mutex        // held while the team is looked up
-		id         string // empty until known
+		turn chan struct{} // holds one: who takes it may look up the team, and touch id
+		id   string        // empty until known
 	}
 }
 
@@ -45,6 +46,9 @@ func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String
 // Timeout returns the bound of one attempt; see [WithTimeout].
 func (c *Client) Timeout() time.Duration { return c.cfg.timeout }
 
+// CloseIdleConnections closes connections that are kept for later requests.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
 // Teams lists the teams that the key can act on.
 func (c *Client) Teams(ctx context.Context) ([]Team, error) {
 	body, err := c.do(ctx, call{op: "listMyTeams", method: http.MethodGet, path: "/v2/teams"})
@@ -61,8 +65,12 @@ func (c *Client) Teams(ctx context.Context) ([]Team, error) {
 // Team returns the ID of the team that the client acts on. Where none was
 // given it is asked for, once, and must be the only one.
 func (c *Client) Team(ctx context.Context) (string, error) {
-	c.team.Lock()
-	defer c.team.Unlock()
+	select {
+	case <-c.team.turn:
+	case <-ctx.Done():
+		return "", noEffect(fmt.Errorf("duvo: looking up the team: %w", ended(ctx)))
+	}
+	defer func() { c.team.turn <- struct{}{} }()
 	if c.team.id != "" {
 		return c.team.id, nil
 	}
@@ -74,8 +82,8 @@ func (c *Client) Team(ctx context.Context) (string, error) {
 	case 0:
 		return "", &noTeamError{"the key belongs to no team"}
 	case 1:
-		if err := checkID("team", teams[0].ID); err != nil {
-			return "", err
+		if checkID("team", teams[0].ID) != nil {
+			return "", badBody("listMyTeams", errors.New("the team's ID is none"), false)
 		}
 		c.team.id = teams[0].ID
 		return c.team.id, nil
@@ -86,9 +94,9 @@ func (c *Client) Team(ctx context.Context) (string, error) {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, fmt.Sprintf("%q (%s)", t.Name, t.ID))
+		names = append(names, fmt.Sprintf("%s (%s)", safetext.OneLine(t.Name, 60), safetext.OneLine(t.ID, 60)))
 	}
-	return "", &noTeamError{"the key can act on several teams, choose one with " + EnvTeamID + " or WithTeam: " + strings.Join(names, ", ")}
+	return "", &noTeamError{"the key can act on several teams, choose one with " + EnvTeamID + " or WithTeam: " + c.redactor("")(strings.Join(names, ", "))}
 }
 
 // noTeamError is a request that was never sent, for want of a team.
@@ -103,7 +111,7 @@ func (c *Client) teamPath(ctx context.Context, rest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "/v2/teams/" + url.PathEscape(id) + rest, nil
+	return "/v2/teams/" + id + rest, nil
 }
 
 // Assignments lists the team's Assignments, with their latest Builds. Ranging
@@ -126,7 +134,7 @@ func (c *Client) Assignment(ctx context.Context, id string) (Assignment, error) 
 	if err := checkID("Assignment", id); err != nil {
 		return Assignment{}, err
 	}
-	body, err := c.do(ctx, call{op: "getAgent", method: http.MethodGet, path: "/v2/agents/" + url.PathEscape(id)})
+	body, err := c.do(ctx, call{op: "getAgent", method: http.MethodGet, path: "/v2/agents/" + id})
 	if err != nil {
 		return Assignment{}, err
 	}
@@ -176,8 +184,8 @@ func (c *Client) StartJob(ctx context.Context, s StartJob) (Job, error) {
 	if err != nil {
 		return Job{}, badBody(op, err, true)
 	}
-	if err := checkID("Job", j.ID); err != nil {
-		return Job{}, badBody(op, err, true)
+	if checkID("Job", j.ID) != nil {
+		return Job{}, badBody(op, errors.New("the Job's ID is none"), true)
 	}
 	return j, nil
 }
@@ -196,7 +204,7 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	if err := checkID("Job", id); err != nil {
 		return Job{}, err
 	}
-	body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + url.PathEscape(id)})
+	body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + id})
 	if err != nil {
 		return Job{}, err
 	}
@@ -208,7 +216,7 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	case err != nil:
 		return Job{}, badBody(op, err, false)
 	case !strings.EqualFold(j.ID, id):
-		return Job{}, badBody(op, fmt.Errorf("asked for Job %s, was told of %q", id, j.ID), false)
+		return Job{}, badBody(op, fmt.Errorf("asked for Job %s, was told of another", id), false)
 	}
 	return j, nil
 }
@@ -257,7 +265,7 @@ func (c *Client) Messages(ctx context.Context, jobID string) iter.Seq2[Message, 
 			yield(Message{}, err)
 			return
 		}
-		pages(ctx, c, "listRunMessages", "/v2/runs/"+url.PathEscape(jobID)+"/messages", "messages", nil, 0, 50,
+		pages(ctx, c, "listRunMessages", "/v2/runs/"+jobID+"/messages", "messages", nil, 0, 50,
 			func(m Message) string {
 				if m.ID == "" {
 					return ""
@@ -282,8 +290,8 @@ func (c *Client) Respond(ctx context.Context, r Response) error {
 		return noEffect(fmt.Errorf("%w: a response has either Approved or Answers", ErrInvalid))
 	}
 	_, err := c.do(ctx, call{op: "respondToHumanRequest", method: http.MethodPost, key: r.IdempotencyKey,
-		path: "/v2/runs/" + url.PathEscape(r.JobID) + "/human-requests/" + url.PathEscape(r.RequestID) + "/respond",
-		body: respondBody{r.Approved, r.Answers}})
+		path: "/v2/runs/" + r.JobID + "/human-requests/" + r.RequestID + "/respond",
+		body: respondBody{r.Approved, r.Answers}, bare: true})
 	return err
 }
 
@@ -305,7 +313,7 @@ func (c *Client) PostMessage(ctx context.Context, jobID, text, idempotencyKey st
 		return Message{}, noEffect(fmt.Errorf("%w: the message is empty", ErrInvalid))
 	}
 	body, err := c.do(ctx, call{op: op, method: http.MethodPost, key: idempotencyKey,
-		path: "/v2/runs/" + url.PathEscape(jobID) + "/messages",
+		path: "/v2/runs/" + jobID + "/messages",
 		body: struct {
 			Message string `json:"message"`
 		}{text}})
@@ -326,7 +334,10 @@ func (c *Client) StopJob(ctx context.Context, id string) error {
 	if err := checkID("Job", id); err != nil {
 		return noEffect(err)
 	}
-	_, err := c.do(ctx, call{op: "stopRun", method: http.MethodPost, path: "/v2/runs/" + url.PathEscape(id) + "/stop", repeatable: true})
+	// An empty object, because net/http sends a POST with neither GetBody nor
+	// bytes as an empty chunked one, which some servers refuse.
+	_, err := c.do(ctx, call{op: "stopRun", method: http.MethodPost, path: "/v2/runs/" + id + "/stop",
+		body: struct{}{}, repeatable: true, bare: true})
 	return err
 }
 

@@ -29,7 +29,7 @@ const (
 type Option func(*config) error
 
 type config struct {
-	apiKey      string
+	apiKey      func() string // nil for none; a func, because printing one shows nothing
 	tokens      oauth2.TokenSource
 	baseURL     string
 	teamID      string
@@ -58,12 +58,10 @@ func WithAPIKey(key string) Option {
 		if strings.TrimSpace(key) != key || key == "" {
 			return errors.New("the API key is empty or has white space around it")
 		}
-		for _, r := range key {
-			if r <= ' ' || r > '~' {
-				return errors.New("the API key has a character that no key can have")
-			}
+		if !printable(key) || strings.Contains(key, " ") {
+			return errors.New("the API key has a character that no key can have")
 		}
-		c.apiKey = key
+		c.apiKey = func() string { return key }
 		return nil
 	}
 }
@@ -126,7 +124,7 @@ func WithTimeout(d time.Duration) Option {
 }
 
 // WithRetries sets how many attempts one call may make (1: no retry; the
-// default is 5), and the longest single wait between two of them (the default
+// default is 5), and the longest single wait before one of them (the default
 // is a minute). Where the server asks for a longer wait, the call ends with
 // its error instead.
 func WithRetries(attempts int, maxWait time.Duration) Option {
@@ -170,8 +168,8 @@ func AllowPlainHTTP() Option {
 	return func(c *config) error { c.plainHTTP = true; return nil }
 }
 
-// WithLogger sets where retries are logged, at level debug; neither keys nor
-// texts are. The default discards.
+// WithLogger sets where retries are logged, at level debug, with the text of
+// the error that they follow. Keys never are. The default discards.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		if l == nil {
@@ -185,8 +183,8 @@ func WithLogger(l *slog.Logger) Option {
 // WithUserAgent sets the User-Agent header.
 func WithUserAgent(s string) Option {
 	return func(c *config) error {
-		if s == "" || strings.ContainsAny(s, "\r\n") {
-			return errors.New("the user agent is empty or has a line break")
+		if s == "" || !printable(s) {
+			return errors.New("the user agent is empty or has a character other than printable ASCII")
 		}
 		c.userAgent = s
 		return nil
@@ -206,9 +204,9 @@ func New(opts ...Option) (*Client, error) {
 		}
 	}
 	switch {
-	case c.apiKey == "" && c.tokens == nil:
+	case c.apiKey == nil && c.tokens == nil:
 		return nil, fmt.Errorf("%w: set %s, or pass WithAPIKey or WithTokenSource", ErrUnauthorized, EnvAPIKey)
-	case c.apiKey != "" && c.tokens != nil:
+	case c.apiKey != nil && c.tokens != nil:
 		return nil, errors.New("duvo: both an API key and a token source were given")
 	}
 	base, err := parseBaseURL(c.baseURL, c.plainHTTP)
@@ -223,6 +221,8 @@ func New(opts ...Option) (*Client, error) {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cl := &Client{cfg: c, base: base, http: &h}
 	cl.team.id = c.teamID
+	cl.team.turn = make(chan struct{}, 1)
+	cl.team.turn <- struct{}{}
 	return cl, nil
 }
 
@@ -259,7 +259,7 @@ func parseBaseURL(s string, plain bool) (*url.URL, error) {
 	}
 	// A /v2 pasted with the URL is taken as meant.
 	u.Path = strings.TrimSuffix(u.Path, "/v2")
-	u.RawPath = ""
+	u.RawPath, u.ForceQuery = "", false
 	return u, nil
 }
 
@@ -271,13 +271,23 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// printable reports whether s may stand in a header.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // checkID refuses what cannot be one segment of a path.
 func checkID(what, id string) error {
 	switch {
 	case id == "":
 		return fmt.Errorf("%w: the %s ID is empty", ErrInvalid, what)
 	case id == "." || id == "..", len(id) > 200:
-		return fmt.Errorf("%w: %q is no %s ID", ErrInvalid, id, what)
+		return fmt.Errorf("%w: %.60q is no %s ID", ErrInvalid, id, what)
 	}
 	for _, r := range id {
 		if r <= ' ' || r > '~' || strings.ContainsRune(`/\?#%`, r) {

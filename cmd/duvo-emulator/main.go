@@ -1,0 +1,110 @@
+// Duvo-emulator serves a whole Duvo on a local address, for programs that have
+// no account to try. It prints the environment with which duvo.FromEnv, and
+// whatever else reads the same variables, reaches it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: 0 after a signal, 1 when it cannot serve, 2 for flags
+// that make no sense.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("duvo-emulator", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	addr := fs.String("addr", "127.0.0.1:8400", "the `address` to listen on; port 0 takes any free one")
+	scenario := fs.String("scenario", "", "a JSON `file` with the Assignments (default: the built-in demo)")
+	key := fs.String("key", "", "the API `key` to accept (default: a fixed one)")
+	rate := fs.Int("rate", 0, "the most `requests` a minute; 0 is no limit")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	complain := func(code int, err error) int {
+		fmt.Fprintln(stderr, "duvo-emulator:", err)
+		return code
+	}
+	switch {
+	case fs.NArg() > 0:
+		return complain(2, fmt.Errorf("unexpected argument %q", fs.Arg(0)))
+	case *rate < 0:
+		return complain(2, errors.New("-rate cannot be negative"))
+	case strings.ContainsFunc(*key, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return complain(2, errors.New("-key has a character that no key can have"))
+	}
+	opts := []duvotest.Option{duvotest.WithRateLimit(*rate), duvotest.WithLog(slog.New(slog.NewTextHandler(stderr, nil)))}
+	if *key != "" {
+		opts = append(opts, duvotest.WithKey(*key))
+	}
+	assignments, err := load(*scenario)
+	if err != nil {
+		return complain(1, err)
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return complain(1, err)
+	}
+	d := duvotest.New(append(opts, duvotest.WithScenario(assignments))...)
+	defer d.Close()
+
+	fmt.Fprintf(stdout, "# Duvo emulator with %d Assignments. Paste:\n", len(assignments.Assignments()))
+	fmt.Fprintf(stdout, "export %s=%s\nexport %s=%s\nexport %s=http://%s\n", duvo.EnvAPIKey, d.Key(), duvo.EnvTeamID, d.TeamID(), duvo.EnvBaseURL, listener.Addr())
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		fmt.Fprintln(stderr, "duvo-emulator: warning: others can reach this address, and the key travels unencrypted")
+	}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return complain(1, err)
+	case <-ctx.Done():
+	}
+	d.Close() // ends what hangs, so that the rest can finish
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(wait); err != nil {
+		_ = server.Close()
+	}
+	<-served
+	return 0
+}
+
+func load(file string) (*duvotest.Scenario, error) {
+	if file == "" {
+		return duvotest.Demo(), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s, err := duvotest.LoadScenario(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
