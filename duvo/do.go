@@ -12,12 +12,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/oauth2"
+
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // A call is one operation, whatever number of attempts it takes.
@@ -27,6 +32,7 @@ type call struct {
 	body             any    // sent as JSON; nil for none
 	key              string // the Idempotency-Key; empty: a fresh one for a mutation
 	repeatable       bool   // a mutation that may be sent again although its effect is in doubt
+	bare             bool   // a success says all by its status, whether or not it has a body
 }
 
 func (k call) mutation() bool { return k.method != http.MethodGet }
@@ -51,6 +57,9 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	if k.mutation() && k.key == "" {
 		k.key = rand.Text()
 	}
+	if len(k.key) > 255 || !printable(k.key) {
+		return nil, noEffect(fmt.Errorf("%w: an Idempotency-Key has at most 255 characters, all printable ASCII", ErrInvalid))
+	}
 	attempts := c.cfg.attempts
 	if once, _ := ctx.Value(withoutResendKey{}).(bool); once && k.mutation() {
 		attempts = 1
@@ -58,18 +67,24 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	pause := backoff.NewExponentialBackOff() // from 0.5 s, by 1.5, jittered by half
 	pause.MaxInterval = max(c.cfg.maxWait, time.Millisecond)
 	pause.Reset()
+	doubt := false // an earlier attempt may have taken effect
 	for n := 1; ; n++ {
 		body, err := c.attempt(ctx, k, payload)
 		if err == nil {
 			return body, nil
 		}
+		if doubt && !MayHaveTakenEffect(err) {
+			err = &doubtError{err}
+		}
+		doubt = doubt || k.mutation() && MayHaveTakenEffect(err)
 		wait, again := c.next(k, err, pause)
 		if !again || n >= attempts || ctx.Err() != nil {
 			return nil, err
 		}
 		c.cfg.logger.DebugContext(ctx, "duvo: trying again", "operation", k.op, "attempt", n, "wait", wait, "error", err.Error())
 		if sleep(ctx, wait) != nil {
-			return nil, err // the last failure tells more than that the context ended
+			// The last failure tells more than that the context ended.
+			return nil, fmt.Errorf("%w; no further attempt: %w", err, ended(ctx))
 		}
 	}
 }
@@ -89,17 +104,17 @@ func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, 
 	if after := RetryAfter(err); after > 0 {
 		return after, after <= c.cfg.maxWait
 	}
-	return pause.NextBackOff(), true
+	return min(pause.NextBackOff(), c.cfg.maxWait), true
 }
 
 // attempt sends one request and classifies what came back.
 func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, error) {
 	if err := c.pace.wait(ctx, c.cfg.maxWait); err != nil {
-		return nil, &TransportError{Operation: k.op, Err: err}
+		return nil, &TransportError{Operation: k.op, Err: err, unsent: true}
 	}
 	token, err := c.token()
 	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: fmt.Errorf("token source: %s", c.redactor("")(err.Error()))}
+		return nil, c.tokenError(k.op, err)
 	}
 	redact := c.redactor(token)
 	caller := ctx
@@ -110,7 +125,10 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 			// Not the caller's deadline, so it must not look like it.
 			return fmt.Errorf("%w within %v", errNoAnswer, c.cfg.timeout)
 		}
-		return redacted(err, redact)
+		if ended := caller.Err(); ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		return presentable(err, redact)
 	}
 
 	u := *c.base
@@ -123,9 +141,10 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		// that carries an Idempotency-Key a second time by itself.
 		body = io.NopCloser(bytes.NewReader(payload))
 	}
-	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), body)
+	var sent reach
+	req, err := http.NewRequestWithContext(sent.trace(ctx), k.method, u.String(), body)
 	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: errors.New(redact(err.Error()))}
+		return nil, &TransportError{Operation: k.op, Err: presentable(err, redact), unsent: true}
 	}
 	req.GetBody = nil
 	req.Header.Set("Authorization", "Bearer "+token)
@@ -140,24 +159,26 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: explain(err), effect: k.mutation() && !neverSent(err)}
+		return nil, &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
 	}
 	defer resp.Body.Close()
 	c.pace.saw(resp.Header, time.Now())
 	data, readErr := io.ReadAll(io.LimitReader(resp.Body, c.cfg.maxBody+1))
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	if !ok {
-		e := apiError(k.op, resp.StatusCode, resp.Header, data[:min(len(data), 64<<10)], redact)
+		e := apiError(k.op, resp.StatusCode, resp.Header, data, redact)
 		e.effect = e.effect && k.mutation()
 		return nil, e
 	}
 	switch {
+	case k.bare && len(data) == 0 && readErr == nil:
+		return nil, nil
 	case int64(len(data)) > c.cfg.maxBody:
 		return nil, &bodyError{op: k.op, err: fmt.Errorf("the answer is larger than %d bytes", c.cfg.maxBody), effect: k.mutation()}
 	case readErr != nil:
-		return nil, &TransportError{Operation: k.op, Err: fmt.Errorf("the answer broke off: %w", explain(readErr)), effect: k.mutation()}
+		return nil, &TransportError{Operation: k.op, Err: fmt.Errorf("the answer broke off: %w", explain(readErr)), unsent: !k.mutation()}
 	case !json.Valid(data):
-		return nil, &TransportError{Operation: k.op, Err: errors.New("the answer is not JSON; is the base URL right?"), effect: k.mutation()}
+		return nil, &TransportError{Operation: k.op, Err: errors.New("the answer is not JSON; is the base URL right?"), unsent: !k.mutation()}
 	}
 	return data, nil
 }
@@ -166,47 +187,105 @@ var errNoAnswer = errors.New("no answer")
 
 func (c *Client) token() (string, error) {
 	if c.cfg.tokens == nil {
-		return c.cfg.apiKey, nil
+		return c.cfg.apiKey(), nil
 	}
 	t, err := c.cfg.tokens.Token()
 	if err != nil {
 		return "", err
 	}
-	if t == nil || t.AccessToken == "" {
-		return "", errors.New("no token")
+	if t == nil || t.AccessToken == "" || !printable(t.AccessToken) {
+		return "", errBadToken
 	}
 	return t.AccessToken, nil
+}
+
+var errBadToken = errors.New("it gave no token that can be sent")
+
+// tokenError is a failure of the token source: for good where the issuer
+// refused, else to be tried again. Only the text of the cause is kept, since
+// the cause may hold more than it tells.
+func (c *Client) tokenError(op string, err error) error {
+	text := errors.New("token source: " + safetext.OneLine(c.redactor("")(err.Error()), maxTransportText))
+	temporary := !errors.Is(err, errBadToken)
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.Response != nil {
+		temporary = Temporary(kindOf(refused.Response.StatusCode))
+	}
+	if temporary {
+		return &TransportError{Operation: op, Err: text, unsent: true}
+	}
+	return noEffect(fmt.Errorf("duvo: %s: %w (%w)", op, text, ErrUnauthorized))
 }
 
 // redactor returns a function that takes the key and the token out of a text.
 func (c *Client) redactor(token string) func(string) string {
 	return func(s string) string {
-		for _, secret := range []string{c.cfg.apiKey, token} {
-			if secret != "" {
-				s = strings.ReplaceAll(s, secret, "[redacted]")
-			}
+		if c.cfg.apiKey != nil {
+			s = strings.ReplaceAll(s, c.cfg.apiKey(), "[redacted]")
+		}
+		if token != "" {
+			s = strings.ReplaceAll(s, token, "[redacted]")
 		}
 		return s
 	}
 }
 
-// redacted keeps an error as it is, unless its text holds a secret.
-func redacted(err error, redact func(string) string) error {
-	if s := err.Error(); redact(s) != s {
-		return errors.New(redact(s))
+const maxTransportText = 512 // characters of the text of a failure on the way
+
+// presentable keeps an error as it is, unless its text holds a secret, is
+// endless or is not safe to print: a server's bytes may stand in it.
+func presentable(err error, redact func(string) string) error {
+	s := err.Error()
+	clean := redact(s)
+	text := safetext.OneLine(clean, maxTransportText)
+	switch {
+	case text == s:
+		return err
+	case clean == s:
+		return &rewordedError{text, err}
 	}
-	return err
+	// What holds a secret is left behind; why a context ended is not.
+	for _, e := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return &rewordedError{text, e}
+		}
+	}
+	return errors.New(text)
 }
 
-// neverSent reports whether the failure proves that no byte of the request
-// reached the server: the name was not found, the connection was refused, or
-// TLS was not agreed on.
+// A rewordedError is an error with a text that is fit to be shown.
+type rewordedError struct {
+	text string
+	err  error
+}
+
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }
+
+// A reach learns from net/http how far a request got. A RoundTripper that is
+// not net/http's tells nothing.
+type reach struct{ sought, connected atomic.Bool }
+
+func (r *reach) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { r.sought.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { r.connected.Store(true) },
+	})
+}
+
+// nowhere reports that a connection was sought and never had: the failure was
+// in finding the name, in dialling, in TLS, or in a proxy, however it is
+// worded.
+func (r *reach) nowhere() bool { return r.sought.Load() && !r.connected.Load() }
+
+// neverSent reports whether the failure itself proves that no byte of the
+// request reached the server: the name was not found, the connection was
+// refused, or TLS was not agreed on.
 func neverSent(err error) bool {
 	var dns *net.DNSError
 	var op *net.OpError
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &dns), errors.Is(err, syscall.ECONNREFUSED):
@@ -215,10 +294,8 @@ func neverSent(err error) bool {
 		return true
 	case errors.As(err, &cert), errors.As(err, &record), errors.As(err, &unknown):
 		return true
-	case errors.As(err, &alert):
-		return false // an alert may also end a connection after the request
 	}
-	return false
+	return false // a TLS alert, say, may also end a connection after the request
 }
 
 // A bodyError is an answer that can be read, but not understood. Asking again
@@ -234,6 +311,14 @@ func badBody(op string, err error, mutation bool) error { return &bodyError{op, 
 func (e *bodyError) Error() string  { return "duvo: " + e.op + ": unexpected answer: " + e.err.Error() }
 func (e *bodyError) Unwrap() error  { return e.err }
 func (e *bodyError) NoEffect() bool { return !e.effect }
+
+// A doubtError is a failure that itself did nothing, after an attempt that
+// may have.
+type doubtError struct{ err error }
+
+func (e *doubtError) Error() string  { return e.err.Error() }
+func (e *doubtError) Unwrap() error  { return e.err }
+func (e *doubtError) NoEffect() bool { return false }
 
 // noEffect marks an error of a mutation that was never sent.
 func noEffect(err error) error {
@@ -262,8 +347,21 @@ func decodeField[T any](body []byte, key string) (v T, err error) {
 	if !ok {
 		return v, fmt.Errorf("no %q field", key)
 	}
+	if err := requireObject(raw); err != nil {
+		return v, fmt.Errorf("%q: %w", key, err)
+	}
 	err = json.Unmarshal(raw, &v)
 	return v, err
+}
+
+// ended tells why a context ended: its own error, and the cause that was given
+// for it, if any.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ctx.Err()) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -15,11 +15,13 @@
 //
 // # Errors
 //
-// Every failure of the API is an [*APIError], every failure on the way to it a
-// [*TransportError]. Test for the kind with errors.Is and one of
+// Every failure that the API tells is an [*APIError], every failure on the way
+// to it a [*TransportError]. Test for the kind with errors.Is and one of
 // [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrConflict],
 // [ErrInvalid], [ErrRateLimited] and [ErrUnavailable]. A Job that no longer
-// exists is ErrNotFound, however the server says so.
+// exists is ErrNotFound, however the server says so. Arguments that cannot be
+// sent are ErrInvalid; a success whose JSON makes no sense is of no kind. No
+// error shows a key or a token, and all of them are bounded and safe to print.
 //
 // # What is retried
 //
@@ -28,8 +30,10 @@
 // attempt provably had no effect: it was refused with 429, or the connection
 // was never made. When the effect is in doubt the error is returned at once and
 // [MayHaveTakenEffect] reports true; what to do then depends on the operation,
-// and only the caller knows. All attempts of one mutation carry the same
-// Idempotency-Key. A Retry-After that is longer than the cap (see
+// and only the caller knows. Stopping a Job is the exception: it is repeated
+// as reads are. All attempts of one mutation carry the same Idempotency-Key,
+// and net/http, which by itself sends such a request again when a kept
+// connection drops, is kept from doing so. A Retry-After that is longer than the cap (see
 // [WithRetries]) is not waited for: the error carries it.
 //
 // # Reading what servers send

@@ -74,19 +74,20 @@ func (e *APIError) Unwrap() error {
 
 // NoEffect reports whether the server provably did nothing.
 func (e *APIError) NoEffect() bool {
-	if e.kind == nil && e.Status != 0 { // made by a backend other than Client
+	if e.kind == nil { // made by a backend other than Client
 		return provesNoEffect(e.Status)
 	}
 	return !e.effect
 }
 
 // A TransportError is a failure on the way to the server or back: no answer
-// came, or none that could be read. It matches ErrUnavailable.
+// came, or none that could be read. It matches ErrUnavailable. One that is
+// made outside this package leaves the effect in doubt.
 type TransportError struct {
 	Operation string
 	Err       error
 
-	effect bool
+	unsent bool // provably without effect
 }
 
 // Error tells the operation and the cause.
@@ -109,8 +110,9 @@ func (e *TransportError) Unwrap() []error {
 	return []error{e.Err, ErrUnavailable}
 }
 
-// NoEffect reports whether the request provably never reached the server.
-func (e *TransportError) NoEffect() bool { return !e.effect }
+// NoEffect reports whether the request provably never reached the server, or
+// only read.
+func (e *TransportError) NoEffect() bool { return e.unsent }
 
 // MayHaveTakenEffect reports whether the failed mutation may have taken effect
 // all the same: a connection that broke after sending, a timeout, a 5xx, a
@@ -204,11 +206,19 @@ func apiError(op string, status int, header http.Header, body []byte, redact fun
 			e.Code = firstOf(e.Code, inner.Code.v)
 			e.Message = firstOf(e.Message, inner.Message.v)
 		}
-	} else if t := strings.TrimSpace(string(body)); t != "" {
-		e.Message = "not JSON: " + safetext.OneLine(t, 200)
+		if e.Message == "" && code != e.Code {
+			e.Message = code
+		}
 	}
-	if status >= 300 && status < 400 {
-		e.Message = firstOf(e.Message, "redirects are not followed; check the base URL")
+	switch {
+	case status < 400:
+		e.Message = "redirects are not followed; check the base URL"
+	case e.Code == "" && e.Message == "":
+		// An unknown shape, a page of HTML, the first part of what was cut.
+		// Secrets go first: a cut must not leave half of one.
+		if t := strings.TrimSpace(redact(string(body))); t != "" {
+			e.Message = "unexpected body: " + safetext.OneLine(t[:min(len(t), 4<<10)], 200)
+		}
 	}
 	e.Code = safetext.OneLine(redact(e.Code), maxErrorCode)
 	e.Message = safetext.OneLine(redact(e.Message), maxErrorText)

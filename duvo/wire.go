@@ -29,8 +29,9 @@ func (l *looseTime) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00"} {
-			if t, err := time.Parse(layout, s); err == nil {
-				l.v = t
+			// In UTC, and without the few times that encoding/json cannot write.
+			if t, err := time.Parse(layout, s); err == nil && t.UTC().Year() > 0 && t.UTC().Year() < 10_000 {
+				l.v = t.UTC()
 				return nil
 			}
 		}
@@ -57,6 +58,27 @@ func requireObject(b []byte) error {
 func isNull(b json.RawMessage) bool {
 	t := bytes.TrimSpace(b)
 	return len(t) == 0 || string(t) == "null"
+}
+
+// UnmarshalJSON reads a Team as a server sends it. Only a missing ID is an
+// error.
+func (t *Team) UnmarshalJSON(b []byte) error {
+	if err := requireObject(b); err != nil {
+		return fmt.Errorf("team: %w", err)
+	}
+	var w struct {
+		ID             string        `json:"id"`
+		Name           loose[string] `json:"name"`
+		OrganizationID loose[string] `json:"organization_id"`
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return fmt.Errorf("team: %w", err)
+	}
+	if w.ID == "" {
+		return errors.New("team: no id")
+	}
+	*t = Team{ID: w.ID, Name: w.Name.v, OrganizationID: w.OrganizationID.v}
+	return nil
 }
 
 // UnmarshalJSON reads an Assignment as a server sends it. Only a missing ID
@@ -213,6 +235,8 @@ func (r *HumanRequest) UnmarshalJSON(b []byte) error {
 	switch {
 	case w.ID == "":
 		return errors.New("human request: no id")
+	case w.Type == Malformed:
+		return errors.New("human request: a type that is not the server's to send")
 	case w.Type == Question && len(w.Questions) == 0:
 		return errors.New("human request: a question without questions")
 	}
@@ -221,7 +245,7 @@ func (r *HumanRequest) UnmarshalJSON(b []byte) error {
 			return errors.New("human request: a question without text")
 		}
 		for _, c := range q.Options {
-			if c.Label == "" {
+			if strings.TrimSpace(c.Label) == "" {
 				return errors.New("human request: an option without a label")
 			}
 		}
@@ -232,10 +256,12 @@ func (r *HumanRequest) UnmarshalJSON(b []byte) error {
 }
 
 // UnmarshalJSON reads a Message as a server sends it. Nothing in a message is
-// required: a Job's result must not be lost over an odd entry.
+// required, and what is no object is an empty Message: a Job's result must not
+// be lost over an odd entry.
 func (m *Message) UnmarshalJSON(b []byte) error {
-	if err := requireObject(b); err != nil {
-		return fmt.Errorf("message: %w", err)
+	if requireObject(b) != nil {
+		*m = Message{}
+		return nil
 	}
 	var w struct {
 		ID        loose[string]   `json:"id"`
