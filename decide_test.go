@@ -1,0 +1,442 @@
+package duvotool_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+const refundsID = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11"
+
+// refunds asks for an approval and tells what was decided.
+var refunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refunds an order.",
+	Script: func(j *duvotest.Job) {
+		j.Say("looking at " + j.Input())
+		if j.AskApproval("Refund 120 EUR", "It arrived damaged.") {
+			j.Complete("refunded")
+		}
+		j.Complete("not refunded")
+	}}
+
+var sizes = duvotest.Assignment{ID: refundsID, Name: "Sizes", Description: "Asks for sizes.",
+	Script: func(j *duvotest.Job) {
+		a := j.Ask("Sizes", "", duvo.QuestionItem{Question: "Which size?", Options: []duvo.Choice{{Label: "S"}, {Label: "M, tall"}}},
+			duvo.QuestionItem{Question: "Which colours?", MultiSelect: true, Options: []duvo.Choice{{Label: "red"}, {Label: "blue, dark"}, {Label: "blue"}}},
+			duvo.QuestionItem{Question: "Anything else?"})
+		j.Complete(a["Which size?"] + " / " + a["Which colours?"] + " / " + a["Anything else?"])
+	}}
+
+// emulated runs f in a bubble of time, with a Duvo in memory.
+func emulated(t *testing.T, f func(t *testing.T, d *duvotest.Duvo), opts ...duvotest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(opts...)
+		t.Cleanup(d.Close)
+		f(t, d)
+	})
+}
+
+type ask = func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error)
+
+func policy(f ask) duvotool.ToolOption { return duvotool.WithPolicy(duvotool.PolicyFunc(f)) }
+
+func responses(d *duvotest.Duvo) (sent int, approved bool) {
+	for _, j := range d.Jobs() {
+		for _, r := range j.Requests {
+			if r.Response != nil && r.Response.Approved != nil && *r.Response.Approved {
+				approved = true
+			}
+		}
+	}
+	return d.Count("respondToHumanRequest"), approved
+}
+
+// What cannot be trusted sends nothing at all: neither an approval nor a
+// denial. The Job is left waiting.
+func TestPoliciesThatFailSendNothing(t *testing.T) {
+	for name, f := range map[string]ask{
+		"nil": nil,
+		"error": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("ops", ""), errors.New("down")
+		},
+		"panic": func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("boom") },
+		"wrong kind": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Answer("ops", map[string]string{"Refund 120 EUR": "yes"}), nil
+		},
+		"nobody": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("", "because"), nil
+		},
+		"unknown": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Decision{Verdict: 99, By: "ops"}, nil
+		},
+		"with answers": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Decision{Verdict: duvotool.Approved, By: "ops", Answers: map[string]string{"a": "b"}}, nil
+		},
+		"runtime error": func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve(r.Questions[3].Header, ""), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				// Behind FirstOf, so that a nil function is not refused at once.
+				lazy := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+					return duvotool.PolicyFunc(f).Decide(ctx, r)
+				})
+				reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.FirstOf(lazy)))
+				_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+				var je *duvotool.JobError
+				require.ErrorAs(t, err, &je)
+				require.Equal(t, duvotool.PhaseDeciding, je.Phase)
+				sent, _ := responses(d)
+				require.Zero(t, sent)
+				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
+				require.Zero(t, d.Count("stopRun"))
+				require.Zero(t, d.Count("postRunMessage"))
+			}, duvotest.WithAssignment(refunds))
+		})
+	}
+}
+
+func TestNilPoliciesAreRefusedAtOnce(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	for name, p := range map[string]duvotool.Policy{
+		"nil":             nil,
+		"nil func":        duvotool.PolicyFunc(nil),
+		"forward nobody":  duvotool.Forward(nil),
+		"nil within":      duvotool.FirstOf(duvotool.AlwaysDeny(), nil),
+		"nothing":         duvotool.FirstOf(),
+		"no rules":        duvotool.AutoApprove(),
+		"zero rule":       duvotool.AutoApprove(duvotool.Rule{}.TitleIs("Refund")),
+		"empty ID":        duvotool.AutoApprove(duvotool.For(" ")),
+		"bad pattern":     duvotool.AutoApprove(duvotool.For(refundsID).TitleMatches("(")),
+		"breaking out":    duvotool.AutoApprove(duvotool.For(refundsID).TitleMatches("a)|(.*")),
+		"nil predicate":   duvotool.AutoApprove(duvotool.For(refundsID).When(nil)),
+		"nested in first": duvotool.FirstOf(duvotool.AutoApprove()),
+	} {
+		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(p))
+		require.Error(t, err, name)
+		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.Configure(duvotool.ByID(refundsID), duvotool.WithPolicy(p)))
+		require.Error(t, err, name)
+	}
+}
+
+func TestDefaultDenies(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client())
+		text, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Contains(t, text, "not refunded")
+		require.Contains(t, text, "Do not retry or rephrase")
+		sent, approved := responses(d)
+		require.Equal(t, 1, sent)
+		require.False(t, approved)
+	}, duvotest.WithAssignment(refunds))
+}
+
+func TestZeroAndPassedDecisionsDeny(t *testing.T) {
+	for _, decision := range []duvotool.Decision{{}, duvotool.Pass()} {
+		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+			reg := discover(t, d.Client(), decide(decision, nil))
+			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			require.NoError(t, err)
+			require.Equal(t, "not refunded", res.Output)
+			require.Equal(t, duvotool.Denied, res.Decisions[0].Verdict)
+			_, approved := responses(d)
+			require.False(t, approved)
+		}, duvotest.WithAssignment(refunds))
+	}
+}
+
+// An approval of a request that changed while the policy thought is thrown
+// away, and the policy sees the new text.
+func TestChangedRequestIsAskedAnew(t *testing.T) {
+	for name, change := range map[string]func(*duvo.HumanRequest){
+		"one character": func(q *duvo.HumanRequest) { q.Title = "Refund 1200 EUR" },
+		"description":   func(q *duvo.HumanRequest) { q.Description += "." },
+		"another ID":    func(q *duvo.HumanRequest) { q.ID = "7d3f0c3a-58a5-4f0e-9e0a-0f5a4b1f2f55" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				var seen []string
+				reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+					seen = append(seen, r.Digest())
+					if len(seen) == 1 {
+						// The change comes between the policy's look and its answer,
+						// too short before for a poll to have seen it.
+						if err := d.ChangeRequest(r.JobID, change); err != nil {
+							return duvotool.Decision{}, err
+						}
+						return duvotool.Approve("ops", "what I saw first"), nil
+					}
+					return duvotool.Deny("ops", "what I saw then"), nil
+				}))
+				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				require.NoError(t, err)
+				require.Len(t, seen, 2)
+				require.NotEqual(t, seen[0], seen[1])
+				require.Equal(t, "not refunded", res.Output)
+				sent, approved := responses(d)
+				require.Equal(t, 1, sent)
+				require.False(t, approved)
+				require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+				require.Equal(t, duvotool.Accepted, res.Decisions[1].Delivery)
+			}, duvotest.WithAssignment(refunds), duvotest.WithProfile(duvotest.Profile{Respond: duvotest.ApplyToAny}))
+		})
+	}
+}
+
+// A poll that sees the change while the policy still thinks ends its context.
+func TestChangedRequestEndsThePolicysContext(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		var causes []error
+		reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			if r.Title == "Refund 120 EUR" {
+				require.NoError(t, d.ChangeRequest(r.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 1 EUR" }))
+				<-ctx.Done()
+				causes = append(causes, context.Cause(ctx))
+				return duvotool.Deny("ops", "too late"), nil
+			}
+			return duvotool.Approve("ops", "small"), nil
+		}))
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "refunded", res.Output)
+		require.Len(t, res.Decisions, 1)
+		require.Equal(t, []error{duvotool.ErrRequestChanged}, causes)
+	}, duvotest.WithAssignment(refunds))
+}
+
+func TestAnsweredElsewhereIsNoError(t *testing.T) {
+	yes := true
+	for name, wait := range map[string]bool{"while the policy thinks": true, "just before it answers": false} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				var cause error
+				reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+					if err := d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}); err != nil {
+						return duvotool.Decision{}, err
+					}
+					if wait {
+						<-ctx.Done()
+						cause = context.Cause(ctx)
+					}
+					return duvotool.Deny("ops", "no"), nil
+				}))
+				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				require.NoError(t, err)
+				require.Equal(t, "refunded", res.Output, "the reviewer's answer holds")
+				require.Zero(t, d.Count("respondToHumanRequest"))
+				if wait {
+					require.ErrorIs(t, cause, duvotool.ErrAnsweredElsewhere)
+					require.Empty(t, res.Decisions)
+				} else {
+					require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+					require.NotContains(t, res.Observation(), "Denied by")
+				}
+			}, duvotest.WithAssignment(refunds), duvotest.WithProfile(duvotest.Profile{Respond: duvotest.ApplyToAny}))
+		})
+	}
+}
+
+// The request is answered elsewhere between our last read and our response.
+func TestAnsweredElsewhereInTheLastMoment(t *testing.T) {
+	yes := true
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Latency: time.Second})
+		reg := discover(t, d.Client(), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			time.AfterFunc(500*time.Millisecond, func() { _ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}) })
+			return duvotool.Deny("ops", "no"), nil
+		}))
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "refunded", res.Output)
+		require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+		require.Equal(t, 1, d.Count("respondToHumanRequest"))
+	}, duvotest.WithAssignment(refunds))
+}
+
+// Leave sends nothing and waits for Duvo's own reviewers, however long.
+func TestLeaveToDuvo(t *testing.T) {
+	yes := true
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.LeaveToDuvo()), duvotool.WithJobTimeout(time.Minute))
+		time.AfterFunc(48*time.Hour, func() { _ = d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}) })
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "refunded", res.Output)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		require.Equal(t, duvotool.Left, res.Decisions[0].Verdict)
+		require.Equal(t, duvotool.NotSent, res.Decisions[0].Delivery)
+	}, duvotest.WithAssignment(refunds))
+}
+
+func TestQuestions(t *testing.T) {
+	good := map[string]string{"Which size?": "M, tall", "Which colours?": duvotool.JoinChoices("blue, dark", "red"), "Anything else?": "no"}
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), decide(duvotool.Answer("kim@example.com", good), nil))
+		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "M, tall / blue, dark, red / no", res.Output)
+		require.Equal(t, good, d.Jobs()[0].Requests[0].Response.Answers)
+	}, duvotest.WithAssignment(sizes))
+
+	with := func(q, a string) map[string]string {
+		m := map[string]string{}
+		for k, v := range good {
+			m[k] = v
+		}
+		if a == "" {
+			delete(m, q)
+		} else {
+			m[q] = a
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		decision duvotool.Decision
+		says     string
+	}{
+		"approving":       {duvotool.Approve("ops", ""), "cannot be approved"},
+		"one missing":     {duvotool.Answer("ops", with("Anything else?", "")), `"Anything else?" has no answer`},
+		"none":            {duvotool.Answer("ops", nil), "has no answer"},
+		"unknown":         {duvotool.Answer("ops", with("Who?", "me")), `no question "Who?"`},
+		"not an option":   {duvotool.Answer("ops", with("Which size?", "XL")), `must be one of "S", "M, tall"`},
+		"other case":      {duvotool.Answer("ops", with("Which size?", "s")), "must be one of"},
+		"several of one":  {duvotool.Answer("ops", with("Which size?", "S, M, tall")), "must be one of"},
+		"no such colour":  {duvotool.Answer("ops", with("Which colours?", "red, green")), "one or more of"},
+		"twice":           {duvotool.Answer("ops", with("Which colours?", "red, red")), "one or more of"},
+		"trailing comma":  {duvotool.Answer("ops", with("Which colours?", "red,")), "one or more of"},
+		"blank":           {duvotool.Answer("ops", with("Anything else?", " ")), "has no answer"},
+		"without anybody": {duvotool.Answer("", good), "who decided"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				reg := discover(t, d.Client(), decide(c.decision, nil))
+				_, err := reg.Tool("sizes").Run(t.Context(), "4711")
+				require.ErrorIs(t, err, duvotool.ErrInvalidDecision)
+				require.ErrorContains(t, err, c.says)
+				require.Zero(t, d.Count("respondToHumanRequest"))
+			}, duvotest.WithAssignment(sizes))
+		})
+	}
+}
+
+// Denying a question sends nothing; the Job waits on or is stopped.
+func TestDeniedQuestion(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client())
+		began := time.Now()
+		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Less(t, time.Since(began), 3*time.Minute)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
+	}, duvotest.WithAssignment(sizes))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
+		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		require.Equal(t, 1, d.Count("stopRun"))
+	}, duvotest.WithAssignment(sizes))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
+		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome, "a stop that did nothing is not believed")
+		require.Contains(t, res.Note, "has not ended")
+	}, duvotest.WithAssignment(sizes), duvotest.WithProfile(duvotest.Profile{Stop: duvotest.WaitingUnstoppable}))
+}
+
+func TestUnknownKindIsNeverAnswered(t *testing.T) {
+	login := duvotest.Assignment{ID: refundsID, Name: "Login", Script: func(j *duvotest.Job) { j.AskUntyped("login", "Log in, please"); j.Complete("in") }}
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		asked := 0
+		reg := discover(t, d.Client(), policy(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			asked++
+			return duvotool.Approve("ops", ""), nil
+		}))
+		res, err := reg.Tool("login").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Zero(t, asked)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+	}, duvotest.WithAssignment(login))
+}
+
+// A response whose fate is unclear is repeated byte for byte, and only while a
+// read still shows the same request, after time for a late effect.
+func TestUnclearResponses(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault    duvotest.Fault
+		posts    int
+		delivery duvotool.Delivery
+	}{
+		"lost answer":   {duvotest.Fault{Kind: duvotest.ResetAfter}, 1, duvotool.Unconfirmed},
+		"late effect":   {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 20 * time.Second}, 1, duvotool.Unconfirmed},
+		"lost request":  {duvotest.Fault{Kind: duvotest.ResetBefore}, 2, duvotool.Accepted},
+		"503":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 503}, 2, duvotool.Accepted},
+		"502 after":     {duvotest.Fault{Kind: duvotest.StatusAfter, Status: 502}, 1, duvotool.Unconfirmed},
+		"no answer":     {duvotest.Fault{Kind: duvotest.Hang}, 2, duvotool.Accepted},
+		"429":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 429, RetryAfter: 7 * time.Second}, 2, duvotool.Accepted},
+		"cut off":       {duvotest.Fault{Kind: duvotest.Truncate}, 1, duvotool.Unconfirmed},
+		"a proxy's 200": {duvotest.Fault{Kind: duvotest.NotJSON}, 1, duvotool.Unconfirmed},
+	} {
+		for _, profile := range []duvotest.Profile{{}, {Idempotency: duvotest.KeysIgnored, Respond: duvotest.ApplyToAny}} {
+			t.Run(name, func(t *testing.T) {
+				two := refunds
+				two.Script = func(j *duvotest.Job) {
+					if j.AskApproval("Refund 120 EUR", "") && !j.AskApproval("Refund 9999 EUR", "") {
+						j.Complete("refunded the first only")
+					}
+					j.Complete("wrong")
+				}
+				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+					f := c.fault
+					f.Op = "respondToHumanRequest"
+					d.Inject(f)
+					reg := discover(t, d.Client(), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+						if r.Title == "Refund 120 EUR" {
+							return duvotool.Approve("ops", ""), nil
+						}
+						return duvotool.Deny("ops", ""), nil
+					}))
+					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+					require.NoError(t, err)
+					require.Equal(t, "refunded the first only", res.Output)
+					require.Equal(t, c.delivery, res.Decisions[0].Delivery)
+					require.Len(t, res.Decisions, 2)
+					var bodies, keys []string
+					first := d.Jobs()[0].Requests[0].ID
+					for _, r := range d.Requests() {
+						if r.Op == "respondToHumanRequest" && containsID(r.Path, first) {
+							bodies = append(bodies, string(r.Body))
+							keys = append(keys, r.Header.Get("Idempotency-Key"))
+						}
+					}
+					require.Len(t, bodies, c.posts)
+					for i := range bodies {
+						require.Equal(t, bodies[0], bodies[i])
+						require.Equal(t, keys[0], keys[i])
+						require.NotEmpty(t, keys[i])
+					}
+				}, duvotest.WithAssignment(two), duvotest.WithProfile(profile))
+			})
+		}
+	}
+}
+
+func containsID(path, id string) bool { return strings.Contains(path, "/"+id+"/") }
