@@ -381,8 +381,11 @@ func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Va
 			}
 		}
 		offset += len(rows)
+		if total < offset {
+			total = -1 // not told, or refuted by the rows themselves
+		}
 		switch {
-		case len(rows) == 0, total >= 0 && offset >= total, total < 0 && len(rows) < size:
+		case len(rows) == 0, offset == total, total < 0 && len(rows) < size:
 			return
 		case fresh == 0:
 			yield(zero, badBody(op, errors.New("the server repeats a page"), false))

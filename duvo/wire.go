@@ -348,9 +348,9 @@ func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
 		return nil, 0, err
 	}
 	total = -1
-	var n loose[float64]
-	if t, ok := w["total"]; ok && json.Unmarshal(t, &n) == nil && !isNull(t) {
-		total = clampInt(n.v)
+	var n *float64
+	if t, ok := w["total"]; ok && json.Unmarshal(t, &n) == nil && n != nil && *n >= 0 {
+		total = clampInt(*n)
 	}
 	return rows, total, nil
 }

@@ -7,6 +7,7 @@ require (
 	github.com/duvotool/duvotool/adapters/langchaingo v0.0.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tmc/langchaingo v0.1.14
+	go.uber.org/goleak v1.3.0
 	golang.org/x/term v0.45.0
 )
 
