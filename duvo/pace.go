@@ -74,7 +74,7 @@ func (p *pacer) saw(h http.Header, now time.Time) {
 // told, not ahead or not believable.
 func untilReset(h http.Header, now time.Time) time.Duration {
 	sec, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-RateLimit-Reset")), 10, 64)
-	if err != nil || sec < 1e9 || sec > 1e11 {
+	if err != nil {
 		return 0
 	}
 	d := time.Unix(sec, 0).Sub(serverTime(h, now))
