@@ -24,6 +24,7 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
+	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
 	asking int                     // which time the policy is asked: an answer to an earlier one is stale
@@ -36,17 +37,19 @@ type pendingState struct {
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
 	why       string        // of stageNobody
+	replies   []chan error  // of those who decided through the registry
 }
 
 type stage int
 
 const (
-	stageNew     stage = iota // the policy has not been asked
-	stageAsking               // it is being asked
-	stageDecided              // sealed, not sent
-	stageSending              // sent, perhaps in vain
-	stageDone                 // nothing more is sent
-	stageNobody               // the Job waits on, and nothing of ours can end that
+	stageNew       stage = iota // the policy has not been asked
+	stageAsking                 // it is being asked
+	stageSuspended              // it put the decision off
+	stageDecided                // sealed, not sent
+	stageSending                // sent, perhaps in vain
+	stageDone                   // nothing more is sent
+	stageNobody                 // the Job waits on, and nothing of ours can end that
 )
 
 func (p *pendingState) endAsking(cause error) {
@@ -77,6 +80,12 @@ func (op *operation) notPending(except string) {
 			op.delivered(p, Superseded)
 		case stageSending:
 			op.delivered(p, Unconfirmed)
+		default:
+			op.awaitOutcome(p.id)
+			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
+				p.about(r)
+				r.Source = SourceElsewhere
+			})
 		}
 	}
 }
@@ -102,6 +111,7 @@ func (op *operation) waiting(seen sighting) bool {
 		if p.stage == stageDecided {
 			op.delivered(p, Superseded)
 		}
+		op.awaitOutcome(p.id)
 		*p = pendingState{id: q.ID, digest: d, firstSeen: p.firstSeen, asking: p.asking}
 	case p.digest != d && p.stage == stageSending:
 		// A response to this ID was sent; it must remain the only one.
@@ -114,7 +124,7 @@ func (op *operation) waiting(seen sighting) bool {
 	}
 	switch p.stage {
 	case stageNew:
-		op.ask(p, seen.job, q)
+		return op.ask(p, seen.job, q)
 	case stageDecided:
 		return op.respondIfFresh(p, seen)
 	case stageSending:
@@ -132,14 +142,21 @@ func (op *operation) waiting(seen sighting) bool {
 	return false
 }
 
-// ask asks the policy, in a goroutine of its own.
-func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) {
+// ask asks the policy, in a goroutine of its own. It returns true if the run
+// has ended instead.
+func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
 	s := &op.job
 	op.at(PhaseDeciding, s.id)
 	req := Request{
 		JobID: s.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
 		Assignment: op.tool.assignment, BuildID: s.buildID, Input: op.input, Caller: op.caller, Key: op.key,
-		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen,
+		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
+	}
+	p.request = req
+	p.request.Questions = cloneQuestions(q.Questions)
+	if err := op.audit(AuditRequested, p.about); err != nil {
+		op.fail(err)
+		return true
 	}
 	told := req
 	told.Questions = cloneQuestions(q.Questions)
@@ -157,6 +174,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) {
 		d, err := askSafely(ctx, op.reg.life, policy, req)
 		op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
 	}()
+	return false
 }
 
 func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
@@ -175,7 +193,6 @@ func cloneQuestions(qs []duvo.QuestionItem) []duvo.QuestionItem {
 
 // decided takes in the policy's decision.
 func (op *operation) decided(p *pendingState, turn int, req Request, d Decision, err error) {
-	s := &op.job
 	if op.cancelled() || p.asking != turn || p.stage != stageAsking {
 		return // the answer came too late to matter
 	}
@@ -185,20 +202,48 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 		err = d.check(req)
 	}
 	if err != nil {
-		op.undecided(err)
+		op.undecided(p, err)
 		return
 	}
-	d.Answers = maps.Clone(d.Answers)
+	name := policyName(op.tool.cfg.policy)
 	if d.Source == "" {
 		d.Source = SourcePolicy
 	}
-	if d.Verdict == Passed {
-		d = Decision{By: "policy " + policyName(op.tool.cfg.policy), Reason: "no policy had an opinion", Source: SourcePolicy}
+	if d.Path == "" {
+		d.Path = name
 	}
+	switch d.Verdict {
+	case Passed:
+		d = Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: SourcePolicy, Path: d.Path}
+	case Suspended:
+		err := op.audit(AuditDecided, func(r *AuditRecord) {
+			p.about(r)
+			r.Verdict, r.By, r.Reason, r.Source, r.Path = d.Verdict.String(), d.By, d.Reason, d.Source, d.Path
+		})
+		if err != nil {
+			op.fail(err)
+			return
+		}
+		op.suspend(p)
+		return
+	}
+	op.settleDecision(p, d)
+}
+
+// settleDecision records a decision and prepares what is sent for it.
+func (op *operation) settleDecision(p *pendingState, d Decision) {
+	s := &op.job
+	req := p.request
+	d.Answers = maps.Clone(d.Answers)
 	p.decidedAt = time.Now()
 	p.entry = &DecisionEntry{
 		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,
 		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: NotSent,
+	}
+	if err := op.audit(AuditDecided, p.about); err != nil {
+		p.entry, p.stage = nil, stageNew
+		op.fail(err)
+		return
 	}
 	s.entries = append(s.entries, p.entry)
 	op.tellDecision(EventDecided, p)
@@ -206,9 +251,11 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	switch {
 	case d.Verdict == Left:
 		p.stage = stageDone
+		p.answerDeciders(nil)
 		return
 	case d.Verdict == Denied && req.Kind == duvo.Question:
 		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
+		p.answerDeciders(nil)
 		if op.tool.cfg.stopOn[QuestionDenied] {
 			op.addNote("a question was denied")
 			if job := op.stopJob(); job != nil && job.Status.Terminal() {
@@ -227,8 +274,12 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.
-func (op *operation) undecided(err error) {
+func (op *operation) undecided(p *pendingState, err error) {
 	s := &op.job
+	_ = op.audit(AuditUndecided, func(r *AuditRecord) {
+		p.about(r)
+		r.Error = err.Error()
+	})
 	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", policyName(op.tool.cfg.policy), "error", SafeLine(err.Error(), 500))
 	if op.tool.cfg.stopOn[PolicyFailed] {
 		op.stopJob()
@@ -258,10 +309,14 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		s.watch.now()
 		return false
 	}
+	op.at(PhaseResponding, s.id)
+	if err := op.audit(AuditSent, p.about); err != nil {
+		op.fail(err)
+		return true
+	}
 	if op.cancelled() {
 		return true
 	}
-	op.at(PhaseResponding, s.id)
 	p.stage = stageSending
 	p.sentAt = time.Now()
 	p.entry.Delivery = Sent
@@ -342,11 +397,12 @@ func (op *operation) delivered(p *pendingState, d Delivery) {
 		return
 	}
 	p.entry.Delivery = d
+	_ = op.audit(AuditDelivered, p.about)
+	p.answerDeciders(deliveryError(d))
 	op.tellDecision(EventDelivered, p)
 }
 
 func (op *operation) tellDecision(kind EventKind, p *pendingState) {
-	e := *p.entry
-	e.Answers = maps.Clone(e.Answers)
+	e := cloneEntry(*p.entry)
 	op.tell(Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
 }

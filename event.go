@@ -18,6 +18,7 @@ const (
 	EventStarted   EventKind = "started"   // the Job exists
 	EventStatus    EventKind = "status"    // its status changed; may be left out when they come fast
 	EventRequested EventKind = "requested" // it waits for a person; the policy is asked
+	EventSuspended EventKind = "suspended" // the policy put the decision off; see Registry.Pending
 	EventDecided   EventKind = "decided"   // the policy has decided
 	EventDelivered EventKind = "delivered" // what became of the decision
 	EventFinished  EventKind = "finished"  // the outcome is known
@@ -33,7 +34,7 @@ type Event struct {
 	Assignment duvo.Assignment
 	Caller     Caller
 	Status     duvo.Status
-	Request    *Request       // of EventRequested
+	Request    *Request       // of EventRequested and EventSuspended
 	Decision   *DecisionEntry // of EventDecided and EventDelivered
 	Result     *Result        // of EventFinished
 	Err        error          // of EventParked

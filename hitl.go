@@ -54,11 +54,12 @@ type Verdict int
 
 // The verdicts. The zero Verdict denies.
 const (
-	Denied   Verdict = iota // an approval is refused; a question stays unanswered
-	Approved                // an approval is granted
-	Answered                // a question is answered
-	Left                    // the reviewers in Duvo's own inbox decide; the call goes on waiting
-	Passed                  // no opinion: the next policy is asked, and at the end of all it is a denial
+	Denied    Verdict = iota // an approval is refused; a question stays unanswered
+	Approved                 // an approval is granted
+	Answered                 // a question is answered
+	Left                     // the reviewers in Duvo's own inbox decide; the call goes on waiting
+	Passed                   // no opinion: the next policy is asked, and at the end of all it is a denial
+	Suspended                // decided later, through Registry.Decide; the call returns as pending
 )
 
 // String returns the verdict in a word.
@@ -74,6 +75,8 @@ func (v Verdict) String() string {
 		return "left"
 	case Passed:
 		return "passed"
+	case Suspended:
+		return "suspended"
 	}
 	return fmt.Sprintf("verdict(%d)", int(v))
 }
@@ -86,12 +89,15 @@ type Source string
 
 // The sources of decisions.
 const (
-	SourcePolicy Source = "policy" // a rule or program
-	SourcePerson Source = "person" // somebody asked by [Forward]
+	SourcePolicy    Source = "policy"    // a rule or program
+	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called [Registry.Decide]
+	SourceTimeout   Source = "timeout"   // nobody decided in time
+	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 )
 
 // A Decision says how a human request is to be answered. Make it with
-// [Approve], [Deny], [Answer], [Leave] or [Pass]. The zero Decision denies.
+// [Approve], [Deny], [Answer], [Leave], [Suspend] or [Pass]. The zero Decision
+// denies.
 //
 // By and Reason are kept in the [Result] and told to the observer. Duvo's API
 // has no place for them, so they are not sent. By must come from the host
@@ -102,6 +108,20 @@ type Decision struct {
 	Reason  string            `json:"reason,omitempty"`
 	Source  Source            `json:"source,omitempty"`
 	Answers map[string]string `json:"answers,omitempty"` // from each question's text to its answer
+
+	// Path tells which policies the decision came through, as in
+	// "FirstOf[2] > Forward". Policies that ask others add to it with Via.
+	Path string `json:"path,omitempty"`
+}
+
+// Via returns the decision as one that came through a policy of this name.
+func (d Decision) Via(name string) Decision {
+	if d.Path == "" {
+		d.Path = name
+	} else {
+		d.Path = name + " > " + d.Path
+	}
+	return d
 }
 
 // Approve grants an approval. The identity by is required.
@@ -123,13 +143,19 @@ func Answer(by string, answers map[string]string) Decision {
 // on waiting for them.
 func Leave() Decision { return Decision{Verdict: Left} }
 
+// Suspend leaves the decision for later: the call returns with
+// [OutcomePending], the request is listed by [Registry.Pending] and decided by
+// [Registry.Decide]. The registry goes on watching the Job; a call with the
+// same operation key or scope is told its outcome.
+func Suspend() Decision { return Decision{Verdict: Suspended} }
+
 // Pass has no opinion.
 func Pass() Decision { return Decision{Verdict: Passed} }
 
 // check tells why d cannot answer req; nil if it can.
 func (d Decision) check(req Request) error {
 	switch d.Verdict {
-	case Denied, Left, Passed:
+	case Denied, Left, Passed, Suspended:
 		return nil
 	case Approved, Answered:
 	default:
@@ -157,7 +183,7 @@ func AlwaysDeny() Policy { return alwaysDeny{} }
 type alwaysDeny struct{}
 
 func (alwaysDeny) Decide(context.Context, Request) (Decision, error) {
-	return Decision{By: "policy always-deny", Reason: "this program's policy approves nothing", Source: SourcePolicy}, nil
+	return Decision{By: "policy always-deny", Reason: "this program's policy approves nothing", Source: SourcePolicy, Path: "AlwaysDeny"}, nil
 }
 
 func (alwaysDeny) String() string { return "AlwaysDeny" }
@@ -167,7 +193,9 @@ func LeaveToDuvo() Policy { return leaveToDuvo{} }
 
 type leaveToDuvo struct{}
 
-func (leaveToDuvo) Decide(context.Context, Request) (Decision, error) { return Leave(), nil }
+func (leaveToDuvo) Decide(context.Context, Request) (Decision, error) {
+	return Leave().Via("LeaveToDuvo"), nil
+}
 
 func (leaveToDuvo) String() string { return "LeaveToDuvo" }
 
@@ -183,7 +211,7 @@ func (f forward) Decide(ctx context.Context, req Request) (Decision, error) {
 	if err == nil && d.Verdict != Passed && d.Source == "" {
 		d.Source = SourcePerson
 	}
-	return d, err
+	return d.Via("Forward"), err
 }
 
 func (f forward) Validate() error { return f.ask.Validate() }
@@ -197,7 +225,7 @@ func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
 type firstOf []Policy
 
 func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
-	for _, p := range f {
+	for i, p := range f {
 		if p == nil {
 			return Decision{}, errNilPolicy
 		}
@@ -206,7 +234,10 @@ func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
 		}
 		d, err := p.Decide(ctx, req)
 		if err != nil || d.Verdict != Passed {
-			return d, err
+			if d.Path == "" {
+				d.Path = policyName(p)
+			}
+			return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
 		}
 	}
 	return Pass(), nil

@@ -66,6 +66,10 @@ func (s *jobState) rest(cause error) {
 	}
 	for _, p := range s.requests {
 		p.endAsking(cause)
+		p.answerDeciders(cause)
+		if p.stage == stageSuspended {
+			p.stage = stageNew // asked again when the operation is taken up
+		}
 	}
 }
 
@@ -401,18 +405,15 @@ func (op *operation) unknown(why string) {
 
 // settle ends the run with an outcome.
 func (op *operation) settle(o Outcome, messages []duvo.Message) {
-	s := &op.job
-	op.finish(&Result{
-		Outcome: o, JobID: s.id, Status: s.status, Output: lastWords(messages), Messages: messages,
-		Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID, Input: op.input,
-		Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
-	})
+	res := op.resultSoFar(o)
+	res.Messages, res.Output = messages, lastWords(messages)
+	op.finish(res)
 }
 
 func (s *jobState) decisions() []DecisionEntry {
 	var out []DecisionEntry
 	for _, e := range s.entries {
-		out = append(out, *e)
+		out = append(out, cloneEntry(*e))
 	}
 	return out
 }

@@ -53,18 +53,23 @@ type operation struct {
 	phase   Phase
 	jobID   string
 
+	suspended map[string]Request // by request ID: what Registry.Decide may decide
+
 	job jobState // owned by the mail
 }
 
 // A run is a stretch of time in which an operation is worked on: from a call
 // until the outcome, an error, or the leaving of the last caller.
 type run struct {
-	ctx     context.Context // the values of the first caller's, the end of ours
-	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed at the end
-	err     error         // of the run; read it after done
-	callers int           // guarded by operation.mu
-	leaving bool          // guarded by operation.mu: nobody may join any more
+	ctx      context.Context // the values of the first caller's, the end of ours
+	cancel   context.CancelCauseFunc
+	done     chan struct{} // closed at the end
+	err      error         // of the run; read it after done
+	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
+	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
+	detached bool          // guarded by operation.mu: it goes on without callers
+	callers  int           // guarded by operation.mu
+	leaving  bool          // guarded by operation.mu: nobody may join any more
 }
 
 // mail is something that happened to an operation in one of its runs.
@@ -96,7 +101,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string) (op *opera
 	if op := o.unknown[unknownSlot(caller, scope, t)]; op != nil && scope != "" {
 		return op, true, nil
 	}
-	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew}
+	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew, suspended: map[string]Request{}}
 	op.job.init(op)
 	o.byKey[slot] = op
 	return op, false, nil
@@ -109,13 +114,13 @@ func unknownSlot(c Caller, scope string, t *Tool) string {
 // settled notes that an operation has an outcome. One that no key of a
 // caller's stands for is dropped; one that is unknown bars its Assignment from
 // the rest of its scope.
-func (o *operations) settled(op *operation, outcome Outcome) {
+func (o *operations) settled(op *operation, outcome Outcome, detached bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if outcome == OutcomeUnknown && op.scope != "" {
 		o.unknown[unknownSlot(op.caller, op.scope, op.tool)] = op
 	}
-	if strings.HasPrefix(op.key, freshPrefix) {
+	if strings.HasPrefix(op.key, freshPrefix) && !detached {
 		delete(o.byKey, op.caller.Tenant+"\x00"+op.key)
 	}
 }
@@ -228,7 +233,7 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 				return nil, op.errorLocked(ErrClosed)
 			}
 			rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-			op.run = &run{ctx: rctx, cancel: cancel, done: make(chan struct{})}
+			op.run = &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
 			op.postLocked(op.run, (*operation).begin)
 		}
 		r := op.run
@@ -236,10 +241,23 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		if joined {
 			r.callers++
 		}
+		told := r.told
+		if !joined {
+			told = nil
+		}
 		op.mu.Unlock()
 
 		select {
 		case <-r.done:
+		case <-told:
+			op.mu.Lock()
+			interim := r.interim
+			r.callers-- // the run is detached: nothing ends with this
+			op.mu.Unlock()
+			if interim != nil {
+				return interim, nil
+			}
+			continue // decided meanwhile: wait for the Job
 		case <-ctx.Done():
 			// What was ready at the same moment counts.
 			select {
@@ -270,7 +288,7 @@ func (op *operation) leave(ctx context.Context, r *run, joined bool) error {
 	if !joined {
 		return err
 	}
-	if r.callers--; r.callers == 0 && op.run == r {
+	if r.callers--; r.callers == 0 && op.run == r && !r.detached {
 		r.leaving = true
 		r.cancel(cause)
 		op.postLocked(r, (*operation).park)
@@ -366,14 +384,16 @@ func (op *operation) finish(res *Result) {
 		return
 	}
 	op.job.rest(nil)
+	_ = op.audit(AuditOutcome, func(r *AuditRecord) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
 	op.mu.Lock()
 	op.result = res
 	op.ended = time.Now()
 	r := op.run
 	op.run = nil
+	clear(op.suspended)
 	op.mu.Unlock()
 	op.tell(Event{Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
-	op.reg.ops.settled(op, res.Outcome)
+	op.reg.ops.settled(op, res.Outcome, r.detached)
 	op.over(r)
 }
 
@@ -396,6 +416,7 @@ func (op *operation) failAs(err error) {
 	r := op.run
 	op.run = nil
 	r.err = err
+	clear(op.suspended)
 	op.mu.Unlock()
 	op.tell(Event{Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: err})
 	op.over(r)

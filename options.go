@@ -34,6 +34,7 @@ type config struct {
 	keep      []Selector
 
 	logger      *slog.Logger
+	audit       AuditLog
 	observer    func(Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
@@ -243,6 +244,18 @@ func WithLogger(l *slog.Logger) Option {
 			return errors.New("WithLogger: the logger is nil")
 		}
 		c.logger = l
+		return nil
+	})
+}
+
+// WithAudit keeps a record of every human request and what became of it. If a
+// record cannot be written before a response, the response is not sent.
+func WithAudit(a AuditLog) Option {
+	return optionFunc(func(c *config) error {
+		if a == nil {
+			return errors.New("WithAudit: the audit log is nil")
+		}
+		c.audit = a
 		return nil
 	})
 }

@@ -153,12 +153,16 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	var tree folderTree
-	if fl, ok := r.backend.(FolderLister); ok && r.cfg.needFolders() {
+	if fl, ok := r.backend.(FolderLister); ok {
 		folders, err := fl.Folders(ctx)
-		if err != nil {
+		switch {
+		case err == nil:
+			tree = newFolderTree(folders)
+		case r.cfg.needFolders() || ctx.Err() != nil:
 			return catalog{}, fmt.Errorf("duvotool: discovering folders: %w", err)
+		default:
+			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
-		tree = newFolderTree(folders)
 	}
 	names, collided := toolNames(all)
 	cat := catalog{byID: map[string]*Tool{}, collided: collided}

@@ -30,6 +30,7 @@ type Request struct {
 
 	Assignment duvo.Assignment // what the Job runs
 	BuildID    string          // the Build that the Job runs, as the Job tells it
+	Folder     string          // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
 	Input      string          // what the Job was started with
 	Caller     Caller          // for whom the call was made; see WithCaller
 
@@ -97,7 +98,20 @@ func (r Request) Digest() string {
 	return digest(r.JobID, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
 }
 
+// ContentDigest identifies what the request says, and for what: the
+// Assignment, its Build, what the Job was started with, the type and every byte
+// of the text, but neither Job nor request. The same question asked by another
+// Job has the same content digest.
+func (r Request) ContentDigest() string {
+	return digestOf([]string{"duvotool content 1", r.Assignment.ID, r.BuildID, r.Input},
+		duvo.HumanRequest{Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
+}
+
 func digest(jobID string, q duvo.HumanRequest) string {
+	return digestOf([]string{"duvotool request 1", jobID, q.ID}, q)
+}
+
+func digestOf(what []string, q duvo.HumanRequest) string {
 	h := sha256.New()
 	add := func(parts ...string) {
 		for _, p := range parts {
@@ -107,7 +121,8 @@ func digest(jobID string, q duvo.HumanRequest) string {
 			h.Write([]byte(p))
 		}
 	}
-	add("duvotool request 1", jobID, q.ID, string(q.Type), q.Title, q.Description)
+	add(what...)
+	add(string(q.Type), q.Title, q.Description)
 	add(fmt.Sprint(len(q.Questions)))
 	for _, item := range q.Questions {
 		add(item.Question, item.Header, fmt.Sprint(item.MultiSelect), fmt.Sprint(len(item.Options)))

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 )
 
 // AutoApprove approves what one of the rules allows, and has no opinion on
-// everything else; questions are never allowed. Combine it with [FirstOf]:
+// everything else; questions are never allowed. A rule that denies, see
+// [Rule.Denies], wins over all that allow. Combine it with [FirstOf]:
 //
 //	duvotool.FirstOf(
 //		duvotool.AutoApprove(duvotool.For(refunds).TitleIs("Send the receipt")),
@@ -24,13 +27,21 @@ func AutoApprove(rules ...Rule) Policy { return autoApprove(rules) }
 type autoApprove []Rule
 
 func (a autoApprove) Decide(_ context.Context, req Request) (Decision, error) {
+	decide := func(v Verdict, i int) (Decision, error) {
+		return Decision{Verdict: v, Source: SourcePolicy, Path: "AutoApprove",
+			By: "policy auto-approve", Reason: fmt.Sprintf("rule %d: %s", i+1, a[i])}, nil
+	}
+	for i, r := range a {
+		if r.denies && r.holds(req) {
+			return decide(Denied, i)
+		}
+	}
 	if req.Kind != duvo.Approval {
 		return Pass(), nil
 	}
 	for i, r := range a {
-		if r.allows(req) {
-			return Decision{Verdict: Approved, Source: SourcePolicy,
-				By: "policy auto-approve", Reason: fmt.Sprintf("rule %d: %s", i+1, r)}, nil
+		if !r.denies && r.holds(req) && r.use() {
+			return decide(Approved, i)
 		}
 	}
 	return Pass(), nil
@@ -61,6 +72,8 @@ func (autoApprove) String() string { return "AutoApprove" }
 type Rule struct {
 	assignment string
 	conditions []condition
+	denies     bool
+	uses       *atomic.Int64 // left; shared by the copies of a rule; nil: no limit
 	err        error
 }
 
@@ -81,6 +94,61 @@ func (r Rule) with(text string, hold func(Request) bool) Rule {
 // TitleIs narrows the rule to requests with exactly this title.
 func (r Rule) TitleIs(title string) Rule {
 	return r.with(fmt.Sprintf("title is %q", title), func(q Request) bool { return q.Title == title })
+}
+
+// DescriptionIs narrows the rule to requests with exactly this description.
+func (r Rule) DescriptionIs(text string) Rule {
+	return r.with(fmt.Sprintf("description is %q", text), func(q Request) bool { return q.Description == text })
+}
+
+// OnBuild narrows the rule to Jobs of this Build: when somebody changes the
+// Assignment, the rule holds no longer.
+func (r Rule) OnBuild(buildID string) Rule {
+	if strings.TrimSpace(buildID) == "" {
+		r.err = errors.New("OnBuild: the Build ID is empty")
+		return r
+	}
+	return r.with("Build "+buildID, func(q Request) bool { return strings.EqualFold(q.BuildID, buildID) })
+}
+
+// Until lets the rule hold before t only.
+func (r Rule) Until(t time.Time) Rule {
+	return r.with("until "+t.Format(time.RFC3339), func(Request) bool { return time.Now().Before(t) })
+}
+
+// AtMost lets the rule approve n times and no more, in this process. Copies of
+// the rule share the count.
+func (r Rule) AtMost(n int) Rule {
+	if n < 1 {
+		r.err = fmt.Errorf("AtMost: %d uses make no rule", n)
+		return r
+	}
+	r.uses = new(atomic.Int64)
+	r.uses.Store(int64(n))
+	return r
+}
+
+// Denies turns the rule round: what it matches is denied, approvals and
+// questions alike, and no other rule can allow it.
+func (r Rule) Denies() Rule {
+	r.denies = true
+	return r
+}
+
+// use takes one of the rule's uses; false if none is left.
+func (r Rule) use() bool {
+	if r.uses == nil {
+		return true
+	}
+	for {
+		n := r.uses.Load()
+		if n <= 0 {
+			return false
+		}
+		if r.uses.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
 }
 
 // TitleMatches narrows the rule to requests whose whole title matches the
@@ -123,7 +191,7 @@ func wholePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
-func (r Rule) allows(req Request) bool {
+func (r Rule) holds(req Request) bool {
 	if r.validate() != nil || !strings.EqualFold(req.Assignment.ID, r.assignment) {
 		return false
 	}
@@ -142,12 +210,18 @@ func (r Rule) validate() error {
 	if strings.TrimSpace(r.assignment) == "" {
 		return errors.New("it names no Assignment; start it with For(id)")
 	}
+	if r.denies && r.uses != nil {
+		return errors.New("a rule that denies cannot be used up")
+	}
 	return nil
 }
 
 // String tells what the rule allows.
 func (r Rule) String() string {
 	parts := []string{"Assignment " + r.assignment}
+	if r.denies {
+		parts[0] = "never " + parts[0]
+	}
 	for _, c := range r.conditions {
 		parts = append(parts, c.text)
 	}

@@ -20,6 +20,7 @@ type Tool struct {
 	reg         *Registry
 	assignment  duvo.Assignment
 	name        string
+	folder      string // the path of its folder
 	description string
 	undescribed bool
 	cfg         toolConfig
@@ -33,7 +34,7 @@ const (
 )
 
 func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree) (*Tool, error) {
-	t := &Tool{reg: r, assignment: a, name: name, cfg: r.cfg.tool.clone()}
+	t := &Tool{reg: r, assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}
 	for _, c := range r.cfg.configure {
 		if !c.selector.match(a, tree) {
 			continue

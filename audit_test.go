@@ -1,0 +1,227 @@
+package duvotool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+// auditLog keeps records, and fails on events of its choice.
+type auditLog struct {
+	mu      sync.Mutex
+	records []duvotool.AuditRecord
+	fail    duvotool.AuditEvent
+	panics  bool
+}
+
+func (a *auditLog) Record(_ context.Context, r duvotool.AuditRecord) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Event == a.fail {
+		if a.panics {
+			panic("disk")
+		}
+		return errors.New("disk full")
+	}
+	a.records = append(a.records, r)
+	return nil
+}
+
+func TestAuditTellsTheStory(t *testing.T) {
+	yes := true
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &auditLog{}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(duvotool.FirstOf(
+			duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("other")),
+			duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+				return duvotool.Deny("kim@example.com", "too much"), nil
+			}))))
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
+		res, err := reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), duvotool.Caller{User: "agent"}), "4711")
+		require.NoError(t, err)
+		require.Equal(t, []string{"requested", "decided denied not sent person", "sent denied not sent person", "sent denied sent person", "delivered denied accepted person", "outcome completed"}, spaced(log))
+		for _, r := range log.records {
+			require.Equal(t, res.JobID, r.JobID)
+			require.Equal(t, "agent", r.Caller.User)
+			require.False(t, r.At.IsZero())
+		}
+		sent := log.records[2]
+		require.Equal(t, "kim@example.com", sent.By)
+		require.Equal(t, "too much", sent.Reason)
+		require.Equal(t, "FirstOf[2] > Forward", sent.Path)
+		require.Equal(t, res.Decisions[0].Digest, sent.Digest)
+		require.False(t, sent.DecidedAt.IsZero() || sent.RequestedAt.IsZero())
+	}, duvotest.WithAssignment(refunds))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &auditLog{}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			_ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes})
+			<-ctx.Done()
+			return duvotool.Decision{}, context.Cause(ctx)
+		}))
+		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, []string{"requested", "elsewhere elsewhere", "outcome completed"}, spaced(log))
+	}, duvotest.WithAssignment(refunds))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &auditLog{}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Decision{}, errors.New("down")))
+		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.Error(t, err)
+		require.Equal(t, []string{"requested", "undecided"}, spaced(log))
+		require.Equal(t, "down", log.records[1].Error)
+	}, duvotest.WithAssignment(refunds))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &auditLog{}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 422})
+		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.Error(t, err)
+		require.Equal(t, "delivered approved refused policy", spaced(log)[3])
+	}, duvotest.WithAssignment(refunds))
+}
+
+func spaced(a *auditLog) []string {
+	var out []string
+	for _, r := range a.records {
+		var words []string
+		for _, w := range []string{string(r.Event), r.Verdict, string(r.Delivery), string(r.Source), string(r.Outcome)} {
+			if w != "" {
+				words = append(words, w)
+			}
+		}
+		out = append(out, strings.Join(words, " "))
+	}
+	return out
+}
+
+// A record that cannot be written before a response holds the response back.
+func TestFailedAuditSendsNothing(t *testing.T) {
+	for _, event := range []duvotool.AuditEvent{duvotool.AuditRequested, duvotool.AuditDecided, duvotool.AuditSent} {
+		for _, panics := range []bool{false, true} {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				log := &auditLog{fail: event, panics: panics}
+				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+				_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				require.ErrorIs(t, err, duvotool.ErrAudit)
+				require.Zero(t, d.Count("respondToHumanRequest"))
+				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
+
+				// Once it can be written again, the call can be taken up.
+				var je *duvotool.JobError
+				require.ErrorAs(t, err, &je)
+				log.fail = ""
+				res, err := reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), je.Key), "4711")
+				require.NoError(t, err)
+				require.Equal(t, "refunded", res.Output)
+				require.Equal(t, 1, d.Count("respondToHumanRequest"))
+			}, duvotest.WithAssignment(refunds))
+		}
+	}
+	for _, event := range []duvotool.AuditEvent{duvotool.AuditDelivered, duvotool.AuditOutcome} {
+		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+			reg := discover(t, d.Client(), duvotool.WithAudit(&auditLog{fail: event}), decide(duvotool.Approve("kim", ""), nil))
+			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			require.NoError(t, err, "what has happened has happened")
+			require.Equal(t, "refunded", res.Output)
+		}, duvotest.WithAssignment(refunds))
+	}
+}
+
+func TestAuditFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	record := func(i int) duvotool.AuditRecord {
+		return duvotool.AuditRecord{Event: duvotool.AuditDecided, At: time.Unix(int64(i), 0).UTC(), By: fmt.Sprint("kim ", i), Reason: "two\nlines"}
+	}
+	var count int64
+	var head string
+	for round := range 3 {
+		a, err := duvotool.OpenAuditFile(path)
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				if err := a.Record(t.Context(), record(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if round == 1 {
+			count, head = a.Head()
+		}
+		require.NoError(t, a.Close())
+		require.Error(t, a.Record(t.Context(), record(0)))
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	n, last, err := duvotool.VerifyAudit(bytes.NewReader(whole), count, head)
+	require.NoError(t, err)
+	require.EqualValues(t, 30, n)
+	require.Len(t, last, 64)
+
+	lines := strings.SplitAfter(string(whole), "\n")[:30]
+	for name, bad := range map[string]string{
+		"changed":    strings.Replace(string(whole), "kim 3", "kim 4", 1),
+		"left out":   strings.Join(append(append([]string{}, lines[:5]...), lines[6:]...), ""),
+		"exchanged":  strings.Join(append([]string{lines[1], lines[0]}, lines[2:]...), ""),
+		"repeated":   strings.Join(append(append([]string{}, lines...), lines[29]), ""),
+		"cut":        string(whole[:len(whole)-5]),
+		"no JSON":    string(whole) + "hello\n",
+		"empty line": string(whole) + "\n",
+	} {
+		_, _, err := duvotool.VerifyAudit(strings.NewReader(bad), 0, "")
+		require.Error(t, err, name)
+		require.NoError(t, os.WriteFile(path, []byte(bad), 0o600))
+		a, err := duvotool.OpenAuditFile(path)
+		if name == "cut" { // as a crash leaves it
+			require.NoError(t, err)
+			n, _ := a.Head()
+			require.EqualValues(t, 29, n)
+			require.NoError(t, a.Record(t.Context(), record(1)))
+			require.NoError(t, a.Close())
+			continue
+		}
+		require.Error(t, err, name)
+	}
+	// Whole lines cut off the end show against a head that was kept.
+	_, _, err = duvotool.VerifyAudit(strings.NewReader(strings.Join(lines[:10], "")), 0, "")
+	require.NoError(t, err)
+	_, _, err = duvotool.VerifyAudit(strings.NewReader(strings.Join(lines[:10], "")), count, head)
+	require.ErrorContains(t, err, "cut or exchanged")
+}
+
+func TestSlogAudit(t *testing.T) {
+	var out bytes.Buffer
+	a := duvotool.SlogAudit(slog.New(slog.NewTextHandler(&out, nil)))
+	require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{Event: duvotool.AuditDecided, Title: "x\x1b\ny=1", By: "kim", Answers: map[string]string{"q": "a"}}))
+	require.Contains(t, out.String(), "x<U+001B> y=1")
+	require.Contains(t, out.String(), "by=kim")
+	require.Error(t, duvotool.SlogAudit(nil).Record(t.Context(), duvotool.AuditRecord{}))
+}
+
+func FuzzVerifyAudit(f *testing.F) {
+	f.Add([]byte("{\"seq\":1,\"prev\":\"\"}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _, _ = duvotool.VerifyAudit(bytes.NewReader(b), 1, "x")
+	})
+}

@@ -1,0 +1,194 @@
+package duvotool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// An AuditFile keeps audit records as lines of JSON, each of which holds the
+// hash of the line before it: a line that is changed, left out or put in shows.
+// Lines cut off at the end, or a whole file that was exchanged, show only
+// against a [AuditFile.Head] that was kept elsewhere; give it to [VerifyAudit].
+type AuditFile struct {
+	mu     sync.Mutex
+	f      *os.File
+	head   string // hash of the last line; empty before the first
+	count  int64
+	broken error // a line may have been written in part
+}
+
+type auditLine struct {
+	Seq  int64  `json:"seq"`
+	Prev string `json:"prev"` // the hash of the line before; empty in the first
+	AuditRecord
+}
+
+// maxAuditLine bounds a line, in bytes.
+const maxAuditLine = 32 << 20
+
+// OpenAuditFile opens an audit file to add to, or makes it, readable by its
+// owner alone. A file whose lines do not follow one another is refused. A last
+// line without its end is taken off: a crash left it, and no Record returned
+// for it, so nothing was sent on its strength.
+func OpenAuditFile(path string) (*AuditFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("duvotool: the audit file: %w", err)
+	}
+	a := &AuditFile{f: f}
+	if err = dropUnfinishedLine(f); err == nil {
+		a.head, a.count, err = readAudit(f)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// dropUnfinishedLine cuts the file behind its last line break.
+func dropUnfinishedLine(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("duvotool: the audit file: %w", err)
+	}
+	end := info.Size()
+	buf := make([]byte, 64<<10)
+	for end > 0 {
+		from := max(0, end-int64(len(buf)))
+		part := buf[:end-from]
+		if _, err := f.ReadAt(part, from); err != nil {
+			return fmt.Errorf("duvotool: the audit file: %w", err)
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			end = from + int64(i) + 1
+			break
+		}
+		end = from
+	}
+	if end == info.Size() {
+		return nil
+	}
+	if err := f.Truncate(end); err != nil {
+		return fmt.Errorf("duvotool: the audit file: %w", err)
+	}
+	return nil
+}
+
+// Record adds a line and returns once it is on disk. After a failure the file
+// takes no more records, since its last line may be cut.
+func (a *AuditFile) Record(_ context.Context, r AuditRecord) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.broken != nil {
+		return a.broken
+	}
+	line, err := json.Marshal(auditLine{Seq: a.count + 1, Prev: a.head, AuditRecord: r})
+	if err != nil {
+		return err
+	}
+	if len(line) > maxAuditLine {
+		return fmt.Errorf("an audit record of %d bytes is too large", len(line))
+	}
+	if _, err = a.f.Write(append(line, '\n')); err == nil {
+		err = a.f.Sync()
+	}
+	if err != nil {
+		a.broken = fmt.Errorf("the audit file failed: %w", err)
+		return a.broken
+	}
+	a.head, a.count = hashLine(line), a.count+1
+	return nil
+}
+
+// Head returns how many lines the file has and the hash of the last one.
+func (a *AuditFile) Head() (count int64, hash string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count, a.head
+}
+
+// Close closes the file. Later records fail.
+func (a *AuditFile) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.broken == nil {
+		a.broken = errors.New("the audit file is closed")
+	}
+	return a.f.Close()
+}
+
+// VerifyAudit reads an audit file and tells whether each line follows the one
+// before. It returns how many lines there are and the hash of the last. Where a
+// count and hash from an earlier [AuditFile.Head] are given (count zero: none),
+// the file must still hold that line: otherwise its tail was cut, or it is
+// another file.
+func VerifyAudit(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
+	seen := count == 0
+	last, lines, err = readLines(r, func(n int64, h string) {
+		seen = seen || n == count && h == hash
+	})
+	if err == nil && !seen {
+		err = fmt.Errorf("duvotool: the audit file does not hold its line %d as it was: it was cut or exchanged", count)
+	}
+	return lines, last, err
+}
+
+func readAudit(r io.Reader) (head string, count int64, err error) {
+	return readLines(r, func(int64, string) {})
+}
+
+func readLines(r io.Reader, each func(n int64, hash string)) (head string, count int64, err error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return head, count, nil
+		}
+		if err != nil {
+			return "", 0, fmt.Errorf("duvotool: the audit file breaks off in line %d", count+1)
+		}
+		var l auditLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			return "", 0, fmt.Errorf("duvotool: the audit file: line %d: %w", count+1, err)
+		}
+		if l.Seq != count+1 || l.Prev != head {
+			return "", 0, fmt.Errorf("duvotool: the audit file: line %d does not follow the one before: something was changed, left out or put in", count+1)
+		}
+		head = hashLine(line)
+		count++
+		each(count, head)
+	}
+}
+
+// readLine reads a bounded line without its end. A last line without an end is
+// io.EOF with what there is.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return bytes.TrimSuffix(line, []byte("\n")), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return line, err
+		case len(line) > maxAuditLine:
+			return line, errors.New("too long")
+		}
+	}
+}
+
+func hashLine(line []byte) string {
+	sum := sha256.Sum256(line)
+	return hex.EncodeToString(sum[:])
+}

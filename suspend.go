@@ -1,0 +1,199 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrNotPending is returned by [Registry.Decide] for a request that waits for
+// no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
+// Where it was decided before, the error is a [*DecidedError].
+var ErrNotPending = errors.New("duvotool: the request waits for no decision")
+
+// A DecidedError says that somebody else had decided before. It matches
+// [ErrNotPending].
+type DecidedError struct{ Entry DecisionEntry }
+
+// Error names who decided what.
+func (e *DecidedError) Error() string {
+	return fmt.Sprintf("duvotool: the request was already %s by %s", e.Entry.Verdict, orNobody(e.Entry.By))
+}
+
+// Unwrap returns ErrNotPending.
+func (e *DecidedError) Unwrap() error { return ErrNotPending }
+
+// Pending lists the requests that were suspended and still wait for a decision,
+// the oldest first.
+func (r *Registry) Pending() []Request {
+	var out []Request
+	r.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		for _, q := range op.suspended {
+			q.Questions = cloneQuestions(q.Questions)
+			out = append(out, q)
+		}
+	})
+	slices.SortFunc(out, func(a, b Request) int {
+		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Decide decides a request that a policy suspended. It returns once the
+// decision has reached Duvo: nil then, or why it did not. Of several who decide
+// at once one wins; the others get a [*DecidedError] that tells who. A request
+// that reads differently now is refused with [ErrRequestChanged]; list it again
+// with [Registry.Pending].
+//
+// The decision must be Approve, Deny, Answer or Leave, and counts as a person's
+// unless it says otherwise. When ctx ends the decision stands all the same,
+// once it was taken.
+func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
+	if err := d.check(req); err != nil {
+		return err
+	}
+	if d.Verdict == Passed || d.Verdict == Suspended {
+		return fmt.Errorf("%w: %s decides nothing", ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	var found *operation
+	var current *run
+	r.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
+			found, current = op, op.run
+		}
+	})
+	if found == nil {
+		return ErrNotPending
+	}
+	reply := make(chan error, 1)
+	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
+	select {
+	case err := <-reply:
+		return err
+	case <-current.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-reply:
+		return err
+	default:
+		return ErrNotPending
+	}
+}
+
+// decideLater takes in a decision for a suspended request.
+func (op *operation) decideLater(req Request, d Decision, reply chan error) {
+	if op.cancelled() {
+		return
+	}
+	p := op.job.requests[req.ID]
+	switch {
+	case p == nil:
+		reply <- ErrNotPending
+		return
+	case p.digest != req.Digest():
+		reply <- ErrRequestChanged
+		return
+	case p.stage != stageSuspended && p.entry != nil:
+		reply <- &DecidedError{*p.entry}
+		return
+	case p.stage != stageSuspended:
+		reply <- ErrNotPending
+		return
+	}
+	if err := d.check(p.request); err != nil {
+		reply <- err
+		return
+	}
+	if d.Source == "" {
+		d.Source = SourcePerson
+	}
+	p.replies = append(p.replies, reply)
+	op.awaitOutcome(p.id)
+	op.settleDecision(p, d.Via("Registry.Decide"))
+}
+
+// suspend releases the callers with a pending result. The run goes on without
+// them.
+func (op *operation) suspend(p *pendingState) {
+	s := &op.job
+	p.stage = stageSuspended
+	res := op.resultSoFar(OutcomePending)
+	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", SafeLine(p.request.Title, 200)))
+	op.mu.Lock()
+	op.suspended[p.id] = p.request
+	r := op.run
+	r.detached = true
+	if r.interim == nil {
+		close(r.told)
+	}
+	r.interim = res
+	op.mu.Unlock()
+	told := p.request
+	told.Questions = cloneQuestions(told.Questions)
+	op.tell(Event{Kind: EventSuspended, JobID: s.id, Status: s.status, Request: &told})
+	op.reg.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
+}
+
+// awaitOutcome notes that a suspended request is no longer waiting: callers
+// wait for the Job again.
+func (op *operation) awaitOutcome(requestID string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if _, ok := op.suspended[requestID]; !ok {
+		return
+	}
+	delete(op.suspended, requestID)
+	if r := op.run; r != nil && len(op.suspended) == 0 && r.interim != nil {
+		r.interim = nil
+		r.told = make(chan struct{})
+	}
+}
+
+// answerDeciders tells those who decided through the registry what became of
+// it.
+func (p *pendingState) answerDeciders(err error) {
+	for _, c := range p.replies {
+		c <- err // buffered, and told once
+	}
+	p.replies = nil
+}
+
+func deliveryError(d Delivery) error {
+	switch d {
+	case Refused:
+		return errors.New("duvotool: Duvo refused the response")
+	case Superseded:
+		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", ErrNotPending)
+	}
+	return nil
+}
+
+func (op *operation) resultSoFar(o Outcome) *Result {
+	s := &op.job
+	return &Result{
+		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
+		Input: op.input, Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+	}
+}
+
+// cloneEntry copies a decision so that nothing is shared.
+func cloneEntry(e DecisionEntry) DecisionEntry {
+	e.Answers = maps.Clone(e.Answers)
+	return e
+}

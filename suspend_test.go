@@ -1,0 +1,184 @@
+package duvotool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+func suspending(t *testing.T, d *duvotest.Duvo, opts ...duvotool.Option) *duvotool.Registry {
+	return discover(t, d.Client(), append([]duvotool.Option{decide(duvotool.Suspend(), nil)}, opts...)...)
+}
+
+func TestSuspendAndDecideLater(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
+		text, err := reg.Tool("refunds").Call(ctx, "4711")
+		require.NoError(t, err)
+		require.Contains(t, text, "still waits for a person")
+		require.Contains(t, text, "was put off")
+		pending := reg.Pending()
+		require.Len(t, pending, 1)
+		require.Equal(t, "Refund 120 EUR", pending[0].Title)
+
+		text, err = reg.Tool("refunds").Call(ctx, "4711")
+		require.NoError(t, err)
+		require.Contains(t, text, "No new Job was started")
+
+		time.Sleep(72 * time.Hour)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Pass()), duvotool.ErrInvalidDecision)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Approve("", "")), duvotool.ErrInvalidDecision)
+		other := pending[0]
+		other.Title = "Refund 1 EUR"
+		require.ErrorIs(t, reg.Decide(t.Context(), other, duvotool.Approve("kim", "")), duvotool.ErrRequestChanged)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		require.NoError(t, reg.Decide(t.Context(), pending[0], duvotool.Approve("kim", "fine")))
+		require.Empty(t, reg.Pending())
+
+		res, err := reg.Tool("refunds").Run(ctx, "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+		require.Equal(t, "refunded", res.Output)
+		require.Equal(t, "kim", res.Decisions[0].By)
+		require.Equal(t, duvotool.SourcePerson, res.Decisions[0].Source)
+		require.Len(t, d.Jobs(), 1)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Deny("late", "")), duvotool.ErrNotPending)
+	}, duvotest.WithAssignment(refunds))
+}
+
+// A fresh key: its result can be had by the key that the pending result told.
+func TestSuspendedWithoutScopeIsFoundByItsKey(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Deny("kim", "no")))
+		time.Sleep(time.Hour)
+		res, err = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), res.Key), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "not refunded", res.Output)
+	}, duvotest.WithAssignment(refunds))
+}
+
+func TestHundredDecidersOneWinner(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		require.NoError(t, err)
+		pending := reg.Pending()[0]
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Latency: 3 * time.Second})
+		var wg sync.WaitGroup
+		errs := make([]error, 100)
+		for i := range errs {
+			wg.Go(func() {
+				verdict := duvotool.Approve(fmt.Sprint("person ", i), "")
+				if i%2 == 0 {
+					verdict = duvotool.Deny(fmt.Sprint("person ", i), "")
+				}
+				errs[i] = reg.Decide(t.Context(), pending, verdict)
+			})
+		}
+		wg.Wait()
+		winner := -1
+		var told []*duvotool.DecidedError
+		for i, err := range errs {
+			var lost *duvotool.DecidedError
+			switch {
+			case err == nil:
+				require.Equal(t, -1, winner)
+				winner = i
+			case errors.As(err, &lost):
+				require.ErrorIs(t, err, duvotool.ErrNotPending)
+				told = append(told, lost)
+			default:
+				require.NoError(t, err)
+			}
+		}
+		require.NotEqual(t, -1, winner)
+		require.Len(t, told, 99)
+		for _, l := range told {
+			require.Equal(t, fmt.Sprint("person ", winner), l.Entry.By)
+		}
+		require.Equal(t, 1, d.Count("respondToHumanRequest"))
+		require.Equal(t, winner%2 == 1, *d.Jobs()[0].Requests[0].Response.Approved)
+	}, duvotest.WithAssignment(refunds))
+}
+
+func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
+	yes := true
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		require.NoError(t, err)
+		was := reg.Pending()[0]
+		require.NoError(t, d.ChangeRequest(was.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 9 EUR" }))
+		// Before a poll has seen the change, the re-read does.
+		require.ErrorIs(t, reg.Decide(t.Context(), was, duvotool.Approve("kim", "")), duvotool.ErrNotPending)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		synctest.Wait()
+		now := reg.Pending()
+		require.Len(t, now, 1, "the policy was asked anew and suspended again")
+		require.Equal(t, "Refund 9 EUR", now[0].Title)
+		require.NoError(t, d.AnswerElsewhere(was.JobID, duvo.Response{Approved: &yes}))
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, reg.Pending())
+		require.ErrorIs(t, reg.Decide(t.Context(), now[0], duvotool.Approve("kim", "")), duvotool.ErrNotPending)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+	}, duvotest.WithAssignment(refunds))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		require.NoError(t, err)
+		was := reg.Pending()[0]
+		require.NoError(t, reg.Close(t.Context()))
+		require.Empty(t, reg.Pending())
+		require.Error(t, reg.Decide(t.Context(), was, duvotool.Approve("kim", "")))
+		require.Zero(t, d.Count("respondToHumanRequest"))
+	}, duvotest.WithAssignment(refunds))
+}
+
+// Two requests in one Job: the second suspension releases callers again.
+func TestSuspendedTwice(t *testing.T) {
+	twice := refunds
+	twice.Script = func(j *duvotest.Job) {
+		if j.AskApproval("first", "") && j.AskApproval("second", "") {
+			j.Complete("both")
+		}
+	}
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := suspending(t, d)
+		ctx := duvotool.WithOperationScope(t.Context(), "s")
+		for _, title := range []string{"first", "second"} {
+			res, err := reg.Tool("refunds").Run(ctx, "x")
+			require.NoError(t, err)
+			require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			require.Equal(t, title, reg.Pending()[0].Title)
+			require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Approve("kim", "")))
+		}
+		res, err := reg.Tool("refunds").Run(ctx, "x")
+		require.NoError(t, err)
+		require.Equal(t, "both", res.Output)
+	}, duvotest.WithAssignment(twice))
+}
+
+func TestDecideOfSomethingUnknown(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	reg := suspending(t, d)
+	require.ErrorIs(t, reg.Decide(t.Context(), duvotool.Request{}, duvotool.Deny("kim", "")), duvotool.ErrNotPending)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, reg.Decide(ctx, duvotool.Request{}, duvotool.Deny("kim", "")), context.Canceled)
+}
