@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/track"
 )
 
 // pendingState is what an operation knows of one human request. It is owned by
@@ -163,7 +164,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
 	r := op.run
-	ctx, cancel := context.WithCancelCause(r.ctx)
+	ctx, cancel := context.WithCancelCause(track.With(r.ctx, op.reg.life))
 	p.endAsk = cancel
 	p.stage = stageAsking
 	p.asking++
@@ -199,7 +200,7 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	p.endAsking(nil)
 	p.stage = stageNew
 	if err == nil {
-		err = d.check(req)
+		err = d.Check(req)
 	}
 	if err != nil {
 		op.undecided(p, err)

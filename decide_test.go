@@ -211,6 +211,7 @@ func TestChangedRequestEndsThePolicysContext(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, res.Decisions, 1)
+		synctest.Wait()
 		require.Equal(t, []error{duvotool.ErrRequestChanged}, causes)
 	}, duvotest.WithAssignment(refunds))
 }
@@ -234,6 +235,7 @@ func TestAnsweredElsewhereIsNoError(t *testing.T) {
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output, "the reviewer's answer holds")
+				synctest.Wait()
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				if wait {
 					require.ErrorIs(t, cause, duvotool.ErrAnsweredElsewhere)

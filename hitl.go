@@ -152,8 +152,9 @@ func Suspend() Decision { return Decision{Verdict: Suspended} }
 // Pass has no opinion.
 func Pass() Decision { return Decision{Verdict: Passed} }
 
-// check tells why d cannot answer req; nil if it can.
-func (d Decision) check(req Request) error {
+// Check tells why d cannot answer req; nil if it can. The registry checks every
+// decision before it acts on it.
+func (d Decision) Check(req Request) error {
 	switch d.Verdict {
 	case Denied, Left, Passed, Suspended:
 		return nil

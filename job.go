@@ -31,6 +31,7 @@ type jobState struct {
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
+	told     bool // the reasons of denials were posted, or perhaps so
 }
 
 // How the engine paces itself.
@@ -390,10 +391,63 @@ func (op *operation) conclude(job duvo.Job) {
 		}
 		messages = append(messages, m)
 	}
-	if op.cancelled() {
+	if op.cancelled() || op.tellReasons(job.Status) {
 		return
 	}
 	op.settle(outcomeOf(job.Status), messages)
+}
+
+// tellReasons posts the reasons of denials to a Job that has ended, once, if
+// that is wished for. It returns true if the Job runs on, or the run has ended.
+func (op *operation) tellReasons(status duvo.Status) bool {
+	s := &op.job
+	text := s.reasons()
+	messenger, ok := op.reg.backend.(JobMessenger)
+	if !op.tool.cfg.tellReason || s.told || !ok || text == "" || !takesMessages(status) {
+		return false
+	}
+	// A message resumes whatever waits, so the Job is read just before.
+	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	if op.cancelled() {
+		return true
+	}
+	if err != nil || !takesMessages(job.Status) {
+		op.addNote("the reasons of denials were not told to the Job")
+		return false
+	}
+	s.told = true
+	err = op.send(func(ctx context.Context) error {
+		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("reasons", s.id))
+		return err
+	})
+	if err != nil {
+		op.reg.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", SafeLine(err.Error(), 500))
+		if !duvo.MayHaveTakenEffect(err) {
+			op.addNote("the reasons of denials could not be told to the Job")
+			return false
+		}
+		op.addNote("whether the Job was told the reasons of denials is not known")
+	}
+	s.watch.alive()
+	s.watch.schedule(op.timeLeft())
+	return true
+}
+
+// takesMessages reports whether a message to a Job in this status walks past
+// nothing.
+func takesMessages(s duvo.Status) bool {
+	return s == duvo.StatusCompleted || s == duvo.StatusInterrupted
+}
+
+// reasons returns the reasons of the denials that reached the Job.
+func (s *jobState) reasons() string {
+	var b strings.Builder
+	for _, e := range s.entries {
+		if e.Verdict == Denied && e.Reason != "" && (e.Delivery == Accepted || e.Delivery == Unconfirmed) {
+			fmt.Fprintf(&b, "The request %q was denied: %s\n", SafeLine(e.Title, 200), SafeLine(e.Reason, 1000))
+		}
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // unknown ends the run because nobody can tell whether a Job was started.

@@ -68,6 +68,17 @@ func (l *lifetime) callback(name string) (end func()) {
 	}
 }
 
+// Begin lets policies that ask others in goroutines of their own be waited for
+// and named like any other callback; see package track.
+func (l *lifetime) Begin(name string) (end func()) {
+	l.again()
+	done := l.callback(name)
+	return func() {
+		done()
+		l.leave()
+	}
+}
+
 func (l *lifetime) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -54,6 +54,7 @@ type toolConfig struct {
 	jobTimeout     time.Duration // of the Job's own time; zero: none
 	stopOn         map[StopCause]bool
 	oncePerScope   bool
+	tellReason     bool
 	maxInput       int // bytes
 	maxObservation int // characters of the Job's output in the observation
 	maxMessages    int
@@ -146,6 +147,14 @@ func StopOn(causes ...StopCause) ToolOption {
 // refused with [ErrNoScope].
 func OncePerScope() ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error { t.oncePerScope = true; return nil })
+}
+
+// TellReason posts the reasons of denials to the Job as a message, once it has
+// completed or been interrupted. That resumes the Job, so the call goes on
+// waiting; it is done once. It needs a backend that is a [JobMessenger]. A Job
+// that waits is never sent a message: it would walk past the request.
+func TellReason() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.tellReason = true; return nil })
 }
 
 // WithMaxInput bounds the input of a call, in bytes. A longer one is an

@@ -47,8 +47,16 @@ type JobStopper interface {
 	StopJob(ctx context.Context, id string) error
 }
 
+// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason]
+// needs one.
+type JobMessenger interface {
+	// PostMessage posts a message, which resumes a Job that has completed.
+	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
+}
+
 var (
 	_ Backend      = (*duvo.Client)(nil)
+	_ JobMessenger = (*duvo.Client)(nil)
 	_ FolderLister = (*duvo.Client)(nil)
 	_ JobStopper   = (*duvo.Client)(nil)
 )
@@ -116,17 +124,20 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
 	selectors := slices.Clone(c.keep)
-	stops := len(c.tool.stopOn) > 0
+	stops, tells := len(c.tool.stopOn) > 0, c.tool.tellReason
 	for _, conf := range c.configure {
 		selectors = append(selectors, conf.selector)
 		var t toolConfig
 		for _, o := range conf.options {
 			_ = o.applyTool(&t) // checked by Configure
 		}
-		stops = stops || len(t.stopOn) > 0
+		stops, tells = stops || len(t.stopOn) > 0, tells || t.tellReason
 	}
 	if _, ok := b.(FolderLister); !ok && slices.ContainsFunc(selectors, func(s Selector) bool { return s.folders }) {
 		return fmt.Errorf("InFolder: the backend %T cannot list folders", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && tells {
+		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
 	}
 	if _, ok := b.(JobStopper); !ok && stops {
 		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)

@@ -58,7 +58,7 @@ func (r *Registry) Pending() []Request {
 // unless it says otherwise. When ctx ends the decision stands all the same,
 // once it was taken.
 func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
-	if err := d.check(req); err != nil {
+	if err := d.Check(req); err != nil {
 		return err
 	}
 	if d.Verdict == Passed || d.Verdict == Suspended {
@@ -116,7 +116,7 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 		reply <- ErrNotPending
 		return
 	}
-	if err := d.check(p.request); err != nil {
+	if err := d.Check(p.request); err != nil {
 		reply <- err
 		return
 	}

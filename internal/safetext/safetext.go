@@ -11,7 +11,8 @@ import (
 
 // Block renders text of several lines. Newlines and tabs stay; every other
 // character that is invisible, moves the cursor or turns the writing direction
-// is shown by its number, as in <U+202E>. After max characters of s the text
+// is shown by its number, as in <U+202E>, and so is a letter that passes for a
+// Latin one within a Latin word. After max characters of s the text
 // is cut, and the cut says how much is missing. A max of zero or less means
 // no bound.
 func Block(s string, max int) string {
@@ -19,6 +20,7 @@ func Block(s string, max int) string {
 	var b strings.Builder
 	b.Grow(len(head))
 	marks := 0
+	var words speller
 	for i := 0; i < len(head); {
 		r, n := utf8.DecodeRuneInString(head[i:])
 		switch {
@@ -28,7 +30,7 @@ func Block(s string, max int) string {
 			b.WriteRune(r)
 		default:
 			marks = countMarks(r, marks)
-			writeVisible(&b, r, marks)
+			writeVisible(&b, r, marks, words.hides(head, i, r))
 		}
 		i += n
 	}
@@ -43,6 +45,7 @@ func Block(s string, max int) string {
 func OneLine(s string, max int) string {
 	var b strings.Builder
 	space, marks, count := false, 0, 0
+	var words speller
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if r == ' ' || r == '\n' || r == '\t' || r == '\r' {
@@ -62,7 +65,7 @@ func OneLine(s string, max int) string {
 			fmt.Fprintf(&b, "<0x%02X>", s[i])
 		} else {
 			marks = countMarks(r, marks)
-			writeVisible(&b, r, marks)
+			writeVisible(&b, r, marks, words.hides(s, i, r))
 		}
 		count++
 		i += n
@@ -81,8 +84,8 @@ func countMarks(r rune, before int) int {
 	return 0
 }
 
-func writeVisible(b *strings.Builder, r rune, marks int) {
-	if marks <= maxMarks && Visible(r) {
+func writeVisible(b *strings.Builder, r rune, marks int, hides bool) {
+	if marks <= maxMarks && !hides && Visible(r) {
 		b.WriteRune(r)
 		return
 	}

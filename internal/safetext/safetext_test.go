@@ -28,6 +28,9 @@ func TestBlockShowsWhatHides(t *testing.T) {
 		"invalid utf8":  {"a\xffb", "a<0xFF>b"},
 		"private use":   {"\ue000", "<U+E000>"},
 		"zalgo":         {"a\u0301\u0301\u0301\u0301", "a\u0301\u0301\u0301<U+0301>"},
+		"look-alike":    {"p\u0430ypal", "p<U+0430>ypal"},
+		"look-alikes":   {"\u0410PPROVE \u0420ефунд", "<U+0410>PPROVE \u0420ефунд"},
+		"greek alone":   {"λόγος 5µm", "λόγος 5µm"},
 		"japanese":      {"返金してください", "返金してください"},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, Block(c.in, 0)) })
