@@ -1,0 +1,74 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duvotool/duvotool"
+)
+
+// Budget lets p approve n times within any window of this length, for each
+// Assignment of its own; further approvals are not p's to give, and the request
+// goes to then. It is a circuit breaker: an agent that runs wild meets a person
+// after n.
+//
+// An approval counts when it is given, also where it does not reach the Job.
+// The count is kept in this process.
+func Budget(n int, window time.Duration, p, then duvotool.Policy) duvotool.Policy {
+	return &budget{n: n, window: window, p: p, then: then, given: map[string][]time.Time{}}
+}
+
+type budget struct {
+	n       int
+	window  time.Duration
+	p, then duvotool.Policy
+
+	mu    sync.Mutex
+	given map[string][]time.Time // by Assignment, oldest first, within the window
+}
+
+func (b *budget) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if b.Validate() != nil {
+		return duvotool.Decision{}, errUnusable
+	}
+	d, err := decide(ctx, "Budget", b.p, req)
+	if err != nil || d.Verdict != duvotool.Approved || b.take(strings.ToLower(req.Assignment.ID)) {
+		return d, err
+	}
+	if ctx.Err() != nil {
+		return duvotool.Decision{}, context.Cause(ctx)
+	}
+	return decide(ctx, "Budget(used up)", b.then, req)
+}
+
+// take counts one approval; false if none is left.
+func (b *budget) take(assignment string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for id, times := range b.given {
+		for len(times) > 0 && now.Sub(times[0]) >= b.window {
+			times = times[1:]
+		}
+		if b.given[id] = times; len(times) == 0 {
+			delete(b.given, id)
+		}
+	}
+	if len(b.given[assignment]) >= b.n {
+		return false
+	}
+	b.given[assignment] = append(b.given[assignment], now)
+	return true
+}
+
+func (b *budget) Validate() error {
+	if b.n < 1 || b.window <= 0 {
+		return fmt.Errorf("Budget: %d approvals in %v cannot be", b.n, b.window)
+	}
+	return validate("Budget", b.p, b.then)
+}
+
+func (b *budget) String() string { return fmt.Sprintf("Budget(%d in %v)", b.n, b.window) }

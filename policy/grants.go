@@ -1,0 +1,176 @@
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// Grants is a policy of standing decisions that a person made: what they
+// approved once may be approved again, or must never be. It has no opinion
+// about anything else. A grant that denies wins over all that allow.
+//
+// A grant is for the exact content of a request ([Grants.Exactly]), of which one
+// changed character asks a person again, or for whatever a function accepts
+// ([Grants.Where]). The grants are kept in this process.
+type Grants struct {
+	mu  sync.Mutex
+	all []*grant
+}
+
+// NewGrants returns a policy without any grant.
+func NewGrants() *Grants { return &Grants{} }
+
+// A Grant is a standing decision.
+type Grant struct {
+	ID           string
+	By           string // the person who gave it
+	Denies       bool
+	AssignmentID string
+	Digest       string // of [Grants.Exactly]: the content digest
+	What         string // in words
+	Created      time.Time
+	Until        time.Time // zero: no end
+	Uses         int       // left; zero: no limit
+}
+
+type grant struct {
+	Grant
+	limited bool
+	where   func(duvotool.Request) bool
+}
+
+// Terms bound a grant. The zero Terms allow without an end and a limit.
+type Terms struct {
+	Until  time.Time // zero: no end
+	Uses   int       // how many approvals; zero: no limit
+	Denies bool      // it denies instead
+}
+
+// Exactly grants what req says, to the last character: the same Assignment and
+// Build, started with the same input, asking with the same text. by is the
+// person who decided so. It returns the grant's ID.
+func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, error) {
+	if req.Kind != duvo.Approval && !t.Denies {
+		return "", errors.New("policy: only approvals can be granted; questions need answers")
+	}
+	d := req.ContentDigest()
+	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + duvotool.SafeLine(req.Title, 200)},
+		where: func(r duvotool.Request) bool { return r.ContentDigest() == d }})
+}
+
+// Where grants requests of one Assignment, by its ID, for which accept returns
+// true; what tells in words which these are. accept must be safe for
+// concurrent use.
+func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
+	if accept == nil || strings.TrimSpace(what) == "" {
+		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
+	}
+	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept})
+}
+
+func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
+	switch {
+	case strings.TrimSpace(by) == "":
+		return "", errors.New("policy: a grant needs the person who gives it")
+	case strings.TrimSpace(assignmentID) == "":
+		return "", errors.New("policy: a grant needs the ID of an Assignment")
+	case t.Uses < 0 || t.Denies && t.Uses > 0:
+		return "", fmt.Errorf("policy: a grant for %d uses cannot be", t.Uses)
+	case !t.Until.IsZero() && !time.Now().Before(t.Until):
+		return "", errors.New("policy: the grant has ended before it began")
+	}
+	gr.ID, gr.By, gr.AssignmentID, gr.Created = rand.Text(), by, assignmentID, time.Now()
+	gr.Until, gr.Uses, gr.Denies, gr.limited = t.Until, t.Uses, t.Denies, t.Uses > 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all = append(g.all, gr)
+	return gr.ID, nil
+}
+
+// List returns the grants that hold, oldest first.
+func (g *Grants) List() []Grant {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expire()
+	var out []Grant
+	for _, gr := range g.all {
+		out = append(out, gr.Grant)
+	}
+	return out
+}
+
+// Revoke takes a grant back; false if there is none with this ID. An approval
+// that was already decided by it is not taken back.
+func (g *Grants) Revoke(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := len(g.all)
+	g.all = slices.DeleteFunc(g.all, func(gr *grant) bool { return gr.ID == id })
+	return len(g.all) < before
+}
+
+// expire drops what has ended or is used up. Called with mu held.
+func (g *Grants) expire() {
+	now := time.Now()
+	g.all = slices.DeleteFunc(g.all, func(gr *grant) bool {
+		return !gr.Until.IsZero() && !now.Before(gr.Until) || gr.limited && gr.Uses == 0
+	})
+}
+
+// Decide approves or denies what a grant is for.
+func (g *Grants) Decide(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	// The functions are the host's: they are not called with the lock held.
+	g.mu.Lock()
+	g.expire()
+	all := slices.Clone(g.all)
+	g.mu.Unlock()
+	var allowing []*grant
+	for _, gr := range all {
+		if !strings.EqualFold(gr.AssignmentID, req.Assignment.ID) || !gr.where(req) {
+			continue
+		}
+		if gr.Denies {
+			return gr.decision(duvotool.Denied), nil
+		}
+		allowing = append(allowing, gr)
+	}
+	if req.Kind == duvo.Approval {
+		for _, gr := range allowing {
+			if g.use(gr) {
+				return gr.decision(duvotool.Approved), nil
+			}
+		}
+	}
+	return duvotool.Pass().Via("Grants"), nil
+}
+
+// use takes one of the grant's uses; false if it holds no longer.
+func (g *Grants) use(gr *grant) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expire()
+	if !slices.Contains(g.all, gr) {
+		return false
+	}
+	if gr.limited {
+		gr.Uses--
+	}
+	return true
+}
+
+func (gr *grant) decision(v duvotool.Verdict) duvotool.Decision {
+	return duvotool.Decision{Verdict: v, By: gr.By, Source: duvotool.SourcePolicy, Path: "Grants",
+		Reason: fmt.Sprintf("standing grant %s of %s: %s", gr.ID, gr.Created.Format(time.RFC3339), gr.What)}
+}
+
+// String names the policy.
+func (g *Grants) String() string { return "Grants" }

@@ -1,0 +1,366 @@
+package policy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/policy"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func person(by string) *duvotooltest.Operator { return duvotooltest.NewOperator(by) }
+
+// silent waits for somebody who never comes.
+var silent = duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+	<-ctx.Done()
+	return duvotool.Decision{}, context.Cause(ctx)
+})
+
+var passes = duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return duvotool.Pass(), nil })
+
+// Every policy here and in the root keeps to what every policy must.
+func TestConformance(t *testing.T) {
+	kim, lee := func() duvotool.Policy {
+		return approvals(person("kim").Says("", time.Minute, duvotool.Approve("kim", "")))
+	},
+		func() duvotool.Policy {
+			return approvals(person("lee").Says("", 2*time.Minute, duvotool.Approve("lee", "")))
+		}
+	for name, c := range map[string]struct {
+		make func() duvotool.Policy
+		opts []duvotooltest.Option
+	}{
+		"AlwaysDeny":  {func() duvotool.Policy { return duvotool.AlwaysDeny() }, nil},
+		"LeaveToDuvo": {func() duvotool.Policy { return duvotool.LeaveToDuvo() }, nil},
+		"AutoApprove": {func() duvotool.Policy {
+			return duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).TitleMatches(`Refund \d\d EUR`), duvotool.For(duvotooltest.AssignmentID).DescriptionIs("quickly").Denies())
+		}, nil},
+		"AutoApprove, used up": {func() duvotool.Policy { return duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).AtMost(2)) }, []duvotooltest.Option{duvotooltest.Counts()}},
+		"Forward":              {func() duvotool.Policy { return duvotool.Forward(kim().Decide) }, nil},
+		"FirstOf":              {func() duvotool.Policy { return duvotool.FirstOf(passes, kim()) }, nil},
+		"Timeout":              {func() duvotool.Policy { return policy.Timeout(10*time.Minute, silent, duvotool.AlwaysDeny()) }, nil},
+		"Timeout, in time":     {func() duvotool.Policy { return policy.Timeout(10*time.Minute, kim(), duvotool.AlwaysDeny()) }, nil},
+		"Escalate": {func() duvotool.Policy {
+			return policy.Escalate(passes, policy.Remind(time.Second, func(context.Context, duvotool.Request) {}), policy.Then(10*time.Minute, kim()))
+		}, nil},
+		"Quorum": {func() duvotool.Policy { return policy.Quorum(2, kim(), lee()) }, nil},
+		"Budget": {func() duvotool.Policy { return policy.Budget(3, time.Hour, kim(), duvotool.AlwaysDeny()) }, []duvotooltest.Option{duvotooltest.Counts()}},
+		"Answers": {func() duvotool.Policy {
+			return policy.Answers("the FAQ", map[string]string{"Which?": "a", "Free?": "x"})
+		}, nil},
+		"Route": {func() duvotool.Policy {
+			return policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim()), policy.When(policy.NameIs("x"), lee()))
+		}, nil},
+		"Grants": {func() duvotool.Policy {
+			g := policy.NewGrants()
+			_, err := g.Where("kim", duvotooltest.AssignmentID, "all", func(duvotool.Request) bool { return true }, policy.Terms{})
+			require.NoError(t, err)
+			return g
+		}, nil},
+		"Operator": {func() duvotool.Policy { return kim() }, nil},
+	} {
+		t.Run(name, func(t *testing.T) { duvotooltest.TestPolicy(t, c.make, c.opts...) })
+	}
+}
+
+// approvals lets a policy decide about approvals alone.
+func approvals(p duvotool.Policy) duvotool.Policy {
+	return policy.Route(policy.When(func(r duvotool.Request) bool { return r.Kind == duvo.Approval }, p))
+}
+
+func decide(t *testing.T, p duvotool.Policy, r duvotool.Request) duvotool.Decision {
+	t.Helper()
+	d, err := p.Decide(t.Context(), r)
+	require.NoError(t, err)
+	return d
+}
+
+func TestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deny := duvotooltest.NewOperator("the fallback").Denies("", "")
+		for after, want := range map[time.Duration]duvotool.Verdict{
+			time.Hour - 1: duvotool.Approved, time.Hour: duvotool.Denied, time.Hour + 1: duvotool.Denied,
+		} {
+			p := policy.Timeout(time.Hour, person("kim").Says("", after, duvotool.Approve("kim", "")), deny)
+			began := time.Now()
+			d := decide(t, p, duvotooltest.Approval("x"))
+			require.Equal(t, want, d.Verdict, after)
+			require.LessOrEqual(t, time.Since(began), time.Hour)
+			if want == duvotool.Denied {
+				require.Equal(t, duvotool.SourceTimeout, d.Source)
+				require.Equal(t, "nobody decided within 1h0m0s", d.Reason)
+				require.Equal(t, "Timeout(over) > Operator(the fallback)", d.Path)
+			} else {
+				require.Equal(t, duvotool.SourcePerson, d.Source)
+				require.Equal(t, "Timeout > Operator(kim)", d.Path)
+			}
+		}
+		// The deadline is that of the first sight, as after a restart.
+		old := duvotooltest.Approval("x", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-50 * time.Minute) })
+		began := time.Now()
+		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Hour, silent, deny), old).Verdict)
+		require.Equal(t, 10*time.Minute, time.Since(began))
+		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Minute, person("kim").Approves(""), deny), old).Verdict, "it was over before")
+		// One that ignores its context does not hold up the fallback.
+		release := make(chan struct{})
+		deaf := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			<-release
+			return duvotool.Approve("kim", ""), nil
+		})
+		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Minute, deaf, deny), duvotooltest.Approval("x")).Verdict)
+		close(release)
+	})
+}
+
+func TestEscalateFiresOnceAndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var log []string
+		note := func(s string, began time.Time) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, fmt.Sprint(s, " ", time.Since(began)))
+		}
+		asks := func(s string, began time.Time, p duvotool.Policy) duvotool.Policy {
+			return duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				note(s, began)
+				return p.Decide(ctx, r)
+			})
+		}
+		build := func(began time.Time, last duvotool.Policy) duvotool.Policy {
+			return policy.Escalate(asks("kim", began, silent),
+				policy.Remind(10*time.Minute, func(context.Context, duvotool.Request) { note("ping", began) }),
+				policy.Then(time.Hour, asks("lee", began, silent)),
+				policy.Then(2*time.Hour, asks("pat", began, last)))
+		}
+		began := time.Now()
+		d := decide(t, build(began, person("pat").Says("", time.Minute, duvotool.Approve("pat", ""))), duvotooltest.Approval("x"))
+		require.Equal(t, "pat", d.By)
+		require.Equal(t, "Escalate[4] > duvotool.PolicyFunc", d.Path)
+		require.Equal(t, []string{"kim 0s", "ping 10m0s", "lee 1h0m0s", "pat 2h0m0s"}, log)
+
+		// Taken up late: what is due fires at once, in order, once.
+		log = nil
+		late := duvotooltest.Approval("x", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-90 * time.Minute) })
+		decide(t, build(time.Now(), person("pat").Approves("")), late)
+		slices.Sort(log[:3])
+		require.Equal(t, []string{"kim 0s", "lee 0s", "ping 0s", "pat 30m0s"}, log)
+
+		// Nobody to wait for: the next is asked at once; failures do not hold up.
+		began = time.Now()
+		d = decide(t, policy.Escalate(person("no script"), policy.Then(time.Hour, passes), policy.Then(2*time.Hour, person("pat").Approves(""))), duvotooltest.Approval("x"))
+		require.Equal(t, "pat", d.By)
+		require.Zero(t, time.Since(began))
+		_, err := policy.Escalate(person("nobody"), policy.Then(time.Hour, passes)).Decide(t.Context(), duvotooltest.Approval("x"))
+		require.ErrorContains(t, err, "no script")
+	})
+}
+
+func TestQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		says := func(by string, after time.Duration, d duvotool.Decision) duvotool.Policy {
+			return person(by).Says("", after, d)
+		}
+		yes := func(by string, after time.Duration) duvotool.Policy {
+			return says(by, after, duvotool.Approve(by, "ok"))
+		}
+		machine := duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID))
+		for name, c := range map[string]struct {
+			p    duvotool.Policy
+			want duvotool.Verdict
+			by   string
+		}{
+			"two people":      {policy.Quorum(2, yes("kim", time.Hour), yes("lee", time.Minute)), duvotool.Approved, "lee, kim"},
+			"one twice":       {policy.Quorum(2, yes("kim", 0), yes(" KIM ", time.Minute)), duvotool.Denied, "policy Quorum(2)"},
+			"a machine":       {policy.Quorum(2, yes("kim", 0), machine), duvotool.Denied, "policy Quorum(2)"},
+			"a denial":        {policy.Quorum(1, says("kim", 0, duvotool.Deny("kim", "no")), yes("lee", time.Minute)), duvotool.Denied, "kim"},
+			"enough of three": {policy.Quorum(2, yes("kim", 0), silent, yes("lee", 0)), duvotool.Approved, ""},
+			"one passes":      {policy.Quorum(2, yes("kim", 0), passes, yes("lee", time.Hour)), duvotool.Approved, "kim, lee"},
+			"too few":         {policy.Quorum(2, passes, passes, silent), duvotool.Denied, "policy Quorum(2)"},
+		} {
+			d := decide(t, c.p, duvotooltest.Approval("x"))
+			require.Equal(t, c.want, d.Verdict, name)
+			if c.by != "" {
+				require.Equal(t, c.by, d.By, name)
+			}
+		}
+		_, err := policy.Quorum(2, yes("kim", 0), person("lee")).Decide(t.Context(), duvotooltest.Approval("x"))
+		require.ErrorContains(t, err, "not reached")
+		require.Equal(t, duvotool.Passed, decide(t, policy.Quorum(1, yes("kim", 0)), duvotooltest.Question([]duvo.QuestionItem{{Question: "q"}})).Verdict)
+	})
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy.Budget(3, time.Hour, duvotool.AutoApprove(duvotool.For("A").TitleIs("x"), duvotool.For("B").TitleIs("x")), person("kim").Denies("", "used up"))
+		req := func(id, title string) duvotool.Request {
+			return duvotooltest.Approval(title, func(r *duvotool.Request) { r.Assignment.ID = id })
+		}
+		var mu sync.Mutex
+		approved := 0
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if d, err := p.Decide(t.Context(), req("A", "x")); err == nil && d.Verdict == duvotool.Approved {
+					mu.Lock()
+					approved++
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 3, approved)
+		d := decide(t, p, req("a", "x"))
+		require.Equal(t, duvotool.Denied, d.Verdict, "the case of an ID changes nothing")
+		require.Equal(t, "Budget(used up) > Operator(kim)", d.Path)
+		require.Equal(t, duvotool.Passed, decide(t, p, req("A", "other")).Verdict, "what was not approved goes nowhere else")
+		require.Equal(t, duvotool.Approved, decide(t, p, req("B", "x")).Verdict, "each Assignment has its own")
+		time.Sleep(time.Hour)
+		require.Equal(t, duvotool.Approved, decide(t, p, req("A", "x")).Verdict)
+	})
+}
+
+func TestRouteAndAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy.Route(
+			policy.When(policy.AssignmentIs("ID-1"), person("by ID").Approves("")),
+			policy.When(policy.NameIs("Refunds"), person("by name").Approves("")),
+			policy.When(policy.FolderIs("Support/"), person("by folder").Approves("")))
+		for want, change := range map[string]func(*duvotool.Request){
+			"by ID":     func(r *duvotool.Request) { r.Assignment.ID = "id-1" },
+			"by name":   func(r *duvotool.Request) { r.Assignment.Name = "Refunds" },
+			"by folder": func(r *duvotool.Request) { r.Assignment.Name, r.Folder = "x", "Support/Money" },
+			"":          func(r *duvotool.Request) { r.Assignment.Name, r.Folder = "refunds", "Supporters" },
+		} {
+			require.Equal(t, want, decide(t, p, duvotooltest.Approval("x", change)).By)
+		}
+		faq := policy.Answers("the FAQ", map[string]string{"Which?": "a"})
+		q := duvo.QuestionItem{Question: "Which?", Options: []duvo.Choice{{Label: "a"}}}
+		d := decide(t, faq, duvotooltest.Question([]duvo.QuestionItem{q}))
+		require.Equal(t, map[string]string{"Which?": "a"}, d.Answers)
+		require.Equal(t, duvotool.SourcePolicy, d.Source)
+		other := q
+		other.Options = []duvo.Choice{{Label: "b"}}
+		for _, r := range []duvotool.Request{duvotooltest.Question([]duvo.QuestionItem{q, {Question: "Else?"}}), duvotooltest.Question([]duvo.QuestionItem{other}), duvotooltest.Approval("Which?")} {
+			require.Equal(t, duvotool.Passed, decide(t, faq, r).Verdict)
+		}
+	})
+}
+
+func TestGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := policy.NewGrants()
+		seen := duvotooltest.Approval("Refund 20 EUR", func(r *duvotool.Request) { r.Description = "for a broken cup" })
+		id, err := g.Exactly("kim", seen, policy.Terms{})
+		require.NoError(t, err)
+		again := seen
+		again.JobID, again.ID, again.FirstSeen = "another", "another", time.Now()
+		d := decide(t, g, again)
+		require.Equal(t, duvotool.Approved, d.Verdict)
+		require.Equal(t, "kim", d.By)
+		for name, change := range map[string]func(*duvotool.Request){
+			"one character": func(r *duvotool.Request) { r.Title = "Refund 20 EUR " },
+			"description":   func(r *duvotool.Request) { r.Description = "for a broken cup." },
+			"invisible":     func(r *duvotool.Request) { r.Title += "\u200b" },
+			"input":         func(r *duvotool.Request) { r.Input += "!" },
+			"Build":         func(r *duvotool.Request) { r.BuildID = "next" },
+			"Assignment":    func(r *duvotool.Request) { r.Assignment.ID = "other" },
+		} {
+			r := seen
+			change(&r)
+			require.Equal(t, duvotool.Passed, decide(t, g, r).Verdict, name)
+		}
+		small := func(r duvotool.Request) bool { return len(r.Title) < 20 }
+		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Uses: 2, Until: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		other := duvotooltest.Approval("Refund 30 EUR")
+		require.Equal(t, "lee", decide(t, g, other).By)
+		require.Equal(t, 1, g.List()[1].Uses)
+		require.Equal(t, "lee", decide(t, g, other).By)
+		require.Equal(t, duvotool.Passed, decide(t, g, other).Verdict, "used up")
+		require.Len(t, g.List(), 1)
+		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Until: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.Equal(t, duvotool.Passed, decide(t, g, other).Verdict, "over")
+
+		no, err := g.Where("pat", duvotooltest.AssignmentID, "cups", func(duvotool.Request) bool { return true }, policy.Terms{Denies: true})
+		require.NoError(t, err)
+		require.Equal(t, duvotool.Denied, decide(t, g, again).Verdict, "a denial beats a grant")
+		require.True(t, g.Revoke(no))
+		require.False(t, g.Revoke(no))
+		require.Equal(t, duvotool.Approved, decide(t, g, again).Verdict)
+		require.True(t, g.Revoke(id))
+		require.Equal(t, duvotool.Passed, decide(t, g, again).Verdict)
+
+		for _, f := range []func() (string, error){
+			func() (string, error) { return g.Exactly("", seen, policy.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", duvotooltest.Question(nil), policy.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", duvotool.Request{Kind: duvo.Approval}, policy.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Until: time.Now()}) },
+			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Uses: -1}) },
+			func() (string, error) { return g.Where("kim", "x", "", small, policy.Terms{}) },
+			func() (string, error) { return g.Where("kim", "x", "what", nil, policy.Terms{}) },
+			func() (string, error) { return g.Where("kim", "x", "what", small, policy.Terms{Denies: true, Uses: 1}) },
+		} {
+			_, err := f()
+			require.Error(t, err)
+		}
+	})
+}
+
+// What cannot work is refused when the registry is made, and decides nothing
+// if it is asked all the same.
+func TestNonsenseIsRefused(t *testing.T) {
+	kim := person("kim").Approves("")
+	for name, p := range map[string]duvotool.Policy{
+		"Timeout of nothing":    policy.Timeout(0, kim, kim),
+		"Timeout nil":           policy.Timeout(1, nil, kim),
+		"Timeout nil fallback":  policy.Timeout(1, kim, nil),
+		"Escalate nil":          policy.Escalate(nil),
+		"Escalate backwards":    policy.Escalate(kim, policy.Then(2, kim), policy.Then(1, kim)),
+		"Escalate to nobody":    policy.Escalate(kim, policy.Then(1, nil)),
+		"Escalate, no reminder": policy.Escalate(kim, policy.Remind(1, nil)),
+		"Quorum of none":        policy.Quorum(0, kim),
+		"Quorum too large":      policy.Quorum(2, kim),
+		"Quorum nil":            policy.Quorum(1, kim, nil),
+		"Budget of none":        policy.Budget(0, time.Hour, kim, kim),
+		"Budget without time":   policy.Budget(1, 0, kim, kim),
+		"Budget nil":            policy.Budget(1, time.Hour, kim, nil),
+		"Route nowhere":         policy.Route(),
+		"Route nil":             policy.Route(policy.When(nil, kim)),
+		"Route to nobody":       policy.Route(policy.When(policy.NameIs("x"), nil)),
+		"Answers by nobody":     policy.Answers(" ", map[string]string{"a": "b"}),
+		"no Answers":            policy.Answers("faq", nil),
+		"deep":                  policy.Timeout(1, policy.Route(policy.When(policy.NameIs("x"), policy.Quorum(2, kim))), kim),
+	} {
+		v, ok := p.(interface{ Validate() error })
+		require.True(t, ok, name)
+		require.Error(t, v.Validate(), name)
+		_, err := p.Decide(t.Context(), duvotooltest.Approval("x"))
+		require.Error(t, err, name)
+	}
+}
+
+func TestPanicsAreErrors(t *testing.T) {
+	boom := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("boom") })
+	synctest.Test(t, func(t *testing.T) {
+		for _, p := range []duvotool.Policy{policy.Timeout(time.Hour, boom, duvotool.AlwaysDeny()), policy.Quorum(1, boom), policy.Escalate(boom)} {
+			_, err := p.Decide(t.Context(), duvotooltest.Approval("x"))
+			require.ErrorIs(t, err, duvotool.ErrPolicyPanic)
+			require.False(t, errors.Is(err, context.Canceled))
+		}
+	})
+}

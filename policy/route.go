@@ -1,0 +1,146 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// A Match tells which requests a [Case] is for.
+type Match func(duvotool.Request) bool
+
+// AssignmentIs matches requests of the Assignments with these IDs. Use it where
+// money is concerned: names and folders can be changed by whoever edits
+// Assignments in Duvo.
+func AssignmentIs(ids ...string) Match {
+	return func(r duvotool.Request) bool {
+		for _, id := range ids {
+			if id != "" && strings.EqualFold(id, r.Assignment.ID) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// NameIs matches requests of Assignments with exactly these names.
+func NameIs(names ...string) Match {
+	return func(r duvotool.Request) bool {
+		for _, n := range names {
+			if n != "" && n == r.Assignment.Name {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// FolderIs matches requests of Assignments in these folders and those below,
+// by their paths, such as "Support/Refunds".
+func FolderIs(paths ...string) Match {
+	return func(r duvotool.Request) bool {
+		for _, p := range paths {
+			p = strings.Trim(p, "/")
+			if p != "" && (r.Folder == p || strings.HasPrefix(r.Folder, p+"/")) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// A Case is one way of [Route]. Make it with [When].
+type Case struct {
+	match Match
+	p     duvotool.Policy
+}
+
+// When sends what matches to p.
+func When(m Match, p duvotool.Policy) Case { return Case{m, p} }
+
+// Route sends each request to the policy of the first case that matches, and
+// stays with it: one that has no opinion there has none at all. About a request
+// that no case matches Route has no opinion.
+func Route(cases ...Case) duvotool.Policy { return route(cases) }
+
+type route []Case
+
+func (r route) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if r.Validate() != nil {
+		return duvotool.Decision{}, errUnusable
+	}
+	for i, c := range r {
+		if c.match(req) {
+			return decide(ctx, fmt.Sprintf("Route[%d]", i+1), c.p, req)
+		}
+	}
+	return duvotool.Pass().Via("Route"), nil
+}
+
+func (r route) Validate() error {
+	if len(r) == 0 {
+		return errors.New("Route: no cases")
+	}
+	var errs []error
+	for i, c := range r {
+		if c.match == nil {
+			errs = append(errs, fmt.Errorf("Route: case %d matches nothing", i+1))
+		}
+		errs = append(errs, validate("Route", c.p))
+	}
+	return errors.Join(errs...)
+}
+
+func (route) String() string { return "Route" }
+
+// Answers answers questions that are known, by their exact text, on behalf of
+// by. A request with a question that is not known, or whose options do not hold
+// the known answer, is left to others, and so are approvals.
+func Answers(by string, known map[string]string) duvotool.Policy {
+	return fixedAnswers{by, maps.Clone(known)}
+}
+
+type fixedAnswers struct {
+	by    string
+	known map[string]string
+}
+
+func (f fixedAnswers) Decide(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if f.Validate() != nil {
+		return duvotool.Decision{}, errUnusable
+	}
+	if req.Kind != duvo.Question || len(req.Questions) == 0 {
+		return duvotool.Pass().Via("Answers"), nil
+	}
+	answers := map[string]string{}
+	for _, q := range req.Questions {
+		a, ok := f.known[q.Question]
+		if !ok {
+			return duvotool.Pass().Via("Answers"), nil
+		}
+		answers[q.Question] = a
+	}
+	if req.CheckAnswers(answers) != nil {
+		return duvotool.Pass().Via("Answers"), nil
+	}
+	d := duvotool.Answer(f.by, answers)
+	d.Source = duvotool.SourcePolicy
+	return d.Via("Answers"), nil
+}
+
+func (f fixedAnswers) Validate() error {
+	switch {
+	case strings.TrimSpace(f.by) == "":
+		return errors.New("Answers: it is not said on whose behalf")
+	case len(f.known) == 0:
+		return errors.New("Answers: no answers")
+	}
+	return nil
+}
+
+func (fixedAnswers) String() string { return "Answers" }

@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool"
+)
+
+// ErrTimeout is the cause that ends the context of a policy whose time is over.
+var ErrTimeout = errors.New("policy: the time to decide is over")
+
+// Timeout asks p, and where it has not decided within d of the request being
+// first seen, the fallback. What the fallback decides is recorded as a timeout.
+// An answer of p that comes at the deadline or later does not count.
+//
+// After a restart the deadline is still that of the first time.
+func Timeout(d time.Duration, p, fallback duvotool.Policy) duvotool.Policy {
+	return timeout{d, p, fallback}
+}
+
+type timeout struct {
+	d           time.Duration
+	p, fallback duvotool.Policy
+}
+
+func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if t.Validate() != nil {
+		return duvotool.Decision{}, errUnusable
+	}
+	deadline := firstSeen(req).Add(t.d)
+	left := time.Until(deadline)
+	if left > 0 {
+		inner, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		answers := make(chan answer, 1)
+		ask(inner, 0, t.p, req, answers)
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		select {
+		case a := <-answers:
+			if time.Now().Before(deadline) {
+				return a.d.Via("Timeout"), a.err
+			}
+		case <-ctx.Done():
+			return duvotool.Decision{}, context.Cause(ctx)
+		case <-timer.C:
+		}
+		cancel(ErrTimeout)
+	}
+	if ctx.Err() != nil {
+		return duvotool.Decision{}, context.Cause(ctx)
+	}
+	d, err := decide(ctx, "Timeout(over)", t.fallback, req)
+	if d.Verdict != duvotool.Passed {
+		d.Source = duvotool.SourceTimeout
+		if d.Reason == "" {
+			d.Reason = fmt.Sprintf("nobody decided within %v", t.d)
+		}
+	}
+	return d, err
+}
+
+func (t timeout) Validate() error {
+	if t.d <= 0 {
+		return fmt.Errorf("Timeout: %v is no time to decide in", t.d)
+	}
+	return validate("Timeout", t.p, t.fallback)
+}
+
+func (t timeout) String() string { return fmt.Sprintf("Timeout(%v)", t.d) }
+
+// firstSeen is when the request was first seen; now, where it is not told.
+func firstSeen(req duvotool.Request) time.Time {
+	if req.FirstSeen.IsZero() {
+		return time.Now()
+	}
+	return req.FirstSeen
+}
