@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvotest"
+)
+
+var refunds = duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds", Script: func(j *duvotest.Job) {
+	if j.AskApproval("Refund "+j.Input()+" EUR", "") {
+		j.Complete("Refunded.")
+	}
+	j.Complete("Not refunded.")
+}}
+
+func person(name string, most int) duvotool.PolicyFunc {
+	return func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		if amount(r) <= most {
+			return duvotool.Approve(name, "within my limit"), nil
+		}
+		return duvotool.Deny(name, fmt.Sprintf("more than the %d EUR that I may approve", most)), nil
+	}
+}
+
+func main() {
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	p := duvotool.WithPolicy(Refunds(refunds.ID, 50, 500, person("kim@example.com", 5000), person("lee@example.com", 1000)))
+	reg, err := duvotool.Discover(context.Background(), d.Client(), p, duvotool.WithPollInterval(20*time.Millisecond))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = reg.Close(context.Background()) }()
+	for _, euros := range []string{"20", "300", "900", "3000"} {
+		text, err := reg.Tool("Refunds").Call(context.Background(), euros)
+		fmt.Printf("%s EUR: %s (%v)\n\n", euros, text, err)
+	}
+}
