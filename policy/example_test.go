@@ -1,0 +1,106 @@
+package policy_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/policy"
+)
+
+var (
+	kim = duvotooltest.NewOperator("kim@example.com").Approves("")
+	lee = duvotooltest.NewOperator("lee@example.com").Approves("")
+)
+
+func show(p duvotool.Policy, r duvotool.Request) {
+	d, err := p.Decide(context.Background(), r)
+	if err != nil {
+		fmt.Println("error:", err)
+		return
+	}
+	fmt.Println(d.Verdict, "by", d.By, "through", d.Path)
+}
+
+func ExampleTimeout() {
+	old := duvotooltest.Approval("Refund 120 EUR", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-5 * time.Hour) })
+	p := policy.Timeout(4*time.Hour, kim, duvotool.AlwaysDeny())
+	show(p, duvotooltest.Approval("Refund 120 EUR"))
+	show(p, old)
+	// Output:
+	// approved by kim@example.com through Timeout > Operator(kim@example.com)
+	// denied by policy always-deny through Timeout(over) > AlwaysDeny
+}
+
+func ExampleEscalate() {
+	absent := duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+		<-ctx.Done()
+		return duvotool.Decision{}, context.Cause(ctx)
+	})
+	p := policy.Escalate(absent,
+		policy.Remind(5*time.Millisecond, func(_ context.Context, r duvotool.Request) {}),
+		policy.Then(10*time.Millisecond, lee))
+	show(p, duvotooltest.Approval("Refund 120 EUR"))
+	// Output: approved by lee@example.com through Escalate[3] > Operator(lee@example.com)
+}
+
+func ExampleQuorum() {
+	show(policy.Quorum(2, kim, kim), duvotooltest.Approval("Refund 5000 EUR"))
+	show(policy.Quorum(1, kim), duvotooltest.Approval("Refund 5000 EUR"))
+	// Output:
+	// denied by policy Quorum(2) through Quorum(2)
+	// approved by kim@example.com through Quorum(1)
+}
+
+func ExampleBudget() {
+	p := policy.Budget(2, time.Hour, duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).TitleIs("Send the receipt")), lee)
+	for range 3 {
+		show(p, duvotooltest.Approval("Send the receipt"))
+	}
+	// Output:
+	// approved by policy auto-approve through Budget > AutoApprove
+	// approved by policy auto-approve through Budget > AutoApprove
+	// approved by lee@example.com through Budget(used up) > Operator(lee@example.com)
+}
+
+func ExampleRoute() {
+	p := policy.Route(
+		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim),
+		policy.When(policy.FolderIs("Marketing"), lee),
+	)
+	show(p, duvotooltest.Approval("Refund 120 EUR"))
+	show(p, duvotooltest.Approval("Send it", func(r *duvotool.Request) { r.Assignment.ID, r.Folder = "other", "Marketing/EU" }))
+	show(p, duvotooltest.Approval("Else", func(r *duvotool.Request) { r.Assignment.ID = "other" }))
+	// Output:
+	// approved by kim@example.com through Route[1] > Operator(kim@example.com)
+	// approved by lee@example.com through Route[2] > Operator(lee@example.com)
+	// passed by  through Route
+}
+
+func ExampleAnswers() {
+	p := policy.Answers("the handbook", map[string]string{"Which rules apply?": "Strict"})
+	show(p, duvotooltest.Question([]duvo.QuestionItem{{Question: "Which rules apply?"}}))
+	show(p, duvotooltest.Question([]duvo.QuestionItem{{Question: "Which rules apply now?"}}))
+	// Output:
+	// answered by the handbook through Answers
+	// passed by  through Answers
+}
+
+func ExampleGrants() {
+	grants := policy.NewGrants()
+	p := duvotool.FirstOf(grants, kim)
+	asked := duvotooltest.Approval("Refund 20 EUR")
+	show(p, asked)
+	if _, err := grants.Exactly("kim@example.com", asked, policy.Terms{Uses: 1, Until: time.Now().Add(time.Hour)}); err != nil {
+		fmt.Println(err)
+	}
+	show(p, asked)
+	show(p, asked)
+	// Output:
+	// approved by kim@example.com through FirstOf[2] > Operator(kim@example.com)
+	// approved by kim@example.com through FirstOf[1] > Grants
+	// approved by kim@example.com through FirstOf[2] > Operator(kim@example.com)
+}
