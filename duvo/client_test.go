@@ -649,6 +649,14 @@ func TestPaging(t *testing.T) {
 	}
 }
 
+func TestMessagesWithoutIDsThatRepeat(t *testing.T) {
+	s := answers(t, 200, `{"messages":[{"role":"assistant","text_content":"x"}],"total":1000}`)
+	got, err := collect(s.client(t).Messages(t.Context(), jobID))
+	require.ErrorContains(t, err, "repeats a page")
+	require.Len(t, got, 1)
+	require.Len(t, s.saw(), 2)
+}
+
 func TestMessagesThatShareAnID(t *testing.T) {
 	page := func(m ...string) string {
 		return `{"messages":[` + strings.Join(m, ",") + `],"total":` + strconv.Itoa(len(m)) + `}`
