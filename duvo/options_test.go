@@ -190,7 +190,7 @@ func TestClientShowsNoKey(t *testing.T) {
 	for _, l := range []*slog.Logger{slog.New(slog.NewTextHandler(&logged, nil)), slog.New(slog.NewJSONHandler(&logged, nil))} {
 		l.Info("x", "client", c, "any", any(c), "holder", holder{c, c, c})
 	}
-	j, err := json.Marshal(c)
+	j, err := json.Marshal(map[string]any{"client": c})
 	require.NoError(t, err)
 	texts := []string{c.String(), c.GoString(), logged.String(), string(j)}
 	for _, v := range []any{c, holder{c, c, c}, &holder{c, c, c}, []*Client{c}, map[string]any{"c": c}, c.cfg, &c.cfg} {
