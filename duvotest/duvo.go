@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,7 +65,7 @@ func New(opts ...Option) *Duvo {
 	}
 	for _, a := range d.cfg.assignments {
 		if err := d.AddAssignment(a); err != nil {
-			panic("duvotest: " + err.Error())
+			panic(err.Error())
 		}
 	}
 	return d
@@ -79,6 +80,7 @@ func (d *Duvo) Close() {
 	d.mu.Unlock()
 	d.cancel()
 	d.wg.Wait()
+	d.cfg.webhookClient.CloseIdleConnections()
 }
 
 // Key returns the API key that the Duvo accepts.
@@ -123,24 +125,24 @@ type Assignment struct {
 }
 
 // A Script is what a Job does, in plain Go. Returning completes the Job with
-// what it said last; a panic fails it.
+// what it said last; a panic and runtime.Goexit, which t.FailNow calls, fail it.
 type Script func(j *Job)
 
 // AddAssignment adds an Assignment, also while the Duvo serves.
 func (d *Duvo) AddAssignment(a Assignment) error {
-	if a.Name == "" && a.ID == "" {
-		return fmt.Errorf("an Assignment needs a name")
+	if a.Name == "" {
+		return errors.New("duvotest: an Assignment needs a name")
 	}
 	if a.ID == "" {
 		a.ID = stableUUID("assignment", a.Name)
 	}
 	if !isUUID(a.ID) {
-		return fmt.Errorf("the Assignment ID %q is no UUID", a.ID)
+		return fmt.Errorf("duvotest: the Assignment ID %q is no UUID", a.ID)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.assignment(a.ID) != nil {
-		return fmt.Errorf("there are two Assignments with ID %s", a.ID)
+		return fmt.Errorf("duvotest: there are two Assignments with ID %s", a.ID)
 	}
 	now := time.Now()
 	s := &assignment{Assignment: a, buildID: stableUUID("build", a.ID), revision: 1, created: now, updated: now}
@@ -150,6 +152,7 @@ func (d *Duvo) AddAssignment(a Assignment) error {
 }
 
 // UpdateAssignment changes an Assignment; it gets a new Build. Its ID stays.
+// The function must not call the Duvo.
 func (d *Duvo) UpdateAssignment(id string, change func(*Assignment)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -63,7 +63,8 @@ func (d *Duvo) wrongTeam(r *incoming, status int) *reply {
 	if d.cfg.teams > 0 && strings.EqualFold(r.args[0], d.cfg.teamID) {
 		return nil
 	}
-	rep := fail(status, "not_found", "There is no such team, or the API key may not see it.")
+	code := map[bool]string{true: "forbidden", false: "invalid_request"}[status == http.StatusForbidden]
+	rep := fail(status, code, "There is no such team, or the API key may not see it.")
 	return &rep
 }
 
@@ -376,8 +377,7 @@ func (d *Duvo) respondToHumanRequest(r *incoming) reply {
 		return fail(http.StatusNotFound, "not_found", "There is no such human request.")
 	case check == CheckRequest && !strings.EqualFold(record.ID, named):
 		return fail(http.StatusBadRequest, "not_pending", "The run no longer waits for that request.")
-	case check == CheckRequest && record.Type == duvo.Approval && b.Approved == nil,
-		check == CheckRequest && record.Type == duvo.Question && b.Answers == nil:
+	case check == CheckRequest && (record.Type != duvo.Approval || b.Approved == nil) && (record.Type != duvo.Question || b.Answers == nil):
 		return fail(http.StatusBadRequest, "invalid_request", "The response does not fit the type of the request.")
 	}
 	var answers map[string]string

@@ -20,7 +20,7 @@ const (
 	StatusBefore                  // Status is answered, and the effect does not happen
 	StatusAfter                   // the effect happens, and Status is answered
 	Truncate                      // the effect happens, and the answer breaks off in the middle
-	NotJSON                       // the effect happens, and a success with Body is answered
+	NotJSON                       // the effect happens, and Body is answered in place of JSON
 	Hang                          // nothing happens and nothing is answered until the request's context ends
 )
 
@@ -99,7 +99,7 @@ func (f *Fault) serve(d *Duvo, w http.ResponseWriter, r *http.Request, in *incom
 		select {
 		case <-t.C:
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler)
 		case <-d.ctx.Done():
 		}
 	}
@@ -154,6 +154,9 @@ func (f *Fault) reply() reply {
 		status = http.StatusServiceUnavailable
 	}
 	rep := fail(status, strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"), "An injected fault.")
+	if f.Body != "" {
+		rep.raw = []byte(f.Body)
+	}
 	rep.header = http.Header{}
 	if f.RetryAfter > 0 {
 		rep.header.Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))

@@ -50,6 +50,7 @@ type incoming struct {
 type reply struct {
 	status int
 	body   any
+	raw    []byte // instead of body, as it is
 	header http.Header
 	effect bool
 }
@@ -70,7 +71,7 @@ const maxRequestBody = 1 << 20
 func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
 	if err != nil {
-		return // the caller is gone
+		panic(http.ErrAbortHandler) // the caller is gone, or sends no HTTP
 	}
 	in := d.receive(r, body)
 	fault := d.faultFor(in, r)
@@ -186,6 +187,9 @@ func (d *Duvo) write(w http.ResponseWriter, in *incoming, rep reply) {
 		h[k] = v
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
+	if rep.raw != nil && !json.Valid(rep.raw) {
+		h.Set("Content-Type", "text/html")
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	d.told(in, rep.status)
 	w.WriteHeader(rep.status)
@@ -201,12 +205,39 @@ func (d *Duvo) told(in *incoming, status int) {
 }
 
 func encodeReply(rep reply, q Quirks) ([]byte, error) {
+	if rep.raw != nil {
+		return rep.raw, nil
+	}
 	body, err := json.Marshal(rep.body)
 	if err != nil || !q.UnknownFields {
 		return body, err
 	}
-	// Put a field that no description has into every object.
-	return bytes.ReplaceAll(body, []byte(`{"`), []byte(`{"x_undocumented":{"v":[1]},"`)), nil
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	addUnknown(v)
+	return json.Marshal(v)
+}
+
+// addUnknown puts a field that no description has into every object, but not
+// into what a tool was given and gave.
+func addUnknown(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			addUnknown(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if k != "arguments" && k != "result" {
+				addUnknown(e)
+			}
+		}
+		v["x_undocumented"] = map[string]any{"v": []int{1}}
+	}
 }
 
 // A rateWindow counts requests within a minute.

@@ -3,6 +3,7 @@ package duvotest
 import (
 	"bytes"
 	"net/http"
+	"time"
 )
 
 // A replay is what an Idempotency-Key stands for: the first request with it.
@@ -40,18 +41,19 @@ func (d *Duvo) once(in *incoming) reply {
 			continue
 		}
 		d.mu.Lock()
-		limited, header := d.window.count(in.At, d.cfg.rate)
-		in.Replay = true
-		d.mu.Unlock()
+		defer d.mu.Unlock()
+		limited, header := d.window.count(time.Now(), d.cfg.rate)
 		var rep reply
 		switch {
+		case d.closed:
+			rep = fail(http.StatusServiceUnavailable, "unavailable", "The service is shutting down.")
 		case limited:
 			rep = fail(http.StatusTooManyRequests, "rate_limited", "There were too many requests.")
 		case r.path != in.Path || !bytes.Equal(r.body, in.Body):
 			rep = fail(http.StatusBadRequest, "idempotency_key_reused", "The Idempotency-Key was used for another request.")
 		default:
 			rep = r.rep
-			rep.effect = false
+			in.Replay = true
 		}
 		rep.header = header
 		return rep

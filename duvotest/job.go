@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -141,12 +140,11 @@ func (j *Job) ask(q duvo.HumanRequest) answer {
 	j.do(func(s *job) {
 		q.ID = newUUID()
 		q.CreatedAt = time.Now()
-		q.Questions = slices.Clone(q.Questions)
-		p.record = &RequestRecord{HumanRequest: q}
+		p.record = &RequestRecord{HumanRequest: cloneRequest(q)}
 		s.requests = append(s.requests, p.record)
 		s.pending = p
 		s.set(duvo.StatusWaiting)
-		s.notify("human_request", &q)
+		s.notify("human_request", &p.record.HumanRequest)
 	})
 	select {
 	case a := <-p.answer:
@@ -231,12 +229,15 @@ func (s *job) launch(script Script) {
 	s.ctx, s.cancel = context.WithCancel(s.d.ctx)
 	ctx := s.ctx
 	s.d.wg.Go(func() {
-		end := s.play(script)
-		s.d.mu.Lock()
-		defer s.d.mu.Unlock()
-		if ctx.Err() == nil && s.ctx == ctx {
-			s.end(end.status, end.text)
-		}
+		end := ended{duvo.StatusFailed, "The worker failed: its goroutine ended."} // by runtime.Goexit
+		defer func() {
+			s.d.mu.Lock()
+			defer s.d.mu.Unlock()
+			if ctx.Err() == nil && s.ctx == ctx {
+				s.end(end.status, end.text)
+			}
+		}()
+		end = s.play(script)
 	})
 }
 
@@ -303,6 +304,7 @@ func (s *job) resume(message string) {
 		s.resolve(answer{approved: true}, nil)
 	case s.status == duvo.StatusCompleted || s.status == duvo.StatusInterrupted:
 		s.completed = time.Time{}
+		s.set(duvo.StatusPending)
 		again := s.a.Resume
 		if again == nil {
 			again = func(j *Job, message string) { j.Complete("You said: " + message) }

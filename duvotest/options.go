@@ -35,7 +35,7 @@ func defaults() config {
 		key: "dv_duvotest_0123456789abcdef", teamID: stableUUID("team"), teamName: "Emulated team", teams: 1,
 		webhookSecret: "whsec_ZHV2b3Rlc3Qtd2ViaG9vay1zZWNyZXQ=",
 		webhookHeader: WebhookHeaders{ID: "webhook-id", Timestamp: "webhook-timestamp", Signature: "webhook-signature"},
-		webhookClient: &http.Client{Timeout: 10 * time.Second},
+		webhookClient: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}},
 		log:           slog.New(slog.DiscardHandler),
 	}
 }
@@ -84,8 +84,8 @@ func WithTeams(n int) Option {
 }
 
 // WithRateLimit allows so many requests a minute, counted in windows that begin
-// with a first request. Every answer then carries x-ratelimit-limit, -remaining
-// and -reset, and requests over the limit get 429 with retry-after. Zero, the
+// with a first request. Every answer but a fault's then carries
+// x-ratelimit-limit, -remaining and -reset, and requests over the limit get 429 with retry-after. Zero, the
 // default, is no limit and no headers.
 func WithRateLimit(perMinute int) Option {
 	return func(c *config) error {
@@ -158,7 +158,8 @@ func WithWebhookHeaders(h WebhookHeaders) Option {
 }
 
 // WithWebhookClient sets the client that delivers webhooks, an in-memory one
-// for example. The default one uses the network.
+// for example. The default one uses the network. Close closes its idle
+// connections.
 func WithWebhookClient(h *http.Client) Option {
 	return func(c *config) error {
 		if h == nil {
@@ -222,6 +223,6 @@ type Quirks struct {
 	NestedPending   bool // the pending request stands within the run, as in Duvo's guide
 	ToolMessageLast bool // a tool message without text follows the last answer
 	UnknownStatus   bool // a running Job tells a status that is not documented
-	UnknownFields   bool // every object has a field that is not documented
+	UnknownFields   bool // every object has a field that is not documented, but not those that tools were given and gave
 	ExtraMessages   int  // so many messages stand before the Job's own
 }

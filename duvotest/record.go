@@ -117,6 +117,7 @@ func (s *job) record() JobRecord {
 		CreatedAt: s.created, CompletedAt: s.completed, Messages: slices.Clone(s.messages)}
 	for _, q := range s.requests {
 		c := *q
+		c.HumanRequest = cloneRequest(q.HumanRequest)
 		if q.Response != nil {
 			own := *q.Response
 			own.Answers = maps.Clone(own.Answers)
@@ -135,8 +136,17 @@ func (d *Duvo) Pending(jobID string) *duvo.HumanRequest {
 	if s == nil || s.pending == nil {
 		return nil
 	}
-	q := s.pending.record.HumanRequest
+	q := cloneRequest(s.pending.record.HumanRequest)
 	return &q
+}
+
+// cloneRequest copies a request down to its options.
+func cloneRequest(q duvo.HumanRequest) duvo.HumanRequest {
+	q.Questions = slices.Clone(q.Questions)
+	for i := range q.Questions {
+		q.Questions[i].Options = slices.Clone(q.Questions[i].Options)
+	}
+	return q
 }
 
 // AnswerElsewhere answers what a Job waits for as a reviewer in Duvo's own
@@ -162,12 +172,13 @@ func (s *job) answer(approved *bool, answers map[string]string, named string, el
 	a := answer{answers: maps.Clone(answers)}
 	if approved != nil {
 		a.approved = *approved
+		approved = &a.approved // a copy, which nobody else changes
 	}
 	s.resolve(a, &ResponseRecord{RequestID: named, Approved: approved, Answers: maps.Clone(answers), At: time.Now(), Elsewhere: elsewhere})
 }
 
 // ChangeRequest changes what a Job waits for while it waits: its text, or its
-// ID, which makes it another request.
+// ID, which makes it another request. The function must not call the Duvo.
 func (d *Duvo) ChangeRequest(jobID string, change func(*duvo.HumanRequest)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -175,7 +186,7 @@ func (d *Duvo) ChangeRequest(jobID string, change func(*duvo.HumanRequest)) erro
 	if s == nil || s.pending == nil {
 		return errors.New("duvotest: the Job waits for nothing")
 	}
-	next := &RequestRecord{HumanRequest: s.pending.record.HumanRequest}
+	next := &RequestRecord{HumanRequest: cloneRequest(s.pending.record.HumanRequest)}
 	change(&next.HumanRequest)
 	if next.ID == s.pending.record.ID {
 		s.pending.record.HumanRequest = next.HumanRequest
@@ -195,13 +206,14 @@ func (d *Duvo) StopJob(jobID string) error {
 	if s == nil {
 		return fmt.Errorf("duvotest: there is no Job %s", jobID)
 	}
-	if !s.status.Terminal() {
+	if !s.status.Terminal() && !s.deleted {
 		s.end(duvo.StatusStopped, "")
 	}
 	return nil
 }
 
-// DeleteJob lets a Job no longer exist: reading it gives a null run.
+// DeleteJob lets a Job no longer exist: reading it gives a null run, and its
+// script ends.
 func (d *Duvo) DeleteJob(jobID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -210,6 +222,7 @@ func (d *Duvo) DeleteJob(jobID string) error {
 		return fmt.Errorf("duvotest: there is no Job %s", jobID)
 	}
 	s.deleted = true
+	s.pending = nil
 	s.cancel()
 	return nil
 }

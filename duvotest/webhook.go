@@ -125,7 +125,7 @@ func (s *job) deliverAll() {
 // deliver sends one event, again after a 5xx or a broken connection.
 func (s *job) deliver(e webhookEvent) {
 	pause := time.Second
-	for range webhookAttempts {
+	for attempt := range webhookAttempts {
 		req, err := http.NewRequestWithContext(s.d.ctx, http.MethodPost, s.webhook, bytes.NewReader(e.body))
 		if err != nil {
 			return
@@ -143,6 +143,9 @@ func (s *job) deliver(e webhookEvent) {
 			if resp.StatusCode < 500 {
 				return
 			}
+		}
+		if attempt == webhookAttempts-1 {
+			return
 		}
 		t := time.NewTimer(pause)
 		select {
