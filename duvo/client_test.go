@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -561,6 +562,19 @@ func TestPaging(t *testing.T) {
 			})
 			t.Run("a server that repeats a page", func(t *testing.T) {
 				s := (&shelf{key: l.key, total: "1000", contents: func(_, limit int) []string { return rows(0, limit) }}).serve(t)
+				got, err := collect(l.list(t.Context(), s.client(t)))
+				require.ErrorContains(t, err, "repeats a page")
+				require.Equal(t, wantIDs(0, l.size), got)
+				require.Len(t, s.saw(), 2)
+			})
+			t.Run("a server that repeats a page in another order", func(t *testing.T) {
+				s := (&shelf{key: l.key, total: "1000", contents: func(offset, limit int) []string {
+					page := rows(0, limit)
+					if offset > 0 {
+						slices.Reverse(page)
+					}
+					return page
+				}}).serve(t)
 				got, err := collect(l.list(t.Context(), s.client(t)))
 				require.ErrorContains(t, err, "repeats a page")
 				require.Equal(t, wantIDs(0, l.size), got)

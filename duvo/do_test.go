@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -490,12 +491,15 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestBodiesAreBounded(t *testing.T) {
+	var written atomic.Int64
 	huge := func(status int) *server {
 		return serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.WriteHeader(status)
 			chunk := []byte(strings.Repeat("x", 64<<10))
 			for range 1 << 10 { // 64 MiB, if anybody reads it
-				if _, err := w.Write(chunk); err != nil {
+				n, err := w.Write(chunk)
+				written.Add(int64(n))
+				if err != nil {
 					return
 				}
 			}
@@ -512,6 +516,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	err = mutations["start"](t.Context(), huge(500).client(t, WithMaxBody(100<<10)), "")
 	requireKind(t, ErrUnavailable, err)
 	require.Less(t, len(err.Error()), 500)
+	require.Less(t, written.Load(), int64(3*32<<20), "the rest is not even read")
 
 	exact := `{"run":{"id":"` + jobID + `","title":"`
 	exact += strings.Repeat("x", 1024-len(exact)-3) + `"}}`

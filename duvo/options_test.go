@@ -205,3 +205,22 @@ func TestClientShowsNoKey(t *testing.T) {
 	require.Equal(t, "duvo.Client(none)", (*Client)(nil).String())
 	require.Equal(t, "duvo.Client(none)", fmt.Sprint(&Client{}))
 }
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	peers := make(chan string, 3)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		peers <- r.RemoteAddr
+		answer(w, 200, success)
+	})
+	c := s.client(t)
+	for range 2 {
+		_, err := c.Folders(t.Context())
+		require.NoError(t, err)
+	}
+	c.CloseIdleConnections()
+	_, err := c.Folders(t.Context())
+	require.NoError(t, err)
+	first, second, third := <-peers, <-peers, <-peers
+	require.Equal(t, first, second, "a connection is kept")
+	require.NotEqual(t, second, third, "until it is closed")
+}
