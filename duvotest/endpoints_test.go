@@ -150,7 +150,7 @@ func TestAssignmentsAndFolders(t *testing.T) {
 		require.Empty(t, w.get(list+"?automation_id="+otherID).rows("agents", "name"))
 		require.Contains(t, w.get(list+"?include_schedules=true").body, `"schedules":[]`)
 		require.NotContains(t, w.get(list+"?include_schedules=false").body, `"schedules"`)
-	}, duvotest.WithAssignments(refunds(), duvotest.Assignment{Name: "Nothing built", NoBuild: true}, duvotest.Assignment{Name: "Sizes", Folder: "/Support/"}))
+	}, duvotest.WithAssignments(refunds(), duvotest.Assignment{Name: "Nothing built", NoBuild: true}, duvotest.Assignment{Name: "Sizes", Folder: "Support"}))
 }
 
 // What a response is checked against.

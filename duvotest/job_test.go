@@ -105,7 +105,7 @@ func TestEnds(t *testing.T) {
 		"fail":      {func(j *duvotest.Job) { j.Fail("Not well.") }, duvo.StatusFailed, "Not well."},
 		"interrupt": {func(j *duvotest.Job) { j.Interrupt("Stopped.") }, duvo.StatusInterrupted, "Stopped."},
 		"panic":     {func(*duvotest.Job) { panic("ouch") }, duvo.StatusFailed, "The worker failed: ouch"},
-		"goexit":    {func(*duvotest.Job) { runtime.Goexit() }, duvo.StatusFailed, "The worker failed: its goroutine ended."},
+		"goexit":    {func(*duvotest.Job) { runtime.Goexit() }, duvo.StatusFailed, "The worker failed: its script left its goroutine."},
 		"no JSON": {func(j *duvotest.Job) { j.CallTool("t", make(chan int), nil) }, duvo.StatusFailed,
 			"The worker failed: duvotest: a tool's arguments or result: json: unsupported type: chan int"},
 	} {
