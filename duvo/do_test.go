@@ -176,8 +176,6 @@ func TestWhatAFailureProves(t *testing.T) {
 
 func TestWhatNeverWentOut(t *testing.T) {
 	start := func(c *Client) error { return mutations["start"](t.Context(), c, "") }
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("nothing should come in") }))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.TLS = &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
@@ -195,7 +193,7 @@ func TestWhatNeverWentOut(t *testing.T) {
 		return &http.Client{Transport: &http.Transport{DialContext: f}}
 	}
 	for name, c := range map[string]*Client{
-		"refused":                      newClient(t, WithBaseURL(closed.URL), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
+		"refused":                      newClient(t, WithBaseURL("http://127.0.0.1:1"), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
 		"a certificate not trusted":    newClient(t, WithBaseURL(secure.URL), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
 		"the server ends the TLS":      newClient(t, WithBaseURL(secure.URL), WithHTTPClient(trusting(t))),
 		"no TLS at all":                newClient(t, WithBaseURL("https"+strings.TrimPrefix(plain.URL, "http")), WithHTTPClient(trusting(t))),
