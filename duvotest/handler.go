@@ -50,7 +50,6 @@ type incoming struct {
 	*Request
 	route   *route
 	args    []string    // the path's segments that the route takes
-	broken  bool        // its body could not be read to the end
 	valid   bool        // its key is the right one
 	limited bool        // it is one too many
 	rate    http.Header // what every answer to it tells of the limit
@@ -80,7 +79,14 @@ const maxRequestBody = 1 << 20
 // ServeHTTP serves the Public API below /v2, under any base path. Requests
 // that come after Close get 503.
 func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	in := d.receive(r)
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1)); err != nil {
+			panic(http.ErrAbortHandler) // the caller is gone, or sends no HTTP
+		}
+	}
+	in := d.receive(r, body)
 	if fault := d.faultFor(in, r); fault != nil {
 		fault.serve(d, w, r, in)
 		return
@@ -89,16 +95,8 @@ func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // receive records a request before anything comes of it.
-func (d *Duvo) receive(r *http.Request) *incoming {
-	var body []byte
-	var err error
-	if r.Body != nil {
-		body, err = io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
-	}
-	in := &incoming{
-		Request: &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body, At: time.Now()},
-		broken:  err != nil,
-	}
+func (d *Duvo) receive(r *http.Request, body []byte) *incoming {
+	in := &incoming{Request: &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body, At: time.Now()}}
 	if in.Header.Get("Authorization") != "" {
 		in.valid = d.authorized(r)
 		in.Header.Set("Authorization", map[bool]string{true: "Bearer <valid>", false: "Bearer <invalid>"}[in.valid])
@@ -111,10 +109,7 @@ func (d *Duvo) receive(r *http.Request) *incoming {
 	defer d.mu.Unlock()
 	in.limited, in.rate = d.window.count(in.At, d.cfg.rate, in.valid)
 	d.counts[in.Op]++
-	d.requests = append(d.requests, in.Request)
-	if keep := d.cfg.history; keep > 0 && len(d.requests) > 2*keep {
-		d.requests = slices.Clone(d.requests[len(d.requests)-keep:])
-	}
+	d.requests = trim(append(d.requests, in.Request), d.cfg.history)
 	return in
 }
 
@@ -173,8 +168,6 @@ func (d *Duvo) refuse(in *incoming) *reply {
 		rep = fail(http.StatusNotFound, "not_found", "There is no such endpoint.")
 	case slices.Contains(d.cfg.forbidden, in.Op):
 		rep = fail(http.StatusForbidden, "forbidden", "The API key may not do this.")
-	case in.broken:
-		rep = fail(http.StatusBadRequest, "invalid_request", "The body breaks off.")
 	case len(in.Body) > maxRequestBody:
 		rep = fail(http.StatusBadRequest, "invalid_request", "The body is too large.")
 	default:

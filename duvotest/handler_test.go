@@ -115,6 +115,8 @@ func TestRateLimit(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, "2", w.get("/v2/teams").header.Get("X-RateLimit-Remaining"))
 		w.get("/v2/teams", "Authorization", "").refused(401, "unauthorized")
+		require.Equal(t, "2", w.get("/v2/teams", "Authorization", "").header.Get("X-RateLimit-Remaining"), "the limit is the key's")
+		require.Equal(t, 404, w.get("/v2/nothing").status)
 		require.Equal(t, 404, w.get("/v2/nothing").status)
 		require.Equal(t, 429, w.get("/v2/nothing").status)
 	}, duvotest.WithRateLimit(3), duvotest.WithAssignment(refunds()))

@@ -25,7 +25,7 @@ func (d *Duvo) once(in *incoming) reply {
 			first = &replay{method: in.Method, path: in.Path, body: in.Body, done: make(chan struct{})}
 			d.replays[key] = first
 			d.mu.Unlock()
-			return d.first(in, key, first)
+			return d.lead(in, key, first)
 		}
 		d.mu.Unlock()
 		<-first.done
@@ -42,7 +42,7 @@ func (d *Duvo) once(in *incoming) reply {
 	}
 }
 
-func (d *Duvo) first(in *incoming, key string, r *replay) reply {
+func (d *Duvo) lead(in *incoming, key string, r *replay) reply {
 	r.rep.status = http.StatusInternalServerError // what the others find if perform panics
 	defer func() {
 		if r.rep.status >= 300 {
