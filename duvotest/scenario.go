@@ -106,8 +106,8 @@ func LoadScenario(r io.Reader) (*Scenario, error) {
 		if a.ID == "" {
 			a.ID = stableUUID("assignment", a.Name)
 		}
-		if !isUUID(a.ID) {
-			return nil, fmt.Errorf("duvotest: %s: the id %q is no UUID", place, a.ID)
+		if err := (&Assignment{ID: a.ID, Name: a.Name, Folder: a.Folder}).check(); err != nil {
+			return nil, fmt.Errorf("duvotest: %s: %w", place, err)
 		}
 		if seen[strings.ToLower(a.ID)] {
 			return nil, fmt.Errorf("duvotest: %s: the id %s is used twice (give assignments of one name an id each)", place, a.ID)
