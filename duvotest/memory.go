@@ -39,7 +39,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	runtime.Gosched() // as a network does, let others run meanwhile
+	runtime.Gosched() // others get to run meanwhile, as over a network
 	in := r.Clone(ctx)
 	in.Body = io.NopCloser(bytes.NewReader(body))
 	in.RequestURI = r.URL.RequestURI()
