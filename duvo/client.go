@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -346,6 +347,7 @@ func (c *Client) StopJob(ctx context.Context, id string) error {
 func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Values, offset, size int,
 	id func(T) string, yield func(T, error) bool) {
 	var zero T
+	var previous []T
 	seen := map[string]bool{}
 	for told := 0; ; {
 		page := url.Values{}
@@ -364,6 +366,11 @@ func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Va
 			yield(zero, badBody(op, err, false))
 			return
 		}
+		if len(rows) > 0 && reflect.DeepEqual(rows, previous) { // whether or not they have IDs
+			yield(zero, badBody(op, errRepeats, false))
+			return
+		}
+		previous = rows
 		fresh := 0
 		for _, r := range rows {
 			k := id(r)
@@ -388,8 +395,10 @@ func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Va
 		case len(rows) == 0, offset == total, total < 0 && len(rows) < size:
 			return
 		case fresh == 0:
-			yield(zero, badBody(op, errors.New("the server repeats a page"), false))
+			yield(zero, badBody(op, errRepeats, false))
 			return
 		}
 	}
 }
+
+var errRepeats = errors.New("the server repeats a page")

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -566,6 +567,19 @@ func TestPaging(t *testing.T) {
 				require.Equal(t, wantIDs(0, l.size), got)
 				require.Len(t, s.saw(), 2)
 			})
+			t.Run("a server that repeats a page in another order", func(t *testing.T) {
+				s := (&shelf{key: l.key, total: "1000", contents: func(offset, limit int) []string {
+					page := rows(0, limit)
+					if offset > 0 {
+						slices.Reverse(page)
+					}
+					return page
+				}}).serve(t)
+				got, err := collect(l.list(t.Context(), s.client(t)))
+				require.ErrorContains(t, err, "repeats a page")
+				require.Equal(t, wantIDs(0, l.size), got)
+				require.Len(t, s.saw(), 2)
+			})
 			t.Run("a list without end", func(t *testing.T) {
 				s := (&shelf{key: l.key, total: "1e18", contents: func(offset, limit int) []string { return rows(offset, offset+limit) }}).serve(t)
 				got, err := collect(l.list(t.Context(), s.client(t, WithMaxRows(2*l.size+1))))
@@ -647,6 +661,14 @@ func TestPaging(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestMessagesWithoutIDsThatRepeat(t *testing.T) {
+	s := answers(t, 200, `{"messages":[{"role":"assistant","text_content":"x"}],"total":1000}`)
+	got, err := collect(s.client(t).Messages(t.Context(), jobID))
+	require.ErrorContains(t, err, "repeats a page")
+	require.Len(t, got, 1)
+	require.Len(t, s.saw(), 2)
 }
 
 func TestMessagesThatShareAnID(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -175,8 +176,6 @@ func TestWhatAFailureProves(t *testing.T) {
 
 func TestWhatNeverWentOut(t *testing.T) {
 	start := func(c *Client) error { return mutations["start"](t.Context(), c, "") }
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("nothing should come in") }))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.TLS = &tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
@@ -194,7 +193,7 @@ func TestWhatNeverWentOut(t *testing.T) {
 		return &http.Client{Transport: &http.Transport{DialContext: f}}
 	}
 	for name, c := range map[string]*Client{
-		"refused":                      newClient(t, WithBaseURL(closed.URL), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
+		"refused":                      newClient(t, WithBaseURL("http://127.0.0.1:1"), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
 		"a certificate not trusted":    newClient(t, WithBaseURL(secure.URL), WithHTTPClient(&http.Client{Transport: &http.Transport{}})),
 		"the server ends the TLS":      newClient(t, WithBaseURL(secure.URL), WithHTTPClient(trusting(t))),
 		"no TLS at all":                newClient(t, WithBaseURL("https"+strings.TrimPrefix(plain.URL, "http")), WithHTTPClient(trusting(t))),
@@ -490,12 +489,15 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestBodiesAreBounded(t *testing.T) {
+	var written atomic.Int64
 	huge := func(status int) *server {
 		return serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.WriteHeader(status)
 			chunk := []byte(strings.Repeat("x", 64<<10))
 			for range 1 << 10 { // 64 MiB, if anybody reads it
-				if _, err := w.Write(chunk); err != nil {
+				n, err := w.Write(chunk)
+				written.Add(int64(n))
+				if err != nil {
 					return
 				}
 			}
@@ -512,6 +514,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	err = mutations["start"](t.Context(), huge(500).client(t, WithMaxBody(100<<10)), "")
 	requireKind(t, ErrUnavailable, err)
 	require.Less(t, len(err.Error()), 500)
+	require.Less(t, written.Load(), int64(3*32<<20), "the rest is not even read")
 
 	exact := `{"run":{"id":"` + jobID + `","title":"`
 	exact += strings.Repeat("x", 1024-len(exact)-3) + `"}}`

@@ -57,57 +57,19 @@ func (d *Duvo) getTeam(r *incoming) reply {
 	return ok(map[string]any{"team": wireTeamDetails{wireTeam: t, CreatedAt: stamp(time.Unix(1_700_000_000, 0)), DiscoveryMode: "request"}})
 }
 
-// wrongTeam answers for a team that is not the one with the Assignments; nil
-// for that one. The lists document neither 403 nor 404.
-func (d *Duvo) wrongTeam(r *incoming, status int) *reply {
-	if d.cfg.teams > 0 && strings.EqualFold(r.args[0], d.cfg.teamID) {
+// wrongTeam answers for a team that is none of the key's; nil for one that is.
+// The lists document neither 403 nor 404.
+func (d *Duvo) wrongTeam(r *incoming, status int, code string) *reply {
+	if _, found := d.team(r.args[0]); found {
 		return nil
 	}
-	rep := fail(status, "not_found", "There is no such team, or the API key may not see it.")
+	rep := fail(status, code, "There is no such team, or the API key may not see it.")
 	return &rep
 }
 
-// paging reads limit and offset.
-func paging(q url.Values, limit, most int) (int, int, *reply) {
-	offset := 0
-	for name, into := range map[string]*int{"limit": &limit, "offset": &offset} {
-		if !q.Has(name) {
-			continue
-		}
-		n, err := strconv.Atoi(q.Get(name))
-		if err != nil || n < 0 || name == "limit" && (n < 1 || n > most) {
-			rep := fail(http.StatusBadRequest, "invalid_request", fmt.Sprintf("The parameter %s is out of range.", name))
-			return 0, 0, &rep
-		}
-		*into = n
-	}
-	return limit, offset, nil
-}
-
-// oneOf refuses a query parameter with another value.
-func oneOf(q url.Values, name string, values ...string) *reply {
-	if !q.Has(name) || slices.Contains(values, q.Get(name)) {
-		return nil
-	}
-	rep := fail(http.StatusBadRequest, "invalid_request", fmt.Sprintf("The parameter %s must be one of %s.", name, strings.Join(values, ", ")))
-	return &rep
-}
-
-func uuidParam(q url.Values, name string) *reply {
-	if !q.Has(name) || isUUID(q.Get(name)) {
-		return nil
-	}
-	rep := fail(http.StatusBadRequest, "invalid_request", fmt.Sprintf("The parameter %s must be a UUID.", name))
-	return &rep
-}
-
-func firstFailure(reps ...*reply) *reply {
-	for _, r := range reps {
-		if r != nil {
-			return r
-		}
-	}
-	return nil
+// first tells whether the path names the team that holds everything.
+func (d *Duvo) first(r *incoming) bool {
+	return d.cfg.teams > 0 && strings.EqualFold(r.args[0], d.cfg.teamID)
 }
 
 func window[T any](all []T, limit, offset int) []T {
@@ -117,11 +79,11 @@ func window[T any](all []T, limit, offset int) []T {
 
 func (d *Duvo) listAgents(r *incoming) reply {
 	limit, offset, bad := paging(r.Query, 20, 100)
-	if bad = firstFailure(bad, oneOf(r.Query, "include_schedules", "true", "false"), uuidParam(r.Query, "automation_id"), d.wrongTeam(r, http.StatusBadRequest)); bad != nil {
+	if bad = firstFailure(bad, oneOf(r.Query, "include_schedules", "true", "false"), uuidParam(r.Query, "automation_id"), d.wrongTeam(r, http.StatusBadRequest, "invalid_request")); bad != nil {
 		return *bad
 	}
 	all := d.assignments
-	if r.Query.Has("automation_id") {
+	if r.Query.Has("automation_id") || !d.first(r) {
 		all = nil // no Assignment here belongs to an automation
 	}
 	rows := []wireAgentRow{}
@@ -144,7 +106,7 @@ func (d *Duvo) getAgent(r *incoming) reply {
 
 func (d *Duvo) listAgentFolders(r *incoming) reply {
 	out := []wireFolder{}
-	if d.wrongTeam(r, 0) == nil {
+	if d.first(r) {
 		for _, f := range d.folders {
 			w := wireFolder{ID: f.id, Name: f.name, TeamID: d.cfg.teamID, ParentID: orNull(f.parent),
 				CreatedAt: stamp(time.Unix(1_700_000_000, 0)), UpdatedAt: stamp(time.Unix(1_700_000_000, 0))}
@@ -170,7 +132,7 @@ func (d *Duvo) listRuns(r *incoming) reply {
 	bad = firstFailure(bad, oneOf(q, "sort_by", "created_at"), oneOf(q, "sort_order", "asc", "desc"),
 		oneOf(q, "status", "not_started", "pending", "starting", "running", "waiting", "completed", "failed", "interrupted", "stopped", "needs_attention"),
 		uuidParam(q, "agent_id"), uuidParam(q, "user_id"), uuidParam(q, "case_queue_id"), uuidParam(q, "digest_id"),
-		oneOf(q, "has_issues", "true", "false"), oneOf(q, "issue_severity", "critical", "medium", "low"), d.wrongTeam(r, http.StatusBadRequest))
+		oneOf(q, "has_issues", "true", "false"), oneOf(q, "issue_severity", "critical", "medium", "low"), d.wrongTeam(r, http.StatusBadRequest, "invalid_request"))
 	if bad != nil {
 		return *bad
 	}
@@ -184,7 +146,7 @@ func (d *Duvo) listRuns(r *incoming) reply {
 	var all []*job
 	for _, s := range d.order {
 		switch {
-		case s.deleted,
+		case s.deleted, !d.first(r),
 			q.Has("status") && string(s.status) != q.Get("status"),
 			s.status == duvo.StatusStopped && q.Has("status"), // its row would tell another status
 			q.Has("agent_id") && !strings.EqualFold(s.a.ID, q.Get("agent_id")),
@@ -206,52 +168,32 @@ func (d *Duvo) listRuns(r *incoming) reply {
 	return ok(map[string]any{"data": rows, "total": len(all)})
 }
 
-// decodeBody reads a JSON body into v.
-func decodeBody(r *incoming, v any) *reply {
-	if err := json.Unmarshal(r.Body, v); err != nil {
-		rep := fail(http.StatusBadRequest, "invalid_request", "The body is no JSON object of the documented form.")
-		return &rep
-	}
-	return nil
-}
-
 func (d *Duvo) startRun(r *incoming) reply {
-	var b struct {
-		AgentID    *string `json:"agent_id"`
-		Message    *string `json:"message"`
-		SandboxID  *string `json:"sandbox_id"`
-		WebhookURL *string `json:"webhook_url"`
-	}
-	if bad := firstFailure(decodeBody(r, &b), d.wrongTeam(r, http.StatusForbidden)); bad != nil {
+	var agent, message, sandbox, hook string
+	var there bool
+	bad := firstFailure(d.wrongTeam(r, http.StatusForbidden, "forbidden"),
+		decodeBody(r, field{"agent_id", &agent, &there}, field{"message", &message, nil}, field{"sandbox_id", &sandbox, nil}, field{"webhook_url", &hook, nil}))
+	if bad != nil {
 		return *bad
 	}
-	if b.AgentID == nil || !isUUID(*b.AgentID) {
+	if !there || !isUUID(agent) {
 		return fail(http.StatusBadRequest, "invalid_request", "The field agent_id is required and must be a UUID.")
 	}
-	var hook string
-	if b.WebhookURL != nil {
-		u, err := url.Parse(*b.WebhookURL)
+	if hook != "" {
+		u, err := url.Parse(hook)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return fail(http.StatusBadRequest, "invalid_request", "The field webhook_url must be a URL.")
 		}
-		hook = *b.WebhookURL
 	}
-	a := d.assignment(*b.AgentID)
+	a := d.assignment(agent)
 	switch {
-	case a == nil:
+	case a == nil || !d.first(r):
 		return fail(http.StatusNotFound, "not_found", "There is no such agent.")
 	case a.NoBuild:
 		return fail(http.StatusBadRequest, "invalid_request", "The agent has no build to run.")
 	}
-	s := d.start(a, deref(b.Message), deref(b.SandboxID), hook, r.Header.Get("Idempotency-Key"))
+	s := d.start(a, message, sandbox, hook, r.Header.Get("Idempotency-Key"))
 	return reply{status: http.StatusCreated, body: map[string]any{"run": s.wire()}, effect: true}
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // job finds the Job that the path names.
@@ -323,16 +265,14 @@ func (d *Duvo) postRunMessage(r *incoming) reply {
 	if bad != nil {
 		return *bad
 	}
-	var b struct {
-		Message *string `json:"message"`
-	}
-	if bad := decodeBody(r, &b); bad != nil {
+	var message string
+	if bad := decodeBody(r, field{"message", &message, nil}); bad != nil {
 		return *bad
 	}
-	if b.Message == nil || *b.Message == "" {
+	if message == "" {
 		return fail(http.StatusBadRequest, "invalid_request", "The field message is required and must not be empty.")
 	}
-	s.resume(*b.Message)
+	s.resume(message)
 	m := s.lastOf("user")
 	return reply{status: http.StatusCreated, effect: true, body: map[string]any{"message": map[string]any{
 		"id": m.ID, "type": m.Type, "role": m.Role, "timestamp": stamp(m.Timestamp), "text_content": m.Text}}}
@@ -356,15 +296,20 @@ func (d *Duvo) respondToHumanRequest(r *incoming) reply {
 	if !isUUID(named) {
 		return fail(http.StatusBadRequest, "invalid_request", "The request ID is no UUID.")
 	}
-	var b struct {
-		Approved *bool              `json:"approved"`
-		Answers  *map[string]string `json:"answers"`
-	}
-	if bad := decodeBody(r, &b); bad != nil {
+	var approved, hasApproved, hasAnswers bool
+	var given map[string]*string
+	if bad := decodeBody(r, field{"approved", &approved, &hasApproved}, field{"answers", &given, &hasAnswers}); bad != nil {
 		return *bad
 	}
-	if (b.Approved == nil) == (b.Answers == nil) {
+	if hasApproved == hasAnswers {
 		return fail(http.StatusBadRequest, "invalid_request", "Either approved or answers is required, and not both.")
+	}
+	answers := map[string]string{}
+	for question, text := range given {
+		if text == nil {
+			return fail(http.StatusBadRequest, "invalid_request", "Each answer must be a string.")
+		}
+		answers[question] = *text
 	}
 	if s.status != duvo.StatusWaiting || s.pending == nil {
 		return fail(http.StatusBadRequest, "not_waiting", "The run does not wait for a response.")
@@ -376,20 +321,18 @@ func (d *Duvo) respondToHumanRequest(r *incoming) reply {
 		return fail(http.StatusNotFound, "not_found", "There is no such human request.")
 	case check == CheckRequest && !strings.EqualFold(record.ID, named):
 		return fail(http.StatusBadRequest, "not_pending", "The run no longer waits for that request.")
-	case check == CheckRequest && record.Type == duvo.Approval && b.Approved == nil,
-		check == CheckRequest && record.Type == duvo.Question && b.Answers == nil:
+	case check == CheckRequest && record.Type != map[bool]duvo.RequestType{true: duvo.Approval, false: duvo.Question}[hasApproved]:
 		return fail(http.StatusBadRequest, "invalid_request", "The response does not fit the type of the request.")
 	}
-	var answers map[string]string
-	response := ""
-	if b.Answers != nil {
-		answers = *b.Answers
+	var response string
+	if hasApproved {
+		response = map[bool]string{true: "approved", false: "denied"}[approved]
+		s.answer(&approved, nil, named, false)
+	} else {
 		text, _ := json.Marshal(answers)
 		response = string(text)
-	} else {
-		response = map[bool]string{true: "approved", false: "denied"}[*b.Approved]
+		s.answer(nil, answers, named, false)
 	}
-	s.answer(b.Approved, answers, named, false)
 	return reply{status: http.StatusOK, effect: true, body: map[string]any{"human_request": map[string]any{
 		"id": record.ID, "run_id": s.id, "title": record.Title, "description": orNull(record.Description),
 		"response": response, "responded_at": stamp(time.Now()), "created_at": stamp(record.CreatedAt)}}}

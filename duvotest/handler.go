@@ -3,8 +3,10 @@ package duvotest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,44 +14,52 @@ import (
 
 // A route is one operation of the API.
 type route struct {
-	op      string
-	method  string
-	path    []string // segments; "{}" takes any
-	mutates bool
-	do      func(d *Duvo, r *incoming) reply // called with Duvo.mu held
+	op     string
+	method string
+	path   []string                         // segments; "{}" takes any
+	do     func(d *Duvo, r *incoming) reply // called with Duvo.mu held
 }
 
-var routes []route // filled by init, which breaks the circle through the handlers
+// routes is the API. An operation that comes is one more line here.
+var routes = []route{
+	operation("listMyTeams", http.MethodGet, "v2/teams", (*Duvo).listMyTeams),
+	operation("getTeam", http.MethodGet, "v2/teams/{}", (*Duvo).getTeam),
+	operation("listAgents", http.MethodGet, "v2/teams/{}/agents", (*Duvo).listAgents),
+	operation("getAgent", http.MethodGet, "v2/agents/{}", (*Duvo).getAgent),
+	operation("listAgentFolders", http.MethodGet, "v2/teams/{}/agent-folders", (*Duvo).listAgentFolders),
+	operation("listRuns", http.MethodGet, "v2/teams/{}/runs", (*Duvo).listRuns),
+	operation("startRun", http.MethodPost, "v2/teams/{}/runs", (*Duvo).startRun),
+	operation("getRun", http.MethodGet, "v2/runs/{}", (*Duvo).getRun),
+	operation("postRunMessage", http.MethodPost, "v2/runs/{}/messages", (*Duvo).postRunMessage),
+	operation("listRunMessages", http.MethodGet, "v2/runs/{}/messages", (*Duvo).listRunMessages),
+	operation("respondToHumanRequest", http.MethodPost, "v2/runs/{}/human-requests/{}/respond", (*Duvo).respondToHumanRequest),
+	operation("stopRun", http.MethodPost, "v2/runs/{}/stop", (*Duvo).stopRun),
+}
 
-func init() {
-	add := func(op, method, path string, do func(*Duvo, *incoming) reply) {
-		routes = append(routes, route{op, method, strings.Split(strings.Trim(path, "/"), "/"), method == http.MethodPost, do})
-	}
-	add("listMyTeams", http.MethodGet, "/v2/teams", (*Duvo).listMyTeams)
-	add("getTeam", http.MethodGet, "/v2/teams/{}", (*Duvo).getTeam)
-	add("listAgents", http.MethodGet, "/v2/teams/{}/agents", (*Duvo).listAgents)
-	add("getAgent", http.MethodGet, "/v2/agents/{}", (*Duvo).getAgent)
-	add("listAgentFolders", http.MethodGet, "/v2/teams/{}/agent-folders", (*Duvo).listAgentFolders)
-	add("listRuns", http.MethodGet, "/v2/teams/{}/runs", (*Duvo).listRuns)
-	add("startRun", http.MethodPost, "/v2/teams/{}/runs", (*Duvo).startRun)
-	add("getRun", http.MethodGet, "/v2/runs/{}", (*Duvo).getRun)
-	add("postRunMessage", http.MethodPost, "/v2/runs/{}/messages", (*Duvo).postRunMessage)
-	add("listRunMessages", http.MethodGet, "/v2/runs/{}/messages", (*Duvo).listRunMessages)
-	add("respondToHumanRequest", http.MethodPost, "/v2/runs/{}/human-requests/{}/respond", (*Duvo).respondToHumanRequest)
-	add("stopRun", http.MethodPost, "/v2/runs/{}/stop", (*Duvo).stopRun)
+func operation(op, method, path string, do func(*Duvo, *incoming) reply) route {
+	return route{op, method, strings.Split(path, "/"), do}
+}
+
+// known tells whether the API has an operation.
+func known(op string) bool {
+	return slices.ContainsFunc(routes, func(r route) bool { return r.op == op })
 }
 
 // incoming is a request on its way through.
 type incoming struct {
 	*Request
-	route *route
-	args  []string // the path's segments that the route takes
+	route   *route
+	args    []string    // the path's segments that the route takes
+	valid   bool        // its key is the right one
+	limited bool        // it is one too many
+	rate    http.Header // what every answer to it tells of the limit
 }
 
 // A reply is what an operation answers: a status, and a body to encode.
 type reply struct {
 	status int
 	body   any
+	raw    []byte // instead of body, as it is
 	header http.Header
 	effect bool
 }
@@ -66,15 +76,18 @@ type errorBody struct {
 // maxRequestBody bounds a request's body.
 const maxRequestBody = 1 << 20
 
-// ServeHTTP serves the Public API below /v2, under any base path.
+// ServeHTTP serves the Public API below /v2, under any base path. Requests
+// that come after Close get 503.
 func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
-	if err != nil {
-		return // the caller is gone
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1)); err != nil {
+			panic(http.ErrAbortHandler) // the caller is gone, or sends no HTTP
+		}
 	}
 	in := d.receive(r, body)
-	fault := d.faultFor(in, r)
-	if fault != nil {
+	if fault := d.faultFor(in, r); fault != nil {
 		fault.serve(d, w, r, in)
 		return
 	}
@@ -85,19 +98,18 @@ func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *Duvo) receive(r *http.Request, body []byte) *incoming {
 	in := &incoming{Request: &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body, At: time.Now()}}
 	if in.Header.Get("Authorization") != "" {
-		who := "Bearer <invalid>"
-		if d.authorized(r) {
-			who = "Bearer <valid>"
-		}
-		in.Header.Set("Authorization", who)
+		in.valid = d.authorized(r)
+		in.Header.Set("Authorization", map[bool]string{true: "Bearer <valid>", false: "Bearer <invalid>"}[in.valid])
 	}
 	in.route, in.args = match(r.Method, r.URL.EscapedPath())
 	if in.route != nil {
 		in.Op = in.route.op
 	}
 	d.mu.Lock()
-	d.requests = append(d.requests, in.Request)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	in.limited, in.rate = d.window.count(in.At, d.cfg.rate, in.valid)
+	d.counts[in.Op]++
+	d.requests = trim(append(d.requests, in.Request), d.cfg.history)
 	return in
 }
 
@@ -106,11 +118,11 @@ func (d *Duvo) authorized(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && token == d.cfg.key
 }
 
+// match finds the route of a path. Whatever stands before the API's own first
+// segment is a base path.
 func match(method, path string) (*route, []string) {
-	segments := strings.Split(strings.Trim(path, "/"), "/")
-	for len(segments) > 0 && segments[0] != "v2" {
-		segments = segments[1:] // a base path
-	}
+	segments := strings.Split(path, "/")
+	segments = segments[max(0, slices.Index(segments, "v2")):]
 next:
 	for i := range routes {
 		r := &routes[i]
@@ -133,62 +145,73 @@ next:
 
 // answer lets a request take its effect and returns what to tell.
 func (d *Duvo) answer(in *incoming) reply {
-	valid := in.Header.Get("Authorization") == "Bearer <valid>"
-	if valid && in.route != nil && in.route.mutates && in.Header.Get("Idempotency-Key") != "" && d.cfg.profile.Idempotency == KeysHonoured {
+	if refused := d.refuse(in); refused != nil {
+		return *refused
+	}
+	if in.Method == http.MethodPost && in.Header.Get("Idempotency-Key") != "" && d.cfg.profile.Idempotency == KeysHonoured {
 		return d.once(in)
 	}
 	return d.perform(in)
 }
 
-func (d *Duvo) perform(in *incoming) reply {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// refuse answers what does not even reach its operation; nil for what does.
+func (d *Duvo) refuse(in *incoming) *reply {
 	var rep reply
-	limited, header := d.window.count(time.Now(), d.cfg.rate)
 	switch {
-	case d.closed:
-		rep = fail(http.StatusServiceUnavailable, "unavailable", "The service is shutting down.")
-	case in.Header.Get("Authorization") != "Bearer <valid>":
+	case d.ctx.Err() != nil:
+		rep = shutDown()
+	case !in.valid:
 		rep = fail(http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
-	case limited:
+	case in.limited:
 		rep = fail(http.StatusTooManyRequests, "rate_limited", "There were too many requests.")
 	case in.route == nil:
 		rep = fail(http.StatusNotFound, "not_found", "There is no such endpoint.")
-	case d.forbidden(in.Op):
+	case slices.Contains(d.cfg.forbidden, in.Op):
 		rep = fail(http.StatusForbidden, "forbidden", "The API key may not do this.")
 	case len(in.Body) > maxRequestBody:
 		rep = fail(http.StatusBadRequest, "invalid_request", "The body is too large.")
 	default:
-		rep = in.route.do(d, in)
+		return nil
 	}
-	rep.header = header
+	return &rep
+}
+
+func shutDown() reply {
+	return fail(http.StatusServiceUnavailable, "unavailable", "The service is shutting down.")
+}
+
+func (d *Duvo) perform(in *incoming) reply {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return shutDown()
+	}
+	rep := in.route.do(d, in)
 	in.Effect = in.Effect || rep.effect
 	return rep
 }
 
-func (d *Duvo) forbidden(op string) bool {
-	for _, f := range d.cfg.forbidden {
-		if f == op {
-			return true
-		}
-	}
-	return false
-}
-
 // write sends a reply.
 func (d *Duvo) write(w http.ResponseWriter, in *incoming, rep reply) {
-	body, err := encodeReply(rep, d.cfg.quirks)
-	if err != nil {
-		panic(err)
-	}
+	d.send(w, in, rep.status, "application/json; charset=utf-8", d.encode(rep))
+}
+
+// head sends all of an answer but its body, of size bytes.
+func (d *Duvo) head(w http.ResponseWriter, in *incoming, status int, contentType string, size int) {
 	h := w.Header()
-	for k, v := range rep.header {
-		h[k] = v
+	for k, v := range in.rate {
+		if h.Get(k) == "" {
+			h[k] = v
+		}
 	}
-	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	d.told(in, rep.status)
-	w.WriteHeader(rep.status)
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(size))
+	d.told(in, status)
+	w.WriteHeader(status)
+}
+
+func (d *Duvo) send(w http.ResponseWriter, in *incoming, status int, contentType string, body []byte) {
+	d.head(w, in, status, contentType, len(body))
 	_, _ = w.Write(body)
 }
 
@@ -200,13 +223,40 @@ func (d *Duvo) told(in *incoming, status int) {
 	d.cfg.log.Info("request", "operation", in.Op, "method", in.Method, "path", in.Path, "status", status, "fault", in.Fault)
 }
 
-func encodeReply(rep reply, q Quirks) ([]byte, error) {
+func (d *Duvo) encode(rep reply) []byte {
 	body, err := json.Marshal(rep.body)
-	if err != nil || !q.UnknownFields {
-		return body, err
+	if err != nil {
+		panic(fmt.Sprintf("duvotest: an answer cannot be written: %v", err))
 	}
-	// Put a field that no description has into every object.
-	return bytes.ReplaceAll(body, []byte(`{"`), []byte(`{"x_undocumented":{"v":[1]},"`)), nil
+	if !d.cfg.quirks.UnknownFields {
+		return body
+	}
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		panic(fmt.Sprintf("duvotest: an answer cannot be read: %v", err))
+	}
+	addUnknown(v)
+	body, _ = json.Marshal(v)
+	return body
+}
+
+// addUnknown puts a field that no description has into every object.
+func addUnknown(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, field := range v {
+			if name != "arguments" && name != "result" { // what a tool was given and gave is data
+				addUnknown(field)
+			}
+		}
+		v["x_undocumented"] = map[string]any{"v": []any{1}}
+	case []any:
+		for _, item := range v {
+			addUnknown(item)
+		}
+	}
 }
 
 // A rateWindow counts requests within a minute.
@@ -215,22 +265,25 @@ type rateWindow struct {
 	used  int
 }
 
-// count takes one request in and tells whether it is over the limit.
-func (w *rateWindow) count(now time.Time, limit int) (over bool, header http.Header) {
+// count takes one request in, if its key is the one that is limited, and tells
+// whether it is over the limit.
+func (w *rateWindow) count(now time.Time, limit int, ours bool) (over bool, header http.Header) {
 	if limit == 0 {
 		return false, nil
 	}
 	if now.Sub(w.began) >= time.Minute {
 		w.began, w.used = now, 0
 	}
-	w.used++
+	if ours {
+		w.used++
+	}
 	// The reset is told in whole seconds, never too early.
 	reset := w.began.Add(time.Minute + time.Second - time.Nanosecond).Unix()
 	header = http.Header{}
 	header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
 	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-w.used)))
 	header.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
-	if w.used > limit {
+	if ours && w.used > limit {
 		header.Set("Retry-After", strconv.FormatInt(max(1, reset-now.Unix()), 10))
 		return true, header
 	}

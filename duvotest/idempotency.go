@@ -7,53 +7,51 @@ import (
 
 // A replay is what an Idempotency-Key stands for: the first request with it.
 type replay struct {
-	path string
-	body []byte
-	done chan struct{} // closed when rep is known
-	rep  reply
+	method, path string
+	body         []byte
+	done         chan struct{} // closed when rep is known
+	rep          reply
 }
 
 // once lets the first request with a key take effect and gives its answer to
 // all others, those that come at the same time too. An answer that is no
 // success is not kept: the next request tries again.
 func (d *Duvo) once(in *incoming) reply {
-	slot := in.Op + "\x00" + in.Header.Get("Idempotency-Key")
+	key := in.Header.Get("Idempotency-Key")
 	for {
 		d.mu.Lock()
-		r := d.replays[slot]
-		if r == nil {
-			r = &replay{path: in.Path, body: in.Body, done: make(chan struct{})}
-			d.replays[slot] = r
+		first := d.replays[key]
+		if first == nil {
+			first = &replay{method: in.Method, path: in.Path, body: in.Body, done: make(chan struct{})}
+			d.replays[key] = first
 			d.mu.Unlock()
-			r.rep = d.perform(in)
-			if r.rep.status >= 300 {
-				d.mu.Lock()
-				delete(d.replays, slot)
-				d.mu.Unlock()
-			}
-			close(r.done)
-			return r.rep
+			return d.lead(in, key, first)
 		}
 		d.mu.Unlock()
-		<-r.done
-		if r.rep.status >= 300 {
+		<-first.done
+		switch {
+		case first.rep.status >= 300:
 			continue
+		case first.method != in.Method || first.path != in.Path || !bytes.Equal(first.body, in.Body):
+			return fail(http.StatusUnprocessableEntity, "idempotency_key_reused", "The Idempotency-Key was used for another request.")
 		}
 		d.mu.Lock()
-		limited, header := d.window.count(in.At, d.cfg.rate)
 		in.Replay = true
 		d.mu.Unlock()
-		var rep reply
-		switch {
-		case limited:
-			rep = fail(http.StatusTooManyRequests, "rate_limited", "There were too many requests.")
-		case r.path != in.Path || !bytes.Equal(r.body, in.Body):
-			rep = fail(http.StatusBadRequest, "idempotency_key_reused", "The Idempotency-Key was used for another request.")
-		default:
-			rep = r.rep
-			rep.effect = false
-		}
-		rep.header = header
-		return rep
+		return first.rep
 	}
+}
+
+func (d *Duvo) lead(in *incoming, key string, r *replay) reply {
+	r.rep.status = http.StatusInternalServerError // what the others find if perform panics
+	defer func() {
+		if r.rep.status >= 300 {
+			d.mu.Lock()
+			delete(d.replays, key)
+			d.mu.Unlock()
+		}
+		close(r.done)
+	}()
+	r.rep = d.perform(in)
+	return r.rep
 }

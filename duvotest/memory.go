@@ -2,10 +2,12 @@ package duvotest
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 )
@@ -14,12 +16,14 @@ import (
 const MemoryURL = "http://127.0.0.1"
 
 // HTTPClient returns a client that reaches the Duvo without a socket, whatever
-// the URL's host. It works under testing/synctest. A connection that a fault
-// breaks shows as a *net.OpError with ECONNRESET, an answer that breaks off as
-// io.ErrUnexpectedEOF.
+// the URL's host, and starts no goroutine. It works under testing/synctest.
+// Each request ends with its context, also in the midst of an injected
+// latency. A connection that a fault breaks shows as a *net.OpError with
+// ECONNRESET, an answer that breaks off as io.ErrUnexpectedEOF.
 func (d *Duvo) HTTPClient() *http.Client { return &http.Client{Transport: memory{d}} }
 
-type memory struct{ h http.Handler }
+// memory is a transport that serves each request in its caller's goroutine.
+type memory struct{ d *Duvo }
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
@@ -32,74 +36,88 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
+	runtime.Gosched() // others get to run meanwhile, as over a network
 	in := r.Clone(ctx)
 	in.Body = io.NopCloser(bytes.NewReader(body))
 	in.RequestURI = r.URL.RequestURI()
 	w := &memoryWriter{header: http.Header{}}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				w.aborted = true
-				if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-					panic(p)
-				}
-			}
-		}()
-		m.h.ServeHTTP(w, in)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	m.serve(w, in)
+	switch {
+	case w.status == 0 && ctx.Err() != nil:
 		return nil, ctx.Err()
+	case w.status == 0:
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	}
-	if w.aborted && w.status == 0 {
-		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
-	}
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	resp := &http.Response{
+	return &http.Response{
 		Status: strconv.Itoa(w.status) + " " + http.StatusText(w.status), StatusCode: w.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: w.header, ContentLength: int64(w.body.Len()), Request: r,
-	}
-	var stream io.Reader = &w.body
-	if w.aborted {
-		resp.ContentLength = -1
-		stream = io.MultiReader(stream, broken{})
-	}
-	resp.Body = io.NopCloser(stream)
-	return resp, nil
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: w.sent, Request: r,
+		ContentLength: w.length(), Body: &memoryBody{ctx: ctx, rest: w.body, broken: w.aborted},
+	}, nil
 }
 
-type broken struct{}
+func (m memory) serve(w *memoryWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			w.aborted = true
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	m.d.ServeHTTP(w, r)
+}
 
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// memoryWriter is touched by the handler's goroutine until it is done.
 type memoryWriter struct {
-	header  http.Header
-	status  int
-	body    bytes.Buffer
-	aborted bool
+	header, sent http.Header
+	status       int // zero: nothing was sent
+	body         []byte
+	aborted      bool
 }
 
 func (w *memoryWriter) Header() http.Header { return w.header }
 
 func (w *memoryWriter) WriteHeader(status int) {
 	if w.status == 0 {
-		w.status = status
-		w.header = w.header.Clone()
+		w.status, w.sent = status, w.header.Clone()
 	}
 }
 
 func (w *memoryWriter) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
+	w.body = append(w.body, b...)
+	return len(b), nil
 }
 
 func (w *memoryWriter) Flush() {}
+
+func (w *memoryWriter) length() int64 {
+	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
+		return n
+	}
+	return -1
+}
+
+// memoryBody is an answer's body. Reading it ends with the request's context.
+type memoryBody struct {
+	ctx    context.Context
+	rest   []byte
+	broken bool
+}
+
+func (b *memoryBody) Read(p []byte) (int, error) {
+	switch {
+	case b.ctx.Err() != nil:
+		return 0, b.ctx.Err()
+	case len(b.rest) > 0:
+		n := copy(p, b.rest)
+		b.rest = b.rest[n:]
+		return n, nil
+	case b.broken:
+		return 0, io.ErrUnexpectedEOF
+	}
+	return 0, io.EOF
+}
+
+func (b *memoryBody) Close() error { return nil }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -28,6 +27,7 @@ type config struct {
 	webhookHeader WebhookHeaders
 	webhookClient *http.Client
 	log           *slog.Logger
+	history       int // how many requests and deliveries are kept at least; zero: all
 }
 
 func defaults() config {
@@ -35,7 +35,7 @@ func defaults() config {
 		key: "dv_duvotest_0123456789abcdef", teamID: stableUUID("team"), teamName: "Emulated team", teams: 1,
 		webhookSecret: "whsec_ZHV2b3Rlc3Qtd2ViaG9vay1zZWNyZXQ=",
 		webhookHeader: WebhookHeaders{ID: "webhook-id", Timestamp: "webhook-timestamp", Signature: "webhook-signature"},
-		webhookClient: &http.Client{Timeout: 10 * time.Second},
+		webhookClient: webhookClient(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}),
 		log:           slog.New(slog.DiscardHandler),
 	}
 }
@@ -84,9 +84,10 @@ func WithTeams(n int) Option {
 }
 
 // WithRateLimit allows so many requests a minute, counted in windows that begin
-// with a first request. Every answer then carries x-ratelimit-limit, -remaining
-// and -reset, and requests over the limit get 429 with retry-after. Zero, the
-// default, is no limit and no headers.
+// with a first request. Every answer then carries x-ratelimit-limit,
+// -remaining and -reset, and requests over the limit get 429 with retry-after.
+// Requests without the right key do not count. Zero, the default, is no limit
+// and no headers.
 func WithRateLimit(perMinute int) Option {
 	return func(c *config) error {
 		if perMinute < 0 {
@@ -108,7 +109,7 @@ func WithQuirks(q Quirks) Option { return func(c *config) error { c.quirks = q; 
 func WithForbidden(operations ...string) Option {
 	return func(c *config) error {
 		for _, op := range operations {
-			if !slices.ContainsFunc(routes, func(r route) bool { return r.op == op }) {
+			if !known(op) {
 				return fmt.Errorf("there is no operation %q", op)
 			}
 		}
@@ -158,13 +159,33 @@ func WithWebhookHeaders(h WebhookHeaders) Option {
 }
 
 // WithWebhookClient sets the client that delivers webhooks, an in-memory one
-// for example. The default one uses the network.
+// for example. The default one uses the network. The client is copied; the
+// copy follows no redirects. Close closes its idle connections.
 func WithWebhookClient(h *http.Client) Option {
 	return func(c *config) error {
 		if h == nil {
 			return errors.New("the webhook client is nil")
 		}
-		c.webhookClient = h
+		c.webhookClient = webhookClient(h)
+		return nil
+	}
+}
+
+func webhookClient(h *http.Client) *http.Client {
+	own := *h
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// WithHistory keeps about the last n requests and webhook deliveries only, for
+// a Duvo that serves for days. Zero, the default, keeps them all.
+// [Duvo.Count] counts them all in any case.
+func WithHistory(n int) Option {
+	return func(c *config) error {
+		if n < 0 {
+			return fmt.Errorf("a history of %d makes no sense", n)
+		}
+		c.history = n
 		return nil
 	}
 }
@@ -222,6 +243,6 @@ type Quirks struct {
 	NestedPending   bool // the pending request stands within the run, as in Duvo's guide
 	ToolMessageLast bool // a tool message without text follows the last answer
 	UnknownStatus   bool // a running Job tells a status that is not documented
-	UnknownFields   bool // every object has a field that is not documented
+	UnknownFields   bool // every object has a field that is not documented, but not those that tools were given and gave
 	ExtraMessages   int  // so many messages stand before the Job's own
 }

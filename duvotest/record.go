@@ -1,8 +1,6 @@
 package duvotest
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -43,17 +41,22 @@ func (d *Duvo) Requests() []Request {
 	return out
 }
 
-// Count returns how many requests of an operation were received.
+// Count returns how many requests of an operation were received, those that
+// faults hit among them; of the empty operation, those with a path that the
+// API does not have.
 func (d *Duvo) Count(op string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n := 0
-	for _, r := range d.requests {
-		if r.Op == op {
-			n++
-		}
+	return d.counts[op]
+}
+
+// trim drops the oldest once there are twice as many as are kept; keep zero
+// drops nothing.
+func trim[T any](all []T, keep int) []T {
+	if keep == 0 || len(all) < 2*keep {
+		return all
 	}
-	return n
+	return slices.Clone(all[len(all)-keep:])
 }
 
 // A JobRecord is what became of a Job.
@@ -69,8 +72,9 @@ type JobRecord struct {
 	WebhookURL     string
 	CreatedAt      time.Time
 	CompletedAt    time.Time // zero while it has not ended
+	Deleted        bool      // by DeleteJob; its status is the last it had
 	Messages       []duvo.Message
-	Requests       []RequestRecord
+	Requests       []RequestRecord // the human requests it made, in order
 }
 
 // A RequestRecord is a human request, and what became of it.
@@ -100,11 +104,11 @@ func (d *Duvo) Jobs() []JobRecord {
 	return out
 }
 
-// Job returns one Job.
+// Job returns one Job, and false if there is none with this ID.
 func (d *Duvo) Job(id string) (JobRecord, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.jobs[id]
+	s := d.jobs[strings.ToLower(id)]
 	if s == nil {
 		return JobRecord{}, false
 	}
@@ -114,9 +118,10 @@ func (d *Duvo) Job(id string) (JobRecord, bool) {
 func (s *job) record() JobRecord {
 	r := JobRecord{ID: s.id, AssignmentID: s.a.ID, AssignmentName: s.a.Name, Input: s.input, Status: s.status,
 		History: slices.Clone(s.history), IdempotencyKey: s.key, SandboxID: s.sandbox, WebhookURL: s.webhook,
-		CreatedAt: s.created, CompletedAt: s.completed, Messages: slices.Clone(s.messages)}
+		CreatedAt: s.created, CompletedAt: s.completed, Deleted: s.deleted, Messages: slices.Clone(s.messages)}
 	for _, q := range s.requests {
 		c := *q
+		c.HumanRequest = cloneRequest(q.HumanRequest)
 		if q.Response != nil {
 			own := *q.Response
 			own.Answers = maps.Clone(own.Answers)
@@ -125,91 +130,4 @@ func (s *job) record() JobRecord {
 		r.Requests = append(r.Requests, c)
 	}
 	return r
-}
-
-// Pending returns the request that a Job waits for, nil if it waits for none.
-func (d *Duvo) Pending(jobID string) *duvo.HumanRequest {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.jobs[jobID]
-	if s == nil || s.pending == nil {
-		return nil
-	}
-	q := s.pending.record.HumanRequest
-	return &q
-}
-
-// AnswerElsewhere answers what a Job waits for as a reviewer in Duvo's own
-// inbox does, not through the API. An empty RequestID stands for whatever it
-// waits for.
-func (d *Duvo) AnswerElsewhere(jobID string, r duvo.Response) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.jobs[jobID]
-	switch {
-	case s == nil:
-		return fmt.Errorf("duvotest: there is no Job %s", jobID)
-	case s.pending == nil:
-		return errors.New("duvotest: the Job waits for nothing")
-	case r.RequestID != "" && !strings.EqualFold(r.RequestID, s.pending.record.ID):
-		return errors.New("duvotest: the Job waits for another request")
-	}
-	s.answer(r.Approved, r.Answers, s.pending.record.ID, true)
-	return nil
-}
-
-func (s *job) answer(approved *bool, answers map[string]string, named string, elsewhere bool) {
-	a := answer{answers: maps.Clone(answers)}
-	if approved != nil {
-		a.approved = *approved
-	}
-	s.resolve(a, &ResponseRecord{RequestID: named, Approved: approved, Answers: maps.Clone(answers), At: time.Now(), Elsewhere: elsewhere})
-}
-
-// ChangeRequest changes what a Job waits for while it waits: its text, or its
-// ID, which makes it another request.
-func (d *Duvo) ChangeRequest(jobID string, change func(*duvo.HumanRequest)) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.jobs[jobID]
-	if s == nil || s.pending == nil {
-		return errors.New("duvotest: the Job waits for nothing")
-	}
-	next := &RequestRecord{HumanRequest: s.pending.record.HumanRequest}
-	change(&next.HumanRequest)
-	if next.ID == s.pending.record.ID {
-		s.pending.record.HumanRequest = next.HumanRequest
-	} else {
-		s.requests = append(s.requests, next)
-		s.pending.record = next
-	}
-	s.touch()
-	return nil
-}
-
-// StopJob stops a Job as somebody in Duvo's own app does, also while it waits.
-func (d *Duvo) StopJob(jobID string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.jobs[jobID]
-	if s == nil {
-		return fmt.Errorf("duvotest: there is no Job %s", jobID)
-	}
-	if !s.status.Terminal() {
-		s.end(duvo.StatusStopped, "")
-	}
-	return nil
-}
-
-// DeleteJob lets a Job no longer exist: reading it gives a null run.
-func (d *Duvo) DeleteJob(jobID string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s := d.jobs[jobID]
-	if s == nil {
-		return fmt.Errorf("duvotest: there is no Job %s", jobID)
-	}
-	s.deleted = true
-	s.cancel()
-	return nil
 }

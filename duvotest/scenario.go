@@ -66,8 +66,8 @@ const (
 //
 // A tool has either a result or an error. The last step may also be "fail" or
 // "interrupt"; without one the Job completes. Unknown fields, more than one
-// thing in a step and whatever else makes no sense are errors that name the
-// place.
+// thing in a step, steps after an end and whatever else makes no sense are
+// errors; those about a step or an assignment name the place.
 func LoadScenario(r io.Reader) (*Scenario, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxScenario+1))
 	if err != nil {
@@ -106,8 +106,8 @@ func LoadScenario(r io.Reader) (*Scenario, error) {
 		if a.ID == "" {
 			a.ID = stableUUID("assignment", a.Name)
 		}
-		if !isUUID(a.ID) {
-			return nil, fmt.Errorf("duvotest: %s: the id %q is no UUID", place, a.ID)
+		if err := (&Assignment{ID: a.ID, Name: a.Name, Folder: a.Folder}).check(); err != nil {
+			return nil, fmt.Errorf("duvotest: %s: %w", place, err)
 		}
 		if seen[strings.ToLower(a.ID)] {
 			return nil, fmt.Errorf("duvotest: %s: the id %s is used twice (give assignments of one name an id each)", place, a.ID)
@@ -160,12 +160,18 @@ func checkSteps(steps []step, place string, depth int) error {
 		return fmt.Errorf("%s: steps are nested deeper than %d", place, maxDepth)
 	}
 	for i, s := range steps {
+		if i > 0 && steps[i-1].ends() {
+			return fmt.Errorf("%s[%d] comes after the Job's end", place, i)
+		}
 		if err := s.check(fmt.Sprintf("%s[%d]", place, i), depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// ends tells whether the Job ends with the step.
+func (s step) ends() bool { return s.Complete != nil || s.Fail != nil || s.Interrupt != nil }
 
 func (s step) check(place string, depth int) error {
 	things := 0

@@ -50,7 +50,8 @@ func (s *Server) Close() {
 }
 
 // Client returns a client that reaches the server through its socket, with its
-// key and team. It panics if an option makes no sense.
+// key and team. It panics if an option makes no sense, or the server was not
+// started.
 func (s *Server) Client(opts ...duvo.Option) *duvo.Client {
 	return s.client(s.URL, &http.Client{Transport: s.http.Client().Transport}, opts)
 }

@@ -172,7 +172,7 @@ func (d *Duvo) wireAgent(a *assignment) wireAgent {
 }
 
 func (d *Duvo) wireAgentRow(a *assignment, schedules bool) wireAgentRow {
-	row := wireAgentRow{wireAgent: d.wireAgent(a), IntegrationConfigs: []any{}, CaseTriggerConflicts: []any{}}
+	row := wireAgentRow{wireAgent: d.wireAgent(a), LastRunAt: stampOrNull(a.lastJob), IntegrationConfigs: []any{}, CaseTriggerConflicts: []any{}}
 	if !a.NoBuild {
 		status, number := "published", a.revision
 		row.LatestBuild = &wireBuild{ID: a.buildID, CopilotID: stableUUID("copilot", a.ID), AgentID: a.ID, Name: a.Name,

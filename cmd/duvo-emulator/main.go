@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,11 +30,27 @@ func main() {
 	os.Exit(code)
 }
 
+const usage = `Usage: duvo-emulator [flags]
+
+Serves a whole Duvo on this machine, with a few Assignments of an online shop,
+so that programs can be tried without an account. It prints three lines to
+paste into the shell from which such a program is started, and logs each
+request until it is stopped with Ctrl-C. Nothing is kept afterwards.
+
+`
+
+// recorded bounds what is remembered of requests, since it may run for days.
+const recorded = 1000
+
 // run is the program: 0 after a signal, 1 when it cannot serve, 2 for flags
 // that make no sense.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("duvo-emulator", flag.ContinueOnError)
 	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
 	addr := fs.String("addr", "127.0.0.1:8400", "the `address` to listen on; port 0 takes any free one")
 	scenario := fs.String("scenario", "", "a JSON `file` with the Assignments (default: the built-in demo)")
 	key := fs.String("key", "", "the API `key` to accept (default: a fixed one)")
@@ -55,7 +72,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case strings.ContainsFunc(*key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return complain(2, errors.New("-key has a character that no key can have"))
 	}
-	opts := []duvotest.Option{duvotest.WithRateLimit(*rate), duvotest.WithLog(slog.New(slog.NewTextHandler(stderr, nil)))}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	opts := []duvotest.Option{duvotest.WithRateLimit(*rate), duvotest.WithLog(logger), duvotest.WithHistory(recorded)}
 	if *key != "" {
 		opts = append(opts, duvotest.WithKey(*key))
 	}
@@ -71,11 +89,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer d.Close()
 
 	fmt.Fprintf(stdout, "# Duvo emulator with %d Assignments. Paste:\n", len(assignments.Assignments()))
-	fmt.Fprintf(stdout, "export %s=%s\nexport %s=%s\nexport %s=http://%s\n", duvo.EnvAPIKey, d.Key(), duvo.EnvTeamID, d.TeamID(), duvo.EnvBaseURL, listener.Addr())
+	fmt.Fprintf(stdout, "export %s=%s\nexport %s=%s\nexport %s=http://%s\n", duvo.EnvAPIKey, quote(d.Key()), duvo.EnvTeamID, d.TeamID(), duvo.EnvBaseURL, dialable(listener.Addr()))
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		fmt.Fprintln(stderr, "duvo-emulator: warning: others can reach this address, and the key travels unencrypted")
 	}
-	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -91,6 +109,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	<-served
 	return 0
+}
+
+// dialable is the address under which a program on this machine reaches the
+// listener: one that listens everywhere is reached through loopback.
+func dialable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+}
+
+// quote makes a word of a shell's out of a key, as it is where nothing in it
+// means something to a shell.
+func quote(key string) string {
+	if !strings.ContainsFunc(key, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.+=/:@%", r))
+	}) {
+		return key
+	}
+	return "'" + strings.ReplaceAll(key, "'", `'\''`) + "'"
 }
 
 func load(file string) (*duvotest.Scenario, error) {
