@@ -62,6 +62,7 @@
 //	the time of WithJobTimeout is over            observation            Result, expired
 //	a question was denied, the Job still waits    observation            Result, pending
 //	a request of a kind nobody here can answer    observation            Result, pending
+//	the policy suspended its decision             observation            Result, pending
 //	a start whose effect cannot be told           observation            Result, unknown
 //	the input is empty, too long or not UTF-8     observation            *InputError
 //	the Assignment is no longer offered           observation            *InputError
@@ -69,6 +70,7 @@
 //	the key is wrong or may not do this           *JobError              *JobError
 //	Duvo cannot be reached to start the Job       *JobError              *JobError
 //	the policy erred, panicked or does not fit    *JobError              *JobError
+//	an audit record cannot be written             *JobError              *JobError
 //	Duvo refused the response                     *JobError              *JobError
 //	the context ended                             *JobError              *JobError
 //	the registry was closed                       *JobError              *JobError

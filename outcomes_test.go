@@ -54,6 +54,9 @@ func TestObservationOrError(t *testing.T) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: "login"}}, nil
 		}}, opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), nil)},
 			outcome: duvotool.OutcomePending, observation: `kind "login"`, starts: 1},
+		"suspended": {opts: []duvotool.Option{decide(duvotool.Suspend(), nil)},
+			outcome: duvotool.OutcomePending, observation: "was put off", starts: 1},
+		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: duvotool.AuditRequested})}, err: duvotool.ErrAudit, starts: 1},
 		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
 			outcome: duvotool.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
 
@@ -78,6 +81,13 @@ func TestObservationOrError(t *testing.T) {
 		"context ended": {backend: &fake{job: running}, err: context.DeadlineExceeded, starts: 1,
 			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, time.Minute)
+			}},
+		"key stands for another call": {err: duvotool.ErrKeyReused, starts: 1,
+			before: func(r *duvotool.Registry) {
+				_, _ = r.All()[0].Run(duvotool.WithOperationKey(context.Background(), "k"), "another input")
+			},
+			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return duvotool.WithOperationKey(ctx, "k"), func() {}
 			}},
 		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: duvotool.ErrClosed},
 	} {
@@ -136,7 +146,7 @@ func TestObservationOrError(t *testing.T) {
 					} else {
 						require.ErrorIs(t, err, row.err)
 						require.ErrorAs(t, err, &jobErr)
-						if row.starts == 1 && f.start == nil {
+						if row.starts == 1 && f.start == nil && !errors.Is(err, duvotool.ErrKeyReused) {
 							require.Equal(t, "job-1", jobErr.JobID)
 							require.NotEmpty(t, jobErr.Key)
 						}

@@ -1,0 +1,2 @@
+// Package examples holds whole programs, each in a folder of its own.
+package examples
