@@ -194,6 +194,40 @@ func TestChangedRequestIsAskedAnew(t *testing.T) {
 	}
 }
 
+// A read that was on its way when the decision was made is no read just before:
+// what it shows may have changed since.
+func TestOldReadIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		title := "Refund 120 EUR"
+		f := &fake{readDelay: 3 * time.Second}
+		f.job = func(int) (duvo.Job, error) {
+			if f.responds > 0 {
+				return duvo.Job{Status: duvo.StatusCompleted}, nil
+			}
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: duvo.Approval, Title: title}}, nil
+		}
+		reg := discover(t, f, duvotool.WithPollInterval(5*time.Second), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			if r.Title != "Refund 120 EUR" {
+				return duvotool.Deny("kim", "too much"), nil
+			}
+			reads := func() int { f.mu.Lock(); defer f.mu.Unlock(); return f.reads }
+			for n := reads(); reads() == n; {
+				time.Sleep(time.Millisecond)
+			}
+			// The next read has just looked, and takes 3 s to arrive.
+			f.mu.Lock()
+			title = "Refund 9999 EUR"
+			f.mu.Unlock()
+			return duvotool.Approve("kim", "120 is fine"), nil
+		}))
+		res, err := reg.All()[0].Run(t.Context(), "x")
+		require.NoError(t, err)
+		require.Len(t, f.sent, 1)
+		require.False(t, *f.sent[0].Approved)
+		require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+	})
+}
+
 // A poll that sees the change while the policy still thinks ends its context.
 func TestChangedRequestEndsThePolicysContext(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {

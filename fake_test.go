@@ -21,6 +21,7 @@ type fake struct {
 	messages []duvo.Message
 	empty    bool // list no Assignments
 
+	readDelay  time.Duration // between the server's look and our having its answer
 	startDelay time.Duration
 	sawStart   func(context.Context) // at the end of the delay
 
@@ -57,6 +58,12 @@ func (f *fake) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, error) 
 }
 
 func (f *fake) Job(ctx context.Context, id string) (duvo.Job, error) {
+	j, err := f.look(ctx, id)
+	time.Sleep(f.readDelay)
+	return j, err
+}
+
+func (f *fake) look(ctx context.Context, id string) (duvo.Job, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := ctx.Err(); err != nil {
