@@ -198,7 +198,7 @@ func TestWhatNeverWentOut(t *testing.T) {
 		"the server ends the TLS":      newClient(t, WithBaseURL(secure.URL), WithHTTPClient(trusting(t))),
 		"no TLS at all":                newClient(t, WithBaseURL("https"+strings.TrimPrefix(plain.URL, "http")), WithHTTPClient(trusting(t))),
 		"a dialler with its own words": newClient(t, WithHTTPClient(dialing(func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("the tunnel is down") }))),
-		"a dial without end": newClient(t, WithTimeout(time.Millisecond), WithHTTPClient(dialing(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		"a dial without end": newClient(t, WithTimeout(200*time.Millisecond), WithRetries(1, 0), WithHTTPClient(dialing(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-released // net/http goes on dialling after the request has ended
 			return nil, ctx.Err()
 		}))),

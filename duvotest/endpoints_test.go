@@ -327,3 +327,31 @@ func TestMessagesPage(t *testing.T) {
 		}
 	}}))
 }
+
+// The names of fields count to the letter, and null is as good as absent.
+func TestFields(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.post("/v2/teams/"+w.TeamID()+"/runs", `{"Agent_ID":"`+agentID+`"}`).refused(400, "invalid_request")
+		job := w.start(`{"agent_id":"` + agentID + `","message":null,"sandbox_id":null,"webhook_url":null}`).text("run.id")
+		w.untilStatus(job, duvo.StatusWaiting)
+		require.Empty(t, w.job(job).Input)
+		require.Empty(t, w.job(job).WebhookURL)
+		request := w.Pending(job).ID
+		w.post("/v2/runs/"+job+"/messages", `{"Message":"m"}`).refused(400, "invalid_request")
+		w.respond(job, request, `{"Approved":true}`).refused(400, "invalid_request")
+		w.respond(job, request, `{"answers":{"a":null}}`).refused(400, "invalid_request")
+		require.Equal(t, 200, w.respond(job, request, `{"approved":true,"answers":null,"more":1}`).status)
+	}, duvotest.WithAssignment(refunds()))
+}
+
+// Another team of the key's is there, and holds nothing.
+func TestOtherTeam(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.waiting()
+		team, _ := w.get("/v2/teams").rows("teams", "id")[1].(string)
+		require.Empty(t, w.get("/v2/teams/"+team+"/agents").rows("agents", "id"))
+		require.Empty(t, w.get("/v2/teams/"+team+"/agent-folders").rows("folders", "id"))
+		require.Empty(t, w.get("/v2/teams/"+team+"/runs").rows("data", "id"))
+		w.post("/v2/teams/"+team+"/runs", `{"agent_id":"`+agentID+`"}`).refused(404, "not_found")
+	}, duvotest.WithTeams(2), duvotest.WithAssignment(refunds()))
+}

@@ -2,8 +2,11 @@ package duvotest_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,4 +228,66 @@ func TestInjectFunc(t *testing.T) {
 		w.InjectFunc(nil)
 		require.Equal(t, 404, w.get("/v2/runs/"+otherID).status)
 	})
+}
+
+// A function may call the Duvo that asks it.
+func TestInjectFuncCallsTheDuvo(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault {
+			if w.Count(op) == 2 {
+				return &duvotest.Fault{Kind: duvotest.StatusBefore}
+			}
+			return nil
+		})
+		require.Equal(t, []int{200, 503, 200}, []int{w.get("/v2/teams").status, w.get("/v2/teams").status, w.get("/v2/teams").status})
+	})
+}
+
+func TestFaultsThatMakeNoSense(t *testing.T) {
+	d := duvotest.New()
+	defer d.Close()
+	for _, f := range []duvotest.Fault{{Op: "getNothing"}, {Kind: 99}, {Kind: -1}, {Kind: duvotest.StatusBefore, Status: 99}, {Kind: duvotest.StatusBefore, Status: 600},
+		{Skip: -1}, {Latency: -1}, {RetryAfter: -1}, {EffectDelay: -1}} {
+		panics(t, func() { d.Inject(duvotest.Fault{}, f) })
+	}
+	_, err := d.Client(duvo.WithRetries(1, 0)).Teams(t.Context()) // none of them was queued
+	require.NoError(t, err)
+	require.Empty(t, d.Requests()[0].Fault)
+}
+
+func TestFaultForAllRequests(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.Inject(duvotest.Fault{Kind: duvotest.StatusBefore, Times: -1})
+		for range 5 {
+			require.Equal(t, 503, w.get("/v2/teams").status)
+		}
+	})
+}
+
+// A broken connection is a reset one, in memory and over a socket.
+func TestReset(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		for _, kind := range []duvotest.FaultKind{duvotest.ResetBefore, duvotest.ResetAfter, duvotest.LateEffect} {
+			w.Inject(duvotest.Fault{Kind: kind})
+			_, err := w.try("GET", "/v2/teams", "")
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+			var op *net.OpError
+			require.ErrorAs(t, err, &op)
+		}
+		w.Inject(duvotest.Fault{Kind: duvotest.Truncate})
+		a, err := w.try("GET", "/v2/teams", "")
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Equal(t, 200, a.status)
+	})
+}
+
+// Answers of faults carry the rate limit's headers as all others do.
+func TestFaultsAndRateLimit(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.Inject(duvotest.Fault{Kind: duvotest.StatusBefore}, duvotest.Fault{Kind: duvotest.NotJSON})
+		require.Equal(t, "2", w.get("/v2/teams").header.Get("X-RateLimit-Remaining"))
+		require.Equal(t, "1", w.get("/v2/teams").header.Get("X-RateLimit-Remaining"))
+		require.Equal(t, 200, w.get("/v2/teams").status)
+		w.get("/v2/teams").refused(429, "rate_limited")
+	}, duvotest.WithRateLimit(3))
 }

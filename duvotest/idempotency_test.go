@@ -163,3 +163,15 @@ func TestKeysIgnored(t *testing.T) {
 		}
 	}, duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}), duvotest.WithAssignment(refunds()))
 }
+
+// A key belongs to one request, whatever its operation.
+func TestKeyOfAnotherOperation(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		job, _ := w.waiting()
+		require.Equal(t, 201, w.post("/v2/runs/"+job+"/messages", `{"message":"m"}`, "Idempotency-Key", "k").status)
+		a := w.post("/v2/runs/"+job+"/stop", `{}`, "Idempotency-Key", "k")
+		a.refused(422, "idempotency_key_reused")
+		require.False(t, w.Requests()[2].Effect)
+		require.False(t, w.Requests()[2].Replay)
+	}, duvotest.WithAssignment(refunds()))
+}

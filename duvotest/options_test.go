@@ -60,3 +60,17 @@ func TestOptions(t *testing.T) {
 	}, duvotest.WithKey("dv_mine"), duvotest.WithTeam(team, "Mine"), duvotest.WithAssignment(refunds()),
 		duvotest.WithLog(slog.New(slog.NewTextHandler(&log, nil))))
 }
+
+func TestHistory(t *testing.T) {
+	inMemory(t, func(t *testing.T, w *world) {
+		for range 100 {
+			w.get("/v2/teams")
+		}
+		w.get("/v2/teams?last=1")
+		all := w.Requests()
+		require.GreaterOrEqual(t, len(all), 5)
+		require.Less(t, len(all), 10)
+		require.Equal(t, "1", all[len(all)-1].Query.Get("last"))
+		require.Equal(t, 101, w.Count("listMyTeams"))
+	}, duvotest.WithHistory(5))
+}

@@ -126,3 +126,21 @@ func TestDeletedJobsScriptEnds(t *testing.T) {
 		require.Equal(t, duvo.StatusRunning, w.job(job).Status)
 	})
 }
+
+func TestWhatPeopleCannotDo(t *testing.T) {
+	yes := true
+	both(t, func(t *testing.T, w *world) {
+		job, request := w.waiting()
+		require.Error(t, w.AnswerElsewhere(job, duvo.Response{}))
+		require.Error(t, w.AnswerElsewhere(job, duvo.Response{Answers: map[string]string{"a": "b"}}))
+		require.Error(t, w.ChangeRequest(job, func(q *duvo.HumanRequest) { q.ID, q.Title = "x", "Other" }))
+		require.Equal(t, request, w.Pending(job).ID)
+		require.Equal(t, "Refund 120 EUR", w.Pending(job).Title)
+		require.NoError(t, w.DeleteJob(strings.ToUpper(job)))
+		require.True(t, w.job(job).Deleted)
+		for _, err := range []error{w.AnswerElsewhere(job, duvo.Response{Approved: &yes}), w.StopJob(job), w.DeleteJob(job),
+			w.ChangeRequest(job, func(*duvo.HumanRequest) {})} {
+			require.ErrorContains(t, err, job)
+		}
+	}, duvotest.WithAssignment(refunds()))
+}

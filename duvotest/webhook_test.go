@@ -304,3 +304,63 @@ func TestWebhooksOverTheSocket(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, <-got, `"event":"run_completed"`)
 }
+
+func TestDeliveries(t *testing.T) {
+	hooked(t, func(t *testing.T, w *world, r *receiver) {
+		r.statuses = []int{500, 0}
+		w.InjectWebhook(duvotest.WebhookFault{Event: "run_completed", Duplicate: 1})
+		job, request := w.hookedJob()
+		time.Sleep(time.Minute)
+		w.approve(job, request)
+		synctest.Wait()
+		all, got := w.Deliveries(), r.deliveries()
+		require.Len(t, all, 5)
+		var statuses, attempts []int
+		for i, d := range all {
+			require.Equal(t, job, d.JobID)
+			require.Equal(t, got[i].event, d.Event)
+			require.Equal(t, got[i].id, d.ID)
+			require.Equal(t, got[i].body, string(d.Body))
+			require.Equal(t, got[i].url, d.URL)
+			require.Equal(t, got[i].at, d.At)
+			statuses, attempts = append(statuses, d.Status), append(attempts, d.Attempt)
+		}
+		require.Equal(t, []int{500, 0, 200, 200, 200}, statuses)
+		require.Equal(t, []int{1, 2, 3, 1, 1}, attempts)
+		all[0].Body[0] = 'x'
+		require.NotEqual(t, all[0].Body, w.Deliveries()[0].Body)
+	})
+}
+
+// What is sent again later does not hold back what comes behind it.
+func TestWebhookRetriesOvertaken(t *testing.T) {
+	hooked(t, func(t *testing.T, w *world, r *receiver) {
+		r.statuses = []int{503}
+		job, request := w.hookedJob()
+		w.approve(job, request)
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"human_request", "run_completed", "human_request"}, r.events())
+	})
+}
+
+// A redirect is an answer as any other, and is not followed.
+func TestWebhookRedirect(t *testing.T) {
+	n := 0
+	hooked(t, func(t *testing.T, w *world, _ *receiver) {
+		w.hookedJob()
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, n)
+		require.Equal(t, 307, w.Deliveries()[0].Status)
+	}, duvotest.WithWebhookClient(&http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		n++
+		return &http.Response{StatusCode: 307, Header: http.Header{"Location": {"http://elsewhere.test"}}, Body: http.NoBody, Request: r}, nil
+	})}))
+}
+
+func TestWebhookFaultsThatMakeNoSense(t *testing.T) {
+	d := duvotest.New()
+	defer d.Close()
+	for _, f := range []duvotest.WebhookFault{{Event: "run_stopped", Drop: true}, {Skip: -1}, {Duplicate: -1}, {Delay: -1}} {
+		panics(t, func() { d.InjectWebhook(f) })
+	}
+}
