@@ -423,6 +423,7 @@ func TestUnclearResponses(t *testing.T) {
 	}{
 		"lost answer":   {duvotest.Fault{Kind: duvotest.ResetAfter}, 1, duvotool.Unconfirmed},
 		"late effect":   {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 20 * time.Second}, 1, duvotool.Unconfirmed},
+		"very late":     {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 60 * time.Second}, 1, duvotool.Unconfirmed},
 		"lost request":  {duvotest.Fault{Kind: duvotest.ResetBefore}, 2, duvotool.Accepted},
 		"503":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 503}, 2, duvotool.Accepted},
 		"502 after":     {duvotest.Fault{Kind: duvotest.StatusAfter, Status: 502}, 1, duvotool.Unconfirmed},

@@ -29,13 +29,13 @@ var (
 	}}
 )
 
-func ask(t *testing.T, typed string, r duvotool.Request) (duvotool.Decision, error, string) {
+func ask(t *testing.T, typed string, r duvotool.Request) (duvotool.Decision, string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	o, err := terminal.New(strings.NewReader(typed), &out, "kim@example.com")
 	require.NoError(t, err)
 	d, err := o.Decide(t.Context(), r)
-	return d, err, out.String()
+	return d, out.String(), err
 }
 
 func TestApprovals(t *testing.T) {
@@ -48,7 +48,7 @@ func TestApprovals(t *testing.T) {
 		"\nwhat\nyess\nyes\n": duvotool.Approve("kim@example.com", "approved at the terminal"),
 	} {
 		want.Source = duvotool.SourcePerson
-		d, err, out := ask(t, typed, approval)
+		d, out, err := ask(t, typed, approval)
 		require.NoError(t, err)
 		require.Equal(t, want, d, typed)
 		require.Contains(t, out, "Refund<U+001B>[31m 120 EUR")
@@ -56,21 +56,21 @@ func TestApprovals(t *testing.T) {
 		require.NotContains(t, out, "\x1b")
 	}
 	for _, typed := range []string{"", "maybe\n", "no\n"} {
-		_, err, _ := ask(t, typed, approval)
+		_, _, err := ask(t, typed, approval)
 		require.ErrorIs(t, err, terminal.ErrNoInput, "%q", typed)
 	}
 }
 
 func TestQuestions(t *testing.T) {
-	d, err, out := ask(t, "9\n1,3\nbecause\n"+"2\n1, 3\nbecause\n", question)
+	d, out, err := ask(t, "9\n1,3\nbecause\n"+"2\n1, 3\nbecause\n", question)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"Which?": "M", "Colours?": "red, blue", "Why?": "because"}, d.Answers)
 	require.Contains(t, out, `must be one of "S", "M"`)
 	// A label that is a number is itself.
-	d, err, _ = ask(t, "S\n2\nx\n", question)
+	d, _, err = ask(t, "S\n2\nx\n", question)
 	require.NoError(t, err)
 	require.Equal(t, "2", d.Answers["Colours?"])
-	d, err, _ = ask(t, "S\n/deny\n", question)
+	d, _, err = ask(t, "S\n/deny\n", question)
 	require.NoError(t, err)
 	require.Equal(t, duvotool.Denied, d.Verdict)
 	require.Equal(t, "kim@example.com", d.By)
