@@ -101,6 +101,9 @@ func (o *operations) open(ctx context.Context, t *Tool, input string) (op *opera
 	if op := o.unknown[unknownSlot(caller, scope, t)]; op != nil && scope != "" {
 		return op, true, nil
 	}
+	if !t.reg.offered(t.assignment.ID) {
+		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+	}
 	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew, suspended: map[string]Request{}}
 	op.job.init(op)
 	o.byKey[slot] = op

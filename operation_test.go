@@ -238,6 +238,32 @@ func TestOnlyTheLastCallerParks(t *testing.T) {
 	})
 }
 
+// A Job that is under way is taken up also when its Assignment is gone.
+func TestTakenUpAfterItsAssignmentIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: running}
+		reg := discover(t, f)
+		tool := reg.All()[0]
+		key := duvotool.WithOperationKey(t.Context(), "k")
+		ctx, cancel := context.WithTimeout(key, time.Minute)
+		defer cancel()
+		_, err := tool.Run(ctx, "x")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		f.empty = true
+		_, err = reg.Refresh(t.Context())
+		require.NoError(t, err)
+		f.job = ended(duvo.StatusCompleted)
+		res, err := tool.Run(key, "x")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+		var bad *duvotool.InputError
+		_, err = tool.Run(t.Context(), "x")
+		require.ErrorAs(t, err, &bad)
+		require.True(t, bad.Gone)
+		require.Equal(t, 1, f.starts)
+	})
+}
+
 func TestBackendPanicIsThatJobsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{job: func(int) (duvo.Job, error) { panic("backend\x1b") }}
