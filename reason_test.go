@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func posted(d *duvotest.Duvo) []string {
+func postedMessages(d *duvotest.Duvo) []string {
 	var out []string
 	for _, r := range d.Requests() {
 		if r.Op == "postRunMessage" {
@@ -32,7 +32,7 @@ func TestTellReason(t *testing.T) {
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was denied: over the limit`, res.Output)
-		require.Len(t, posted(d), 1)
+		require.Len(t, postedMessages(d), 1)
 		var ops []string
 		for _, r := range d.Requests() {
 			if r.Op == "getRun" || r.Op == "postRunMessage" {
@@ -47,7 +47,7 @@ func TestTellReason(t *testing.T) {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			_, err := discover(t, d.Client(), opts...).Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			require.Empty(t, posted(d))
+			require.Empty(t, postedMessages(d))
 		}, duvotest.WithAssignment(refunds))
 	}
 }
@@ -68,7 +68,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomeFailed, res.Outcome)
-		require.Empty(t, posted(d))
+		require.Empty(t, postedMessages(d))
 	}, duvotest.WithAssignment(again))
 
 	// A resumed Job that asks again is decided again, and told nothing more.
@@ -86,7 +86,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
-			require.Len(t, posted(d), 1)
+			require.Len(t, postedMessages(d), 1)
 			for _, q := range d.Jobs()[0].Requests {
 				require.False(t, q.Bypassed)
 			}
