@@ -64,6 +64,15 @@ func (p *pendingState) endAsking(cause error) {
 	}
 }
 
+// fate tells what became of a response that was sent when its request is gone:
+// it may have been taken, unless every attempt provably did nothing.
+func (p *pendingState) fate() Delivery {
+	if p.doubts == 0 {
+		return Superseded
+	}
+	return Unconfirmed
+}
+
 // nothingPending notes that the Job waits for no request that we know of.
 func (op *operation) nothingPending() { op.notPending("") }
 
@@ -80,7 +89,7 @@ func (op *operation) notPending(except string) {
 		case stageDecided:
 			op.delivered(p, Superseded)
 		case stageSending:
-			op.delivered(p, Unconfirmed)
+			op.delivered(p, p.fate())
 		default:
 			op.awaitOutcome(p.id)
 			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
@@ -118,7 +127,7 @@ func (op *operation) waiting(seen sighting) bool {
 		// A response to this ID was sent; it must remain the only one.
 		op.reg.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
 		p.stage = stageDone
-		op.delivered(p, Unconfirmed)
+		op.delivered(p, p.fate())
 	}
 	if p.stage != stageNobody && p.stage != stageDone {
 		s.stuck = time.Time{}
