@@ -59,8 +59,6 @@ type incoming struct {
 type reply struct {
 	status int
 	body   any
-	raw    []byte // instead of body, as it is
-	header http.Header
 	effect bool
 }
 
