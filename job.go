@@ -289,6 +289,7 @@ func (op *operation) unread(err error) {
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
 		op.reg.log.Warn("duvotool: a Job no longer exists", "job", s.id)
+		op.nothingPending()
 		op.settle(OutcomeGone, nil)
 	case duvo.Temporary(err):
 		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
