@@ -49,7 +49,7 @@ const (
 func (s *jobState) init(op *operation) {
 	s.requests = map[string]*pendingState{}
 	s.start = duvo.StartJob{
-		AssignmentID: op.tool.assignment.ID, Message: op.input,
+		AssignmentID: op.tool.assignment.ID, Message: op.input, WebhookURL: op.reg.cfg.webhookURLFor(),
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
 		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.assignment.ID),
@@ -90,8 +90,8 @@ func (op *operation) begin() {
 	s.watch = op.reg.watcher.watch(r.ctx, s.id, func(seen sighting) {
 		op.post(r, func(op *operation) { op.look(seen) })
 	})
-	if !fresh {
-		s.watch.now() // taken up again
+	if early := op.reg.early.take(strings.ToLower(s.id), earlyAge); early || !fresh {
+		s.watch.now() // a webhook was faster, or it is taken up again
 		return
 	}
 	s.watch.schedule(op.timeLeft())

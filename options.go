@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/tmc/langchaingo/callbacks"
@@ -42,6 +43,10 @@ type config struct {
 	settle      time.Duration
 	retention   time.Duration
 	maxCatalog  int
+
+	webhookURL    *url.URL // nil: none
+	webhookKeys   [][]byte
+	webhookHeader string
 }
 
 type configured struct {

@@ -73,6 +73,9 @@ type Registry struct {
 	events  *eventQueue
 	ops     *operations
 
+	deliveries recent // of webhooks, by their IDs
+	early      recent // Jobs that a webhook told of before their start returned
+
 	refresh sync.Mutex // held by one Refresh at a time
 
 	mu      sync.RWMutex

@@ -3,6 +3,7 @@ package duvotool
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +16,13 @@ type watcher struct {
 	backend Backend
 	life    *lifetime
 	every   time.Duration // zero: by age
+
+	mu    sync.Mutex
+	byJob map[string]*watch // those that are not stopped, by Job ID in lower case
 }
 
 func newWatcher(b Backend, life *lifetime, every time.Duration) *watcher {
-	return &watcher{backend: b, life: life, every: every}
+	return &watcher{backend: b, life: life, every: every, byJob: map[string]*watch{}}
 }
 
 // A sighting is one read of a Job.
@@ -50,7 +54,18 @@ type watch struct {
 // of its own, and must not block. After each, schedule must be called for the
 // next one to happen. The context ends the reads.
 func (w *watcher) watch(ctx context.Context, jobID string, told func(sighting)) *watch {
-	return &watch{w: w, ctx: ctx, jobID: jobID, told: told, since: time.Now()}
+	n := &watch{w: w, ctx: ctx, jobID: jobID, told: told, since: time.Now()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.byJob[strings.ToLower(jobID)] = n
+	return n
+}
+
+// find returns the watch of a Job, nil if there is none.
+func (w *watcher) find(jobID string) *watch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.byJob[strings.ToLower(jobID)]
 }
 
 // schedule plans the next read: after the pause that the Job's age calls for,
@@ -135,6 +150,11 @@ func (w *watch) read() {
 
 // stop ends the watch. A read that has begun is told to nobody.
 func (w *watch) stop() {
+	w.w.mu.Lock()
+	if id := strings.ToLower(w.jobID); w.w.byJob[id] == w {
+		delete(w.w.byJob, id)
+	}
+	w.w.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true

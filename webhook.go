@@ -1,0 +1,256 @@
+package duvotool
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How webhooks are bounded.
+const (
+	webhookMaxBody = 64 << 10
+	webhookMaxAge  = 5 * time.Minute  // of a delivery's timestamp, either way
+	webhookRepeat  = 5 * time.Second  // within which one delivery wakes once
+	earlyMax       = 1024             // deliveries for Jobs that are not known yet
+	earlyAge       = 10 * time.Minute // how long they are kept
+)
+
+// WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
+// is where Duvo reaches [Registry.Webhook], https unless it is a loopback
+// address; deliveries must be signed with one of the secrets, of which there
+// may be several while one is replaced. A secret of the form "whsec_<base64>"
+// is decoded.
+//
+// A delivery only makes a read come sooner: with every delivery lost, all Jobs
+// still finish.
+func WithWebhook(publicURL string, secrets ...string) Option {
+	return optionFunc(func(c *config) error {
+		u, err := url.Parse(publicURL)
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+			return errors.New("WithWebhook: the URL must be an https URL, or http on a loopback address, without user and fragment")
+		}
+		if len(secrets) == 0 {
+			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
+		}
+		for _, s := range secrets {
+			key, err := webhookKey(s)
+			if err != nil {
+				return fmt.Errorf("WithWebhook: %w", err)
+			}
+			c.webhookKeys = append(c.webhookKeys, key)
+		}
+		c.webhookURL = u
+		return nil
+	})
+}
+
+// WithWebhookSignature accepts, beside the form of Standard Webhooks, a header
+// of this name that holds the hexadecimal HMAC-SHA256 of the raw body, with or
+// without "sha256=" before it. Duvo does not publish the form of its
+// signatures. Such a delivery has no timestamp, so an old one cannot be told
+// from a new one; it wakes a Job, and no more.
+func WithWebhookSignature(header string) Option {
+	return optionFunc(func(c *config) error {
+		if strings.TrimSpace(header) == "" {
+			return errors.New("WithWebhookSignature: the header has no name")
+		}
+		c.webhookHeader = header
+		return nil
+	})
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+func webhookKey(secret string) ([]byte, error) {
+	coded, ok := strings.CutPrefix(secret, "whsec_")
+	key := []byte(secret)
+	if ok {
+		var err error
+		if key, err = base64.StdEncoding.DecodeString(coded); err != nil {
+			return nil, errors.New("a secret that begins with whsec_ is not base64")
+		}
+	}
+	if len(key) < 8 {
+		return nil, errors.New("a secret is shorter than 8 bytes")
+	}
+	return key, nil
+}
+
+// webhookURLFor returns the URL for one operation's Job: with a token, so that
+// nobody can guess it. It is never logged.
+func (c config) webhookURLFor() string {
+	if c.webhookURL == nil {
+		return ""
+	}
+	u := *c.webhookURL
+	q := u.Query()
+	q.Set("t", rand.Text())
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Webhook returns the handler that Duvo's deliveries go to; mount it where the
+// URL of [WithWebhook] leads. It answers at once, and never waits for a policy:
+// 204 for what is signed, known or not; 401 for a wrong or missing signature
+// or an old timestamp; 400, 405 and 413 for what is no delivery; 503 once the
+// registry is closed.
+//
+// What a delivery says is not believed. It wakes the reading of the Job it
+// names, if that is in flight, and state comes from the API alone. So
+// duplicates, reordering, and deliveries for unknown Jobs or before the start
+// of a Job has returned are harmless.
+func (r *Registry) Webhook() http.Handler { return http.HandlerFunc(r.serveWebhook) }
+
+func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
+	refuse := func(status int) { http.Error(w, http.StatusText(status), status) }
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(http.StatusMethodNotAllowed)
+		return
+	}
+	if !r.life.enter() {
+		refuse(http.StatusServiceUnavailable)
+		return
+	}
+	defer r.life.leave()
+	body, err := io.ReadAll(io.LimitReader(req.Body, webhookMaxBody+1))
+	switch {
+	case err != nil:
+		refuse(http.StatusBadRequest)
+		return
+	case len(body) > webhookMaxBody:
+		refuse(http.StatusRequestEntityTooLarge)
+		return
+	case !r.cfg.signed(req.Header, body, time.Now()):
+		refuse(http.StatusUnauthorized)
+		return
+	}
+	var event struct {
+		Event string `json:"event"`
+		RunID string `json:"run_id"`
+	}
+	if err := json.Unmarshal(body, &event); err != nil {
+		refuse(http.StatusBadRequest)
+		return
+	}
+	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
+		delivery := req.Header.Get("Webhook-Id")
+		if delivery == "" {
+			delivery = hash(string(body))
+		}
+		r.wake(event.RunID, delivery)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// wakes reports whether an event is one that changes a Job, in any of the
+// spellings that Duvo's documentation uses.
+func wakes(event string) bool {
+	switch strings.ReplaceAll(event, ".", "_") {
+	case "run_completed", "run_failed", "run_interrupted", "run_stopped", "human_request", "human_request_created":
+		return true
+	}
+	return false
+}
+
+// signed reports whether one of the secrets has signed the body.
+func (c config) signed(h http.Header, body []byte, now time.Time) bool {
+	id, stamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
+	sec, err := strconv.ParseInt(stamp, 10, 64)
+	fresh := err == nil && now.Sub(time.Unix(sec, 0)).Abs() <= webhookMaxAge
+	ok := false
+	for _, key := range c.webhookKeys {
+		if fresh && id != "" {
+			want := mac(key, []byte(id+"."+stamp+"."), body)
+			for i, s := range strings.Fields(h.Get("Webhook-Signature")) {
+				coded, v1 := strings.CutPrefix(s, "v1,")
+				if got, err := base64.StdEncoding.DecodeString(coded); v1 && err == nil && i < 16 && hmac.Equal(got, want) {
+					ok = true
+				}
+			}
+		}
+		if c.webhookHeader != "" {
+			got, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(h.Get(c.webhookHeader)), "sha256="))
+			if err == nil && hmac.Equal(got, mac(key, body)) {
+				ok = true
+			}
+		}
+	}
+	return ok
+}
+
+func mac(key []byte, parts ...[]byte) []byte {
+	m := hmac.New(sha256.New, key)
+	for _, p := range parts {
+		m.Write(p)
+	}
+	return m.Sum(nil)
+}
+
+// wake lets the Job be read now, or, where it is not known yet, once it is.
+func (r *Registry) wake(jobID, delivery string) {
+	jobID = strings.ToLower(jobID)
+	if !r.deliveries.first(delivery, webhookRepeat) {
+		return
+	}
+	if w := r.watcher.find(jobID); w != nil {
+		w.now()
+		return
+	}
+	r.early.first(jobID, earlyAge)
+}
+
+// A recent remembers names for a while, a bounded number of them. Its methods
+// may be called at once.
+type recent struct {
+	mu    sync.Mutex
+	at    map[string]time.Time
+	order []string
+}
+
+// first notes a name; false if it was noted within d before.
+func (m *recent) first(name string, d time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if at, ok := m.at[name]; ok && now.Sub(at) < d {
+		return false
+	}
+	if m.at == nil {
+		m.at = map[string]time.Time{}
+	}
+	if _, ok := m.at[name]; !ok {
+		m.order = append(m.order, name)
+	}
+	m.at[name] = now
+	for len(m.order) > earlyMax {
+		delete(m.at, m.order[0])
+		m.order = m.order[1:]
+	}
+	return true
+}
+
+// take forgets a name and reports whether it was noted within d.
+func (m *recent) take(name string, d time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.at[name]
+	delete(m.at, name)
+	return ok && time.Since(at) < d
+}
