@@ -233,9 +233,9 @@ func TestGuardPassesOn(t *testing.T) {
 	m := langchaingo.Guard(&script{turns: []func(string) *llms.ContentChoice{
 		func(string) *llms.ContentChoice { return text("Final Answer: the answer is: OpenAI: 42") },
 	}})
-	out, err := m.Call(t.Context(), "hello")
+	out, err := llms.GenerateFromSinglePrompt(t.Context(), m, "hello")
 	require.NoError(t, err)
 	require.Equal(t, "Final Answer: the answer is: OpenAI: 42", out)
-	_, err = m.Call(t.Context(), "again")
+	_, err = llms.GenerateFromSinglePrompt(t.Context(), m, "again")
 	require.ErrorContains(t, err, "asked 2 times")
 }
