@@ -34,6 +34,7 @@ const (
 	AuditUndecided AuditEvent = "undecided" // the policy failed; nothing is sent
 	AuditDecided   AuditEvent = "decided"   // the policy has decided
 	AuditSent      AuditEvent = "sent"      // the response is about to be sent, for the first time or again
+	AuditFailed    AuditEvent = "failed"    // an attempt to send it failed, with Error; it may have arrived all the same
 	AuditDelivered AuditEvent = "delivered" // what became of it: accepted, refused, superseded, unconfirmed
 	AuditElsewhere AuditEvent = "elsewhere" // the request went away without a response of ours
 	AuditOutcome   AuditEvent = "outcome"   // how the Job ended

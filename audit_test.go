@@ -52,7 +52,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
 		res, err := reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), duvotool.Caller{User: "agent"}), "4711")
 		require.NoError(t, err)
-		require.Equal(t, []string{"requested", "decided denied not sent person", "sent denied not sent person", "sent denied sent person", "delivered denied accepted person", "outcome completed"}, spaced(log))
+		require.Equal(t, []string{"requested", "decided denied not sent person", "sent denied not sent person", "failed denied sent person", "sent denied sent person", "delivered denied accepted person", "outcome completed"}, spaced(log))
 		for _, r := range log.records {
 			require.Equal(t, res.JobID, r.JobID)
 			require.Equal(t, "agent", r.Caller.User)
@@ -93,7 +93,17 @@ func TestAuditTellsTheStory(t *testing.T) {
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 422})
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.Error(t, err)
-		require.Equal(t, "delivered approved refused policy", spaced(log)[3])
+		require.Equal(t, []string{"failed approved sent policy", "delivered approved refused policy"}, spaced(log)[3:])
+		require.Contains(t, log.records[3].Error, "422")
+	}, duvotest.WithAssignment(refunds))
+
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &auditLog{}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 401})
+		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.ErrorIs(t, err, duvo.ErrUnauthorized)
+		require.Equal(t, []string{"failed approved sent policy"}, spaced(log)[3:])
 	}, duvotest.WithAssignment(refunds))
 }
 

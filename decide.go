@@ -340,6 +340,10 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 	s.watch.alive()
 	if err != nil {
 		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = SafeLine(err.Error(), 500)
+		})
 	}
 	inDoubt := duvo.MayHaveTakenEffect(err) && !errors.Is(err, duvo.ErrConflict)
 	if !inDoubt {
