@@ -324,7 +324,12 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		op.fail(err)
 		return true
 	}
-	if op.cancelled() {
+	if op.run.ctx.Err() != nil {
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = "not sent: the call ended meanwhile"
+		})
+		op.park()
 		return true
 	}
 	p.stage = stageSending
