@@ -25,6 +25,7 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
+	gone      bool    // a read did not show it
 	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
@@ -84,7 +85,7 @@ func (op *operation) notPending(except string) {
 		}
 		was := p.stage
 		p.endAsking(ErrAnsweredElsewhere)
-		p.stage = stageDone
+		p.stage, p.gone = stageDone, true
 		switch was {
 		case stageDecided:
 			op.delivered(p, Superseded)
@@ -105,18 +106,20 @@ func (op *operation) notPending(except string) {
 func (op *operation) waiting(seen sighting) bool {
 	s := &op.job
 	q := *seen.job.Pending
-	op.notPending(q.ID)
 	if q.ID == "" || q.Type != duvo.Approval && q.Type != duvo.Question {
+		op.nothingPending()
 		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", SafeLine(string(q.Type), 40)))
 	}
+	op.notPending(q.ID)
 	d := digest(s.id, q)
 	p := s.requests[q.ID]
 	switch {
 	case p == nil:
 		p = &pendingState{id: q.ID, digest: d, firstSeen: time.Now()}
 		s.requests[q.ID] = p
-	case p.sentAt.IsZero() && (p.digest != d || p.stage == stageDecided && time.Since(p.decidedAt) > decisionMaxAge):
-		// What was decided was about another text, or too long ago.
+	case p.sentAt.IsZero() && (p.gone || p.digest != d || p.stage == stageDecided && time.Since(p.decidedAt) > decisionMaxAge):
+		// What was decided was about another text, or too long ago, or before
+		// the request was away for a while.
 		p.endAsking(ErrRequestChanged)
 		if p.stage == stageDecided {
 			op.delivered(p, Superseded)

@@ -44,9 +44,9 @@ import (
 //   - A server that acts and then answers 4xx is believed: the record of a
 //     decision may then say refused or superseded of a response that was taken.
 func TestProperties(t *testing.T) {
-	want := 8000
+	want := 20000
 	if testing.Short() {
-		want = 1000
+		want = 2000
 	}
 	if s := os.Getenv("DUVOTOOL_PROPERTY_STEPS"); s != "" {
 		var err error
@@ -273,6 +273,7 @@ type lifeAsk struct {
 
 type lifeRead struct {
 	op         int
+	kind       duvo.RequestType
 	jobID      string
 	began, end moment
 	request    string // empty: it waited for none
@@ -682,7 +683,7 @@ func (l *life) read(next http.RoundTripper, r *http.Request, jobID string) (*htt
 			q = w.Run.Pending
 		}
 		if q != nil && w.Run.Status == duvo.StatusWaiting {
-			read.request, read.digest = q.ID, digestOf(jobID, *q)
+			read.kind, read.request, read.digest = q.Type, q.ID, digestOf(jobID, *q)
 		}
 		l.say("op %d: read: %s %.8s", read.op, w.Run.Status, read.request)
 		l.reads = append(l.reads, read)
@@ -865,7 +866,7 @@ func (l *life) checkStop(p *lifePost, fail failFunc) {
 		switch c {
 		case duvotool.Cancelled:
 			for _, k := range l.calls {
-				if k.op == p.op && k.err != nil && k.end.seq < p.began.seq && l.callers(p.op, k.end) == 0 {
+				if k.op == p.op && k.err != nil && !k.end.at.After(p.began.at) && l.callers(p.op, k.end) == 0 {
 					return // the last one had left
 				}
 			}
@@ -889,7 +890,7 @@ func (l *life) checkStop(p *lifePost, fail failFunc) {
 func (l *life) callers(op int, m moment) int {
 	n := 0
 	for _, c := range l.calls {
-		if c.op == op && c.began.seq < m.seq && c.end.at.After(m.at) {
+		if c.op == op && c.began.at.Before(m.at) && c.end.at.After(m.at) {
 			n++
 		}
 	}
@@ -1035,6 +1036,39 @@ func (l *life) checkCall(c *lifeCall, fail failFunc) {
 	if c.res != nil {
 		l.checkResult(c.res, fail)
 	}
+	if je != nil && c.end.at.Equal(c.deadline) && je.JobID != "" {
+		l.checkForgotten(c, je.JobID, fail)
+	}
+}
+
+// checkForgotten is about a call that waited to its last moment: not for a
+// request that nobody was asked about.
+func (l *life) checkForgotten(c *lifeCall, jobID string, fail failFunc) {
+	var last *lifeRead
+	since := time.Time{} // that the same request was read
+	for _, r := range l.reads {
+		if r.jobID != jobID || !r.began.at.After(c.began.at) || r.end.seq > c.end.seq {
+			continue
+		}
+		if last == nil || r.digest != last.digest {
+			since = r.end.at
+		}
+		last = r
+	}
+	if last == nil || last.kind != duvo.Approval && last.kind != duvo.Question || last.end.at.Sub(since) < time.Minute {
+		return
+	}
+	for _, a := range l.asks {
+		if a.digest == last.digest && a.began.seq < c.end.seq && (a.end.seq == 0 || !a.end.at.Before(c.end.at) || a.err == nil && a.decision.Verdict == duvotool.Left) {
+			return
+		}
+	}
+	for _, p := range l.posts {
+		if p.name == "respond" && p.request == last.request {
+			return
+		}
+	}
+	fail("(g) a call of op %d waited for %.8s in vain", c.op, last.request)
 }
 
 // checkResult is about what a Result tells.
@@ -1065,16 +1099,25 @@ func (l *life) checkResult(res *duvotool.Result, fail failFunc) {
 
 func (l *life) checkEntry(job duvotest.JobRecord, res *duvotool.Result, i int, fail failFunc) {
 	d := res.Decisions[i]
-	var a *lifeAsk
-	for _, x := range l.asks {
-		if x.req.JobID == job.ID && x.req.ID == d.RequestID && x.digest == d.Digest && x.end.seq > 0 && x.end.at.Equal(d.DecidedAt) {
-			a = x
+	var worst []string
+	for _, a := range l.asks {
+		if a.req.JobID == job.ID && a.req.ID == d.RequestID && a.digest == d.Digest && a.end.seq > 0 && a.end.at.Equal(d.DecidedAt) {
+			// Two at one time look the same: one of them must fit.
+			worst = nil
+			l.checkStory(job, d, a, func(format string, args ...any) { worst = append(worst, fmt.Sprintf(format, args...)) })
+			if worst == nil {
+				return
+			}
 		}
 	}
-	if a == nil {
+	if worst == nil {
 		fail("(f) the Result tells of a decision on %.8s that was not made", d.RequestID)
-		return
 	}
+	l.bad = append(l.bad, worst...)
+}
+
+// checkStory compares what a Result tells of a decision with what happened.
+func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *lifeAsk, fail failFunc) {
 	verdict := a.decision.Verdict
 	if verdict == duvotool.Passed {
 		verdict = duvotool.Denied
@@ -1124,6 +1167,38 @@ func (l *life) checkEntry(job duvotest.JobRecord, res *duvotool.Result, i int, f
 func sameJSON(a, b string) bool {
 	var x, y any
 	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
+}
+
+// A request that one read does not show, and the next one does, is asked about
+// again: a read may come from a replica that lags behind.
+func TestRequestThatComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{messages: []duvo.Message{{Role: "assistant", Text: "the end"}}}
+		f.job = func(n int) (duvo.Job, error) {
+			switch {
+			case f.responds > 0:
+				return duvo.Job{Status: duvo.StatusCompleted}, nil
+			case n == 2:
+				return duvo.Job{Status: duvo.StatusRunning}, nil
+			}
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
+		}
+		asked := 0
+		reg := discover(t, f, policy(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+			if asked++; asked == 1 {
+				<-ctx.Done()
+				return duvotool.Decision{}, context.Cause(ctx)
+			}
+			return duvotool.Approve("ops", ""), nil
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		res, err := reg.Tool("refunds").Run(ctx, "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+		require.Equal(t, 2, asked)
+		require.Len(t, f.sent, 1)
+	})
 }
 
 // holdsBack tells that the client waits for the rate limit between the read
