@@ -36,6 +36,7 @@ type pendingState struct {
 	decidedAt time.Time
 	sentAt    time.Time     // when the last attempt began
 	settle    time.Duration // from sentAt, before an unclear attempt is repeated
+	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
 	why       string        // of stageNobody
@@ -338,7 +339,8 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 	p.stage = stageSending
 	p.sentAt = time.Now()
 	p.entry.Delivery = Sent
-	doubts := p.doubts
+	reached, doubts := p.reached, p.doubts
+	p.reached = true
 	p.doubts++ // until the opposite is proven, also by a panic
 	err := op.send(func(ctx context.Context) error {
 		r := *p.sealed
@@ -383,10 +385,14 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		if p.settle == 0 {
 			p.settle = time.Second << min(p.failures-1, 6)
 		}
+		if isLocal(err) && !reached {
+			// It never left: the request has had no response of ours yet.
+			p.reached, p.stage, p.sentAt, p.entry.Delivery = false, stageDecided, time.Time{}, NotSent
+		}
 	default:
 		return op.responseRefused(p, err)
 	}
-	if p.stage == stageSending {
+	if p.stage == stageSending || p.stage == stageDecided {
 		s.watch.schedule(p.settle)
 	}
 	return false
