@@ -374,9 +374,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		// reads tell: the request is gone, or it still waits, and the same
 		// response is sent again once any late effect must have landed.
 		p.doubts = doubts + 1
-		p.settle = op.reg.cfg.settle
+		p.settle = op.reg.cfg.settle + time.Since(p.sentAt) // from the end of the attempt
 		if isLocal(err) {
-			p.settle += op.reg.cfg.postTimeout
+			p.settle = op.reg.cfg.settle + op.reg.cfg.postTimeout // it may still be on its way
 		}
 	case duvo.Temporary(err):
 		// It provably did nothing.
@@ -409,7 +409,7 @@ func (op *operation) responseRefused(p *pendingState, cause error) bool {
 	}
 	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || digest(s.id, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
 		p.stage = stageDone
-		op.delivered(p, Superseded)
+		op.delivered(p, p.fate())
 		s.watch.now()
 		return false
 	}

@@ -42,7 +42,7 @@ const (
 	stuckGrace      = time.Minute      // before a wait that nobody here can end is reported
 	acceptedGrace   = 15 * time.Minute // the same, where our response was accepted
 	decisionMaxAge  = 15 * time.Minute // of a decision that was not sent; then the policy is asked again
-	responseDoubts  = 5                // unclear attempts at one response, before it is given up
+	responseDoubts  = 5                // unclear attempts at one response, after which a refusal is believed
 	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
 )
 

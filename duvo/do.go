@@ -39,8 +39,11 @@ func (k call) mutation() bool { return k.method != http.MethodGet }
 
 type withoutResendKey struct{}
 
-// WithoutResend returns a context in which a mutation is attempted once: the
-// caller decides about the next attempt. Reads are retried as ever.
+// WithoutResend returns a context in which a mutation is attempted at once and
+// once: the caller decides about the next attempt. It is not held back either
+// until a used-up rate limit is renewed, since what the caller goes by would be
+// stale by then; it fails with ErrRateLimited instead, without effect, and
+// [RetryAfter] tells when to come back. Reads are retried and held back as ever.
 func WithoutResend(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutResendKey{}, true)
 }
@@ -109,7 +112,11 @@ func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, 
 
 // attempt sends one request and classifies what came back.
 func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, error) {
-	if err := c.pace.wait(ctx, c.cfg.maxWait); err != nil {
+	longest := c.cfg.maxWait
+	if once, _ := ctx.Value(withoutResendKey{}).(bool); once && k.mutation() {
+		longest = 0
+	}
+	if err := c.pace.wait(ctx, longest); err != nil {
 		return nil, &TransportError{Operation: k.op, Err: err, unsent: true}
 	}
 	token, err := c.token()
