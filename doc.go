@@ -32,6 +32,12 @@
 // compare-and-set, so an answer given elsewhere between that read and the
 // response cannot be noticed.
 //
+// An unclear response (its answer lost, or a 5xx) is sent again unchanged, once a
+// read after a settle time still shows the same request. How far that protects
+// depends on what Duvo checks, which it does not publish: where it neither
+// honours the Idempotency-Key nor checks the request's ID, a response that lands
+// later than the settle time could reach the Job's next request.
+//
 // # One Job per operation
 //
 // Every call belongs to an operation, named by a key: [WithOperationKey] for
