@@ -8,8 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -124,8 +122,8 @@ func (c *Client) Assignments(ctx context.Context) iter.Seq2[Assignment, error] {
 			yield(Assignment{}, err)
 			return
 		}
-		pages(ctx, c, "listAgents", path, "agents", nil, 0, 100,
-			func(a Assignment) string { return a.ID }, yield)
+		list[Assignment]{c: c, op: "listAgents", path: path, key: "agents", size: 100, ahead: pagesAhead,
+			id: func(a Assignment) string { return a.ID }}.all(ctx, yield)
 	}
 }
 
@@ -226,37 +224,59 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 // tells, and never holds a pending request.
 func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		q := url.Values{}
-		set := func(k, v string) {
-			if v != "" {
-				q.Set(k, v)
-			}
-		}
-		set("status", string(f.Status))
-		set("agent_id", f.AssignmentID)
-		set("search", f.Search)
-		set("source", f.Source)
-		if !f.Since.IsZero() {
-			q.Set("since", f.Since.UTC().Format(time.RFC3339Nano))
-		}
-		if f.OldestFirst {
-			q.Set("sort_order", "asc")
-		}
-		size := f.PageSize
-		if size == 0 {
-			size = 100
-		}
-		if size < 1 || size > 100 || f.Offset < 0 {
-			yield(Job{}, fmt.Errorf("%w: page size %d, offset %d", ErrInvalid, f.PageSize, f.Offset))
-			return
-		}
-		path, err := c.teamPath(ctx, "/runs")
+		l, err := c.jobList(ctx, f)
 		if err != nil {
 			yield(Job{}, err)
 			return
 		}
-		pages(ctx, c, "listRuns", path, "data", q, f.Offset, size, func(j Job) string { return j.ID }, yield)
+		l.all(ctx, yield)
 	}
+}
+
+// JobPage reads one page of what [Client.Jobs] lists: at most PageSize rows from
+// Offset on, by one request.
+func (c *Client) JobPage(ctx context.Context, f JobFilter) (JobPage, error) {
+	l, err := c.jobList(ctx, f)
+	if err != nil {
+		return JobPage{}, err
+	}
+	rows, total, err := l.page(ctx, l.offset)
+	if err != nil {
+		return JobPage{}, err
+	}
+	return JobPage{Jobs: rows, Total: total}, nil
+}
+
+func (c *Client) jobList(ctx context.Context, f JobFilter) (list[Job], error) {
+	q := url.Values{}
+	set := func(k, v string) {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	set("status", string(f.Status))
+	set("agent_id", f.AssignmentID)
+	set("search", f.Search)
+	set("source", f.Source)
+	if !f.Since.IsZero() {
+		q.Set("since", f.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if f.OldestFirst {
+		q.Set("sort_order", "asc")
+	}
+	size := f.PageSize
+	if size == 0 {
+		size = 100
+	}
+	if size < 1 || size > 100 || f.Offset < 0 {
+		return list[Job]{}, fmt.Errorf("%w: page size %d, offset %d", ErrInvalid, f.PageSize, f.Offset)
+	}
+	path, err := c.teamPath(ctx, "/runs")
+	if err != nil {
+		return list[Job]{}, err
+	}
+	return list[Job]{c: c, op: "listRuns", path: path, key: "data", query: q, offset: f.Offset, size: size,
+		id: func(j Job) string { return j.ID }}, nil
 }
 
 // Messages lists a Job's messages, oldest first, to the last page.
@@ -266,13 +286,13 @@ func (c *Client) Messages(ctx context.Context, jobID string) iter.Seq2[Message, 
 			yield(Message{}, err)
 			return
 		}
-		pages(ctx, c, "listRunMessages", "/v2/runs/"+jobID+"/messages", "messages", nil, 0, 50,
-			func(m Message) string {
+		list[Message]{c: c, op: "listRunMessages", path: "/v2/runs/" + jobID + "/messages", key: "messages", size: 50,
+			id: func(m Message) string {
 				if m.ID == "" {
 					return ""
 				}
 				return strings.Join([]string{m.ID, m.Type, m.Role, m.Text}, "\x00")
-			}, yield)
+			}}.all(ctx, yield)
 	}
 }
 
@@ -341,64 +361,3 @@ func (c *Client) StopJob(ctx context.Context, id string) error {
 		body: struct{}{}, repeatable: true, bare: true})
 	return err
 }
-
-// pages yields the rows of a list from offset on, page after page, each ID
-// once: a row that moved to the next page while we read is not told twice.
-func pages[T any](ctx context.Context, c *Client, op, path, key string, q url.Values, offset, size int,
-	id func(T) string, yield func(T, error) bool) {
-	var zero T
-	var previous []T
-	seen := map[string]bool{}
-	for told := 0; ; {
-		page := url.Values{}
-		for k, v := range q {
-			page[k] = v
-		}
-		page.Set("limit", strconv.Itoa(size))
-		page.Set("offset", strconv.Itoa(offset))
-		body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, query: page})
-		if err != nil {
-			yield(zero, err)
-			return
-		}
-		rows, total, err := decodeList[T](body, key)
-		if err != nil {
-			yield(zero, badBody(op, err, false))
-			return
-		}
-		if len(rows) > 0 && reflect.DeepEqual(rows, previous) { // whether or not they have IDs
-			yield(zero, badBody(op, errRepeats, false))
-			return
-		}
-		previous = rows
-		fresh := 0
-		for _, r := range rows {
-			k := id(r)
-			if k != "" && seen[k] {
-				continue
-			}
-			seen[k] = true
-			fresh++
-			if told++; told > c.cfg.maxListRows {
-				yield(zero, badBody(op, fmt.Errorf("more than %d rows", c.cfg.maxListRows), false))
-				return
-			}
-			if !yield(r, nil) {
-				return
-			}
-		}
-		offset += len(rows)
-		if total < offset {
-			total = -1 // not told, or refuted by the rows themselves
-		}
-		switch {
-		case len(rows) == 0, offset == total, total < 0 && len(rows) < size:
-			return
-		case fresh == 0:
-			yield(zero, badBody(op, errRepeats, false))
-			return
-		}
-	}
-}
-
-var errRepeats = errors.New("the server repeats a page")

@@ -39,11 +39,11 @@ func (k call) mutation() bool { return k.method != http.MethodGet }
 
 type withoutResendKey struct{}
 
-// WithoutResend returns a context in which a mutation is attempted at once and
-// once: the caller decides about the next attempt. It is not held back either
+// WithoutResend returns a context in which every request is attempted once: the
+// caller decides about the next attempt. A mutation is not held back either
 // until a used-up rate limit is renewed, since what the caller goes by would be
 // stale by then; it fails with ErrRateLimited instead, without effect, and
-// [RetryAfter] tells when to come back. Reads are retried and held back as ever.
+// [RetryAfter] tells when to come back. Reads are held back as ever.
 func WithoutResend(ctx context.Context) context.Context {
 	return context.WithValue(ctx, withoutResendKey{}, true)
 }
@@ -64,7 +64,7 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 		return nil, noEffect(fmt.Errorf("%w: an Idempotency-Key has at most 255 characters, all printable ASCII", ErrInvalid))
 	}
 	attempts := c.cfg.attempts
-	if once, _ := ctx.Value(withoutResendKey{}).(bool); once && k.mutation() {
+	if once, _ := ctx.Value(withoutResendKey{}).(bool); once {
 		attempts = 1
 	}
 	pause := backoff.NewExponentialBackOff() // from 0.5 s, by 1.5, jittered by half
@@ -116,9 +116,11 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	if once, _ := ctx.Value(withoutResendKey{}).(bool); once && k.mutation() {
 		longest = 0
 	}
-	if err := c.pace.wait(ctx, longest); err != nil {
+	if err := c.pace.wait(ctx, priorityOf(ctx), longest); err != nil {
 		return nil, &TransportError{Operation: k.op, Err: err, unsent: true}
 	}
+	var header http.Header
+	defer func() { c.pace.done(header, time.Now()) }()
 	token, err := c.token()
 	if err != nil {
 		return nil, c.tokenError(k.op, err)
@@ -169,7 +171,10 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		return nil, &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
 	}
 	defer resp.Body.Close()
-	c.pace.saw(resp.Header, time.Now())
+	header = resp.Header
+	if resp.StatusCode == http.StatusTooManyRequests {
+		c.pace.refused(resp.Header, time.Now())
+	}
 	data, readErr := io.ReadAll(io.LimitReader(resp.Body, c.cfg.maxBody+1))
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	if !ok {

@@ -42,13 +42,14 @@ type config struct {
 	userAgent   string
 	logger      *slog.Logger
 	maxListRows int
+	share       float64
 }
 
 func defaults() config {
 	return config{
 		baseURL: DefaultBaseURL, timeout: 30 * time.Second, attempts: 5, maxWait: time.Minute,
 		maxBody: 16 << 20, userAgent: "duvotool (+https://github.com/duvotool/duvotool)",
-		logger: slog.New(slog.DiscardHandler), maxListRows: 1_000_000,
+		logger: slog.New(slog.DiscardHandler), maxListRows: 1_000_000, share: 0.8,
 	}
 }
 
@@ -162,6 +163,19 @@ func WithMaxRows(n int) Option {
 	}
 }
 
+// WithShare sets which part of the key's rate limit requests of the priorities
+// [Background] and [Idle] may use, above 0 and up to 1. The default is 0.8. Keys
+// are shared: what others use of the limit is heeded as the server tells it.
+func WithShare(part float64) Option {
+	return func(c *config) error {
+		if !(part > 0 && part <= 1) {
+			return fmt.Errorf("a share of %v makes no sense", part)
+		}
+		c.share = part
+		return nil
+	}
+}
+
 // AllowPlainHTTP lets the key travel unencrypted to any host. It is meant for
 // a proxy inside a trusted network.
 func AllowPlainHTTP() Option {
@@ -220,6 +234,7 @@ func New(opts ...Option) (*Client, error) {
 	h.Timeout = 0
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cl := &Client{cfg: c, base: base, http: &h}
+	cl.pace.share = c.share
 	cl.team.id = c.teamID
 	cl.team.turn = make(chan struct{}, 1)
 	cl.team.turn <- struct{}{}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,13 +173,194 @@ func FuzzRetryAfter(f *testing.F) {
 			require.Equal(t, time.Duration(min(sec, 1e9))*time.Second, d, "plain seconds are taken at their word")
 		}
 		var p pacer
-		p.saw(h, now)
+		p.done(h, now)
 		require.False(t, p.until.After(now.Add(longestWindow)), "no header silences the client for long")
 		if n, err := strconv.ParseInt(strings.TrimSpace(remaining), 10, 64); err != nil || n > 0 {
 			require.True(t, p.until.IsZero())
 		}
 		before := p.until
-		p.saw(http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {strconv.FormatInt(now.Unix()+1, 10)}}, now)
+		p.done(http.Header{"X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {strconv.FormatInt(now.Unix()+1, 10)}}, now)
 		require.False(t, p.until.Before(before), "a window is never cut short")
 	})
+}
+
+// A limitedServer counts requests in windows of a minute.
+type limitedServer struct {
+	limit, used int
+	began       time.Time
+	over        int
+	times       []time.Time
+}
+
+func (s *limitedServer) answer() (*http.Response, error) {
+	now := time.Now()
+	if now.Sub(s.began) >= time.Minute {
+		s.began, s.used = now, 0
+	}
+	s.used++
+	s.times = append(s.times, now)
+	h := []string{"X-RateLimit-Limit", strconv.Itoa(s.limit), "X-RateLimit-Remaining", strconv.Itoa(max(0, s.limit-s.used)),
+		"X-RateLimit-Reset", strconv.FormatInt(s.began.Add(time.Minute+time.Second-1).Unix(), 10)}
+	if s.used > s.limit {
+		s.over++
+		return response(429, `{"error":"rate_limited"}`, append(h, "Retry-After", "30")...)
+	}
+	return response(200, success, h...)
+}
+
+func limited(limit int) (*limitedServer, stub) {
+	s := &limitedServer{limit: limit}
+	var mu sync.Mutex
+	return s, func(int, *http.Request) (*http.Response, error) {
+		time.Sleep(50 * time.Millisecond) // on its way
+		mu.Lock()
+		defer mu.Unlock()
+		return s.answer()
+	}
+}
+
+func TestManyAtOnceNeverOverdrawTheLimit(t *testing.T) {
+	for _, class := range []Priority{Normal, Background, Idle} {
+		synctest.Test(t, func(t *testing.T) {
+			server, st := limited(60)
+			cl, _ := st.client(t, WithRetries(5, time.Hour))
+			read := func(ctx context.Context) error { _, err := cl.Job(ctx, jobID); return err }
+			require.NoError(t, read(t.Context()), "so that the limit is known")
+			ctx := WithPriority(t.Context(), class)
+			done := make(chan error)
+			for range 500 {
+				go func() { done <- read(ctx) }()
+			}
+			for range 500 {
+				require.NoError(t, <-done)
+			}
+			require.Zero(t, server.over)
+			took := time.Since(server.times[0])
+			if class == Normal {
+				require.Less(t, took, 11*time.Minute)
+				return
+			}
+			require.Greater(t, took, 9*time.Minute, "at four fifths of the limit")
+			require.Less(t, took, 12*time.Minute)
+		})
+	}
+}
+
+func TestBackgroundLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, st := limited(60)
+		cl, _ := st.client(t, WithRetries(5, time.Hour))
+		_, err := cl.Job(t.Context(), jobID)
+		require.NoError(t, err, "so that the limit is known")
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = cl.Job(WithPriority(ctx, Background), jobID)
+				}
+			})
+		}
+		for range 100 { // well within a fifth of the limit
+			time.Sleep(6 * time.Second)
+			begin := time.Now()
+			require.NoError(t, mutations["start"](WithoutResend(t.Context()), cl, ""))
+			require.Equal(t, 50*time.Millisecond, time.Since(begin), "a start never waits for the reads")
+		}
+		cancel()
+		wg.Wait()
+		require.Zero(t, server.over)
+	})
+}
+
+func TestOthersUseOfTheKeyIsHeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, st := limited(60)
+		cl, _ := st.client(t, WithRetries(5, time.Hour))
+		_, err := cl.Job(t.Context(), jobID)
+		require.NoError(t, err, "so that the limit is known")
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = cl.Job(WithPriority(ctx, Background), jobID)
+				}
+			})
+		}
+		for range 600 {
+			time.Sleep(2 * time.Second) // 30 a minute, by somebody else
+			_, _ = st(0, nil)
+		}
+		cancel()
+		wg.Wait()
+		require.LessOrEqual(t, server.over, 12, "of 1,200 in 20 minutes")
+		require.Greater(t, len(server.times), 1000, "what is left is used")
+	})
+}
+
+func TestIdleGoesLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, st := limited(60)
+		cl, _ := st.client(t, WithRetries(5, time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		counts := map[Priority]int{}
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for _, class := range []Priority{Background, Idle} {
+			for range 5 {
+				wg.Go(func() {
+					for {
+						if _, err := cl.Job(WithPriority(ctx, class), jobID); err != nil {
+							return
+						}
+						mu.Lock()
+						counts[class]++
+						mu.Unlock()
+					}
+				})
+			}
+		}
+		wg.Wait()
+		require.Greater(t, counts[Background], 400)
+		require.Less(t, counts[Idle], 40)
+	})
+}
+
+func TestUrgentComesBackFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, st := limited(20)
+		cl, _ := st.client(t, WithRetries(5, time.Hour))
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 200 { // starts that use up every window at once
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = cl.Job(ctx, jobID)
+				}
+			})
+		}
+		time.Sleep(90 * time.Second)
+		urgent := WithPriority(WithoutResend(t.Context()), Urgent)
+		err := mutations["start"](urgent, cl, "")
+		require.ErrorIs(t, err, ErrRateLimited)
+		time.Sleep(RetryAfter(err) + 10*time.Second) // later than all the others
+		require.NoError(t, mutations["start"](urgent, cl, ""))
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestJobPageIsOneRequest(t *testing.T) {
+	cl, s := stub(func(int, *http.Request) (*http.Response, error) {
+		return response(200, `{"data":[{"id":"`+jobID+`","status":"running"}],"total":250}`)
+	}).client(t)
+	page, err := cl.JobPage(t.Context(), JobFilter{Status: StatusRunning, Offset: 100, OldestFirst: true})
+	require.NoError(t, err)
+	require.Equal(t, 250, page.Total)
+	require.Equal(t, StatusRunning, page.Jobs[0].Status)
+	require.Len(t, s.times, 1)
+	_, err = cl.JobPage(t.Context(), JobFilter{PageSize: 101})
+	require.ErrorIs(t, err, ErrInvalid)
 }

@@ -205,3 +205,9 @@ type JobFilter struct {
 	Offset   int // skip this many
 	PageSize int // rows a request, 1 to 100; zero means 100
 }
+
+// A JobPage is one page of a list of Jobs.
+type JobPage struct {
+	Jobs  []Job
+	Total int // of all pages; -1 where the server did not tell
+}

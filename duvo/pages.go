@@ -1,0 +1,155 @@
+package duvo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+)
+
+// pagesAhead is how many pages of a long list are asked for at once.
+const pagesAhead = 8
+
+// A list is an endpoint that tells its rows page by page.
+type list[T any] struct {
+	c      *Client
+	op     string
+	path   string
+	key    string // of the rows in the answer
+	query  url.Values
+	offset int
+	size   int
+	ahead  int // pages that may be asked for before they are needed
+	id     func(T) string
+}
+
+// page reads the rows from an offset on. The total is -1 if it was not told.
+func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
+	q := url.Values{}
+	for k, v := range l.query {
+		q[k] = v
+	}
+	q.Set("limit", strconv.Itoa(l.size))
+	q.Set("offset", strconv.Itoa(offset))
+	body, err := l.c.do(ctx, call{op: l.op, method: http.MethodGet, path: l.path, query: q})
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, total, err := decodeList[T](body, l.key)
+	if err != nil {
+		return nil, 0, badBody(l.op, err, false)
+	}
+	return rows, total, nil
+}
+
+var errRepeats = errors.New("the server repeats a page")
+
+// all yields the rows, page after page, each ID once: a row that moved to the
+// next page while we read is not told twice.
+func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	var ahead prefetch[T]
+	defer func() {
+		cancel()
+		ahead.wait()
+	}()
+	var zero T
+	var previous []T
+	seen := map[string]bool{}
+	offset, told, total := l.offset, 0, -1
+	for n := 0; ; n++ {
+		if n >= 4 && len(previous) == l.size { // it is a long list, and no nonsense so far
+			ahead.plan(ctx, l, offset, total, min(n, l.ahead))
+		}
+		rows, t, err := ahead.take(ctx, l, offset)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		total = t
+		if len(rows) > 0 && reflect.DeepEqual(rows, previous) { // whether or not they have IDs
+			yield(zero, badBody(l.op, errRepeats, false))
+			return
+		}
+		previous = rows
+		fresh := 0
+		for _, r := range rows {
+			k := l.id(r)
+			if k != "" && seen[k] {
+				continue
+			}
+			seen[k] = true
+			fresh++
+			if told++; told > l.c.cfg.maxListRows {
+				yield(zero, badBody(l.op, fmt.Errorf("more than %d rows", l.c.cfg.maxListRows), false))
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+		offset += len(rows)
+		if total < offset {
+			total = -1 // not told, or refuted by the rows themselves
+		}
+		switch {
+		case len(rows) == 0, offset == total, total < 0 && len(rows) < l.size:
+			return
+		case fresh == 0:
+			yield(zero, badBody(l.op, errRepeats, false))
+			return
+		}
+	}
+}
+
+// A prefetch asks for pages before they are needed. Its zero value is ready.
+type prefetch[T any] struct{ pages map[int]chan fetched[T] }
+
+type fetched[T any] struct {
+	rows  []T
+	total int
+	err   error
+}
+
+// plan asks for n pages from offset on, as far as the total tells of them.
+func (p *prefetch[T]) plan(ctx context.Context, l list[T], offset, total, n int) {
+	for i := range n {
+		at := offset + i*l.size
+		if at >= total {
+			return // not told, or the end
+		}
+		if p.pages[at] != nil {
+			continue
+		}
+		if p.pages == nil {
+			p.pages = map[int]chan fetched[T]{}
+		}
+		c := make(chan fetched[T], 1)
+		p.pages[at] = c
+		go func() {
+			rows, total, err := l.page(ctx, at)
+			c <- fetched[T]{rows, total, err}
+		}()
+	}
+}
+
+// take returns the page at offset, asking for it now if nobody has.
+func (p *prefetch[T]) take(ctx context.Context, l list[T], offset int) ([]T, int, error) {
+	c := p.pages[offset]
+	if c == nil {
+		return l.page(ctx, offset)
+	}
+	delete(p.pages, offset)
+	f := <-c // ends with the context
+	return f.rows, f.total, f.err
+}
+
+// wait returns once nothing is under way. The context must have ended.
+func (p *prefetch[T]) wait() {
+	for _, c := range p.pages {
+		<-c
+	}
+}
