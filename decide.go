@@ -345,7 +345,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 	err := op.send(func(ctx context.Context) error {
 		r := *p.sealed
 		r.Answers = maps.Clone(r.Answers)
-		return op.reg.backend.Respond(ctx, r)
+		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), r)
 	})
 	s.watch.alive()
 	if err != nil {

@@ -19,6 +19,7 @@ type jobState struct {
 	startedAt time.Time     // when the Job was known to exist
 
 	id      string
+	created time.Time // by Duvo's clock
 	buildID string
 	status  duvo.Status
 	watch   *watch
@@ -87,8 +88,12 @@ func (op *operation) begin() {
 	op.at(PhaseWatching, s.id)
 	s.lastLook = time.Now()
 	r := op.run
-	s.watch = op.reg.watcher.watch(r.ctx, s.id, func(seen sighting) {
-		op.post(r, func(op *operation) { op.look(seen) })
+	s.watch = op.reg.watcher.watch(r.ctx, duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}, func(seen sighting) {
+		if seen.hint {
+			op.post(r, func(op *operation) { op.heard(seen.job.Status) })
+			return
+		}
+		op.deliver(r, func(op *operation) { op.look(seen) })
 	})
 	if early := op.reg.early.take(strings.ToLower(s.id), earlyAge); early || !fresh {
 		s.watch.now() // a webhook was faster, or it is taken up again
@@ -177,6 +182,16 @@ func (op *operation) look(seen sighting) {
 	s.watch.schedule(op.timeLeft())
 }
 
+// heard takes in that a list shows the Job on its way. That is progress to tell
+// of, and nothing to go by.
+func (op *operation) heard(status duvo.Status) {
+	s := &op.job
+	if !op.cancelled() && onItsWay(s.status) && status != s.status {
+		s.status = status
+		op.tell(Event{Kind: EventStatus, JobID: s.id, Status: status})
+	}
+}
+
 // unread is a read that failed.
 func (op *operation) unread(err error) {
 	s := &op.job
@@ -187,7 +202,7 @@ func (op *operation) unread(err error) {
 		op.settle(OutcomeGone, nil)
 	case duvo.Temporary(err):
 		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
-		s.watch.schedule(0)
+		s.watch.retry()
 	default:
 		op.fail(err)
 	}
@@ -256,7 +271,7 @@ func (op *operation) conclude(job duvo.Job) {
 	op.nothingPending()
 	var messages []duvo.Message
 	var size int64
-	for m, err := range op.reg.backend.Messages(op.run.ctx, s.id) {
+	for m, err := range op.reg.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
 		if op.cancelled() {
 			return
 		}
@@ -266,7 +281,7 @@ func (op *operation) conclude(job duvo.Job) {
 		}
 		if err != nil && duvo.Temporary(err) {
 			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
-			s.watch.schedule(0)
+			s.watch.retry()
 			return
 		}
 		if err != nil {

@@ -322,15 +322,35 @@ func (op *operation) post(r *run, do func(*operation)) {
 }
 
 func (op *operation) postLocked(r *run, do func(*operation)) {
-	if r == nil || op.run != r {
-		return // whatever it was about is over
-	}
-	op.mailbox = append(op.mailbox, mail{r, do})
-	if !op.sorting {
-		op.sorting = true
-		op.reg.life.again()
+	if op.put(r, do) {
 		go op.sort()
 	}
+}
+
+// deliver is post for those who can wait: unless somebody is at it already, the
+// mail is taken out by the caller itself.
+func (op *operation) deliver(r *run, do func(*operation)) {
+	op.mu.Lock()
+	idle := op.put(r, do)
+	op.mu.Unlock()
+	if idle {
+		op.sort()
+	}
+}
+
+// put adds to the mailbox. It returns true if somebody must begin to sort.
+// Called with mu held.
+func (op *operation) put(r *run, do func(*operation)) bool {
+	if r == nil || op.run != r {
+		return false // whatever it was about is over
+	}
+	op.mailbox = append(op.mailbox, mail{r, do})
+	if op.sorting {
+		return false
+	}
+	op.sorting = true
+	op.reg.life.again()
+	return true
 }
 
 // sort takes the mail out until there is none.

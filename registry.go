@@ -115,7 +115,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, err
 	}
 	r.catalog = cat
-	r.watcher = newWatcher(b, r.life, cfg.pollEvery)
+	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery)
 	r.events = newEventQueue(cfg.observer, r.log)
 	r.ops = newOperations(cfg.retention)
 	if len(cat.tools) == 0 {

@@ -41,7 +41,7 @@ func (op *operation) startJob() bool {
 				op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", s.start.AssignmentID, SafeLine(a, 64), SafeLine(job.ID, 64)))
 				return false
 			}
-			s.id, s.buildID, s.status = job.ID, job.BuildID, job.Status
+			s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
 			s.startedAt = time.Now()
 			op.at(PhaseWatching, s.id)
 			op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})

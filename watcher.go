@@ -1,7 +1,9 @@
 package duvotool
 
 import (
+	"container/heap"
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -10,54 +12,96 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 )
 
-// A watcher reads Jobs in flight and hands what it read to their operations.
-// Nothing else in this package decides when a Job is read.
+// A watcher reads the Jobs in flight of a registry and hands what it read to
+// their operations. Nothing else in this package decides when a Job is read.
+//
+// Each Job is read by its age, as Duvo advises, or when something calls for it:
+// a webhook, a response just sent, a time limit. Where many Jobs are in flight
+// and the backend can list them, pages of the list take the place of the reads
+// by age: see sweep.go. Requests go out by priority, so that the key's limit
+// leaves room for starts and responses; see duvo.WithPriority.
+//
+// It runs one goroutine, one more while it sweeps, and up to maxReads that read,
+// whatever number of Jobs there is; none while there is no Job.
 type watcher struct {
 	backend Backend
+	lister  JobLister // nil: the backend has no lists
 	life    *lifetime
+	log     *slog.Logger
 	every   time.Duration // zero: by age
+	wake    chan struct{}
 
-	mu    sync.Mutex
-	byJob map[string]*watch // those that are not stopped, by Job ID in lower case
+	mu      sync.Mutex
+	byJob   map[string]*watch // those that are not stopped, by Job ID in lower case
+	due     dueHeap
+	running bool // loop does
+	reading int
+
+	failing int       // temporary failures in a row, of all requests
+	probe   time.Time // while failing: when the next request may go out
+
+	sweep sweeper
 }
 
-func newWatcher(b Backend, life *lifetime, every time.Duration) *watcher {
-	return &watcher{backend: b, life: life, every: every, byJob: map[string]*watch{}}
+// maxReads bounds the reads that are under way at once.
+const maxReads = 16
+
+// outage is how many failures in a row mean that the service is down: from then
+// on one request at a time asks whether it is back.
+const outage = 5
+
+func newWatcher(b Backend, life *lifetime, log *slog.Logger, every time.Duration) *watcher {
+	w := &watcher{backend: b, life: life, log: log, every: every, byJob: map[string]*watch{}, wake: make(chan struct{}, 1)}
+	w.lister, _ = b.(JobLister)
+	return w
 }
 
-// A sighting is one read of a Job.
+// A sighting is what a watcher tells of a Job: one read of it, or, if hint is
+// set, only that a list gave it another status on its way.
 type sighting struct {
 	job   duvo.Job
 	err   error
 	began time.Time // when the read was sent
+	hint  bool
 }
 
-// A watch is a watcher's interest in one Job. It runs no goroutine while
-// nothing is read.
+// A watch is a watcher's interest in one Job. It runs no goroutine.
 type watch struct {
 	w     *watcher
 	ctx   context.Context
 	jobID string
 	told  func(sighting)
 
-	mu      sync.Mutex
-	since   time.Time // of the last sign of life, from which the age counts
-	failed  int       // reads in a row
-	timer   *time.Timer
-	at      time.Time // when timer fires
-	reading bool
-	again   bool // a read was asked for while one was under way
-	stopped bool
+	// All below is guarded by watcher.mu.
+	since    time.Time // of the last sign of life, from which the age counts
+	byAge    time.Time // when the next read is due by age; zero: not planned
+	byWish   time.Time // when the next read was asked for; zero: it was not
+	due      time.Time // the sooner of the two that count
+	index    int       // in the heap; -1: not there
+	retries  uint8     // in a row
+	pressing bool      // somebody waits for this read
+	reading  bool
+	again    bool // a read was asked for while one was under way
+	stopped  bool
+
+	listed
 }
 
-// watch begins to read a Job. told is called with each read, from a goroutine
-// of its own, and must not block. After each, schedule must be called for the
-// next one to happen. The context ends the reads.
-func (w *watcher) watch(ctx context.Context, jobID string, told func(sighting)) *watch {
-	n := &watch{w: w, ctx: ctx, jobID: jobID, told: told, since: time.Now()}
+// watch begins to read a Job, of which job is known so far. told is called with
+// each read and must not block for long. After each read schedule, retry or now
+// must be called for the next one to happen. The context ends the reads.
+func (w *watcher) watch(ctx context.Context, job duvo.Job, told func(sighting)) *watch {
+	n := &watch{w: w, ctx: ctx, jobID: job.ID, told: told, since: time.Now(), index: -1}
+	n.listed = listed{status: job.Status, updated: job.UpdatedAt, created: job.CreatedAt, added: n.since}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.byJob[strings.ToLower(jobID)] = n
+	w.byJob[strings.ToLower(job.ID)] = n
+	if !w.running {
+		w.running = true
+		w.life.again()
+		go w.loop()
+	}
+	w.kick()
 	return n
 }
 
@@ -68,119 +112,249 @@ func (w *watcher) find(jobID string) *watch {
 	return w.byJob[strings.ToLower(jobID)]
 }
 
-// schedule plans the next read: after the pause that the Job's age calls for,
-// or sooner if at most limit is left. A limit of zero means none. A read that
-// is planned for earlier stays.
-func (w *watch) schedule(limit time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	d := w.w.pause(time.Since(w.since), w.failed)
-	if limit > 0 && limit < d {
-		d = limit
+// schedule plans the next read: when the Job's age calls for it, or a list shows
+// a change, and in any case once limit has passed. A limit of zero means none.
+// What is planned for earlier stays.
+func (n *watch) schedule(limit time.Duration) {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.retries = 0
+	now := time.Now()
+	n.byAge = sooner(n.byAge, now.Add(jitter(n.w.pause(now.Sub(n.since)))))
+	if limit > 0 {
+		n.byWish = sooner(n.byWish, now.Add(limit))
 	}
-	w.plan(d)
+	n.plan()
 }
 
-// now plans a read at once.
-func (w *watch) now() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan(0)
+// retry plans a read soon, and each time later, because what the last one was
+// for has failed.
+func (n *watch) retry() {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.byWish = sooner(n.byWish, time.Now().Add(jitter(min(time.Second<<min(n.retries, 6), time.Minute))))
+	n.retries = min(n.retries+1, 100)
+	n.plan()
+}
+
+// now plans a read at once, before the reads that nobody waits for.
+func (n *watch) now() {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.pressing = true
+	n.byWish = time.Now()
+	n.plan()
 }
 
 // alive makes the Job young again: something was just sent to it.
-func (w *watch) alive() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.since = time.Now()
-}
-
-// plan is called with mu held.
-func (w *watch) plan(d time.Duration) {
-	if w.stopped {
-		return
-	}
-	at := time.Now().Add(d)
-	if w.timer != nil {
-		if !at.Before(w.at) || !w.timer.Stop() {
-			return // planned already, and as soon; or about to read
-		}
-		w.w.life.leave()
-	}
-	w.at = at
-	w.w.life.again() // ended by read, or by whoever stops the timer
-	w.timer = time.AfterFunc(d, w.read)
-}
-
-func (w *watch) read() {
-	defer w.w.life.leave()
-	w.mu.Lock()
-	w.timer = nil
-	if w.stopped || w.reading {
-		w.again = w.reading
-		w.mu.Unlock()
-		return
-	}
-	w.reading = true
-	w.mu.Unlock()
-
-	s := sighting{began: time.Now()}
-	func() {
-		defer recoverAs(&s.err, errBackendPanic)
-		s.job, s.err = w.w.backend.Job(w.ctx, w.jobID)
-	}()
-
-	w.mu.Lock()
-	w.reading = false
-	if s.err != nil {
-		w.failed++
-	} else {
-		w.failed = 0
-	}
-	if w.again {
-		w.again = false
-		w.plan(0)
-	}
-	stopped := w.stopped
-	w.mu.Unlock()
-	if !stopped {
-		w.told(s)
-	}
+func (n *watch) alive() {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.since = time.Now()
 }
 
 // stop ends the watch. A read that has begun is told to nobody.
-func (w *watch) stop() {
-	w.w.mu.Lock()
-	if id := strings.ToLower(w.jobID); w.w.byJob[id] == w {
-		delete(w.w.byJob, id)
-	}
-	w.w.mu.Unlock()
+func (n *watch) stop() {
+	w := n.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stopped = true
-	if w.timer != nil && w.timer.Stop() {
-		w.w.life.leave()
+	if id := strings.ToLower(n.jobID); w.byJob[id] == n {
+		delete(w.byJob, id)
 	}
-	w.timer = nil
+	n.stopped = true
+	n.plan()
+	if len(w.byJob) == 0 {
+		w.sweep.end()
+	}
+	w.kick()
+}
+
+// plan puts the watch where it belongs in the heap. Called with mu held.
+func (n *watch) plan() {
+	w := n.w
+	if n.reading && !n.byWish.IsZero() && !n.byWish.After(time.Now()) {
+		n.again = true
+	}
+	n.due = n.byWish
+	if w.covers(n) {
+		if n.status == duvo.StatusWaiting {
+			// Another request in its place looks the same in a list.
+			n.due = sooner(n.due, n.lastRead.Add(waitingReread))
+		}
+	} else {
+		n.due = sooner(n.due, n.byAge)
+	}
+	switch gone := n.stopped || n.reading || n.due.IsZero(); {
+	case gone && n.index >= 0:
+		heap.Remove(&w.due, n.index)
+	case gone:
+	case n.index >= 0:
+		heap.Fix(&w.due, n.index)
+	default:
+		heap.Push(&w.due, n)
+	}
+	if n.index == 0 {
+		w.kick()
+	}
+}
+
+// kick lets the loop look again. It never blocks.
+func (w *watcher) kick() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop sends out what is due until no Job is left.
+func (w *watcher) loop() {
+	defer w.life.leave()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		w.mu.Lock()
+		if len(w.byJob) == 0 {
+			w.running = false
+			w.mu.Unlock()
+			return
+		}
+		next := w.dispatch(time.Now())
+		w.mu.Unlock()
+		timer.Reset(max(time.Until(next), 0))
+		select {
+		case <-timer.C:
+		case <-w.wake:
+		}
+	}
+}
+
+// dispatch sends out what is due and returns when to look again. Called with mu
+// held.
+func (w *watcher) dispatch(now time.Time) time.Time {
+	next := w.sweepIfDue(now)
+	limit := maxReads
+	if w.failing >= outage {
+		limit = 1
+	}
+	for len(w.due) > 0 {
+		n := w.due[0]
+		if w.reading >= limit && !(n.pressing && w.reading < 2*limit) {
+			break // a read that ends kicks
+		}
+		at := n.due
+		if w.failing >= outage && at.Before(w.probe) {
+			at = w.probe
+		}
+		if at.After(now) {
+			return sooner(next, at)
+		}
+		heap.Pop(&w.due)
+		class := duvo.Background
+		if n.pressing {
+			class = duvo.Normal
+		}
+		n.byAge, n.byWish, n.pressing, n.reading = time.Time{}, time.Time{}, false, true
+		w.reading++
+		w.life.again()
+		go w.read(n, class)
+	}
+	return next
+}
+
+// read reads one Job.
+func (w *watcher) read(n *watch, class duvo.Priority) {
+	defer w.life.leave()
+	s := sighting{began: time.Now()}
+	func() {
+		defer recoverAs(&s.err, errBackendPanic)
+		s.job, s.err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
+	}()
+	w.mu.Lock()
+	if n.ctx.Err() == nil {
+		w.outcome(s.err)
+	}
+	n.reading = false
+	n.took(s)
+	if n.again {
+		n.again = false
+		n.byWish = time.Now()
+	}
+	n.plan()
+	stopped := n.stopped
+	w.mu.Unlock()
+	if !stopped {
+		n.told(s)
+	}
+	w.mu.Lock()
+	w.reading--
+	w.kick()
+	w.mu.Unlock()
+}
+
+// outcome notes whether the service answers. Called with mu held.
+func (w *watcher) outcome(err error) {
+	if err == nil || !duvo.Temporary(err) {
+		w.failing = 0
+		return
+	}
+	w.failing++
+	pause := min(time.Second<<min(max(w.failing-outage, 0), 5), 30*time.Second)
+	w.probe = time.Now().Add(jitter(max(pause, min(duvo.RetryAfter(err), time.Minute))))
 }
 
 // pause returns how long to wait before a Job of this age is read again, by
 // the guidance that Duvo publishes: 5 to 10 s for Jobs under 2 minutes, 30 s
-// to 15 minutes, 60 to 120 s beyond. After failed reads it grows.
-func (w *watcher) pause(age time.Duration, failed int) time.Duration {
-	d := w.every
-	if d == 0 {
-		switch {
-		case age < 2*time.Minute:
-			d = 5 * time.Second
-		case age < 15*time.Minute:
-			d = 30 * time.Second
-		default:
-			d = 90 * time.Second
-		}
+// to 15 minutes, 60 to 120 s beyond.
+func (w *watcher) pause(age time.Duration) time.Duration {
+	switch {
+	case w.every > 0:
+		return w.every
+	case age < 2*time.Minute:
+		return 5 * time.Second
+	case age < 15*time.Minute:
+		return 30 * time.Second
 	}
-	if failed > 0 {
-		d = max(d, min(time.Second<<min(failed, 6), time.Minute))
+	return 90 * time.Second
+}
+
+// jitter spreads a pause by a tenth either way.
+func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+
+// sooner returns the earlier of two times of which either may be zero: never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	return d - d/10 + rand.N(d/5+1)
+	return a
+}
+
+// A dueHeap holds the watches that wait for a read: first what is pressing, then
+// the one that is due first.
+type dueHeap []*watch
+
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(i, j int) bool {
+	if h[i].pressing != h[j].pressing {
+		return h[i].pressing
+	}
+	return h[i].due.Before(h[j].due)
+}
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *dueHeap) Push(x any) {
+	n := x.(*watch)
+	n.index = len(*h)
+	*h = append(*h, n)
+}
+
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	n := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	n.index = -1
+	return n
 }

@@ -1,0 +1,680 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// A JobLister is a [Backend] that can list Jobs. Where many Jobs are in flight,
+// a registry looks through pages of the list instead of reading each Job.
+type JobLister interface {
+	// JobPage reads one page of the team's Jobs by one request.
+	JobPage(context.Context, duvo.JobFilter) (duvo.JobPage, error)
+}
+
+var _ JobLister = (*duvo.Client)(nil)
+
+// A sweeper looks for changes of many Jobs in pages of the list. What a row
+// tells is a hint: it leads to a read of the Job, and that read decides. A hint
+// that the read refutes is left alone until the row's updated_at moves.
+//
+// There are three plans, of which the cheapest is taken:
+//
+//   - all: the whole list, newest first, down to our oldest Job. What is
+//     inserted meanwhile moves rows to later pages, where they are seen again.
+//   - active: one list for each status that a Job in flight may have, oldest
+//     first, from the last page to the first with one row of overlap, so that
+//     what leaves or enters the list meanwhile hides no row. A Job of ours that
+//     is in none of them has changed, or perhaps not: it is read.
+//   - ended: the lists of Jobs that ended, since our oldest one was created. It
+//     shows what ended and proves nothing of the others, so one of the other
+//     plans is due every fullEvery.
+//
+// Beside the last two the Jobs that wait for a person are listed every
+// waitingEvery. Lists by status are left alone for a while when they hold rows
+// of another status, fail, or miss Jobs that are in it.
+type sweeper struct {
+	on      bool
+	running bool
+	cancel  context.CancelFunc // of the running sweep
+	next    time.Time
+	judged  time.Time // when on was last decided
+	full    time.Time // when a full sweep last succeeded
+	waiting time.Time // when the waiting Jobs were last listed
+	odd     int       // counts sweeps, for lists that are due every second time
+
+	pagesAll, pagesActive, pagesEnded int // as last counted; zero: not known
+	counted                           int // Jobs in flight at that time
+
+	totals   map[duvo.Status]int // of the lists by status, touched by the sweep alone
+	suspects int                 // Jobs that a list by status missed, until the whole list is seen
+
+	noFilter time.Time // until when lists by status are not trusted
+	noSweeps time.Time // until when there are none
+	number   uint32    // of the sweep
+}
+
+// listed is what lists have told of a Job.
+type listed struct {
+	status   duvo.Status // as last read
+	updated  time.Time   // as last read
+	created  time.Time   // zero: not known
+	added    time.Time   // when the watch began
+	lastRead time.Time
+	hint     time.Time // updated_at of the row that led to the next read
+	hinted   duvo.Status
+	refuted  time.Time // updated_at of a row that a read refuted
+	seen     uint32    // the last sweep that showed it
+	absences uint8     // in a row, each of them refuted by a read
+	single   bool      // read by age: lists do not show it, or it is far older than the others
+}
+
+const (
+	sweepFrom     = 5                // Jobs in flight, from which on sweeping is considered
+	sweepEvery    = 15 * time.Second // with up to manyJobs in flight
+	sweepLeast    = sweepEvery / 2   // with many more, or a few young ones
+	fewJobs       = 20
+	manyJobs      = 1000
+	judgeEvery    = 2 * time.Second
+	fullEvery     = 5 * time.Minute
+	waitingEvery  = 10 * time.Second
+	waitingReread = 10 * time.Minute // of a Job that waits for a person
+	distrust      = time.Hour        // of lists by status
+	sweepRest     = 10 * time.Minute // without sweeps, when they cost too much or fail for good
+	pageRows      = 100
+	clockSkew     = time.Minute // between rows' times
+	absentFew     = 20          // missing from a sweep at once that are simply read
+)
+
+var (
+	errFilter   = errors.New("a list by status holds other rows")
+	errTooLong  = errors.New("the list is longer than it is worth")
+	errSweepEnd = errors.New("no Job is left")
+)
+
+// covers reports whether sweeps look after a Job. Called with watcher.mu held.
+func (w *watcher) covers(n *watch) bool { return w.sweep.on && !n.single }
+
+// end stops a running sweep. Called with watcher.mu held.
+func (s *sweeper) end() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
+
+// took notes what a read told. Called with watcher.mu held.
+func (n *watch) took(s sighting) {
+	if s.err != nil {
+		return
+	}
+	if !n.hint.IsZero() && s.job.Status != n.hinted {
+		n.refuted = n.hint
+	}
+	n.hint = time.Time{}
+	if n.absences > 0 && s.job.Status.Terminal() {
+		n.absences = 0
+	}
+	if n.absences > 1 && !n.single {
+		n.single = true
+	}
+	n.status, n.updated, n.lastRead = s.job.Status, s.job.UpdatedAt, s.began
+	if !s.job.CreatedAt.IsZero() {
+		n.created = s.job.CreatedAt
+	}
+}
+
+// sweepIfDue decides whether to sweep, begins a sweep that is due, and returns
+// when to ask again. Called with watcher.mu held.
+func (w *watcher) sweepIfDue(now time.Time) time.Time {
+	s := &w.sweep
+	if w.lister == nil || s.running {
+		return now.Add(time.Minute) // the end of a sweep kicks
+	}
+	if len(w.byJob) < sweepFrom && !s.on || now.Before(s.noSweeps) {
+		return now.Add(time.Minute)
+	}
+	if now.Sub(s.judged) >= judgeEvery {
+		w.judge(now)
+	}
+	if !s.on {
+		return s.judged.Add(judgeEvery)
+	}
+	at := s.next
+	if w.failing >= outage && at.Before(w.probe) {
+		at = w.probe
+	}
+	if at.After(now) {
+		return at
+	}
+	if w.failing >= outage && w.reading > 0 {
+		return now.Add(time.Second) // that one asks
+	}
+	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
+	s.cancel, s.running = cancel, true
+	s.number++
+	w.life.again()
+	go w.runSweep(ctx, now, w.plan(now))
+	return now.Add(time.Minute)
+}
+
+// judge decides whether sweeps cost fewer requests than reads by age. Called
+// with watcher.mu held.
+func (w *watcher) judge(now time.Time) {
+	s := &w.sweep
+	s.judged = now
+	rate, n := w.singlesRate(now)
+	was := s.on
+	pages, active := s.costs(n, now)
+	if active > 0 {
+		pages = min(pages, active)
+	}
+	cost := float64(pages) / w.sweepPause(now).Seconds()
+	switch {
+	case n < sweepFrom:
+		s.on = false
+	case was && cost > 1.5*rate:
+		w.stopSweeps(now, errTooLong)
+		return
+	case !was:
+		s.on = cost < rate
+	}
+	if s.on == was {
+		return
+	}
+	if s.on {
+		pause := w.sweepPause(now)
+		s.next = now.Add(pause/2 + rand.N(pause/2+1))
+	}
+	w.replan()
+}
+
+// replan puts every watch where it belongs now. Called with watcher.mu held.
+func (w *watcher) replan() {
+	for _, n := range w.byJob {
+		n.plan()
+	}
+}
+
+// singlesRate returns how many reads a second the Jobs that sweeps would cover
+// need without them, and how many such Jobs there are. Called with watcher.mu
+// held.
+func (w *watcher) singlesRate(now time.Time) (rate float64, n int) {
+	for _, x := range w.byJob {
+		if !x.single {
+			rate += 1 / w.pause(now.Sub(x.since)).Seconds()
+			n++
+		}
+	}
+	return rate, n
+}
+
+// costs estimates the requests of a sweep over n Jobs by the full plans, the
+// active one being zero while lists by status are not trusted.
+func (s *sweeper) costs(n int, now time.Time) (all, active int) {
+	least := (n + pageRows - 1) / pageRows
+	scaled := func(known, guess int) int {
+		if known == 0 {
+			return guess
+		}
+		if n > s.counted && s.counted > 0 {
+			known = known * n / s.counted
+		}
+		return max(known, least)
+	}
+	all = scaled(s.pagesAll, least)
+	if !now.Before(s.noFilter) {
+		active = scaled(s.pagesActive, least+len(activeStatuses)+1)
+	}
+	return all, active
+}
+
+// sweepPause is the time from the beginning of one sweep to that of the next.
+// With many Jobs the cost of a page is shared by many, with a few young ones
+// there is little of it: then sweeps come sooner. Called with watcher.mu held.
+func (w *watcher) sweepPause(now time.Time) time.Duration {
+	n := len(w.byJob)
+	switch {
+	case w.every > 0:
+		return w.every
+	case n > manyJobs:
+		return max(sweepEvery*manyJobs/time.Duration(n), sweepLeast)
+	case n < fewJobs:
+		for _, x := range w.byJob {
+			if now.Sub(x.since) < 2*time.Minute {
+				return sweepLeast
+			}
+		}
+	}
+	return sweepEvery
+}
+
+type sweepPlan int
+
+const (
+	planAll sweepPlan = iota
+	planActive
+	planEnded
+)
+
+// plan chooses how to sweep. Called with watcher.mu held.
+func (w *watcher) plan(now time.Time) sweepPlan {
+	s := &w.sweep
+	n := len(w.byJob)
+	full := planAll
+	cost, active := s.costs(n, now)
+	if active == 0 {
+		return planAll
+	}
+	if active < cost || s.pagesAll == 0 && n > 10*pageRows {
+		full, cost = planActive, active
+	}
+	ended := s.pagesEnded
+	if ended == 0 {
+		ended = len(endedStatuses)
+	}
+	if ended < cost && !s.full.IsZero() && now.Sub(s.full) < fullEvery {
+		return planEnded
+	}
+	return full
+}
+
+// activeStatuses are the statuses of Jobs in flight that lists are asked for,
+// beside waiting.
+var activeStatuses = []duvo.Status{duvo.StatusRunning, duvo.StatusStarting, duvo.StatusPending, duvo.StatusNotStarted}
+
+// endedStatuses are those of Jobs that ended. A stopped one may be told as
+// another: a full sweep finds it at the latest.
+var endedStatuses = []duvo.Status{duvo.StatusCompleted, duvo.StatusFailed, duvo.StatusInterrupted}
+
+// A pass is one sweep under way.
+type pass struct {
+	w      *watcher
+	ctx    context.Context
+	began  time.Time
+	number uint32
+	pages  int // requests so far
+	limit  int // requests; zero: no limit
+	oldest time.Time
+	strict bool // that is known of all our Jobs
+	found  int  // Jobs in flight that a list by status had missed
+}
+
+func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan) {
+	defer w.life.leave()
+	w.mu.Lock()
+	p := &pass{w: w, ctx: ctx, began: began, number: w.sweep.number}
+	rate, n := w.singlesRate(began)
+	p.oldest, p.strict = w.oldest()
+	pause := w.sweepPause(began)
+	w.mu.Unlock()
+
+	var err error
+	switch plan {
+	case planAll:
+		// So long, and it would cost twice what the reads by age do.
+		p.limit = int(2*rate*pause.Seconds()) + 1
+		err = p.all()
+	case planActive:
+		err = p.active()
+	case planEnded:
+		err = p.ended()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &w.sweep
+	s.cancel()
+	s.running, s.cancel = false, nil
+	s.odd++
+	now := time.Now()
+	s.next = began.Add(pause - pause/100 + rand.N(pause/50+1))
+	switch {
+	case err == nil:
+		s.counted = n
+		switch plan {
+		case planAll:
+			s.pagesAll, s.full = p.pages, now
+			w.singleOut(now, now.Sub(began))
+			if s.suspects > 0 && p.found > s.suspects/2 {
+				w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
+				s.noFilter = now.Add(distrust)
+			}
+			s.suspects = 0
+		case planActive:
+			s.pagesActive, s.full = p.pages, now
+		case planEnded:
+			s.pagesEnded = p.pages
+		}
+		if plan != planEnded {
+			w.missing(p, plan, now)
+		}
+	case ctx.Err() != nil:
+	case errors.Is(err, errTooLong):
+		s.pagesAll, s.counted, s.next = 2*p.pages, n, now // perhaps another plan is worth it
+	case errors.Is(err, errFilter):
+		w.log.Warn("duvotool: lists of Jobs by status are not right; going without", "for", distrust)
+		s.noFilter, s.next = now.Add(distrust), now
+	case duvo.Temporary(err):
+		w.log.Warn("duvotool: listing Jobs", "error", SafeLine(err.Error(), 500))
+		s.next = now.Add(jitter(max(time.Second, duvo.RetryAfter(err))))
+	case plan != planAll:
+		w.log.Warn("duvotool: listing Jobs by status; going without", "error", SafeLine(err.Error(), 500), "for", distrust)
+		s.noFilter, s.next = now.Add(distrust), now
+	default:
+		w.stopSweeps(now, err)
+	}
+	s.judged = time.Time{}
+	w.kick()
+}
+
+// stopSweeps goes back to reads by age for a while. Called with watcher.mu held.
+func (w *watcher) stopSweeps(now time.Time, why error) {
+	w.log.Info("duvotool: Jobs are read one by one", "because", SafeLine(why.Error(), 500), "for", sweepRest)
+	w.sweep.on = false
+	w.sweep.noSweeps = now.Add(sweepRest)
+	w.sweep.pagesAll, w.sweep.pagesActive, w.sweep.pagesEnded = 0, 0, 0
+	w.replan()
+}
+
+// oldest returns when the oldest Job that sweeps cover was created, and whether
+// that is known of all of them. Called with watcher.mu held.
+func (w *watcher) oldest() (oldest time.Time, known bool) {
+	known = true
+	for _, n := range w.byJob {
+		if n.single {
+			continue
+		}
+		if n.created.IsZero() {
+			known = false
+			continue
+		}
+		oldest = sooner(oldest, n.created)
+	}
+	return oldest, known
+}
+
+// page reads one page and takes in its rows.
+func (p *pass) page(f duvo.JobFilter) (page duvo.JobPage, err error) {
+	if p.limit > 0 && p.pages >= p.limit {
+		return page, errTooLong
+	}
+	if f.Status != "" && f.Status != duvo.StatusWaiting {
+		if err := p.waitingIfDue(); err != nil {
+			return page, err
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		p.pages++
+		page, err = p.read(f)
+		if err == nil || attempt == 2 || !duvo.Temporary(err) || p.ctx.Err() != nil {
+			break
+		}
+		t := time.NewTimer(jitter(max(time.Second, min(duvo.RetryAfter(err), time.Minute))))
+		select {
+		case <-t.C:
+		case <-p.ctx.Done():
+			t.Stop()
+		}
+	}
+	if err != nil {
+		return page, err
+	}
+	if f.Status != "" && slices.ContainsFunc(page.Jobs, func(j duvo.Job) bool { return j.Status != f.Status }) {
+		return page, errFilter
+	}
+	p.rows(page.Jobs)
+	return page, nil
+}
+
+func (p *pass) read(f duvo.JobFilter) (page duvo.JobPage, err error) {
+	f.PageSize = pageRows
+	func() {
+		defer recoverAs(&err, errBackendPanic)
+		page, err = p.w.lister.JobPage(p.ctx, f)
+	}()
+	if err == nil && len(page.Jobs) > pageRows {
+		err = errors.New("a page has more rows than were asked for")
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if p.ctx.Err() == nil {
+		p.w.outcome(err)
+	}
+	return page, err
+}
+
+// all goes through the whole list, newest first, down to our oldest Job.
+func (p *pass) all() error {
+	for offset := 0; ; {
+		page, err := p.page(duvo.JobFilter{Offset: offset})
+		if err != nil {
+			return err
+		}
+		offset += len(page.Jobs)
+		if len(page.Jobs) < pageRows || offset == page.Total {
+			return nil
+		}
+		last := page.Jobs[len(page.Jobs)-1].CreatedAt
+		if p.strict && !last.IsZero() && last.Before(p.oldest.Add(-clockSkew)) || p.sawAll() {
+			return nil
+		}
+	}
+}
+
+// sawAll reports whether every Job that the sweep covers was seen.
+func (p *pass) sawAll() bool {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	for _, n := range p.w.byJob {
+		if !n.single && n.seen != p.number && n.added.Before(p.began) {
+			return false
+		}
+	}
+	return true
+}
+
+// active goes through the lists of Jobs in flight.
+func (p *pass) active() error {
+	if err := p.backwards(duvo.StatusWaiting); err != nil {
+		return err
+	}
+	for _, status := range activeStatuses {
+		if err := p.backwards(status); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backwards goes through the list of one status, from the last page to the
+// first, with one row of overlap.
+func (p *pass) backwards(status duvo.Status) error {
+	f := duvo.JobFilter{Status: status, OldestFirst: true}
+	f.Offset = max(p.w.sweep.totals[status]-pageRows, 0) // the last page, unless the list grew
+	page, err := p.page(f)
+	if err != nil {
+		return err
+	}
+	if page.Total < 0 { // where the end is cannot be told: forwards, then
+		for f.Offset = 0; len(page.Jobs) == pageRows; f.Offset += pageRows - 1 {
+			if page, err = p.page(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if p.w.sweep.totals == nil {
+		p.w.sweep.totals = map[duvo.Status]int{}
+	}
+	p.w.sweep.totals[status] = page.Total
+	read := f.Offset
+	for f.Offset = page.Total - pageRows; f.Offset > read; f.Offset -= pageRows - 1 {
+		if _, err := p.page(f); err != nil {
+			return err
+		}
+	}
+	for f.Offset = min(read, page.Total) - (pageRows - 1); f.Offset > 1-pageRows; f.Offset -= pageRows - 1 {
+		at := f
+		at.Offset = max(f.Offset, 0)
+		if _, err := p.page(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended goes through the lists of Jobs that ended since our oldest was created.
+func (p *pass) ended() error {
+	for i, status := range endedStatuses {
+		if i > 0 && p.w.sweep.odd%2 == 1 {
+			continue // few Jobs end so: every second time
+		}
+		f := duvo.JobFilter{Status: status}
+		if p.strict {
+			f.Since = p.oldest.Add(-clockSkew)
+		}
+		for {
+			page, err := p.page(f)
+			if err != nil {
+				return err
+			}
+			f.Offset += len(page.Jobs)
+			if len(page.Jobs) < pageRows || f.Offset == page.Total {
+				break
+			}
+		}
+	}
+	return p.waitingIfDue()
+}
+
+// waitingIfDue lists the Jobs that wait for a person, if that is due.
+func (p *pass) waitingIfDue() error {
+	s := &p.w.sweep
+	if time.Since(s.waiting) < waitingEvery {
+		return nil
+	}
+	s.waiting = time.Now()
+	return p.backwards(duvo.StatusWaiting)
+}
+
+// rows takes in the rows of a page.
+func (p *pass) rows(rows []duvo.Job) {
+	type changed struct {
+		n   *watch
+		row duvo.Job
+	}
+	var hints []changed
+	p.w.mu.Lock()
+	for _, row := range rows {
+		if n := p.w.byJob[strings.ToLower(row.ID)]; n != nil && p.row(n, row) {
+			hints = append(hints, changed{n, row})
+		}
+	}
+	p.w.mu.Unlock()
+	for _, h := range hints {
+		h.n.told(sighting{job: h.row, began: p.began, hint: true})
+	}
+}
+
+// row takes in the row of a Job of ours. It returns true if the row tells of
+// progress that needs no read. Called with watcher.mu held.
+func (p *pass) row(n *watch, row duvo.Job) bool {
+	if n.absences > 0 && n.seen != p.number && !row.Status.Terminal() {
+		p.found++
+	}
+	n.seen, n.absences = p.number, 0
+	if n.created.IsZero() {
+		n.created = row.CreatedAt
+	}
+	moved := row.UpdatedAt.After(n.updated) && !n.updated.IsZero()
+	switch {
+	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
+		return false
+	case !n.refuted.IsZero() && !row.UpdatedAt.After(n.refuted), n.reading:
+		return false
+	case onItsWay(row.Status) && onItsWay(n.status):
+		n.status = row.Status
+		return true
+	case row.UpdatedAt.IsZero() && time.Since(n.lastRead) < waitingReread:
+		return false // it cannot be told whether it is news
+	}
+	n.hint, n.hinted = row.UpdatedAt, row.Status
+	n.byWish = sooner(n.byWish, time.Now())
+	n.plan()
+	return false
+}
+
+// onItsWay reports statuses between which a Job moves by itself.
+func onItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
+
+// missing looks after the Jobs that a full sweep should have shown and did not.
+// Called with watcher.mu held.
+func (w *watcher) missing(p *pass, plan sweepPlan, now time.Time) {
+	var absent []*watch
+	covered := 0
+	for _, n := range w.byJob {
+		if n.single || !n.added.Before(p.began) {
+			continue
+		}
+		covered++
+		if n.seen != p.number && n.lastRead.Before(p.began) {
+			absent = append(absent, n)
+		}
+	}
+	many := len(absent) > max(absentFew, covered/10)
+	if many && plan == planActive {
+		// They ended all at once, or the lists are not right. The whole list
+		// tells which.
+		w.sweep.full, w.sweep.next = time.Time{}, now
+		w.sweep.noFilter, w.sweep.suspects = now.Add(sweepEvery), len(absent)
+		for _, n := range absent {
+			n.absences = 1
+		}
+		return
+	}
+	for _, n := range absent {
+		if many {
+			n.single = true // not all at once: by age
+		} else {
+			n.absences++
+			n.byWish = sooner(n.byWish, now)
+		}
+		n.plan()
+	}
+}
+
+// singleOut leaves Jobs to reads by age that are so much older than the others
+// that the pages between cost more than their reads. They are few: what is read
+// by age is seen later. Called with watcher.mu held.
+func (w *watcher) singleOut(now time.Time, took time.Duration) {
+	s := &w.sweep
+	var all []*watch
+	for _, n := range w.byJob {
+		if !n.single && !n.created.IsZero() {
+			all = append(all, n)
+		}
+	}
+	if s.pagesAll < 3 || len(all) < 2 {
+		return
+	}
+	slices.SortFunc(all, func(a, b *watch) int { return a.created.Compare(b.created) })
+	// Rows come evenly over time, as far as can be told.
+	perSecond := float64(s.pagesAll) / max(now.Sub(all[0].created).Seconds(), 1)
+	pause := max(took, w.sweepPause(now)).Seconds()
+	best, saved, reads := 0, 1.0, 0.0
+	for k := range min(len(all)-1, max(3, len(all)/200)) {
+		reads += pause / w.pause(now.Sub(all[k].since)).Seconds()
+		if gain := perSecond*all[k+1].created.Sub(all[0].created).Seconds() - reads; gain > saved {
+			best, saved = k+1, gain
+		}
+	}
+	for _, n := range all[:best] {
+		n.single = true
+		n.plan()
+	}
+}
