@@ -31,10 +31,11 @@ var _ JobLister = (*duvo.Client)(nil)
 //   - active: one list for each status that a Job in flight may have, oldest
 //     first, from the last page to the first with one row of overlap, so that
 //     what leaves or enters the list meanwhile hides no row. A Job of ours that
-//     is in none of them has changed, or perhaps not: it is read.
+//     a page should show and does not has changed, or perhaps not: it is read.
 //   - ended: the lists of Jobs that ended, since our oldest one was created. It
-//     shows what ended and proves nothing of the others, so one of the other
-//     plans is due every fullEvery.
+//     shows what ended and proves nothing of the others, so the pages of the
+//     active plan are looked through beside it, a few each time, all of them
+//     every fullEvery.
 //
 // Beside the last two the Jobs that wait for a person are listed every
 // waitingEvery. Lists by status are left alone for a while when they hold rows
@@ -45,15 +46,16 @@ type sweeper struct {
 	cancel  context.CancelFunc // of the running sweep
 	next    time.Time
 	judged  time.Time // when on was last decided
-	full    time.Time // when a full sweep last succeeded
 	waiting time.Time // when the waiting Jobs were last listed
 	odd     int       // counts sweeps, for lists that are due every second time
 
 	pagesAll, pagesActive, pagesEnded int // as last counted; zero: not known
 	counted                           int // Jobs in flight at that time
 
+	scan     scan                // of the active plan, touched by the sweep alone
 	totals   map[duvo.Status]int // of the lists by status, touched by the sweep alone
 	suspects int                 // Jobs that a list by status missed, until the whole list is seen
+	missed   int                 // those of them that a read showed unchanged
 
 	noFilter time.Time // until when lists by status are not trusted
 	noSweeps time.Time // until when there are none
@@ -71,6 +73,7 @@ type listed struct {
 	hinted   duvo.Status
 	refuted  time.Time // updated_at of a row that a read refuted
 	seen     uint32    // the last sweep that showed it
+	seenAt   time.Time // when that was
 	absences uint8     // in a row, each of them refuted by a read
 	single   bool      // read by age: lists do not show it, or it is far older than the others
 }
@@ -82,7 +85,7 @@ const (
 	fewJobs       = 20
 	manyJobs      = 1000
 	judgeEvery    = 2 * time.Second
-	fullEvery     = 5 * time.Minute
+	fullEvery     = 10 * time.Minute
 	waitingEvery  = 10 * time.Second
 	waitingReread = 10 * time.Minute // of a Job that waits for a person
 	distrust      = time.Hour        // of lists by status
@@ -94,8 +97,8 @@ const (
 
 var (
 	errFilter   = errors.New("a list by status holds other rows")
-	errTooLong  = errors.New("the list is longer than it is worth")
-	errSweepEnd = errors.New("no Job is left")
+	errTooLong = errors.New("the list is longer than it is worth")
+	errNoTotal = errors.New("a list by status tells no total")
 )
 
 // covers reports whether sweeps look after a Job. Called with watcher.mu held.
@@ -112,6 +115,9 @@ func (s *sweeper) end() {
 func (n *watch) took(s sighting) {
 	if s.err != nil {
 		return
+	}
+	if n.absences > 0 && s.job.Status == n.status {
+		n.w.sweep.missed++
 	}
 	if !n.hint.IsZero() && s.job.Status != n.hinted {
 		n.refuted = n.hint
@@ -278,8 +284,11 @@ func (w *watcher) plan(now time.Time) sweepPlan {
 	if ended == 0 {
 		ended = len(endedStatuses)
 	}
-	if ended < cost && !s.full.IsZero() && now.Sub(s.full) < fullEvery {
+	switch {
+	case ended < cost && s.pagesActive > 0:
 		return planEnded
+	case ended < cost:
+		return planActive // once, to know what it takes
 	}
 	return full
 }
@@ -294,15 +303,29 @@ var endedStatuses = []duvo.Status{duvo.StatusCompleted, duvo.StatusFailed, duvo.
 
 // A pass is one sweep under way.
 type pass struct {
-	w      *watcher
-	ctx    context.Context
-	began  time.Time
-	number uint32
-	pages  int // requests so far
-	limit  int // requests; zero: no limit
-	oldest time.Time
-	strict bool // that is known of all our Jobs
-	found  int  // Jobs in flight that a list by status had missed
+	w       *watcher
+	ctx     context.Context
+	began   time.Time
+	number  uint32
+	pages   int // requests so far
+	limit   int // requests; zero: no limit
+	pause   time.Duration // between the beginnings of sweeps
+	oldest  time.Time
+	strict  bool // that is known of all our Jobs
+	unseen  int  // Jobs that the sweep covers and has not shown
+	covered int
+	found   int      // Jobs in flight that a list by status had missed
+	absent  int      // Jobs that a page should have shown
+	byAge   []*watch // those that it covers, oldest first; made when it is needed
+}
+
+// A scan is the active plan's way through its lists.
+type scan struct {
+	list   int // which of activeStatuses
+	begun  bool
+	offset int // of the next page, once begun
+	since  time.Time
+	credit float64 // pages that are due, beside the ended plan
 }
 
 func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan) {
@@ -311,7 +334,14 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	p := &pass{w: w, ctx: ctx, began: began, number: w.sweep.number}
 	rate, n := w.singlesRate(began)
 	p.oldest, p.strict = w.oldest()
+	for _, x := range w.byJob {
+		if !x.single && x.added.Before(began) {
+			p.covered++
+		}
+	}
+	p.unseen = p.covered
 	pause := w.sweepPause(began)
+	p.pause = pause
 	w.mu.Unlock()
 
 	var err error
@@ -324,7 +354,13 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		err = p.active()
 	case planEnded:
 		err = p.ended()
+		ended := p.pages
+		if err == nil {
+			err = p.aside(pause)
+		}
+		p.pages = ended
 	}
+	over := ctx.Err() != nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := &w.sweep
@@ -338,22 +374,20 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		s.counted = n
 		switch plan {
 		case planAll:
-			s.pagesAll, s.full = p.pages, now
+			s.pagesAll = p.pages
 			w.singleOut(now, now.Sub(began))
 			if s.suspects > 0 && p.found > s.suspects/2 {
 				w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
 				s.noFilter = now.Add(distrust)
 			}
 			s.suspects = 0
+			w.unlisted(p, began, now)
 		case planActive:
-			s.pagesActive, s.full = p.pages, now
+			s.pagesActive = p.pages
 		case planEnded:
 			s.pagesEnded = p.pages
 		}
-		if plan != planEnded {
-			w.missing(p, plan, now)
-		}
-	case ctx.Err() != nil:
+	case over:
 	case errors.Is(err, errTooLong):
 		s.pagesAll, s.counted, s.next = 2*p.pages, n, now // perhaps another plan is worth it
 	case errors.Is(err, errFilter):
@@ -362,11 +396,21 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	case duvo.Temporary(err):
 		w.log.Warn("duvotool: listing Jobs", "error", SafeLine(err.Error(), 500))
 		s.next = now.Add(jitter(max(time.Second, duvo.RetryAfter(err))))
-	case plan != planAll:
+	case plan != planAll || errors.Is(err, errNoTotal):
 		w.log.Warn("duvotool: listing Jobs by status; going without", "error", SafeLine(err.Error(), 500), "for", distrust)
 		s.noFilter, s.next = now.Add(distrust), now
 	default:
 		w.stopSweeps(now, err)
+	}
+	if s.missed > max(absentFew, p.covered/20) && !now.Before(s.noFilter) {
+		w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
+		s.noFilter, s.next, s.missed = now.Add(distrust), now, 0
+		for _, n := range w.byJob {
+			if n.absences > 0 {
+				n.single, n.absences = false, 0
+				n.plan()
+			}
+		}
 	}
 	s.judged = time.Time{}
 	w.kick()
@@ -378,6 +422,7 @@ func (w *watcher) stopSweeps(now time.Time, why error) {
 	w.sweep.on = false
 	w.sweep.noSweeps = now.Add(sweepRest)
 	w.sweep.pagesAll, w.sweep.pagesActive, w.sweep.pagesEnded = 0, 0, 0
+	w.sweep.scan, w.sweep.totals, w.sweep.suspects = scan{}, nil, 0
 	w.replan()
 }
 
@@ -460,72 +505,145 @@ func (p *pass) all() error {
 			return nil
 		}
 		last := page.Jobs[len(page.Jobs)-1].CreatedAt
-		if p.strict && !last.IsZero() && last.Before(p.oldest.Add(-clockSkew)) || p.sawAll() {
+		if p.strict && !last.IsZero() && last.Before(p.oldest.Add(-clockSkew)) || p.unseen <= 0 {
 			return nil
 		}
 	}
 }
 
-// sawAll reports whether every Job that the sweep covers was seen.
-func (p *pass) sawAll() bool {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	for _, n := range p.w.byJob {
-		if !n.single && n.seen != p.number && n.added.Before(p.began) {
-			return false
-		}
-	}
-	return true
-}
-
 // active goes through the lists of Jobs in flight.
 func (p *pass) active() error {
-	if err := p.backwards(duvo.StatusWaiting); err != nil {
+	p.w.sweep.scan = scan{}
+	if err := p.waitingIfDue(); err != nil {
 		return err
 	}
-	for _, status := range activeStatuses {
-		if err := p.backwards(status); err != nil {
+	for {
+		if done, err := p.step(); done || err != nil {
+			return err
+		}
+	}
+}
+
+// aside goes on with the active plan, as far as is due beside another one.
+func (p *pass) aside(pause time.Duration) error {
+	s := &p.w.sweep
+	c := &s.scan
+	c.credit += float64(s.pagesActive) * max(time.Since(p.began), pause).Seconds() / fullEvery.Seconds()
+	for ; c.credit >= 1; c.credit-- {
+		if _, err := p.step(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// backwards goes through the list of one status, from the last page to the
-// first, with one row of overlap.
-func (p *pass) backwards(status duvo.Status) error {
-	f := duvo.JobFilter{Status: status, OldestFirst: true}
-	f.Offset = max(p.w.sweep.totals[status]-pageRows, 0) // the last page, unless the list grew
+// step reads one page of the active plan. It returns true after the last.
+func (p *pass) step() (done bool, err error) {
+	s := &p.w.sweep
+	c := &s.scan
+	status := activeStatuses[c.list]
+	if c.since.IsZero() {
+		c.since = time.Now()
+	}
+	if !c.begun {
+		c.offset = s.totals[status] - pageRows // the last page, unless the list grew
+	}
+	f := duvo.JobFilter{Status: status, OldestFirst: true, Offset: max(c.offset, 0)}
 	page, err := p.page(f)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if page.Total < 0 { // where the end is cannot be told: forwards, then
-		for f.Offset = 0; len(page.Jobs) == pageRows; f.Offset += pageRows - 1 {
-			if page, err = p.page(f); err != nil {
-				return err
+	if page.Total < 0 {
+		return false, errNoTotal
+	}
+	if s.totals == nil {
+		s.totals = map[duvo.Status]int{}
+	}
+	s.totals[status] = page.Total
+	if status == duvo.StatusRunning { // Jobs leave the others by themselves
+		p.absentFrom(status, f.Offset, page)
+	}
+	end := f.Offset + len(page.Jobs)
+	switch {
+	case !c.begun && page.Total > end:
+		c.offset = page.Total - pageRows // it grew: from its end, then
+	case f.Offset > 0:
+		c.offset = min(f.Offset, page.Total) - (pageRows - 1)
+	case c.list+1 < len(activeStatuses):
+		*c = scan{list: c.list + 1, since: c.since, credit: c.credit}
+		return false, nil
+	default:
+		p.w.mu.Lock()
+		defer p.w.mu.Unlock()
+		p.w.unlisted(p, c.since, time.Now())
+		*c = scan{credit: c.credit}
+		s.missed = 0
+		return true, nil
+	}
+	c.begun = true
+	return false, nil
+}
+
+// absentFrom looks for Jobs of ours that a page of a list by status should show.
+func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if p.byAge == nil {
+		for _, n := range p.w.byJob {
+			if !n.single && !n.created.IsZero() && n.added.Before(p.began) {
+				p.byAge = append(p.byAge, n)
 			}
 		}
+		slices.SortFunc(p.byAge, func(a, b *watch) int { return a.created.Compare(b.created) })
+	}
+	from, to := 0, len(p.byAge)
+	after := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(p.byAge, t, func(n *watch, t time.Time) int { return n.created.Compare(t) })
+		return i
+	}
+	if rows := page.Jobs; len(rows) > 0 {
+		if offset > 0 {
+			from = after(rows[0].CreatedAt.Add(1))
+		}
+		if offset+len(rows) < page.Total {
+			to = after(rows[len(rows)-1].CreatedAt)
+		}
+	} else if page.Total > 0 {
+		return
+	}
+	now := time.Now()
+	for i := from; i < to; i++ {
+		n := p.byAge[i]
+		if n.stopped || n.single || n.status != status || n.seen == p.number || !n.lastRead.Before(p.began) || n.due.Equal(n.byWish) && !n.byWish.IsZero() && !n.byWish.After(now) {
+			continue
+		}
+		n.absences = min(n.absences+1, 100)
+		if p.absent++; p.absent <= max(absentFew, p.covered/10) {
+			n.byWish = sooner(n.byWish, now)
+			n.plan()
+		}
+	}
+}
+
+// waitingIfDue lists the Jobs that wait for a person, if that is due. What
+// enters the list meanwhile is found the next time.
+func (p *pass) waitingIfDue() error {
+	s := &p.w.sweep
+	if time.Since(s.waiting) < min(waitingEvery, p.pause*9/10) {
 		return nil
 	}
-	if p.w.sweep.totals == nil {
-		p.w.sweep.totals = map[duvo.Status]int{}
-	}
-	p.w.sweep.totals[status] = page.Total
-	read := f.Offset
-	for f.Offset = page.Total - pageRows; f.Offset > read; f.Offset -= pageRows - 1 {
-		if _, err := p.page(f); err != nil {
+	s.waiting = time.Now()
+	f := duvo.JobFilter{Status: duvo.StatusWaiting}
+	for {
+		page, err := p.page(f)
+		if err != nil {
 			return err
 		}
-	}
-	for f.Offset = min(read, page.Total) - (pageRows - 1); f.Offset > 1-pageRows; f.Offset -= pageRows - 1 {
-		at := f
-		at.Offset = max(f.Offset, 0)
-		if _, err := p.page(at); err != nil {
-			return err
+		if len(page.Jobs) < pageRows || f.Offset+len(page.Jobs) == page.Total {
+			return nil
 		}
+		f.Offset += pageRows - 1
 	}
-	return nil
 }
 
 // ended goes through the lists of Jobs that ended since our oldest was created.
@@ -552,16 +670,6 @@ func (p *pass) ended() error {
 	return p.waitingIfDue()
 }
 
-// waitingIfDue lists the Jobs that wait for a person, if that is due.
-func (p *pass) waitingIfDue() error {
-	s := &p.w.sweep
-	if time.Since(s.waiting) < waitingEvery {
-		return nil
-	}
-	s.waiting = time.Now()
-	return p.backwards(duvo.StatusWaiting)
-}
-
 // rows takes in the rows of a page.
 func (p *pass) rows(rows []duvo.Job) {
 	type changed struct {
@@ -584,10 +692,13 @@ func (p *pass) rows(rows []duvo.Job) {
 // row takes in the row of a Job of ours. It returns true if the row tells of
 // progress that needs no read. Called with watcher.mu held.
 func (p *pass) row(n *watch, row duvo.Job) bool {
-	if n.absences > 0 && n.seen != p.number && !row.Status.Terminal() {
-		p.found++
+	if n.seen != p.number && n.added.Before(p.began) {
+		p.unseen--
+		if n.absences > 0 && !row.Status.Terminal() {
+			p.found++
+		}
 	}
-	n.seen, n.absences = p.number, 0
+	n.seen, n.seenAt, n.absences = p.number, time.Now(), 0
 	if n.created.IsZero() {
 		n.created = row.CreatedAt
 	}
@@ -612,36 +723,26 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 // onItsWay reports statuses between which a Job moves by itself.
 func onItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
 
-// missing looks after the Jobs that a full sweep should have shown and did not.
-// Called with watcher.mu held.
-func (w *watcher) missing(p *pass, plan sweepPlan, now time.Time) {
-	var absent []*watch
-	covered := 0
-	for _, n := range w.byJob {
-		if n.single || !n.added.Before(p.began) {
-			continue
-		}
-		covered++
-		if n.seen != p.number && n.lastRead.Before(p.began) {
-			absent = append(absent, n)
-		}
-	}
-	many := len(absent) > max(absentFew, covered/10)
-	if many && plan == planActive {
+// unlisted looks after the Jobs that a look through everything, begun at since,
+// has not shown. Called with watcher.mu held.
+func (w *watcher) unlisted(p *pass, since, now time.Time) {
+	if p.absent > max(absentFew, p.covered/10) {
 		// They ended all at once, or the lists are not right. The whole list
 		// tells which.
-		w.sweep.full, w.sweep.next = time.Time{}, now
-		w.sweep.noFilter, w.sweep.suspects = now.Add(sweepEvery), len(absent)
-		for _, n := range absent {
-			n.absences = 1
-		}
+		w.sweep.noFilter, w.sweep.suspects, w.sweep.pagesActive = now.Add(sweepEvery), p.absent, 0
 		return
 	}
-	for _, n := range absent {
+	var unseen []*watch
+	for _, n := range w.byJob {
+		if !n.single && n.added.Before(since) && n.seenAt.Before(since) && n.lastRead.Before(since) {
+			unseen = append(unseen, n)
+		}
+	}
+	many := len(unseen) > max(absentFew, p.covered/10)
+	for _, n := range unseen {
 		if many {
 			n.single = true // not all at once: by age
-		} else {
-			n.absences++
+		} else if n.absences = min(n.absences+1, 100); n.due.IsZero() || n.due.After(now) {
 			n.byWish = sooner(n.byWish, now)
 		}
 		n.plan()

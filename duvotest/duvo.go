@@ -30,6 +30,7 @@ type Duvo struct {
 	order       []*job // by creation, oldest first
 	requests    []*Request
 	counts      map[string]int // requests received, by operation
+	statuses    map[int]int    // answered
 	faults      []*Fault
 	hooks       []*WebhookFault
 	deliveries  []*Delivery
@@ -40,7 +41,7 @@ type Duvo struct {
 // New makes a Duvo. It panics if an option makes no sense.
 func New(opts ...Option) *Duvo {
 	d := &Duvo{
-		cfg: defaults(), jobs: map[string]*job{}, counts: map[string]int{}, replays: map[string]*replay{},
+		cfg: defaults(), jobs: map[string]*job{}, counts: map[string]int{}, statuses: map[int]int{}, replays: map[string]*replay{},
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {

@@ -3,6 +3,7 @@ package duvotest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -143,11 +144,15 @@ func (d *Duvo) listRuns(r *incoming) reply {
 			return fail(http.StatusBadRequest, "invalid_request", "The parameter since is no date and time.")
 		}
 	}
+	if d.cfg.quirks.FilterIgnored {
+		q = maps.Clone(q)
+		q.Del("status")
+	}
 	var all []*job
-	for _, s := range d.order {
+	for i, s := range d.order {
 		switch {
 		case s.deleted, !d.first(r),
-			q.Has("status") && string(s.status) != q.Get("status"),
+			q.Has("status") && (string(s.status) != q.Get("status") || d.cfg.quirks.FilterMisses && i%2 == 1),
 			s.status == duvo.StatusStopped && q.Has("status"), // its row would tell another status
 			q.Has("agent_id") && !strings.EqualFold(s.a.ID, q.Get("agent_id")),
 			q.Has("user_id"), q.Has("case_queue_id"), q.Has("digest_id"), q.Get("has_issues") == "true", q.Has("issue_severity"),

@@ -217,6 +217,7 @@ func (d *Duvo) send(w http.ResponseWriter, in *incoming, status int, contentType
 func (d *Duvo) told(in *incoming, status int) {
 	d.mu.Lock()
 	in.Status = status
+	d.statuses[status]++
 	d.mu.Unlock()
 	d.cfg.log.Info("request", "operation", in.Op, "method", in.Method, "path", in.Path, "status", status, "fault", in.Fault)
 }

@@ -244,5 +244,7 @@ type Quirks struct {
 	ToolMessageLast bool // a tool message without text follows the last answer
 	UnknownStatus   bool // a running Job tells a status that is not documented
 	UnknownFields   bool // every object has a field that is not documented, but not those that tools were given and gave
+	FilterIgnored   bool // listRuns heeds no filter by status
+	FilterMisses    bool // listRuns, filtered by status, leaves out every second Job
 	ExtraMessages   int  // so many messages stand before the Job's own
 }

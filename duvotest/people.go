@@ -102,6 +102,34 @@ func (d *Duvo) ChangeRequest(jobID string, change func(*duvo.HumanRequest)) erro
 	return nil
 }
 
+// StartElsewhere starts a Job as somebody in Duvo's own app does, and returns its
+// ID: one more of the team's Jobs that is not of the code under test.
+func (d *Duvo) StartElsewhere(assignmentID, message string) (jobID string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.assignment(assignmentID)
+	switch {
+	case d.closed:
+		return "", errors.New("duvotest: the Duvo is closed")
+	case a == nil:
+		return "", fmt.Errorf("duvotest: there is no Assignment %s", assignmentID)
+	case a.NoBuild:
+		return "", fmt.Errorf("duvotest: the Assignment %s has no Build", assignmentID)
+	}
+	return d.start(a, message, "", "", "").id, nil
+}
+
+// SetRateLimit changes the limit of [WithRateLimit], from now on; zero is none.
+func (d *Duvo) SetRateLimit(perMinute int) {
+	if perMinute < 0 {
+		panic(fmt.Sprintf("duvotest: a limit of %d requests makes no sense", perMinute))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cfg.rate = perMinute
+	d.window = rateWindow{}
+}
+
 // StopJob stops a Job as somebody in Duvo's own app does, also while it waits
 // and whatever the [Profile]. A Job that has ended stays as it is.
 func (d *Duvo) StopJob(jobID string) error {

@@ -50,6 +50,13 @@ func (d *Duvo) Count(op string) int {
 	return d.counts[op]
 }
 
+// CountStatus returns how many requests were answered with an HTTP status.
+func (d *Duvo) CountStatus(status int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.statuses[status]
+}
+
 // trim drops the oldest once there are twice as many as are kept; keep zero
 // drops nothing.
 func trim[T any](all []T, keep int) []T {
