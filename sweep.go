@@ -76,6 +76,7 @@ type listed struct {
 	seenAt   time.Time // when that was
 	absences uint8     // in a row, each of them refuted by a read
 	single   bool      // read by age: lists do not show it, or it is far older than the others
+	old      bool      // the latter
 }
 
 const (
@@ -378,10 +379,10 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 			w.singleOut(now, now.Sub(began))
 			if s.suspects > 0 && p.found > s.suspects/2 {
 				w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
-				s.noFilter = now.Add(distrust)
+				s.noFilter, s.missed = now.Add(distrust), 0
 			}
 			s.suspects = 0
-			w.unlisted(p, began, now)
+			w.unlisted(p, true, began, now)
 		case planActive:
 			s.pagesActive = p.pages
 		case planEnded:
@@ -406,10 +407,8 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
 		s.noFilter, s.next, s.missed = now.Add(distrust), now, 0
 		for _, n := range w.byJob {
-			if n.absences > 0 {
-				n.single, n.absences = false, 0
-				n.plan()
-			}
+			n.single, n.absences = n.old, 0
+			n.plan()
 		}
 	}
 	s.judged = time.Time{}
@@ -575,7 +574,7 @@ func (p *pass) step() (done bool, err error) {
 	default:
 		p.w.mu.Lock()
 		defer p.w.mu.Unlock()
-		p.w.unlisted(p, c.since, time.Now())
+		p.w.unlisted(p, false, c.since, time.Now())
 		*c = scan{credit: c.credit}
 		s.missed = 0
 		return true, nil
@@ -699,6 +698,10 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 		}
 	}
 	n.seen, n.seenAt, n.absences = p.number, time.Now(), 0
+	if n.single && !n.old {
+		n.single = false // listed after all
+		n.plan()
+	}
 	if n.created.IsZero() {
 		n.created = row.CreatedAt
 	}
@@ -724,25 +727,27 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 func onItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
 
 // unlisted looks after the Jobs that a look through everything, begun at since,
-// has not shown. Called with watcher.mu held.
-func (w *watcher) unlisted(p *pass, since, now time.Time) {
-	if p.absent > max(absentFew, p.covered/10) {
-		// They ended all at once, or the lists are not right. The whole list
-		// tells which.
-		w.sweep.noFilter, w.sweep.suspects, w.sweep.pagesActive = now.Add(sweepEvery), p.absent, 0
-		return
-	}
+// has not shown. whole tells that it was through the whole list. Called with
+// watcher.mu held.
+func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
 	var unseen []*watch
 	for _, n := range w.byJob {
 		if !n.single && n.added.Before(since) && n.seenAt.Before(since) && n.lastRead.Before(since) {
 			unseen = append(unseen, n)
+			n.absences = min(n.absences+1, 100)
 		}
 	}
-	many := len(unseen) > max(absentFew, p.covered/10)
+	few := max(absentFew, p.covered/10)
+	if !whole && max(p.absent, len(unseen)) > few {
+		// They ended all at once, or the lists are not right. The whole list
+		// tells which.
+		w.sweep.noFilter, w.sweep.suspects, w.sweep.pagesActive = now.Add(sweepEvery), max(p.absent, len(unseen)), 0
+		return
+	}
 	for _, n := range unseen {
-		if many {
+		if len(unseen) > few {
 			n.single = true // not all at once: by age
-		} else if n.absences = min(n.absences+1, 100); n.due.IsZero() || n.due.After(now) {
+		} else if n.due.IsZero() || n.due.After(now) {
 			n.byWish = sooner(n.byWish, now)
 		}
 		n.plan()
@@ -775,7 +780,7 @@ func (w *watcher) singleOut(now time.Time, took time.Duration) {
 		}
 	}
 	for _, n := range all[:best] {
-		n.single = true
+		n.single, n.old = true, true
 		n.plan()
 	}
 }
