@@ -117,6 +117,9 @@ func (op *operation) waiting(seen sighting) bool {
 	switch {
 	case p == nil:
 		p = &pendingState{id: q.ID, digest: d, firstSeen: time.Now()}
+		if s.requests == nil {
+			s.requests = map[string]*pendingState{}
+		}
 		s.requests[q.ID] = p
 	case p.sentAt.IsZero() && (p.gone || p.digest != d || p.stage == stageDecided && time.Since(p.decidedAt) > decisionMaxAge):
 		// What was decided was about another text, or too long ago, or before

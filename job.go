@@ -28,7 +28,7 @@ type jobState struct {
 	lastLook time.Time
 	human    bool // at the last look the Job waited for a person
 
-	requests map[string]*pendingState // by request ID
+	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
@@ -48,7 +48,6 @@ const (
 )
 
 func (s *jobState) init(op *operation) {
-	s.requests = map[string]*pendingState{}
 	s.start = duvo.StartJob{
 		AssignmentID: op.tool.assignment.ID, Message: op.input, WebhookURL: op.reg.cfg.webhookURLFor(),
 		// The same operation has the same key in every process that is given

@@ -53,7 +53,7 @@ type operation struct {
 	phase   Phase
 	jobID   string
 
-	suspended map[string]Request // by request ID: what Registry.Decide may decide
+	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 
 	job jobState // owned by the mail
 }
@@ -104,7 +104,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string) (op *opera
 	if !t.reg.offered(t.assignment.ID) {
 		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
-	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew, suspended: map[string]Request{}}
+	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew}
 	op.job.init(op)
 	o.byKey[slot] = op
 	return op, false, nil
@@ -413,7 +413,7 @@ func (op *operation) finish(res *Result) {
 	op.ended = time.Now()
 	r := op.run
 	op.run = nil
-	clear(op.suspended)
+	op.suspended = nil
 	op.mu.Unlock()
 	op.tell(Event{Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
 	op.reg.ops.settled(op, res.Outcome, r.detached)
@@ -439,7 +439,7 @@ func (op *operation) failAs(err error) {
 	r := op.run
 	op.run = nil
 	r.err = err
-	clear(op.suspended)
+	op.suspended = nil
 	op.mu.Unlock()
 	op.tell(Event{Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: err})
 	op.over(r)

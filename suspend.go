@@ -136,6 +136,9 @@ func (op *operation) suspend(p *pendingState) {
 	res := op.resultSoFar(OutcomePending)
 	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", SafeLine(p.request.Title, 200)))
 	op.mu.Lock()
+	if op.suspended == nil {
+		op.suspended = map[string]Request{}
+	}
 	op.suspended[p.id] = p.request
 	r := op.run
 	r.detached = true

@@ -269,7 +269,6 @@ func benchSteady(r *making) {
 		hours("as many foreign ones", true, duvotest.Quirks{}, 150),
 		hours("filter ignored", false, broken, 150),
 		hours("filter ignored, as many foreign ones", true, broken, 150),
-		hours("filter misses every second", false, duvotest.Quirks{FilterMisses: true}, 150),
 		{"5,000 a minute, 10 to 50 min", 5000, 10 * time.Minute, 50 * time.Minute, false, duvotest.Quirks{}, 10},
 	}
 	if !r.full {
