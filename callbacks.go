@@ -32,3 +32,26 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 		})
 	}
 }
+
+// tellEvent returns what the events go to: the observer, and langchaingo's
+// handler, to which each is a line of text. Nil: nobody wants them.
+func (r *Registry) tellEvent() func(Event) {
+	observer, h := r.cfg.observer, r.cfg.callbacks
+	switch {
+	case h == nil:
+		return observer
+	case observer == nil:
+		return func(e Event) { h.HandleText(e.context(), e.String()) }
+	}
+	return func(e Event) {
+		defer h.HandleText(e.context(), e.String()) // also if the observer panics
+		observer(e)
+	}
+}
+
+func (e Event) context() context.Context {
+	if e.ctx == nil {
+		return context.Background()
+	}
+	return e.ctx
+}

@@ -69,6 +69,7 @@
 //	a question was denied, the Job still waits    observation            Result, pending
 //	a request of a kind nobody here can answer    observation            Result, pending
 //	the policy suspended its decision             observation            Result, pending
+//	the wait budget is used up                    observation            Result, pending, Handle
 //	a start whose effect cannot be told           observation            Result, unknown
 //	the input is empty, too long or not UTF-8     observation            *InputError
 //	the Assignment is no longer offered           observation            *InputError

@@ -15,12 +15,14 @@ type EventKind string
 
 // The kinds of events.
 const (
+	EventQueued    EventKind = "queued"    // the call waits for its turn; see WithJobLimit
 	EventStarted   EventKind = "started"   // the Job exists
 	EventStatus    EventKind = "status"    // its status changed; may be left out when they come fast
 	EventRequested EventKind = "requested" // it waits for a person; the policy is asked
 	EventSuspended EventKind = "suspended" // the policy put the decision off; see Registry.Pending
 	EventDecided   EventKind = "decided"   // the policy has decided
 	EventDelivered EventKind = "delivered" // what became of the decision
+	EventMessage   EventKind = "message"   // it said something; with WithLiveMessages only
 	EventFinished  EventKind = "finished"  // the outcome is known
 	EventParked    EventKind = "parked"    // the call ended without an outcome, with Err
 )
@@ -34,10 +36,54 @@ type Event struct {
 	Assignment duvo.Assignment
 	Caller     Caller
 	Status     duvo.Status
+	Before     int            // of EventQueued: how many wait before it
 	Request    *Request       // of EventRequested and EventSuspended
 	Decision   *DecisionEntry // of EventDecided and EventDelivered
+	Message    *duvo.Message  // of EventMessage; untrusted
 	Result     *Result        // of EventFinished
 	Err        error          // of EventParked
+
+	ctx context.Context // with the values of the call's
+}
+
+// String tells the event on one line that is safe to print.
+func (e Event) String() string {
+	name := fmt.Sprintf("%q", SafeLine(e.Assignment.Name, 80))
+	if e.JobID != "" {
+		name = "Job " + SafeLine(e.JobID, 64) + " of " + name
+	}
+	switch e.Kind {
+	case EventQueued:
+		return fmt.Sprintf("%s waits for its turn behind %d others", name, e.Before)
+	case EventStatus:
+		return fmt.Sprintf("%s is %s", name, SafeLine(string(e.Status), 40))
+	case EventRequested:
+		return fmt.Sprintf("%s asks: %s", name, SafeLine(e.Request.Title, 200))
+	case EventSuspended:
+		return fmt.Sprintf("%s waits for a decision that was put off: %s", name, SafeLine(e.Request.Title, 200))
+	case EventDecided:
+		return fmt.Sprintf("%s: %s by %s", name, e.Decision.Verdict, orNobody(e.Decision.By))
+	case EventDelivered:
+		return fmt.Sprintf("%s: the decision was %s", name, e.Decision.Delivery)
+	case EventMessage:
+		text := e.Message.Text
+		if text == "" && e.Message.ToolCall != nil {
+			text = "calls " + e.Message.ToolCall.Name
+		}
+		return fmt.Sprintf("%s, %s: %s", name, SafeLine(e.Message.Role, 20), SafeLine(text, 200))
+	case EventFinished:
+		return fmt.Sprintf("%s: %s", name, e.Result.Outcome)
+	case EventParked:
+		return fmt.Sprintf("%s: the call ended without an outcome", name)
+	}
+	return fmt.Sprintf("%s %s", name, string(e.Kind))
+}
+
+// WithLiveMessages tells the observer of a Job's messages while it runs, by
+// [EventMessage]. It takes a request more whenever the Job has changed, and
+// lists of many Jobs at once do not serve such a Job: it is read by its age.
+func WithLiveMessages() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.liveMessages = true; return nil })
 }
 
 // An eventQueue hands events to the observer, one after the other, and never

@@ -28,6 +28,9 @@ type jobState struct {
 	lastLook time.Time
 	human    bool // at the last look the Job waited for a person
 
+	messages     int       // told to the observer
+	messagesRead time.Time // updated_at of the Job when they were last read
+
 	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
@@ -81,6 +84,16 @@ func (op *operation) begin() {
 	}
 	s := &op.job
 	fresh := s.id == ""
+	if op.ticket == nil {
+		r := op.run
+		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
+		t.begin = func() { op.post(r, (*operation).begin) }
+		op.ticket = t
+		if before, in := op.reg.queue.enter(t, !fresh); !in {
+			op.tell(Event{Kind: EventQueued, Before: before})
+			return // begin is called again when the turn has come
+		}
+	}
 	if fresh && !op.startJob() || op.cancelled() {
 		return
 	}
@@ -94,6 +107,9 @@ func (op *operation) begin() {
 		}
 		op.deliver(r, func(op *operation) { op.look(seen) })
 	})
+	if op.tool.cfg.liveMessages {
+		s.watch.alone()
+	}
 	if early := op.reg.early.take(strings.ToLower(s.id), earlyAge); early || !fresh {
 		s.watch.now() // a webhook was faster, or it is taken up again
 		return
@@ -158,6 +174,9 @@ func (op *operation) look(seen sighting) {
 	}
 	if job.Status.Terminal() {
 		op.conclude(job)
+		return
+	}
+	if op.liveMessages(job) {
 		return
 	}
 	if job.Status == duvo.StatusWaiting && job.Pending != nil {
@@ -263,6 +282,40 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 	return true
 }
 
+// liveMessages tells the observer what the Job has said since the last time. It
+// returns true if the run has ended.
+func (op *operation) liveMessages(job duvo.Job) bool {
+	s := &op.job
+	if !op.tool.cfg.liveMessages || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.messagesRead) {
+		return false
+	}
+	n := 0
+	for m, err := range op.reg.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
+		if op.cancelled() {
+			return true
+		}
+		if err != nil {
+			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+			return false // it is only progress
+		}
+		if n++; n > op.tool.cfg.maxMessages {
+			break
+		}
+		op.tellMessage(n, m)
+	}
+	s.messagesRead = job.UpdatedAt
+	return op.cancelled()
+}
+
+// tellMessage tells the observer of the nth message, once.
+func (op *operation) tellMessage(n int, m duvo.Message) {
+	s := &op.job
+	if op.tool.cfg.liveMessages && n > s.messages {
+		s.messages = n
+		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
+	}
+}
+
 // conclude reads all messages of a Job that has ended.
 func (op *operation) conclude(job duvo.Job) {
 	s := &op.job
@@ -299,6 +352,7 @@ func (op *operation) conclude(job duvo.Job) {
 			break
 		}
 		messages = append(messages, m)
+		op.tellMessage(len(messages), m)
 	}
 	if op.cancelled() || op.tellReasons(job.Status) {
 		return

@@ -21,6 +21,12 @@ func newLifetime() *lifetime {
 	return &lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
 }
 
+func (l *lifetime) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // enter begins something; false once closed.
 func (l *lifetime) enter() bool {
 	l.mu.Lock()

@@ -50,8 +50,8 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 			}
 		}
 		again := false
-		for _, ids := range users {
-			if len(ids) < 2 {
+		for n, ids := range users {
+			if len(ids) < 2 && n != checkToolName {
 				continue
 			}
 			for _, id := range ids {

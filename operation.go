@@ -19,10 +19,11 @@ import (
 type operations struct {
 	retention time.Duration
 
-	mu      sync.Mutex
-	byKey   map[string]*operation // by tenant and key
-	unknown map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
-	swept   time.Time
+	mu       sync.Mutex
+	byKey    map[string]*operation // by tenant and key
+	byHandle map[string]*operation // those that check_job knows; nil until there is one
+	unknown  map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	swept    time.Time
 }
 
 func newOperations(retention time.Duration) *operations {
@@ -52,6 +53,10 @@ type operation struct {
 	ended   time.Time // when the last run ended
 	phase   Phase
 	jobID   string
+
+	handle string // empty: none was given out
+	news   news
+	ticket *ticket // its place among those in flight, of the current run
 
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 
@@ -142,6 +147,7 @@ func (o *operations) sweep() {
 		op.mu.Unlock()
 		if old {
 			delete(o.byKey, slot)
+			delete(o.byHandle, op.handle)
 		}
 	}
 }
@@ -222,8 +228,15 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string) (*Result, err
 }
 
 // wait joins the operation, starting or resuming the work on it, until the
-// outcome is known, the work fails or the caller's context ends.
+// outcome is known, the work fails, the wait budget is used up or the caller's
+// context ends.
 func (op *operation) wait(ctx context.Context) (*Result, error) {
+	var enough <-chan time.Time
+	if d := op.tool.cfg.waitBudget; d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		enough = t.C
+	}
 	for {
 		op.mu.Lock()
 		if op.result != nil {
@@ -261,6 +274,24 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 				return interim, nil
 			}
 			continue // decided meanwhile: wait for the Job
+		case <-enough:
+			enough = nil
+			select {
+			case <-r.done: // at the same moment
+			default:
+				if !joined {
+					continue
+				}
+				res := op.pending(r)
+				op.mu.Lock()
+				r.callers--
+				over := op.run != r
+				op.mu.Unlock()
+				if !over {
+					return res, nil
+				}
+				<-r.done // it has just ended
+			}
 		case <-ctx.Done():
 			// What was ready at the same moment counts.
 			select {
@@ -369,12 +400,12 @@ func (op *operation) sort() {
 		over := op.run != m.run
 		op.mu.Unlock()
 		if !over {
-			op.handle(m.do)
+			op.perform(m.do)
 		}
 	}
 }
 
-func (op *operation) handle(do func(*operation)) {
+func (op *operation) perform(do func(*operation)) {
 	var err error
 	func() {
 		defer recoverAs(&err, errBackendPanic)
@@ -411,11 +442,12 @@ func (op *operation) finish(res *Result) {
 	op.mu.Lock()
 	op.result = res
 	op.ended = time.Now()
+	op.news = news{}
 	r := op.run
 	op.run = nil
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tell(Event{Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
+	op.tell(Event{ctx: r.ctx, Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
 	op.reg.ops.settled(op, res.Outcome, r.detached)
 	op.over(r)
 }
@@ -438,14 +470,19 @@ func (op *operation) failAs(err error) {
 	op.ended = time.Now()
 	r := op.run
 	op.run = nil
+	op.news.err = err
 	r.err = err
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tell(Event{Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: err})
+	op.tell(Event{ctx: r.ctx, Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: err})
 	op.over(r)
 }
 
 func (op *operation) over(r *run) {
+	if t := op.ticket; t != nil {
+		op.ticket = nil
+		op.reg.queue.leave(t)
+	}
 	r.cancel(nil)
 	close(r.done)
 	op.reg.life.leave()
@@ -454,6 +491,20 @@ func (op *operation) over(r *run) {
 // tell sends an event to the observer.
 func (op *operation) tell(e Event) {
 	e.At = time.Now()
+	if op.run != nil {
+		e.ctx = op.run.ctx
+	}
 	e.Key, e.Assignment, e.Caller = op.key, op.tool.assignment, op.caller
+	if e.Status != "" || e.Kind == EventStarted || e.Decision != nil {
+		op.mu.Lock()
+		op.news.status = e.Status
+		if e.Kind == EventStarted {
+			op.news.started = e.At
+		}
+		if e.Decision != nil {
+			op.news.decisions = op.job.decisions()
+		}
+		op.mu.Unlock()
+	}
 	op.reg.events.send(e)
 }

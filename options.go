@@ -43,6 +43,7 @@ type config struct {
 	settle      time.Duration
 	retention   time.Duration
 	maxCatalog  int
+	jobLimit    int // zero: none
 
 	webhookURL    *url.URL // nil: none
 	webhookKeys   [][]byte
@@ -60,8 +61,11 @@ type toolConfig struct {
 	stopOn         map[StopCause]bool
 	oncePerScope   bool
 	tellReason     bool
-	maxInput       int // bytes
-	maxObservation int // characters of the Job's output in the observation
+	liveMessages   bool
+	waitBudget     time.Duration // zero: none
+	limit          int           // Jobs in flight; zero: none
+	maxInput       int           // bytes
+	maxObservation int           // characters of the Job's output in the observation
 	maxMessages    int
 	maxOutput      int64 // bytes of all messages' text
 }
@@ -240,6 +244,12 @@ func WithObserver(f func(Event)) Option {
 
 // WithCallbacks sets langchaingo's handler for tool calls. Executors pass none
 // to their tools, so a handler given to an agent does not see them.
+//
+// HandleToolStart, HandleToolEnd and HandleToolError are called by the call
+// itself. Each [Event] in between is told as a line to HandleText, in order and
+// from one goroutine, like an observer's; the last lines of a call may come
+// after its end. A call that returns for want of a decision or past its wait
+// budget has lines after its end, too.
 func WithCallbacks(h callbacks.Handler) Option {
 	return optionFunc(func(c *config) error {
 		if h == nil {

@@ -72,6 +72,7 @@ type Registry struct {
 	watcher *watcher
 	events  *eventQueue
 	ops     *operations
+	queue   *queue
 
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
@@ -116,8 +117,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	}
 	r.catalog = cat
 	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery)
-	r.events = newEventQueue(cfg.observer, r.log)
+	r.events = newEventQueue(r.tellEvent(), r.log)
 	r.ops = newOperations(cfg.retention)
+	r.queue = newQueue(cfg.jobLimit)
 	if len(cat.tools) == 0 {
 		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
 	}
@@ -208,13 +210,17 @@ func (c config) keeps(a duvo.Assignment, tree folderTree) bool {
 	return len(c.keep) == 0 || slices.ContainsFunc(c.keep, func(s Selector) bool { return s.match(a, tree) })
 }
 
-// Tools returns the tools, ordered by name, for langchaingo. The slice is the
+// Tools returns the tools, ordered by name, for langchaingo; last, where a wait
+// budget asks for it, the one of [Registry.CheckTool]. The slice is the
 // caller's.
 func (r *Registry) Tools() []tools.Tool {
 	own := r.All()
-	out := make([]tools.Tool, len(own))
+	out := make([]tools.Tool, len(own), len(own)+1)
 	for i, t := range own {
 		out[i] = t
+	}
+	if r.cfg.offersCheck() {
+		out = append(out, r.CheckTool())
 	}
 	return out
 }

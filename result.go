@@ -21,7 +21,7 @@ const (
 	OutcomeStopped     Outcome = "stopped"     // somebody stopped the Job
 	OutcomeInterrupted Outcome = "interrupted" // the Job was interrupted, and can be continued in Duvo
 	OutcomeExpired     Outcome = "expired"     // the time of WithJobTimeout is over; the Job may still run
-	OutcomePending     Outcome = "pending"     // the Job waits for a person whom this program does not reach
+	OutcomePending     Outcome = "pending"     // the Job has not ended: it waits for a person whom this program does not reach, or it took longer than the wait budget
 	OutcomeGone        Outcome = "gone"        // the Job no longer exists in Duvo
 	OutcomeUnknown     Outcome = "unknown"     // it cannot be told whether a Job was started
 )
@@ -38,11 +38,12 @@ type Result struct {
 	BuildID    string          `json:"build_id,omitempty"`
 	Input      string          `json:"input"`
 	Caller     Caller          `json:"caller,omitzero"`
-	Key        string          `json:"key"`            // the operation key
-	Note       string          `json:"note,omitempty"` // what else there is to know, in a sentence
-	Repeated   bool            `json:"repeated"`       // an earlier call's operation: this call started no Job
-	StartedAt  time.Time       `json:"started_at"`     // by our clock
-	EndedAt    time.Time       `json:"ended_at"`       // by our clock
+	Key        string          `json:"key"`              // the operation key
+	Note       string          `json:"note,omitempty"`   // what else there is to know, in a sentence
+	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end
+	Repeated   bool            `json:"repeated"`         // an earlier call's operation: this call started no Job
+	StartedAt  time.Time       `json:"started_at"`       // by our clock
+	EndedAt    time.Time       `json:"ended_at"`         // by our clock
 
 	maxShown int
 }
@@ -123,8 +124,11 @@ func (r *Result) Observation() string {
 	if limit == 0 {
 		limit = defaultConfig().tool.maxObservation
 	}
+	if r.Handle != "" {
+		fmt.Fprintf(&b, "To learn later how it ended, use the tool %s with the handle %s.\n", checkToolName, r.Handle)
+	}
 	if strings.TrimSpace(r.Output) == "" {
-		if r.Outcome != OutcomeUnknown {
+		if r.Outcome != OutcomeUnknown && r.Handle == "" {
 			b.WriteString("The Job said nothing.")
 		}
 	} else {
@@ -147,6 +151,12 @@ func (r *Result) headline() string {
 	case OutcomeExpired:
 		return name + " took longer than allowed. It may still be at work: do not start it again."
 	case OutcomePending:
+		if r.Handle != "" && r.Status != duvo.StatusWaiting {
+			if r.JobID == "" {
+				return fmt.Sprintf("The Job of %q has not ended: do not start it again.", safetext.OneLine(r.Assignment.Name, 80))
+			}
+			return name + " is still at work. It has not ended: do not start it again."
+		}
 		return name + " still waits for a person. It has not ended: do not start it again."
 	case OutcomeGone:
 		return name + " no longer exists. Part of its work may have been done."

@@ -135,6 +135,9 @@ func (op *operation) suspend(p *pendingState) {
 	p.stage = stageSuspended
 	res := op.resultSoFar(OutcomePending)
 	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", SafeLine(p.request.Title, 200)))
+	if op.reg.cfg.offersCheck() {
+		res.Handle = op.detach(op.run)
+	}
 	op.mu.Lock()
 	if op.suspended == nil {
 		op.suspended = map[string]Request{}

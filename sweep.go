@@ -75,8 +75,8 @@ type listed struct {
 	seen     uint32    // the last sweep that showed it
 	seenAt   time.Time // when that was
 	absences uint8     // in a row, each of them refuted by a read
-	single   bool      // read by age: lists do not show it, or it is far older than the others
-	old      bool      // the latter
+	single   bool      // read by age: lists do not show it, or keep
+	keep     bool      // it stays so: it is far older than the others, or it was asked for
 }
 
 const (
@@ -97,7 +97,7 @@ const (
 )
 
 var (
-	errFilter   = errors.New("a list by status holds other rows")
+	errFilter  = errors.New("a list by status holds other rows")
 	errTooLong = errors.New("the list is longer than it is worth")
 	errNoTotal = errors.New("a list by status tells no total")
 )
@@ -308,8 +308,8 @@ type pass struct {
 	ctx     context.Context
 	began   time.Time
 	number  uint32
-	pages   int // requests so far
-	limit   int // requests; zero: no limit
+	pages   int           // requests so far
+	limit   int           // requests; zero: no limit
 	pause   time.Duration // between the beginnings of sweeps
 	oldest  time.Time
 	strict  bool // that is known of all our Jobs
@@ -407,7 +407,7 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
 		s.noFilter, s.next, s.missed = now.Add(distrust), now, 0
 		for _, n := range w.byJob {
-			n.single, n.absences = n.old, 0
+			n.single, n.absences = n.keep, 0
 			n.plan()
 		}
 	}
@@ -698,7 +698,7 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 		}
 	}
 	n.seen, n.seenAt, n.absences = p.number, time.Now(), 0
-	if n.single && !n.old {
+	if n.single && !n.keep {
 		n.single = false // listed after all
 		n.plan()
 	}
@@ -780,7 +780,7 @@ func (w *watcher) singleOut(now time.Time, took time.Duration) {
 		}
 	}
 	for _, n := range all[:best] {
-		n.single, n.old = true, true
+		n.single, n.keep = true, true
 		n.plan()
 	}
 }

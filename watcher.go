@@ -146,6 +146,14 @@ func (n *watch) now() {
 	n.plan()
 }
 
+// alone lets the Job be read by its age, however many others there are.
+func (n *watch) alone() {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.single, n.keep = true, true
+	n.plan()
+}
+
 // alive makes the Job young again: something was just sent to it.
 func (n *watch) alive() {
 	n.w.mu.Lock()

@@ -1,0 +1,183 @@
+package duvotool
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/react"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// WithWaitBudget bounds how long a call waits for its Job. Past it the call
+// returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
+// goes on, and so do its policy and whatever else belongs to it. The tool
+// check_job, which [Registry.Tools] then also holds, tells the model later how
+// it ended.
+//
+// The default, zero, waits until the Job ends or the context does.
+func WithWaitBudget(d time.Duration) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithWaitBudget: %v is negative", d)
+		}
+		t.waitBudget = d
+		return nil
+	})
+}
+
+// checkToolName is kept free of Assignments.
+const checkToolName = "check_job"
+
+// handlePattern is the form of a handle.
+var handlePattern = regexp.MustCompile(`job-[a-z2-7]{26}`)
+
+// detach lets the run go on without callers and returns the handle of the
+// operation.
+func (op *operation) detach(r *run) string {
+	op.mu.Lock()
+	if op.handle == "" {
+		op.handle = "job-" + strings.ToLower(rand.Text())
+	}
+	r.detached = true
+	handle := op.handle
+	op.mu.Unlock()
+	o := op.reg.ops
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byHandle == nil {
+		o.byHandle = map[string]*operation{}
+	}
+	o.byHandle[handle] = op
+	return handle
+}
+
+// pending is what a caller gets whose budget is used up. It tells what is known
+// without waiting for anything.
+func (op *operation) pending(r *run) *Result {
+	handle := op.detach(r)
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	res := &Result{
+		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
+		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
+	}
+	for _, e := range op.news.decisions {
+		res.Decisions = append(res.Decisions, cloneEntry(e))
+	}
+	switch {
+	case op.jobID == "":
+		res.Note = "the Job has not been started yet; it will be"
+	case op.phase == PhaseDeciding:
+		res.Note = "it waits for a decision"
+	}
+	return res
+}
+
+// news is what can be told of an operation at any time. It is guarded by
+// operation.mu.
+type news struct {
+	status    duvo.Status
+	started   time.Time
+	decisions []DecisionEntry
+	err       error // with which the last run ended
+}
+
+// offersCheck reports whether some tool has a wait budget.
+func (c config) offersCheck() bool {
+	if c.tool.waitBudget > 0 {
+		return true
+	}
+	for _, conf := range c.configure {
+		var t toolConfig
+		for _, o := range conf.options {
+			_ = o.applyTool(&t) // checked by Configure
+		}
+		if t.waitBudget > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckTool returns the tool check_job, which tells the model how a Job is
+// doing whose call returned before its end; see [WithWaitBudget]. It is among
+// [Registry.Tools] if any tool has a wait budget.
+//
+// It only reads. It knows the handles that calls of the same tenant and
+// operation scope were given, and no Job IDs; so a model can neither look at
+// the Jobs of another conversation nor be talked into it.
+func (r *Registry) CheckTool() tools.Tool { return &checkTool{r} }
+
+type checkTool struct{ reg *Registry }
+
+func (c *checkTool) Name() string { return checkToolName }
+
+func (c *checkTool) Description() string {
+	return "Tells how a Job is doing that had not ended when its tool returned. The input is the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz. It waits a while for the Job to end. It starts nothing."
+}
+
+func (c *checkTool) Call(ctx context.Context, input string) (string, error) {
+	end := c.reg.callbackStart(ctx, input)
+	out, err := c.call(ctx, input)
+	end(out, err)
+	return out, err
+}
+
+func (c *checkTool) call(ctx context.Context, input string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
+	}
+	if c.reg.life.isClosed() {
+		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
+	}
+	handle := handlePattern.FindString(strings.ToLower(react.Input(input)))
+	if handle == "" {
+		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
+	}
+	op := c.reg.ops.find(ctx, handle)
+	if op == nil {
+		return fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle), nil
+	}
+	res, err := op.check(ctx)
+	if err != nil {
+		return "", err
+	}
+	res = res.clone()
+	res.maxShown = op.tool.cfg.maxObservation
+	return res.Observation(), nil
+}
+
+// find returns the operation with this handle, if it is of the caller's tenant
+// and scope.
+func (o *operations) find(ctx context.Context, handle string) *operation {
+	scope, _ := ctx.Value(scopeKey{}).(string)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op := o.byHandle[handle]
+	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
+		return nil
+	}
+	return op
+}
+
+// check waits for an operation as far as the budget goes. It never begins one:
+// a run that ended with an error and without a Job stays so.
+func (op *operation) check(ctx context.Context) (*Result, error) {
+	op.mu.Lock()
+	idle, known, err := op.run == nil && op.result == nil, op.jobID != "", op.news.err
+	op.mu.Unlock()
+	if idle && !known {
+		why := "no reason is known"
+		if err != nil {
+			why = SafeLine(err.Error(), 300)
+		}
+		return &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Key: op.key,
+			Note: "no Job was started: " + why}, nil
+	}
+	return op.wait(ctx)
+}
