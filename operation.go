@@ -491,7 +491,7 @@ func (op *operation) over(r *run) {
 // tell sends an event to the observer.
 func (op *operation) tell(e Event) {
 	e.At = time.Now()
-	if op.run != nil {
+	if e.ctx == nil { // given where the run is over
 		e.ctx = op.run.ctx
 	}
 	e.Key, e.Assignment, e.Caller = op.key, op.tool.assignment, op.caller

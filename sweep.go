@@ -47,6 +47,7 @@ type sweeper struct {
 	next    time.Time
 	judged  time.Time // when on was last decided
 	waiting time.Time // when the waiting Jobs were last listed
+	failed  int       // sweeps in a row
 	odd     int       // counts sweeps, for lists that are due every second time
 
 	pagesAll, pagesActive, pagesEnded int // as last counted; zero: not known
@@ -91,8 +92,10 @@ const (
 	waitingReread = 10 * time.Minute // of a Job that waits for a person
 	distrust      = time.Hour        // of lists by status
 	sweepRest     = 10 * time.Minute // without sweeps, when they cost too much or fail for good
+	sweepRetry    = time.Minute      // the same, when they fail for now
 	pageRows      = 100
 	clockSkew     = time.Minute // between rows' times
+	sweepFailures = 3           // in a row, after which Jobs are read one by one
 	absentFew     = 20          // missing from a sweep at once that are simply read
 )
 
@@ -186,7 +189,7 @@ func (w *watcher) judge(now time.Time) {
 	case n < sweepFrom:
 		s.on = false
 	case was && cost > 1.5*rate:
-		w.stopSweeps(now, errTooLong)
+		w.stopSweeps(now, errTooLong, sweepRest)
 		return
 	case !was:
 		s.on = cost < rate
@@ -372,7 +375,7 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	s.next = began.Add(pause - pause/100 + rand.N(pause/50+1))
 	switch {
 	case err == nil:
-		s.counted = n
+		s.counted, s.failed = n, 0
 		switch plan {
 		case planAll:
 			s.pagesAll = p.pages
@@ -397,11 +400,14 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	case duvo.Temporary(err):
 		w.log.Warn("duvotool: listing Jobs", "error", SafeLine(err.Error(), 500))
 		s.next = now.Add(jitter(max(time.Second, duvo.RetryAfter(err))))
+		if s.failed++; s.failed >= sweepFailures {
+			w.stopSweeps(now, err, sweepRetry) // reads may well get through
+		}
 	case plan != planAll || errors.Is(err, errNoTotal):
 		w.log.Warn("duvotool: listing Jobs by status; going without", "error", SafeLine(err.Error(), 500), "for", distrust)
 		s.noFilter, s.next = now.Add(distrust), now
 	default:
-		w.stopSweeps(now, err)
+		w.stopSweeps(now, err, sweepRest)
 	}
 	if s.missed > max(absentFew, p.covered/20) && !now.Before(s.noFilter) {
 		w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
@@ -416,10 +422,10 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 }
 
 // stopSweeps goes back to reads by age for a while. Called with watcher.mu held.
-func (w *watcher) stopSweeps(now time.Time, why error) {
-	w.log.Info("duvotool: Jobs are read one by one", "because", SafeLine(why.Error(), 500), "for", sweepRest)
-	w.sweep.on = false
-	w.sweep.noSweeps = now.Add(sweepRest)
+func (w *watcher) stopSweeps(now time.Time, why error, rest time.Duration) {
+	w.log.Info("duvotool: Jobs are read one by one", "because", SafeLine(why.Error(), 500), "for", rest)
+	w.sweep.on, w.sweep.failed = false, 0
+	w.sweep.noSweeps = now.Add(rest)
 	w.sweep.pagesAll, w.sweep.pagesActive, w.sweep.pagesEnded = 0, 0, 0
 	w.sweep.scan, w.sweep.totals, w.sweep.suspects = scan{}, nil, 0
 	w.replan()

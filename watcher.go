@@ -38,6 +38,7 @@ type watcher struct {
 	reading int
 
 	failing int       // temporary failures in a row, of all requests
+	down    bool      // reads are among them
 	probe   time.Time // while failing: when the next request may go out
 
 	sweep sweeper
@@ -280,6 +281,7 @@ func (w *watcher) read(n *watch, class duvo.Priority) {
 	w.mu.Lock()
 	if n.ctx.Err() == nil {
 		w.outcome(s.err)
+		w.down = w.failing > 0
 	}
 	n.reading = false
 	n.took(s)
@@ -302,7 +304,10 @@ func (w *watcher) read(n *watch, class duvo.Priority) {
 // outcome notes whether the service answers. Called with mu held.
 func (w *watcher) outcome(err error) {
 	if err == nil || !duvo.Temporary(err) {
-		w.failing = 0
+		if w.down && w.failing >= outage {
+			w.sweep.noSweeps = time.Time{} // it was not for the lists
+		}
+		w.failing, w.down = 0, false
 		return
 	}
 	w.failing++
