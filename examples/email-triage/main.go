@@ -33,7 +33,10 @@ const defaultMessage = "Hello, my order 4711 arrived today and the coffee machin
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr, term.IsTerminal(int(os.Stdin.Fd()))})
+	code := run(ctx, os.Args[1:], console{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		terminal: term.IsTerminal(int(os.Stdin.Fd())), live: term.IsTerminal(int(os.Stderr.Fd())),
+	})
 	stop()
 	os.Exit(code)
 }
@@ -43,6 +46,7 @@ type console struct {
 	in       io.Reader
 	out, err io.Writer
 	terminal bool // somebody can type
+	live     bool // err shows a line that changes
 }
 
 type flags struct {
@@ -120,7 +124,7 @@ func triage(ctx context.Context, f flags, c console) error {
 	if err != nil {
 		return err
 	}
-	progress := &progress{out: c.err, asks: c.terminal && f.approve == "ask"}
+	progress := &progress{out: c.err, asks: c.terminal && f.approve == "ask", live: c.live}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(policy),
 		duvotool.WithJobTimeout(f.timeout),
@@ -150,7 +154,9 @@ func triage(ctx context.Context, f flags, c console) error {
 	fmt.Fprintf(c.err, "Model: %s\n", modelName)
 	// One scope for the e-mail: a model that repeats a call starts no second Job.
 	scoped := duvotool.WithOperationScope(ctx, fmt.Sprintf("email-%d", time.Now().UnixNano()))
+	quiet := progress.start()
 	answer, runErr := chains.Run(scoped, executor, f.message)
+	quiet()
 
 	// Closing also waits until the observer has been told everything.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)

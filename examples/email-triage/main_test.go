@@ -275,3 +275,20 @@ func TestAgainstAForeignServer(t *testing.T) {
 	require.Less(t, time.Since(began), time.Minute)
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
+
+func TestLiveLine(t *testing.T) {
+	noEnv(t)
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"-approve", "yes"}, console{in: strings.NewReader(""), out: &out, err: &errs, live: true})
+	require.Zero(t, code, errs.String())
+	require.Regexp(t, `\r\x1b\[K\[ +[0-9.]+s\] waiting for the Job, which is running`, errs.String())
+	require.NotContains(t, out.String(), "\r")
+	last := errs.String()[strings.LastIndex(errs.String(), "\r"):]
+	require.NotContains(t, last, "waiting for", "it does not stay behind")
+
+	errs.Reset()
+	code = run(t.Context(), []string{"-approve", "yes"}, console{in: strings.NewReader(""), out: &out, err: &errs})
+	require.Zero(t, code, errs.String())
+	require.NotContains(t, errs.String(), "\r", "plain lines without a terminal")
+	require.NotContains(t, errs.String(), "\x1b")
+}
