@@ -350,7 +350,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		r.Answers = maps.Clone(r.Answers)
 		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), r)
 	})
-	s.watch.alive()
+	s.watch.alive(err == nil)
 	if err != nil {
 		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {

@@ -391,7 +391,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		}
 		op.addNote("whether the Job was told the reasons of denials is not known")
 	}
-	s.watch.alive()
+	s.watch.alive(false)
 	s.watch.schedule(op.timeLeft())
 	return true
 }

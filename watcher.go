@@ -155,11 +155,16 @@ func (n *watch) alone() {
 	n.plan()
 }
 
-// alive makes the Job young again: something was just sent to it.
-func (n *watch) alive() {
+// alive makes the Job young again: something was just sent to it. answered tells
+// that what it waited for has been taken.
+func (n *watch) alive(answered bool) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.since = time.Now()
+	if answered {
+		n.status, n.updated = duvo.StatusRunning, time.Time{} // as lists will tell it
+		n.plan()
+	}
 }
 
 // stop ends the watch. A read that has begun is told to nobody.

@@ -174,14 +174,14 @@ func (c *Client) StartJob(ctx context.Context, s StartJob) (Job, error) {
 	if err != nil {
 		return Job{}, noEffect(err)
 	}
-	body, err := c.do(ctx, call{op: op, method: http.MethodPost, path: path, key: s.IdempotencyKey,
-		body: startBody{s.AssignmentID, s.Message, s.SandboxID, s.WebhookURL}})
+	var j Job
+	_, err = c.do(ctx, call{op: op, method: http.MethodPost, path: path, key: s.IdempotencyKey,
+		body: startBody{s.AssignmentID, s.Message, s.SandboxID, s.WebhookURL}, decode: func(body []byte) (err error) {
+			j, err = decodeRun(body)
+			return err
+		}})
 	if err != nil {
 		return Job{}, err
-	}
-	j, err := decodeRun(body)
-	if err != nil {
-		return Job{}, badBody(op, err, true)
 	}
 	if checkID("Job", j.ID) != nil {
 		return Job{}, badBody(op, errors.New("the Job's ID is none"), true)
@@ -203,17 +203,17 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	if err := checkID("Job", id); err != nil {
 		return Job{}, err
 	}
-	body, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + id})
-	if err != nil {
-		return Job{}, err
-	}
-	j, err := decodeRun(body)
+	var j Job
+	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + id, decode: func(body []byte) (err error) {
+		j, err = decodeRun(body)
+		return err
+	}})
 	switch {
 	case errors.Is(err, errNullRun):
 		return Job{}, &APIError{Operation: op, Status: http.StatusOK, Code: "null_run",
 			Message: "the Job no longer exists", kind: ErrNotFound}
 	case err != nil:
-		return Job{}, badBody(op, err, false)
+		return Job{}, err
 	case !strings.EqualFold(j.ID, id):
 		return Job{}, badBody(op, fmt.Errorf("asked for Job %s, was told of another", id), false)
 	}

@@ -33,6 +33,8 @@ type call struct {
 	key              string // the Idempotency-Key; empty: a fresh one for a mutation
 	repeatable       bool   // a mutation that may be sent again although its effect is in doubt
 	bare             bool   // a success says all by its status, whether or not it has a body
+
+	decode func([]byte) error // of a success; nil: do's caller reads it
 }
 
 func (k call) mutation() bool { return k.method != http.MethodGet }
@@ -189,10 +191,21 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		return nil, &bodyError{op: k.op, err: fmt.Errorf("the answer is larger than %d bytes", c.cfg.maxBody), effect: k.mutation()}
 	case readErr != nil:
 		return nil, &TransportError{Operation: k.op, Err: fmt.Errorf("the answer broke off: %w", explain(readErr)), unsent: !k.mutation()}
+	case k.decode != nil:
+		if err := k.decode(data); err == nil {
+			return data, nil
+		} else if json.Valid(data) {
+			return nil, badBody(k.op, err, k.mutation())
+		}
+		return nil, notJSON(k)
 	case !json.Valid(data):
-		return nil, &TransportError{Operation: k.op, Err: errors.New("the answer is not JSON; is the base URL right?"), unsent: !k.mutation()}
+		return nil, notJSON(k)
 	}
 	return data, nil
+}
+
+func notJSON(k call) error {
+	return &TransportError{Operation: k.op, Err: errors.New("the answer is not JSON; is the base URL right?"), unsent: !k.mutation()}
 }
 
 var errNoAnswer = errors.New("no answer")

@@ -34,13 +34,14 @@ func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
 	}
 	q.Set("limit", strconv.Itoa(l.size))
 	q.Set("offset", strconv.Itoa(offset))
-	body, err := l.c.do(ctx, call{op: l.op, method: http.MethodGet, path: l.path, query: q})
+	var rows []T
+	var total int
+	_, err := l.c.do(ctx, call{op: l.op, method: http.MethodGet, path: l.path, query: q, decode: func(body []byte) (err error) {
+		rows, total, err = decodeList[T](body, l.key)
+		return err
+	}})
 	if err != nil {
 		return nil, 0, err
-	}
-	rows, total, err := decodeList[T](body, l.key)
-	if err != nil {
-		return nil, 0, badBody(l.op, err, false)
 	}
 	return rows, total, nil
 }

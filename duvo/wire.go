@@ -28,13 +28,7 @@ type looseTime struct{ v time.Time }
 func (l *looseTime) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00"} {
-			// In UTC, and without the few times that encoding/json cannot write.
-			if t, err := time.Parse(layout, s); err == nil && t.UTC().Year() > 0 && t.UTC().Year() < 10_000 {
-				l.v = t.UTC()
-				return nil
-			}
-		}
+		l.v = parseTime(s)
 		return nil
 	}
 	var f float64
@@ -302,6 +296,9 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 // decodeRun reads the envelope of getRun and startRun: a run, and beside it or
 // within it the pending request. A null run is a Job that no longer exists.
 func decodeRun(b []byte) (Job, error) {
+	if j, ok := plainRun(b); ok {
+		return j, nil
+	}
 	if err := requireObject(b); err != nil {
 		return Job{}, err
 	}
@@ -333,6 +330,9 @@ var errNullRun = errors.New("run is null")
 // decodeList reads one page: the rows under key, and the total where it is
 // told (-1 where it is not).
 func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
+	if rows, total, ok := plainList[T](b, key); ok {
+		return rows, total, nil
+	}
 	if err := requireObject(b); err != nil {
 		return nil, 0, err
 	}

@@ -50,6 +50,7 @@ func (p *progress) start() (stop func()) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.erase()
+				p.live = false
 				return
 			}
 		}
