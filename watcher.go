@@ -21,21 +21,24 @@ import (
 // by age: see sweep.go. Requests go out by priority, so that the key's limit
 // leaves room for starts and responses; see duvo.WithPriority.
 //
-// It runs one goroutine, one more while it sweeps, and up to maxReads that read,
-// whatever number of Jobs there is; none while there is no Job.
+// Whatever number of Jobs there is, it runs one goroutine while it sweeps, and up
+// to maxReads that read, twice as many if somebody waits for the reads; none
+// while nothing is read.
 type watcher struct {
 	backend Backend
 	lister  JobLister // nil: the backend has no lists
 	life    *lifetime
 	log     *slog.Logger
 	every   time.Duration // zero: by age
-	wake    chan struct{}
 
 	mu      sync.Mutex
 	byJob   map[string]*watch // those that are not stopped, by Job ID in lower case
 	due     dueHeap
-	running bool // loop does
 	reading int
+	kicking bool
+	armed   bool        // timer will call tick
+	at      time.Time   // when it will
+	timer   *time.Timer // nil at first
 
 	failing int       // temporary failures in a row, of all requests
 	down    bool      // reads are among them
@@ -52,7 +55,7 @@ const maxReads = 16
 const outage = 5
 
 func newWatcher(b Backend, life *lifetime, log *slog.Logger, every time.Duration) *watcher {
-	w := &watcher{backend: b, life: life, log: log, every: every, byJob: map[string]*watch{}, wake: make(chan struct{}, 1)}
+	w := &watcher{backend: b, life: life, log: log, every: every, byJob: map[string]*watch{}}
 	w.lister, _ = b.(JobLister)
 	return w
 }
@@ -97,11 +100,6 @@ func (w *watcher) watch(ctx context.Context, job duvo.Job, told func(sighting)) 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.byJob[strings.ToLower(job.ID)] = n
-	if !w.running {
-		w.running = true
-		w.life.again()
-		go w.loop()
-	}
 	w.kick()
 	return n
 }
@@ -212,67 +210,88 @@ func (n *watch) plan() {
 	}
 }
 
-// kick lets the loop look again. It never blocks.
-func (w *watcher) kick() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// loop sends out what is due until no Job is left.
-func (w *watcher) loop() {
-	defer w.life.leave()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		w.mu.Lock()
-		if len(w.byJob) == 0 {
-			w.running = false
-			w.mu.Unlock()
-			return
-		}
-		next := w.dispatch(time.Now())
-		w.mu.Unlock()
-		timer.Reset(max(time.Until(next), 0))
-		select {
-		case <-timer.C:
-		case <-w.wake:
-		}
-	}
-}
-
-// dispatch sends out what is due and returns when to look again. Called with mu
+// kick sees to it that the timer fires when something is due. Called with mu
 // held.
-func (w *watcher) dispatch(now time.Time) time.Time {
-	next := w.sweepIfDue(now)
+func (w *watcher) kick() {
+	if w.kicking {
+		return // what comes of it is looked at below
+	}
+	w.kicking = true
+	var at time.Time
+	if len(w.byJob) > 0 {
+		now := time.Now()
+		at = w.sweepIfDue(now)
+		if n := w.ready(); n != nil {
+			at = sooner(at, w.when(n))
+		}
+	}
+	w.kicking = false
+	if w.armed && !at.Equal(w.at) {
+		if !w.timer.Stop() {
+			return // it is about to look by itself
+		}
+		w.armed = false
+		w.life.leave()
+	}
+	if w.armed || at.IsZero() {
+		return
+	}
+	w.armed, w.at = true, at
+	w.life.again() // left by tick, or by whoever stops the timer
+	if d := time.Until(at); w.timer == nil {
+		w.timer = time.AfterFunc(d, w.tick)
+	} else {
+		w.timer.Reset(d)
+	}
+}
+
+// ready returns the watch whose read comes next, nil if none may be sent out
+// now: the end of another one kicks. Called with mu held.
+func (w *watcher) ready() *watch {
 	limit := maxReads
 	if w.failing >= outage {
 		limit = 1
 	}
-	for len(w.due) > 0 {
-		n := w.due[0]
-		if w.reading >= limit && !(n.pressing && w.reading < 2*limit) {
-			break // a read that ends kicks
-		}
-		at := n.due
-		if w.failing >= outage && at.Before(w.probe) {
-			at = w.probe
-		}
-		if at.After(now) {
-			return sooner(next, at)
+	if len(w.due) == 0 || w.reading >= limit && !(w.due[0].pressing && w.reading < 2*limit) {
+		return nil
+	}
+	return w.due[0]
+}
+
+// when returns when the next read may be sent out. Called with mu held.
+func (w *watcher) when(n *watch) time.Time {
+	if w.failing >= outage && n.due.Before(w.probe) {
+		return w.probe
+	}
+	return n.due
+}
+
+// tick sends out what is due, the last read from its own goroutine.
+func (w *watcher) tick() {
+	defer w.life.leave()
+	w.mu.Lock()
+	w.armed = false
+	now := time.Now()
+	var own *watch
+	var class duvo.Priority
+	for n := w.ready(); n != nil && !w.when(n).After(now); n = w.ready() {
+		if own != nil {
+			go w.read(own, class)
 		}
 		heap.Pop(&w.due)
-		class := duvo.Background
+		own, class = n, duvo.Background
 		if n.pressing {
 			class = duvo.Normal
 		}
 		n.byAge, n.byWish, n.pressing, n.reading = time.Time{}, time.Time{}, false, true
 		w.reading++
 		w.life.again()
-		go w.read(n, class)
 	}
-	return next
+	w.kick()
+	w.mu.Unlock()
+	if own != nil {
+		w.read(own, class)
+	}
 }
 
 // read reads one Job.

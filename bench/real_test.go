@@ -325,10 +325,11 @@ func benchCPU(r *making) {
 	defer server.Close()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
+	const pause = time.Millisecond // between the start and the read, on both sides
 	const team = "7e000000-0000-4000-8000-000000000001"
 	client, err := duvo.New(duvo.WithAPIKey("dv_bench"), duvo.WithTeam(team), duvo.WithBaseURL(server.URL), duvo.WithHTTPClient(&http.Client{Transport: transport}))
 	require.NoError(r.t, err)
-	reg, err := duvotool.Discover(r.t.Context(), client, duvotool.WithPollInterval(time.Nanosecond))
+	reg, err := duvotool.Discover(r.t.Context(), client, duvotool.WithPollInterval(pause))
 	require.NoError(r.t, err)
 	tool := reg.All()[0]
 	l := &loop{http: &http.Client{Transport: transport}, url: server.URL + "/v2", key: "dv_bench", team: team}
@@ -342,7 +343,7 @@ func benchCPU(r *making) {
 		return (cpu() - begin).Seconds()
 	}
 	byHand := func() string {
-		_, out, err := l.job(r.t.Context(), worker.ID, "x", 0)
+		_, out, err := l.job(r.t.Context(), worker.ID, "x", pause)
 		require.NoError(r.t, err)
 		return out
 	}

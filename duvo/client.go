@@ -287,6 +287,7 @@ func (c *Client) Messages(ctx context.Context, jobID string) iter.Seq2[Message, 
 			return
 		}
 		list[Message]{c: c, op: "listRunMessages", path: "/v2/runs/" + jobID + "/messages", key: "messages", size: 50,
+			brief: func(m Message) string { return m.ID },
 			id: func(m Message) string {
 				if m.ID == "" {
 					return ""

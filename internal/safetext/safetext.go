@@ -16,6 +16,9 @@ import (
 // is cut, and the cut says how much is missing. A max of zero or less means
 // no bound.
 func Block(s string, max int) string {
+	if plain(s, true) && (max <= 0 || len(s) <= max) {
+		return s
+	}
 	head, more := cut(strings.ReplaceAll(s, "\r\n", "\n"), max)
 	var b strings.Builder
 	b.Grow(len(head))
@@ -40,9 +43,23 @@ func Block(s string, max int) string {
 	return b.String()
 }
 
+// plain reports whether a text is nothing but printable ASCII, and, if lines is
+// set, line feeds and tabs: such a text is as safe as it is.
+func plain(s string, lines bool) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < ' ' || c > '~') && !(lines && (c == '\n' || c == '\t')) {
+			return false
+		}
+	}
+	return true
+}
+
 // OneLine renders text on a single line: as Block, with every run of white
 // space as one space, and an ellipsis where it is cut.
 func OneLine(s string, max int) string {
+	if plain(s, false) && (max <= 0 || len(s) <= max) && strings.TrimSpace(s) == s && !strings.Contains(s, "  ") {
+		return s
+	}
 	var b strings.Builder
 	space, marks, count := false, 0, 0
 	var words speller
