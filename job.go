@@ -13,10 +13,10 @@ import (
 // jobState is what an operation knows of its Job. It is owned by the mail of
 // the operation: one goroutine at a time.
 type jobState struct {
-	start     duvo.StartJob // sealed: every attempt sends the same
-	firstSent time.Time     // of the start; zero before
-	doubtful  bool          // an attempt to start may have taken effect unseen
-	startedAt time.Time     // when the Job was known to exist
+	webhook   string    // where Duvo reports progress; empty: nowhere
+	firstSent time.Time // of the start; zero before
+	doubtful  bool      // an attempt to start may have taken effect unseen
+	startedAt time.Time // when the Job was known to exist
 
 	id      string
 	created time.Time // by Duvo's clock
@@ -50,9 +50,12 @@ const (
 	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
 )
 
-func (s *jobState) init(op *operation) {
-	s.start = duvo.StartJob{
-		AssignmentID: op.tool.assignment.ID, Message: op.input, WebhookURL: op.reg.cfg.webhookURLFor(),
+func (s *jobState) init(op *operation) { s.webhook = op.reg.cfg.webhookURLFor() }
+
+// start is what every attempt to start the Job sends.
+func (op *operation) start() duvo.StartJob {
+	return duvo.StartJob{
+		AssignmentID: op.tool.assignment.ID, Message: op.input, WebhookURL: op.job.webhook,
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
 		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.assignment.ID),
@@ -84,7 +87,7 @@ func (op *operation) begin() {
 	}
 	s := &op.job
 	fresh := s.id == ""
-	if op.ticket == nil {
+	if op.ticket == nil && op.limited() {
 		r := op.run
 		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
 		t.begin = func() { op.post(r, (*operation).begin) }
@@ -116,6 +119,9 @@ func (op *operation) begin() {
 	}
 	s.watch.schedule(op.timeLeft())
 }
+
+// limited reports whether Jobs in flight are counted for this one.
+func (op *operation) limited() bool { return op.reg.queue.limit > 0 || op.tool.cfg.limit > 0 }
 
 // cancelled parks the operation if its run has been cancelled. Nothing may be
 // sent after it returned true.

@@ -14,6 +14,7 @@ import (
 // ended instead.
 func (op *operation) startJob() bool {
 	s := &op.job
+	start := op.start()
 	op.at(PhaseStarting, "")
 	for attempt := 1; ; attempt++ {
 		if s.doubtful && time.Since(s.firstSent) > startDoubtMax {
@@ -30,15 +31,15 @@ func (op *operation) startJob() bool {
 		before := s.doubtful
 		s.doubtful = true // until the opposite is proven, also by a panic
 		err := op.send(func(ctx context.Context) (err error) {
-			job, err = op.reg.backend.StartJob(ctx, s.start)
+			job, err = op.reg.backend.StartJob(ctx, start)
 			return err
 		})
 		if err == nil && job.ID == "" {
 			err = errors.New("the backend started a Job without an ID")
 		}
 		if err == nil {
-			if a := job.AssignmentID; a != "" && !strings.EqualFold(a, s.start.AssignmentID) {
-				op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", s.start.AssignmentID, SafeLine(a, 64), SafeLine(job.ID, 64)))
+			if a := job.AssignmentID; a != "" && !strings.EqualFold(a, start.AssignmentID) {
+				op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", start.AssignmentID, SafeLine(a, 64), SafeLine(job.ID, 64)))
 				return false
 			}
 			s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt

@@ -71,7 +71,6 @@ type listed struct {
 	added    time.Time   // when the watch began
 	lastRead time.Time
 	hint     time.Time // updated_at of the row that led to the next read
-	hinted   duvo.Status
 	refuted  time.Time // updated_at of a row that a read refuted
 	seen     uint32    // the last sweep that showed it
 	seenAt   time.Time // when that was
@@ -123,7 +122,7 @@ func (n *watch) took(s sighting) {
 	if n.absences > 0 && s.job.Status == n.status {
 		n.w.sweep.missed++
 	}
-	if !n.hint.IsZero() && s.job.Status != n.hinted {
+	if !n.hint.IsZero() && s.job.Status == n.status {
 		n.refuted = n.hint
 	}
 	n.hint = time.Time{}
@@ -723,7 +722,7 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 	case row.UpdatedAt.IsZero() && time.Since(n.lastRead) < waitingReread:
 		return false // it cannot be told whether it is news
 	}
-	n.hint, n.hinted = row.UpdatedAt, row.Status
+	n.hint = row.UpdatedAt
 	n.byWish = sooner(n.byWish, time.Now())
 	n.plan()
 	return false

@@ -292,7 +292,7 @@ func benchDiscovery(r *making) {
 }
 
 // benchCPU: a whole Call, and the same requests written by hand, in pairs, over
-// loopback.
+// TLS on loopback.
 func benchCPU(r *making) {
 	run := map[string]any{"id": "10b00000-0000-4000-8000-000000000001", "agent_id": worker.ID, "build_id": worker.ID, "status": "completed",
 		"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z", "source": "api"}
@@ -305,7 +305,7 @@ func benchCPU(r *making) {
 	job, list := answer(map[string]any{"run": run}), answer(map[string]any{"messages": messages, "total": 20, "limit": 50, "offset": 0})
 	agents := answer(map[string]any{"agents": []any{map[string]any{"id": worker.ID, "name": "Worker"}}, "total": 1})
 	folders := answer(map[string]any{"folders": []any{}})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.Copy(io.Discard, q.Body)
 		w.Header().Set("Content-Type", "application/json")
 		switch {
@@ -323,7 +323,7 @@ func benchCPU(r *making) {
 		}
 	}))
 	defer server.Close()
-	transport := &http.Transport{}
+	transport := server.Client().Transport.(*http.Transport)
 	defer transport.CloseIdleConnections()
 	const pause = time.Millisecond // between the start and the read, on both sides
 	const team = "7e000000-0000-4000-8000-000000000001"

@@ -177,7 +177,7 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	if resp.StatusCode == http.StatusTooManyRequests {
 		c.pace.refused(resp.Header, time.Now())
 	}
-	data, readErr := io.ReadAll(io.LimitReader(resp.Body, c.cfg.maxBody+1))
+	data, readErr := readBody(resp, c.cfg.maxBody+1)
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	if !ok {
 		e := apiError(k.op, resp.StatusCode, resp.Header, data, redact)
@@ -202,6 +202,16 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		return nil, notJSON(k)
 	}
 	return data, nil
+}
+
+// readBody reads at most max bytes of a body.
+func readBody(resp *http.Response, max int64) ([]byte, error) {
+	var b bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n < min(max, 1<<20) {
+		b.Grow(int(n) + bytes.MinRead) // as told, so that it need not grow
+	}
+	_, err := b.ReadFrom(io.LimitReader(resp.Body, max))
+	return b.Bytes(), err
 }
 
 func notJSON(k call) error {
