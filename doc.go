@@ -52,6 +52,16 @@
 // sent on its behalf. The Job goes on in Duvo. The [*JobError] holds the key
 // with which a later call takes it up again.
 //
+// # Waiting
+//
+// A registry has one watcher for all its Jobs. It reads a Job by its age, as Duvo
+// advises, or at once when a webhook or a response calls for it. Where many Jobs
+// are in flight it looks for changes in pages of the team's list instead,
+// whichever takes fewer requests; what a page tells is a hint, and the read of
+// the Job decides. See [JobLister], [WithWebhook], [WithWaitBudget] and
+// [WithJobLimit]. A Job that waits costs about 2 KiB and no goroutine but its
+// caller's.
+//
 // # Observation or error
 //
 // A langchaingo executor ends its run on a tool's error. So what a model can

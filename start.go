@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -56,6 +57,10 @@ func (op *operation) startJob() bool {
 			s.firstSent = time.Time{}
 		}
 		again := attempt < startAttempts
+		if duvo.RetryAfter(err) > 0 && errors.Is(err, duvo.ErrRateLimited) && !inDoubt {
+			again = true // its turn comes, however long the line is
+			attempt--
+		}
 		if s.doubtful && !errors.Is(err, duvo.ErrConflict) {
 			again = true // startDoubtMax bounds it
 		}
@@ -101,7 +106,10 @@ func (op *operation) refused(err error) {
 func (op *operation) pause(err error, attempt int, doubtful bool) bool {
 	d := duvo.RetryAfter(err)
 	if d == 0 {
-		d = 500 * time.Millisecond << min(attempt-1, 6)
+		d = 500 * time.Millisecond << min(max(attempt-1, 0), 6)
+	}
+	if errors.Is(err, duvo.ErrRateLimited) {
+		d += rand.N(d/4 + time.Second) // others wait for the same moment
 	}
 	if doubtful {
 		d = max(d, startDoubtPause)

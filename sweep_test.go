@@ -249,3 +249,16 @@ func count(d *duvotest.Duvo) (n int) {
 	}
 	return n
 }
+
+// A burst of calls waits for its turn at the key's limit: every Job starts, once,
+// and no request is refused.
+func TestBurstOfStartsAtALimit(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		results, _ := crowd(t, d, d.Client(), 500)
+		for _, r := range results {
+			require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+		}
+		require.Len(t, d.Jobs(), 500)
+		require.LessOrEqual(t, d.CountStatus(429), 5)
+	}, duvotest.WithAssignment(crowdWorker), duvotest.WithRateLimit(120))
+}
