@@ -45,6 +45,10 @@ type config struct {
 	maxCatalog  int
 	jobLimit    int // zero: none
 
+	journal     Journal // nil: none
+	journalKeys []journalKey
+	noResume    bool
+
 	webhookURL    *url.URL // nil: none
 	webhookKeys   [][]byte
 	webhookHeader string
@@ -62,6 +66,7 @@ type toolConfig struct {
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
+	followUps      bool
 	waitBudget     time.Duration // zero: none
 	limit          int           // Jobs in flight; zero: none
 	maxInput       int           // bytes

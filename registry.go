@@ -73,7 +73,9 @@ type Registry struct {
 	events  *eventQueue
 	ops     *operations
 	queue   *queue
+	ledger  *ledger // nil: there is no journal
 
+	tokens     tokens // of webhooks
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
@@ -118,10 +120,15 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	r.catalog = cat
 	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery)
 	r.events = newEventQueue(r.tellEvent(), r.log)
-	r.ops = newOperations(cfg.retention)
 	r.queue = newQueue(cfg.jobLimit)
+	r.ledger = newLedger(cfg, r.life)
+	r.ops = newOperations(r)
 	if len(cat.tools) == 0 {
 		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
+	}
+	if err := r.takeUp(ctx); err != nil {
+		_ = r.Close(ctx)
+		return nil, err
 	}
 	return r, nil
 }
@@ -129,7 +136,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
 	selectors := slices.Clone(c.keep)
-	stops, tells := len(c.tool.stopOn) > 0, c.tool.tellReason
+	stops, tells, goesOn := len(c.tool.stopOn) > 0, c.tool.tellReason, c.offersContinue()
 	for _, conf := range c.configure {
 		selectors = append(selectors, conf.selector)
 		var t toolConfig
@@ -143,6 +150,9 @@ func (c config) fits(b Backend) error {
 	}
 	if _, ok := b.(JobMessenger); !ok && tells {
 		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && goesOn {
+		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
 	}
 	if _, ok := b.(JobStopper); !ok && stops {
 		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)
@@ -210,9 +220,9 @@ func (c config) keeps(a duvo.Assignment, tree folderTree) bool {
 	return len(c.keep) == 0 || slices.ContainsFunc(c.keep, func(s Selector) bool { return s.match(a, tree) })
 }
 
-// Tools returns the tools, ordered by name, for langchaingo; last, where a wait
-// budget asks for it, the one of [Registry.CheckTool]. The slice is the
-// caller's.
+// Tools returns the tools, ordered by name, for langchaingo; last, where options
+// ask for them, those of [Registry.CheckTool] and [Registry.ContinueTool]. The
+// slice is the caller's.
 func (r *Registry) Tools() []tools.Tool {
 	own := r.All()
 	out := make([]tools.Tool, len(own), len(own)+1)
@@ -221,6 +231,9 @@ func (r *Registry) Tools() []tools.Tool {
 	}
 	if r.cfg.offersCheck() {
 		out = append(out, r.CheckTool())
+	}
+	if r.cfg.offersContinue() {
+		out = append(out, r.ContinueTool())
 	}
 	return out
 }

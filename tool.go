@@ -102,7 +102,7 @@ func (t *Tool) Run(ctx context.Context, message string) (*Result, error) {
 	if err := t.checkInput(message); err != nil {
 		return nil, err
 	}
-	return t.reg.run(ctx, t, message)
+	return t.reg.run(ctx, t, message, nil)
 }
 
 func (t *Tool) checkInput(message string) error {
