@@ -48,6 +48,7 @@ type config struct {
 	journal     Journal // nil: none
 	journalKeys []journalKey
 	noResume    bool
+	drain       time.Duration // zero: Close detaches at once
 
 	webhookURL    *url.URL // nil: none
 	webhookKeys   [][]byte
@@ -324,6 +325,19 @@ func WithSettleTime(d time.Duration) Option {
 			return fmt.Errorf("WithSettleTime: %v is not positive", d)
 		}
 		c.settle = d
+		return nil
+	})
+}
+
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
+// while new calls are refused. The default, zero, detaches at once: the calls
+// return errors, and their Jobs go on in Duvo until somebody takes them up.
+func DrainOnClose(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("DrainOnClose: %v is negative", d)
+		}
+		c.drain = d
 		return nil
 	})
 }

@@ -352,12 +352,19 @@ func (r *Registry) offered(id string) bool {
 
 // Close ends the registry. New calls are refused with [ErrClosed]. Calls in
 // flight return a [*JobError] that wraps ErrClosed, once what they had begun to
-// send has ended; their Jobs go on in Duvo. Close returns when nothing of the
+// send has ended; their Jobs go on in Duvo, and a registry with the same journal
+// takes them up. With [DrainOnClose] it first gives them time to end. Close
+// returns when nothing of the
 // registry runs any more and the observer has been told everything, or else,
 // when ctx ends, an error that names the callbacks which ignored their
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.close()
+	if r.cfg.drain > 0 {
+		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
+		_ = r.Wait(patience)
+		cancel()
+	}
 	r.ops.each(func(op *operation) { op.interrupt(ErrClosed) })
 	if err := r.life.wait(ctx); err != nil {
 		return err
