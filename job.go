@@ -13,14 +13,9 @@ import (
 // jobState is what an operation knows of its Job. It is owned by the mail of
 // the operation: one goroutine at a time.
 type jobState struct {
-	webhook    string    // where Duvo reports progress; empty: nowhere
-	sandbox    string    // that the Job is started with; empty: none
-	firstSent  time.Time // of the start; zero before
-	lastSent   time.Time // the latest attempt
-	doubtful   bool      // an attempt to start may have taken effect unseen
-	credential string    // a print of what the start was sent with
-	startedAt  time.Time // when the Job was known to exist
-	followUp   *followUp // nil: this operation starts its Job
+	*startState           // nil once the Job is known
+	startedAt   time.Time // when the Job was known to exist
+	followUp    *followUp // nil: this operation starts its Job
 
 	id      string
 	created time.Time // by Duvo's clock
@@ -41,12 +36,22 @@ type jobState struct {
 	note     string
 	told     bool // the reasons of denials were posted, or perhaps so
 
-	parked    bool   // left by its callers: the next process does not take it up by itself
-	stopping  bool   // the Job is to be stopped
-	restored  bool   // from the journal
-	stopAgain bool   // restored while it was to be stopped
-	owner     string // of the record that it was restored from
-	dirty     bool   // something is to be written to the journal
+	parked    bool // left by its callers: the next process does not take it up by itself
+	stopping  bool // the Job is to be stopped
+	stopAgain bool // restored while it was to be stopped
+	dirty     bool // something is to be written to the journal
+}
+
+// startState is what an operation knows of the start of its Job, until it knows
+// the Job.
+type startState struct {
+	webhook    string    // where Duvo reports progress; empty: nowhere
+	sandbox    string    // that the Job is started with; empty: none
+	firstSent  time.Time // zero: not yet
+	lastSent   time.Time // the latest attempt
+	doubtful   bool      // an attempt may have taken effect unseen
+	credential string    // a print of what it was sent with
+	owner      string    // of the record that it was restored from; empty: ours
 }
 
 // How the engine paces itself.
@@ -63,7 +68,7 @@ const (
 
 func (s *jobState) init(op *operation, follow *followUp) {
 	if follow == nil {
-		s.webhook = op.reg.cfg.webhookURLFor()
+		s.startState = &startState{webhook: op.reg.cfg.webhookURLFor()}
 		return
 	}
 	s.followUp, s.id, s.startedAt = follow, follow.JobID, time.Now()

@@ -23,7 +23,7 @@ var errTooMany = errors.New("too many Jobs have been started since")
 // It returns false if the run has ended or goes on from a newer record.
 func (op *operation) otherAtWork() bool {
 	s := &op.job
-	if !s.restored || !s.doubtful || s.owner == op.reg.ledger.owner {
+	if !s.doubtful || s.owner == "" {
 		return true
 	}
 	for {
@@ -164,7 +164,11 @@ func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Tim
 	if op.result == nil || op.result.Outcome != OutcomeUnknown || op.run != nil {
 		return nil, time.Time{}, &JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
-	return op, op.job.firstSent, nil // nothing runs, so nobody owns the mail
+	// Nothing runs, so nobody owns the mail.
+	if f := op.job.followUp; f != nil {
+		return op, f.SentAt, nil
+	}
+	return op, op.job.firstSent, nil
 }
 
 // Reconcile settles an operation whose outcome is unknown, as a person has found
@@ -223,10 +227,10 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	before := *s
 	if f := s.followUp; f != nil {
 		c := *f
-		before.followUp = &c
+		s.followUp = &c
 	}
 	err := op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
-	s.doubtful, s.note = false, ""
+	s.note = ""
 	switch f := s.followUp; {
 	case f != nil && job.ID != "":
 		f.Posted, f.Doubtful = true, false
@@ -235,10 +239,10 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		f.Doubtful, f.SentAt, s.parked = false, time.Time{}, true
 		op.at(PhaseNew, s.id)
 	case job.ID != "":
-		s.id, s.buildID, s.status, s.created, s.startedAt = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now()
+		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
 		op.at(PhaseWatching, s.id)
 	default:
-		s.firstSent, s.lastSent, s.parked = time.Time{}, time.Time{}, true
+		s.startState, s.parked = &startState{webhook: op.reg.cfg.webhookURLFor()}, true
 		op.at(PhaseNew, "")
 	}
 	if err == nil {

@@ -353,7 +353,7 @@ func (op *operation) failAs(err error) {
 		return
 	}
 	op.job.rest(err)
-	sent := op.job.id != "" || op.job.doubtful || op.record.Revision > 0
+	sent := op.job.id != "" || op.record.Revision > 0
 	if sent && !errors.Is(err, ErrClosed) && !op.job.parked {
 		// The next process leaves it alone, as this one does.
 		op.job.parked = true

@@ -134,7 +134,7 @@ func (op *operation) started(job duvo.Job) bool {
 		return false
 	}
 	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
-	s.doubtful, s.startedAt = false, time.Now()
+	s.startState, s.startedAt = nil, time.Now()
 	op.at(PhaseWatching, s.id)
 	if !op.maySave() {
 		return false
