@@ -25,21 +25,25 @@ type jobState struct {
 
 	worked   time.Duration // the Job's own time, without people's
 	lastLook time.Time
-	human    bool // at the last look the Job waited for a person
-
-	messages     int       // told to the observer
-	messagesRead time.Time // updated_at of the Job when they were last read
+	live     *liveState // nil: nothing was told of messages
 
 	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
-	told     bool // the reasons of denials were posted, or perhaps so
 
+	human     bool // at the last look the Job waited for a person
+	told      bool // the reasons of denials were posted, or perhaps so
 	parked    bool // left by its callers: the next process does not take it up by itself
 	stopping  bool // the Job is to be stopped
 	stopAgain bool // restored while it was to be stopped
 	dirty     bool // something is to be written to the journal
+}
+
+// liveState is what the observer was told of a Job's messages.
+type liveState struct {
+	told int       // messages
+	read time.Time // updated_at of the Job when they were last read
 }
 
 // startState is what an operation knows of the start of its Job, until it knows
@@ -357,7 +361,13 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 // returns true if the run has ended.
 func (op *operation) liveMessages(job duvo.Job) bool {
 	s := &op.job
-	if !op.tool.cfg.liveMessages || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.messagesRead) {
+	if !op.tool.cfg.liveMessages {
+		return false
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.live.read) {
 		return false
 	}
 	n := 0
@@ -374,15 +384,21 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 		}
 		op.tellMessage(n, m)
 	}
-	s.messagesRead = job.UpdatedAt
+	s.live.read = job.UpdatedAt
 	return op.cancelled()
 }
 
 // tellMessage tells the observer of the nth message, once.
 func (op *operation) tellMessage(n int, m duvo.Message) {
 	s := &op.job
-	if op.tool.cfg.liveMessages && n > s.messages {
-		s.messages = n
+	if !op.tool.cfg.liveMessages {
+		return
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if n > s.live.told {
+		s.live.told = n
 		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }

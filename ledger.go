@@ -387,7 +387,7 @@ func (op *operation) save(set func(*entry)) error {
 		r.Messages = nil
 		e.Result = &r
 	}
-	r := Record{Key: op.record.Key, Revision: op.record.Revision}
+	r := Record{Key: op.record.key, Revision: op.record.revision}
 	// It needs nothing more if its outcome is known, or if it is left to a
 	// caller who has no key to come back with, or who finds nothing started.
 	r.Done = e.Result != nil && e.Result.Outcome != OutcomeUnknown ||
@@ -398,7 +398,7 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	revision, err := l.put(r)
 	if err == nil {
-		op.record.Revision = revision
+		op.record.revision = revision
 		if b := op.job.startState; b != nil {
 			b.owner = ""
 		}

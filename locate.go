@@ -40,8 +40,8 @@ func (op *operation) otherAtWork() bool {
 		if op.cancelled() {
 			return false
 		}
-		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.Key)
-		if err == nil && found && rec.Revision != op.record.Revision {
+		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.key)
+		if err == nil && found && rec.Revision != op.record.revision {
 			op.adopt()
 			return false
 		}

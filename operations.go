@@ -71,8 +71,8 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if op == nil {
 		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
 		if t.reg.ledger != nil {
-			fresh.record.Key = fresh.recordName()
-			fresh.handle = handleOf(fresh.record.Key)
+			fresh.record = &recordRef{key: fresh.recordName()}
+			fresh.handle = handleOf(fresh.record.key)
 		}
 		fresh.job.init(fresh, follow)
 		op, repeated = o.insert(fresh)

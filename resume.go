@@ -39,7 +39,7 @@ func (op *operation) take(rec Record, e entry) error {
 	if err := op.job.restore(op, e); err != nil {
 		return err
 	}
-	op.record.Key, op.record.Revision = rec.Key, rec.Revision
+	op.record = &recordRef{rec.Key, rec.Revision}
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
@@ -73,7 +73,7 @@ func (op *operation) adopt() {
 	}
 	l := op.reg.ledger
 	var e entry
-	rec, found, err := l.get(context.Background(), op.record.Key)
+	rec, found, err := l.get(context.Background(), op.record.key)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
