@@ -133,10 +133,6 @@ func (op *operation) begin() {
 	if !fresh && parked && !op.mustSave() { // from now on it is taken up by itself
 		return
 	}
-	if !op.reg.ops.underWay(op, s.id, true) {
-		op.fail(fmt.Errorf("%w: another call works on Job %s; wait for its end", duvo.ErrConflict, SafeLine(s.id, 64)))
-		return
-	}
 	if s.followUp != nil && !op.postFollowUp() {
 		return
 	}

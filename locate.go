@@ -61,11 +61,12 @@ func (op *operation) locate() (jobID string, err error) {
 		return "", nil
 	}
 	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
+	known := op.reg.ops.byJob()
 	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.assignment.ID, s.firstSent.Add(-locateSkew)) {
 		if err != nil {
 			return "", err
 		}
-		if other := op.reg.ops.ofJob(row.ID); other != nil && other != op {
+		if known[strings.ToLower(row.ID)] != nil {
 			continue
 		}
 		job, err := op.reg.backend.Job(ctx, row.ID)
@@ -121,8 +122,8 @@ func tokenOf(webhook string) string {
 }
 
 // Candidates lists the Jobs that an operation whose outcome is unknown may have
-// started: those of its Assignment since a while before its start was sent that
-// no operation of this registry is known to have. A person can tell which of
+// started: those of its Assignment since a while before its start was sent, but for
+// those of operations that this registry has in hand. A person can tell which of
 // them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
 // [JobLister].
 func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job, error) {
@@ -135,6 +136,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", r.backend)
 	}
 	var out []duvo.Job
+	known := r.ops.byJob()
 	for row, err := range r.jobsSince(ctx, lister, op.tool.assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
 			break // those first started are the likelier ones
@@ -142,7 +144,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 		if err != nil {
 			return nil, err
 		}
-		if r.ops.ofJob(row.ID) == nil {
+		if known[strings.ToLower(row.ID)] == nil {
 			out = append(out, row)
 		}
 	}
@@ -194,7 +196,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
 		}
-		if other := r.ops.ofJob(jobID); other != nil && other != op {
+		if other := r.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
 			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", SafeLine(jobID, 64))
 		}
 	}

@@ -377,8 +377,8 @@ func (op *operation) failAs(err error) {
 }
 
 func (op *operation) over(r *run) {
-	if id := op.job.id; id != "" {
-		op.reg.ops.underWay(op, id, false)
+	if op.job.followUp != nil {
+		op.reg.ops.converse(op, false)
 	}
 	if t := op.ticket; t != nil {
 		op.ticket = nil
