@@ -24,6 +24,7 @@ const (
 	agentID   = "a9000000-0000-4000-8000-000000000001"
 	jobID     = "10b00000-0000-4000-8000-000000000001"
 	requestID = "4e900000-0000-4000-8000-000000000001"
+	sandboxID = "5a000000-0000-4000-8000-000000000001"
 	prefix    = "/gateway/duvo" // in front of /v2, as a proxy would have it
 )
 
