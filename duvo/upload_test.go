@@ -346,6 +346,7 @@ func TestUploadURLIsASecret(t *testing.T) {
 			})
 			a := api(t, func(int) string { return st.URL + "/x?X-Sig=" + signature })
 			_, err := a.client(t, WithLogger(textLogger(logged))).UploadSandboxFile(t.Context(), bigUpload(bytes.NewReader(big)))
+			require.NotContains(t, err.Error(), "StringToSign")
 			for e := err; e != nil; e = errors.Unwrap(e) {
 				require.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), signature)
 				requirePresentable(t, e)
@@ -358,10 +359,11 @@ func TestUploadURLIsASecret(t *testing.T) {
 	// Failures on the way, too.
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	a := api(t, func(int) string { return gone.URL + "/x?X-Sig=" + signature })
+	a := api(t, func(int) string { return gone.URL + "/secret/x?X-Sig=" + signature })
 	_, err := a.client(t, WithLogger(textLogger(logged))).UploadSandboxFile(t.Context(), bigUpload(bytes.NewReader(big)))
 	requireKind(t, ErrUnavailable, err)
 	require.False(t, MayHaveTakenEffect(err), "nobody was there")
+	require.NotContains(t, err.Error(), "secret")
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), signature)
 	require.NotEmpty(t, logged.String())
 	require.NotContains(t, logged.String(), signature)
