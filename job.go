@@ -50,7 +50,8 @@ type liveState struct {
 // the Job.
 type startState struct {
 	webhook    string    // where Duvo reports progress; empty: nowhere
-	sandbox    string    // that the Job is started with; empty: none
+	sandbox    string    // that the Job is started with; empty: none, or none yet
+	files      bool      // it is to be started with files
 	firstSent  time.Time // zero: not yet
 	lastSent   time.Time // the latest attempt
 	doubtful   bool      // an attempt may have taken effect unseen
@@ -121,6 +122,9 @@ func (op *operation) begin() {
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
 			op.tell(Event{Kind: EventQueued, Before: before})
+			if fresh {
+				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
+			}
 			op.maySave() // it may be detached while it waits
 			return       // begin is called again when the turn has come
 		}

@@ -244,6 +244,7 @@ type entry struct {
 
 	Webhook    string    `json:"webhook,omitempty"`
 	Sandbox    string    `json:"sandbox,omitempty"`
+	Files      bool      `json:"files,omitempty"` // it is to be started with files
 	FirstSent  time.Time `json:"first_sent,omitzero"`
 	LastSent   time.Time `json:"last_sent,omitzero"`
 	Doubtful   bool      `json:"doubtful,omitempty"`
@@ -311,7 +312,7 @@ func (op *operation) entry() entry {
 		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
-		e.Webhook, e.Sandbox, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.firstSent, b.lastSent, b.doubtful, b.credential
+		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
 	}
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp
@@ -336,7 +337,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
 		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, stopAgain: e.Stopping}
 	if e.JobID == "" {
-		s.startState = &startState{e.Webhook, e.Sandbox, e.FirstSent, e.LastSent, e.Doubtful, e.Credential, e.Owner}
+		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential, e.Owner}
 	}
 	for i := range e.Decisions {
 		s.entries = append(s.entries, &e.Decisions[i])

@@ -15,7 +15,7 @@ import (
 // ended instead, or goes on from another's record.
 func (op *operation) startJob() bool {
 	s := &op.job
-	if !op.otherAtWork() {
+	if !op.otherAtWork() || !op.stage() {
 		return false
 	}
 	start := op.start()
