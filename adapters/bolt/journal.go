@@ -84,21 +84,21 @@ func (j *Journal) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
 	if next == 0 {
 		return 0, fmt.Errorf("%w: no record has revision %d", duvotool.ErrConflict, r.Revision)
 	}
-	p := put{key: []byte(r.Key), revision: r.Revision, value: encodeRecord(r, next)}
+	p := replacement{key: []byte(r.Key), revision: r.Revision, value: encodeRecord(r, next)}
 	if err := j.do(ctx, p.apply); err != nil {
 		return 0, err
 	}
 	return next, nil
 }
 
-// A put is a record on its way. It shares no memory with its caller.
-type put struct {
+// A replacement is a record on its way. It shares no memory with its caller.
+type replacement struct {
 	key      []byte
 	revision uint64 // that is to be replaced
 	value    []byte
 }
 
-func (p put) apply(tx *bbolt.Tx, t *total) error {
+func (p replacement) apply(tx *bbolt.Tx, t *total) error {
 	records := tx.Bucket(bucketRecords)
 	var was duvotool.Record
 	if v := records.Get(p.key); v != nil {
