@@ -172,13 +172,31 @@ func TestNotAJournal(t *testing.T) {
 	requireErr(t, path, ErrCorrupt)
 }
 
-// alter changes what is in a database, as another program could.
+// alter changes what is in a database, and lets its head be of that transaction.
 func alter(t *testing.T, path string, f func(tx *bbolt.Tx) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
-	require.NoError(t, db.Update(f))
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		h, err := decodeHead(tx.Bucket(bucketMeta).Get(keyHead))
+		require.NoError(t, err)
+		require.NoError(t, putHead(tx, h))
+		return f(tx)
+	}))
 	require.NoError(t, db.Close())
+}
+
+func TestAnotherProgramWrote(t *testing.T) {
+	path, last := made(t, 10)
+	alter(t, path, func(*bbolt.Tx) error { return nil })
+	holds(t, open(t, path), last)
+
+	path, _ = made(t, 10)
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(*bbolt.Tx) error { return nil }))
+	require.NoError(t, db.Close())
+	requireErr(t, path, ErrCorrupt, "another program")
 }
 
 func TestNewerFormat(t *testing.T) {
