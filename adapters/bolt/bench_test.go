@@ -38,6 +38,7 @@ func BenchmarkPut(b *testing.B) {
 				})
 			}
 			wg.Wait()
+			b.ReportMetric(float64(b.N)/float64(j.head.generation-1), "puts/commit")
 		})
 	}
 	b.Run("bbolt", func(b *testing.B) {

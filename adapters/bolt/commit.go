@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -79,6 +80,7 @@ func (q *queue) run(write func([]*change)) {
 		}
 		q.mu.Unlock()
 		write(batch)
+		runtime.Gosched() // those let go may have more
 	}
 }
 
