@@ -305,7 +305,8 @@ func TestBudgetBehindARunThatWindsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{job: running, startDelay: 30 * time.Second, sawStart: func(context.Context) {}}
 		reg := discover(t, f, duvotool.WithWaitBudget(5*time.Second))
-		ctx := duvotool.WithOperationKey(t.Context(), "k")
+		ctx, end := context.WithTimeout(duvotool.WithOperationKey(t.Context(), "k"), time.Hour)
+		defer end()
 		first, leave := context.WithCancel(ctx)
 		go func() { _, _ = reg.All()[0].Run(first, "x") }()
 		time.Sleep(time.Second)
