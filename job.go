@@ -36,6 +36,7 @@ type jobState struct {
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
 	told     bool // the reasons of denials were posted, or perhaps so
+	answer   answerState
 }
 
 // How the engine paces itself.
@@ -360,7 +361,7 @@ func (op *operation) conclude(job duvo.Job) {
 		messages = append(messages, m)
 		op.tellMessage(len(messages), m)
 	}
-	if op.cancelled() || op.tellReasons(job.Status) {
+	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {
 		return
 	}
 	op.settle(outcomeOf(job.Status), messages)
@@ -429,7 +430,7 @@ func (op *operation) unknown(why string) {
 // settle ends the run with an outcome.
 func (op *operation) settle(o Outcome, messages []duvo.Message) {
 	res := op.resultSoFar(o)
-	res.Messages, res.Output = messages, lastWords(messages)
+	res.Messages, res.Output, res.Data = messages, lastWords(messages), op.job.answer.Data
 	op.finish(res)
 }
 

@@ -39,6 +39,7 @@ type config struct {
 	observer    func(Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
+	refresh     time.Duration // zero: only when asked to
 	postTimeout time.Duration
 	settle      time.Duration
 	retention   time.Duration
@@ -62,6 +63,9 @@ type toolConfig struct {
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
+	input          *inputSpec  // nil: plain text
+	output         *outputSpec // nil: whatever the Job says
+	correct        bool
 	waitBudget     time.Duration // zero: none
 	limit          int           // Jobs in flight; zero: none
 	maxInput       int           // bytes

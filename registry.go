@@ -47,8 +47,8 @@ type JobStopper interface {
 	StopJob(ctx context.Context, id string) error
 }
 
-// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason]
-// needs one.
+// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason] and
+// [CorrectOnce] need one.
 type JobMessenger interface {
 	// PostMessage posts a message, which resumes a Job that has completed.
 	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
@@ -77,7 +77,8 @@ type Registry struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
-	refresh sync.Mutex // held by one Refresh at a time
+	refresh     sync.Mutex // held by one Refresh at a time
+	stopRefresh func()     // ends the refreshing in the background
 
 	mu      sync.RWMutex
 	catalog catalog
@@ -120,6 +121,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	r.events = newEventQueue(r.tellEvent(), r.log)
 	r.ops = newOperations(cfg.retention)
 	r.queue = newQueue(cfg.jobLimit)
+	r.refreshAlways()
 	if len(cat.tools) == 0 {
 		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
 	}
@@ -129,20 +131,23 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
 	selectors := slices.Clone(c.keep)
-	stops, tells := len(c.tool.stopOn) > 0, c.tool.tellReason
+	stops, tells, corrects := len(c.tool.stopOn) > 0, c.tool.tellReason, c.tool.correct
 	for _, conf := range c.configure {
 		selectors = append(selectors, conf.selector)
 		var t toolConfig
 		for _, o := range conf.options {
 			_ = o.applyTool(&t) // checked by Configure
 		}
-		stops, tells = stops || len(t.stopOn) > 0, tells || t.tellReason
+		stops, tells, corrects = stops || len(t.stopOn) > 0, tells || t.tellReason, corrects || t.correct
 	}
 	if _, ok := b.(FolderLister); !ok && slices.ContainsFunc(selectors, func(s Selector) bool { return s.folders }) {
 		return fmt.Errorf("InFolder: the backend %T cannot list folders", b)
 	}
 	if _, ok := b.(JobMessenger); !ok && tells {
 		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && corrects {
+		return fmt.Errorf("CorrectOnce: the backend %T cannot post messages", b)
 	}
 	if _, ok := b.(JobStopper); !ok && stops {
 		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)
@@ -277,9 +282,11 @@ func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
 }
 
-// Refresh lists the Assignments again. Tools handed out before keep their
-// names and descriptions and go on working; one whose Assignment is gone
-// answers the model that it is. On an error everything stays as it was.
+// Refresh lists the Assignments again, and tells the observer what changed.
+// Tools handed out before keep their names and options, and their
+// [Tool.Description] is the new one: an agent that reads it at each turn needs
+// no restart. One whose Assignment is gone answers the model that it is. On an
+// error everything stays as it was. See [WithRefreshEvery].
 func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
@@ -316,6 +323,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Collided = append(c.Collided, n)
 		}
 	}
+	r.tellChanges(ctx, c)
 	return c, nil
 }
 
@@ -331,10 +339,13 @@ func sameAssignment(a, b duvo.Assignment) bool {
 }
 
 // offered reports whether the Assignment is still in the catalog.
-func (r *Registry) offered(id string) bool {
+func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
+
+// kept returns the tool that the catalog has for an Assignment now.
+func (r *Registry) kept(id string) *Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.catalog.byID[id] != nil
+	return r.catalog.byID[id]
 }
 
 // Close ends the registry. New calls are refused with [ErrClosed]. Calls in
@@ -345,6 +356,7 @@ func (r *Registry) offered(id string) bool {
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.close()
+	r.stopRefresh()
 	r.ops.each(func(op *operation) { op.interrupt(ErrClosed) })
 	if err := r.life.wait(ctx); err != nil {
 		return err
