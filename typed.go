@@ -163,7 +163,11 @@ func decodeInto[T any](data []byte) (T, error) {
 		if field == "" {
 			field = "a value"
 		}
-		err = fmt.Errorf("%s: expected what fits the Go type %s, got %s", SafeLine(field, 200), wrong.Type, SafeLine(wrong.Value, 60))
+		want := fmt.Sprintf("what fits the Go type %s", wrong.Type)
+		if k := wrong.Type.Kind(); k >= reflect.Int && k <= reflect.Uint64 {
+			want = fmt.Sprintf("an integer that fits %d bits", wrong.Type.Bits())
+		}
+		err = fmt.Errorf("%s: expected %s, got %s", SafeLine(field, 200), want, SafeLine(wrong.Value, 60))
 	}
 	if err != nil {
 		var none T

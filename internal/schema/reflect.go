@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,11 +74,18 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string"}
 	}
 	switch t.Kind() {
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Int8, reflect.Int16, reflect.Int32:
+		least := int64(-1) << (t.Bits() - 1)
+		return &jsonschema.Schema{Type: "integer", Minimum: decimal(least), Maximum: decimal(-least - 1)}
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return &jsonschema.Schema{Type: "integer", Minimum: "0", Maximum: decimal(int64(1)<<t.Bits() - 1)}
+	case reflect.Uint, reflect.Uint64: // no model comes near the upper bound
 		return &jsonschema.Schema{Type: "integer", Minimum: "0"}
 	}
 	return nil
 }
+
+func decimal(n int64) json.Number { return json.Number(strconv.FormatInt(n, 10)) }
 
 func decodesText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(textType) && !reflect.PointerTo(t).Implements(decoderType)

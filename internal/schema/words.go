@@ -331,7 +331,7 @@ func bounds(node map[string]any, lower, upper, least, most string) string {
 	if v, ok := node[upper]; ok {
 		parts = append(parts, fmt.Sprintf(most, literal(v)))
 	}
-	return strings.Join(parts, " and")
+	return strings.Replace(strings.Join(parts, " and"), " and of ", " and ", 1)
 }
 
 func numberBounds(node map[string]any) string {
