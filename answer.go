@@ -101,9 +101,11 @@ func correction(problem string, s *schema.Schema) string {
 		"fitting this JSON Schema:\n" + string(s.JSON())
 }
 
+// How much of an answer is read as JSON, in bytes.
 const (
-	maxAnswer      = 1 << 20 // bytes at the end of an answer that are searched for JSON
-	maxAnswerReads = 16 << 20
+	maxWhole    = 8 << 20  // of an answer that is nothing but JSON
+	maxSearched = 1 << 20  // at the end of one that has JSON in it
+	maxTried    = 16 << 20 // for what proves not to be JSON
 )
 
 // codeBlock is a fenced block anywhere in a text.
@@ -138,11 +140,11 @@ func (o *outputSpec) find(answer string) (data json.RawMessage, problem string) 
 	if answer == "" {
 		return nil, "there is none"
 	}
-	if try(answer) {
+	if len(answer) <= maxWhole && try(answer) {
 		return data, ""
 	}
-	if len(answer) > maxAnswer {
-		answer = strings.ToValidUTF8(answer[len(answer)-maxAnswer:], "\ufffd")
+	if len(answer) > maxSearched {
+		answer = strings.ToValidUTF8(answer[len(answer)-maxSearched:], "\ufffd")
 	}
 	blocks := codeBlock.FindAllStringSubmatch(answer, -1)
 	for i := len(blocks) - 1; i >= 0; i-- {
@@ -172,7 +174,7 @@ func (o *outputSpec) decodes(data []byte) (err error) {
 // only.
 func lastJSON(text string) []string {
 	var found []string
-	for at, budget := 0, maxAnswerReads; budget > 0; {
+	for at, budget := 0, maxTried; budget > 0; {
 		i := strings.IndexAny(text[at:], "{[")
 		if i < 0 {
 			break

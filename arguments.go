@@ -140,11 +140,14 @@ func (t *Tool) inputMessage(input string) (string, error) {
 // maxHint bounds what a description tells of the arguments, in characters.
 const maxHint = 1000
 
-// hint tells the arguments of a typed tool to models that are not shown its
-// schema.
-func (t *Tool) hint() string {
+// withHint adds to a typed tool's description what its arguments are, for models
+// that are not shown the schema.
+func (t *Tool) withHint(description string) string {
 	if t.cfg.input == nil {
-		return ""
+		return description
 	}
-	return " The input is " + safetext.OneLine(t.cfg.input.schema.Fields(), maxHint) + "."
+	if !strings.HasSuffix(description, ".") {
+		description += "."
+	}
+	return description + " The input is " + safetext.OneLine(t.cfg.input.schema.Fields(), maxHint) + "."
 }

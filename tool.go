@@ -75,7 +75,7 @@ func (t *Tool) Name() string { return t.name }
 // Assignment's latest Build, as the last discovery or refresh saw it, on one line
 // of at most 1,024 characters. That of a typed tool then tells its arguments, for
 // agents that do not offer [Tool.Schema].
-func (t *Tool) Description() string { return t.latest().description + t.hint() }
+func (t *Tool) Description() string { return t.withHint(t.latest().description) }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it.
 func (t *Tool) Assignment() duvo.Assignment { return t.latest().assignment }

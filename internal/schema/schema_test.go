@@ -270,13 +270,18 @@ func TestRefusedSchemas(t *testing.T) {
 		require.NoError(t, err)
 		require.Error(t, s.RequireObject(), text)
 	}
+	// Nothing is read from outside, as a dialect either.
+	outside := filepath.Join(t.TempDir(), "mine.json")
+	require.NoError(t, os.WriteFile(outside, []byte(`{"$schema":"https://json-schema.org/draft/2020-12/schema"}`), 0o600))
+	_, err := schema.Parse([]byte(`{"$schema":"file://` + outside + `","type":"object"}`))
+	require.ErrorContains(t, err, "nothing is loaded from outside")
 	// References that double at each step.
 	bomb := `{"type":"object","$defs":{"a0":{"type":"string"}`
 	for i := 1; i < 40; i++ {
 		n, m := string(rune('a'+i/10))+string(rune('0'+i%10)), string(rune('a'+(i-1)/10))+string(rune('0'+(i-1)%10))
 		bomb += `,"` + n + `":{"allOf":[{"$ref":"#/$defs/` + m + `"},{"$ref":"#/$defs/` + m + `"}]}`
 	}
-	_, err := schema.Parse([]byte(bomb + `},"properties":{"x":{"$ref":"#/$defs/d9"}}}`))
+	_, err = schema.Parse([]byte(bomb + `},"properties":{"x":{"$ref":"#/$defs/d9"}}}`))
 	require.ErrorContains(t, err, "more than")
 }
 

@@ -14,11 +14,12 @@ import (
 )
 
 const (
-	maxProblems = 6  // that are told at once
-	maxQuoted   = 60 // characters of a piece of the value
-	maxName     = 80
-	maxChoices  = 30 // of an enum
-	maxAbout    = 200
+	maxProblems  = 6      // that are told at once
+	maxCollected = 10_000 // that are looked at
+	maxQuoted    = 60     // characters of a piece of the value
+	maxName      = 80
+	maxChoices   = 30 // of an enum
+	maxAbout     = 200
 )
 
 // A reader turns what a validator found into words.
@@ -42,6 +43,9 @@ func (r *reader) tell(e *jsonschema.ValidationError) string {
 }
 
 func (r *reader) collect(e *jsonschema.ValidationError, all *[]string) {
+	if len(*all) > maxCollected {
+		return
+	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.OneOf, *kind.AnyOf:
 		if best := closest(e.Causes); best != nil {
