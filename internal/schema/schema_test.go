@@ -239,6 +239,33 @@ func TestReferencesArePutInPlace(t *testing.T) {
 	require.Equal(t, `more[0].amount is missing: expected an integer; more[0]: expected at least 1 fields, got 0; to.amount: expected an integer, got the text "x"`, s.Check(v, "the whole", true))
 }
 
+// Of alternatives the one is told that the value came closest to, or all of them.
+func TestWordsOfAlternatives(t *testing.T) {
+	s, err := schema.Parse([]byte(`{"type":"object","properties":{
+		"price":{"oneOf":[{"type":"object","properties":{"amount":{"type":"number"}},"required":["amount"]},{"type":"null"}]},
+		"id":{"anyOf":[{"type":"integer","minimum":1},{"type":"string","format":"uuid"}]},
+		"both":{"oneOf":[{"type":"integer"},{"type":"number"}]},
+		"kind":{"const":"refund"}, "not":{"not":{"type":"string"}}, "never":false, "two":{"type":["integer","null"]}},
+		"dependentRequired":{"price":["id"]},"maxProperties":3}`))
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		`{"id":1,"price":"x"}`:           `price: expected an object with "amount", got the text "x"`,
+		`{"id":1,"price":{"amount":""}}`: `price.amount: expected a number, got the text ""`,
+		`{"id":true}`:                    `id: expected an integer of at least 1 or a UUID such as 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11, got true`,
+		`{"both":1}`:                     `both fits more than one of its forms: expected an integer or a number`,
+		`{"kind":"x"}`:                   `kind: expected "refund", got the text "x"`,
+		`{"not":"x"}`:                    `not does not fit the rule "not" of its schema`,
+		`{"never":1}`:                    `never is not allowed here`,
+		`{"two":"x"}`:                    `two: expected an integer or null, got the text "x"`,
+		`{"price":null}`:                 `the whole: with "price" there must also be "id"`,
+		`{"a":1,"b":2,"c":3,"d":4}`:      `the whole: expected at most 3 fields, got 4`,
+	} {
+		v, err := schema.Decode([]byte(text))
+		require.NoError(t, err)
+		require.Equal(t, want, s.Check(v, "the whole", true), text)
+	}
+}
+
 func TestRefusedSchemas(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"type":"object","properties":{"a":{"$ref":"#"}}}`: "recursive",

@@ -50,8 +50,10 @@ func (r *reader) collect(e *jsonschema.ValidationError, all *[]string) {
 	case *kind.OneOf, *kind.AnyOf:
 		if best := closest(e.Causes); best != nil {
 			r.collect(best, all)
-			return
+		} else {
+			*all = append(*all, r.leaf(e))
 		}
+		return
 	case *kind.Required:
 		node := r.node(e)
 		for _, name := range k.Missing {
