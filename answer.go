@@ -15,9 +15,10 @@ import (
 	"github.com/duvotool/duvotool/internal/schema"
 )
 
-// answerState is what is known of a Job's typed answer.
+// answerState is what is known of a Job's typed answer. The exported fields
+// outlast the process.
 type answerState struct {
-	Data      json.RawMessage `json:"data,omitempty"`     // what fits OutputOf; nil: nothing does
+	data      json.RawMessage // what fits OutputOf; nil: nothing does
 	Corrected time.Time       `json:"corrected,omitzero"` // when the correction was posted, or perhaps so; zero: not
 	Seen      int             `json:"seen,omitempty"`     // messages that the Job had then
 }
@@ -27,19 +28,26 @@ type answerState struct {
 // true if the Job runs on, or the run has ended.
 func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bool {
 	s, want := &op.job, op.tool.cfg.output
-	a := &s.answer
-	a.Data = nil
 	if want == nil {
 		return false
 	}
+	if s.answer == nil {
+		s.answer = &answerState{}
+	}
+	a := s.answer
+	a.data = nil
 	if status != duvo.StatusCompleted {
 		if !a.Corrected.IsZero() {
 			op.addNote("it had completed, and ended so after it was asked to correct the form of its answer")
 		}
 		return false
 	}
+	if f := s.followUp; f != nil { // talk goes on as people do: what fits is taken, and nothing is asked for
+		a.data, _ = want.find(lastWords(messages[min(f.After, len(messages)):]))
+		return false
+	}
 	var problem string
-	if a.Data, problem = want.find(lastWords(messages)); a.Data != nil {
+	if a.data, problem = want.find(lastWords(messages)); a.data != nil {
 		return false
 	}
 	if !a.Corrected.IsZero() {
@@ -54,14 +62,12 @@ func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bo
 	if op.tool.cfg.correct && op.correct(problem, len(messages)) {
 		return true
 	}
-	if op.run != nil {
-		op.addNote("its answer is not what was asked for: " + problem)
-	}
+	op.addNote("its answer is not what was asked for: " + problem)
 	return false
 }
 
-// correct posts a message that asks for an answer in the right form. It returns
-// false if it was not sent.
+// correct posts a message that asks for an answer in the right form, once. It
+// returns false if it was not sent, and the run goes on.
 func (op *operation) correct(problem string, seen int) bool {
 	s := &op.job
 	messenger, ok := op.reg.backend.(JobMessenger)
@@ -77,7 +83,12 @@ func (op *operation) correct(problem string, seen int) bool {
 		op.addNote("it could not be asked to correct its answer")
 		return false
 	}
-	s.answer.Corrected, s.answer.Seen = time.Now(), seen
+	a := s.answer
+	a.Corrected, a.Seen = time.Now(), seen
+	if !op.mustSave() || op.cancelled() {
+		a.Corrected = time.Time{} // as far as this process goes
+		return true
+	}
 	text := correction(problem, op.tool.cfg.output.schema)
 	err = op.send(func(ctx context.Context) error {
 		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("correct", s.id))

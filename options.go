@@ -46,6 +46,11 @@ type config struct {
 	maxCatalog  int
 	jobLimit    int // zero: none
 
+	journal     Journal // nil: none
+	journalKeys []journalKey
+	noResume    bool
+	drain       time.Duration // zero: Close detaches at once
+
 	webhookURL    *url.URL // nil: none
 	webhookKeys   [][]byte
 	webhookHeader string
@@ -66,6 +71,8 @@ type toolConfig struct {
 	input          *inputSpec  // nil: plain text
 	output         *outputSpec // nil: whatever the Job says
 	correct        bool
+	followUps      bool
+	marked         bool
 	waitBudget     time.Duration // zero: none
 	limit          int           // Jobs in flight; zero: none
 	maxInput       int           // bytes
@@ -323,6 +330,19 @@ func WithSettleTime(d time.Duration) Option {
 			return fmt.Errorf("WithSettleTime: %v is not positive", d)
 		}
 		c.settle = d
+		return nil
+	})
+}
+
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
+// while new calls are refused. The default, zero, detaches at once: the calls
+// return errors, and their Jobs go on in Duvo until somebody takes them up.
+func DrainOnClose(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("DrainOnClose: %v is negative", d)
+		}
+		c.drain = d
 		return nil
 	})
 }

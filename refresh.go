@@ -25,10 +25,10 @@ func WithRefreshEvery(d time.Duration) Option {
 	})
 }
 
-// refreshAlways begins what WithRefreshEvery asks for, and sets stopRefresh.
+// refreshAlways begins what WithRefreshEvery asks for. It is the last step of
+// Discover.
 func (r *Registry) refreshAlways() {
 	if r.cfg.refresh == 0 || !r.life.enter() {
-		r.stopRefresh = func() {}
 		return
 	}
 	ctx, cancel := context.WithCancel(duvo.WithPriority(context.Background(), duvo.Background))

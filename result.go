@@ -42,7 +42,7 @@ type Result struct {
 	Caller     Caller          `json:"caller,omitzero"`
 	Key        string          `json:"key"`              // the operation key
 	Note       string          `json:"note,omitempty"`   // what else there is to know, in a sentence
-	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end
+	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end, or for continue_job
 	Repeated   bool            `json:"repeated"`         // an earlier call's operation: this call started no Job
 	StartedAt  time.Time       `json:"started_at"`       // by our clock
 	EndedAt    time.Time       `json:"ended_at"`         // by our clock
@@ -126,11 +126,15 @@ func (r *Result) Observation() string {
 	if limit == 0 {
 		limit = defaultConfig().tool.maxObservation
 	}
-	if r.Handle != "" {
+	switch {
+	case r.Handle == "":
+	case r.Outcome == OutcomePending:
 		fmt.Fprintf(&b, "To learn later how it ended, use the tool %s with the handle %s.\n", checkToolName, r.Handle)
+	default:
+		fmt.Fprintf(&b, "To go on with this Job, use the tool %s with the handle %s and what to say.\n", continueToolName, r.Handle)
 	}
 	if strings.TrimSpace(r.Output) == "" {
-		if r.Outcome != OutcomeUnknown && r.Handle == "" {
+		if r.Outcome != OutcomeUnknown && r.Outcome != OutcomePending {
 			b.WriteString("The Job said nothing.")
 		}
 	} else {

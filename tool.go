@@ -131,7 +131,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Re
 	if err := t.checkInput(message); err != nil {
 		return nil, err
 	}
-	return t.reg.run(ctx, t.latest(), message)
+	return t.reg.run(ctx, t.latest(), message, nil)
 }
 
 func (t *Tool) checkInput(message string) error {

@@ -26,6 +26,7 @@ const (
 	webhookRepeat  = 5 * time.Second  // within which one delivery wakes once
 	earlyMax       = 1024             // deliveries for Jobs that are not known yet
 	earlyAge       = 10 * time.Minute // how long they are kept
+	tokenParam     = "t"              // of a webhook's URL: the token of its operation
 )
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
@@ -100,7 +101,7 @@ func (c config) webhookURLFor() string {
 	}
 	u := *c.webhookURL
 	q := u.Query()
-	q.Set("t", rand.Text())
+	q.Set(tokenParam, rand.Text())
 	u.RawQuery = q.Encode()
 	return u.String()
 }
@@ -154,6 +155,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		if delivery == "" {
 			delivery = hash(string(body))
 		}
+		r.tokens.note(req.URL.Query().Get(tokenParam), event.RunID)
 		r.wake(event.RunID, delivery)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -214,6 +216,41 @@ func (r *Registry) wake(jobID, delivery string) {
 		return
 	}
 	r.early.first(jobID, earlyAge)
+}
+
+// tokens remembers which Jobs deliveries with which tokens were about, a bounded
+// number of them. A token is known to one operation and Duvo; so it tells the
+// Job of a start whose answer was lost. Its methods may be called at once.
+type tokens struct {
+	mu    sync.Mutex
+	jobs  map[string]string
+	order []string
+}
+
+func (m *tokens) note(token, jobID string) {
+	if token == "" || len(token) > 64 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.jobs[token]; ok {
+		return
+	}
+	if m.jobs == nil {
+		m.jobs = map[string]string{}
+	}
+	m.jobs[token] = jobID
+	if m.order = append(m.order, token); len(m.order) > earlyMax {
+		delete(m.jobs, m.order[0])
+		m.order = m.order[1:]
+	}
+}
+
+// jobOf returns the Job of a token; empty if none is known.
+func (m *tokens) jobOf(token string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.jobs[token]
 }
 
 // A recent remembers names for a while, a bounded number of them. Its methods
