@@ -265,3 +265,53 @@ func decoded(t *testing.T, data string) (v verdict) {
 	require.NoError(t, json.Unmarshal([]byte(data), &v))
 	return v
 }
+
+// A process that dies at any step of a correction is followed by one that posts
+// no second one, and finds what the first one led to.
+func TestCorrectionSurvivesDeath(t *testing.T) {
+	life := func(t *testing.T, d *duvotest.Duvo, j duvotool.Journal, dieAt string) (*duvotool.Result, *process) {
+		p := newProcess(j, d.Client(), dieAt)
+		res, _, end := callIn(t, p, "order 1", "4711", duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
+		end()
+		return res, p
+	}
+	var steps []string
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		_, p := life(t, d, duvotool.NewMemoryJournal(), "")
+		steps = p.steps
+	}, duvotest.WithAssignment(answering("It is fine.", `{"result":"ok"}`)))
+	require.Contains(t, strings.Join(steps, ","), "after put 3,before message,after message,", "the intent is recorded first")
+	for _, at := range steps {
+		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+			j := duvotool.NewMemoryJournal()
+			life(t, d, j, at)
+			res, _ := life(t, d, j, "")
+			require.NotNil(t, res, at)
+			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, at)
+			require.LessOrEqual(t, len(postedMessages(d)), 1, at)
+			require.Len(t, d.Jobs(), 1)
+			if at == "after put 3" || at == "before message" { // whether it was sent is not known any more
+				require.Empty(t, postedMessages(d))
+				require.Contains(t, res.Note, "its answer is not what was asked for")
+				return
+			}
+			require.Equal(t, `{"result":"ok"}`, string(res.Data), at)
+		}, duvotest.WithAssignment(answering("It is fine.", `{"result":"ok"}`)))
+	}
+}
+
+// Who goes on with a Job talks to it; what fits is taken, and nothing corrected.
+func TestContinueTypedJob(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.InputOf[account](), duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
+		first, err := reg.Tool("refunds").Run(t.Context(), `{"iban":"DE02"}`)
+		require.NoError(t, err)
+		require.Equal(t, `{"result":"ok"}`, string(first.Data))
+		second, err := reg.Continue(t.Context(), first, "Why?")
+		require.NoError(t, err)
+		require.Equal(t, "Because.", second.Output)
+		require.Nil(t, second.Data)
+		require.Empty(t, second.Note)
+		require.Len(t, postedMessages(d), 1)
+	}, duvotest.WithAssignment(answering(`{"result":"ok"}`, "Because.")))
+}
