@@ -89,6 +89,12 @@
 // [WithJobLimit]. A Job that waits costs about 2 KiB and no goroutine but its
 // caller's.
 //
+// # Typed tools
+//
+// A tool takes plain text, or, with [InputOf], [RenderInput] or [InputSchema],
+// JSON arguments that are checked before a Job starts. [OutputOf] says what the
+// Job's answer must decode into. [As] gives a tool Go types at both ends.
+//
 // # Observation or error
 //
 // A langchaingo executor ends its run on a tool's error. So what a model can
@@ -109,6 +115,7 @@
 //	the wait budget is used up                    observation            Result, pending, Handle
 //	a start whose effect cannot be told           observation            Result, unknown
 //	the input is empty, too long or not UTF-8     observation            *InputError
+//	the arguments of a typed tool do not fit      observation            *InputError
 //	the Assignment is no longer offered           observation            *InputError
 //	Duvo does not accept the input                observation            *InputError
 //	the key is wrong or may not do this           *JobError              *JobError
