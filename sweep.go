@@ -62,7 +62,6 @@ type sweeper struct {
 	missed   int                 // those of them that a read showed unchanged
 
 	spots   float64   // Jobs that are due to be read whatever their rows tell
-	silent  int       // such reads in a row that showed what no row had told
 	spotted time.Time // when that was last counted
 
 	sought   time.Time // when Jobs that lists did not show were last looked for
@@ -83,7 +82,6 @@ type listed struct {
 	seen     uint32    // the last sweep that showed it
 	seenAt   time.Time // when that was
 	hinted   bool      // a row leads to the next read
-	spot     bool      // the next read is one of those that no row leads to
 	refutals uint8     // in a row
 	absences uint8     // in a row, each of them refuted by a read
 	single   bool      // read by age: lists do not show it, or keep
@@ -108,7 +106,6 @@ const (
 	pageRows      = 100
 	clockSkew     = time.Minute // between rows' times
 	sweepFailures = 3           // in a row, after which Jobs are read one by one
-	silentMost    = 3           // reads in a row that show what no row had told, after which lists are not believed
 	absentFew     = 20          // missing from a sweep at once that are simply read
 )
 
@@ -116,7 +113,6 @@ var (
 	errFilter  = errors.New("a list by status holds other rows")
 	errTooLong = errors.New("the list is longer than it is worth")
 	errNoTotal = errors.New("a list by status tells no total")
-	errSilent  = errors.New("the lists do not tell of changes")
 )
 
 // covers reports whether sweeps look after a Job. Called with watcher.mu held.
@@ -144,12 +140,7 @@ func (n *watch) took(s sighting) {
 	default:
 		n.refutals = 0
 	}
-	if n.spot && s.job.Status != n.status && !n.hinted {
-		n.w.sweep.silent++
-	} else if n.spot {
-		n.w.sweep.silent = 0
-	}
-	n.hint, n.hinted, n.spot = time.Time{}, false, false
+	n.hint, n.hinted = time.Time{}, false
 	if n.absences > 0 && s.job.Status.Terminal() {
 		n.absences = 0
 	}
@@ -435,10 +426,7 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		case planEnded:
 			s.pagesEnded = p.pages
 		}
-		if w.spot(n, began, now); s.silent >= silentMost {
-			s.silent = 0
-			w.stopSweeps(now, errSilent, distrust)
-		}
+		w.spot(n, began, now)
 	case over:
 	case errors.Is(err, errTooLong):
 		s.counted, s.next = n, now // perhaps another plan is worth it
@@ -830,7 +818,7 @@ func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
 }
 
 // spot has those of the n Jobs read that were read least recently, so many that
-// each has its turn every spotEvery: what no row ever tells is seen then, and not
+// each has its turn about every spotEvery: what no row ever tells is seen then, and not
 // for all Jobs at once. Called with watcher.mu held.
 func (w *watcher) spot(n int, began, now time.Time) {
 	s := &w.sweep
@@ -848,7 +836,7 @@ func (w *watcher) spot(n int, began, now time.Time) {
 		if least == nil {
 			return
 		}
-		least.byWish, least.spot = now, true
+		least.byWish = now
 		least.plan()
 	}
 }
