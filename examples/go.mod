@@ -11,6 +11,8 @@ require (
 	golang.org/x/term v0.45.0
 )
 
+require go.etcd.io/bbolt v1.5.0 // indirect
+
 require (
 	github.com/Masterminds/goutils v1.1.1 // indirect
 	github.com/Masterminds/semver/v3 v3.2.0 // indirect
@@ -20,6 +22,7 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/dlclark/regexp2 v1.11.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/duvotool/duvotool/adapters/bolt v0.0.0
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/goph/emperror v0.17.2 // indirect
 	github.com/huandu/xstrings v1.3.3 // indirect
@@ -55,3 +58,5 @@ replace (
 	github.com/duvotool/duvotool => ..
 	github.com/duvotool/duvotool/adapters/langchaingo => ../adapters/langchaingo
 )
+
+replace github.com/duvotool/duvotool/adapters/bolt => ../adapters/bolt
