@@ -51,7 +51,7 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 		}
 		again := false
 		for n, ids := range users {
-			if len(ids) < 2 && n != checkToolName {
+			if len(ids) < 2 && !reserved(n) {
 				continue
 			}
 			for _, id := range ids {
@@ -71,6 +71,15 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 	}
 	slices.Sort(collided)
 	return names, collided
+}
+
+// reserved names are those of the registry's own tools.
+func reserved(name string) bool {
+	switch name {
+	case checkToolName, routerToolName, runToolName, searchToolName:
+		return true
+	}
+	return false
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/runscope"
 )
 
 // operations holds the operations of a registry by key. There is one Job per
@@ -195,6 +196,9 @@ func keyFor(ctx context.Context, t *Tool, input string) (key string, exact bool,
 	}
 	if t.cfg.oncePerScope {
 		return refuse(ErrNoScope)
+	}
+	if run := runscope.Of(ctx); run != "" {
+		return scopePrefix + hash("run", run, t.assignment.ID, input), true, nil
 	}
 	return freshPrefix + rand.Text(), true, nil
 }

@@ -62,6 +62,11 @@ func (t *Tool) Name() string { return t.name }
 // Assignment's latest Build, on one line of at most 1,024 characters.
 func (t *Tool) Description() string { return t.description }
 
+// Folder returns the path of the Assignment's folder in Duvo, as in
+// "Support/Refunds". It is empty where the Assignment lies in none, or the
+// backend knows no folders.
+func (t *Tool) Folder() string { return t.folder }
+
 // Assignment returns the Assignment, as it was discovered.
 func (t *Tool) Assignment() duvo.Assignment { return t.assignment }
 
