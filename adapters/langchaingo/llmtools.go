@@ -33,7 +33,7 @@ func LLMTools(model llms.Model, ts []tools.Tool) ([]llms.Tool, error) {
 			return nil, fmt.Errorf("langchaingo: the schema of the tool %q: %w", name, err)
 		}
 		if google {
-			schema = forGoogle(schema)
+			schema = forGoogle(schema, false)
 		}
 		out = append(out, llms.Tool{Type: "function", Function: &llms.FunctionDefinition{
 			Name: name, Description: describe(t), Parameters: schema,
@@ -108,7 +108,7 @@ func isGoogle(model llms.Model) bool {
 // forGoogle rewrites a schema for langchaingo's googleai provider, which drops
 // all but type, description, properties, items and required, and refuses lists
 // of types. What it drops is told in the description.
-func forGoogle(schema map[string]any) map[string]any {
+func forGoogle(schema map[string]any, nested bool) map[string]any {
 	out := map[string]any{}
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
@@ -134,7 +134,6 @@ func forGoogle(schema map[string]any) map[string]any {
 		schema = base
 	}
 	kind, null := oneType(schema)
-	out["type"] = kind
 	if null {
 		note("May be null")
 	}
@@ -149,12 +148,17 @@ func forGoogle(schema map[string]any) map[string]any {
 			note("%s: %s", k, list([]any{v}))
 		}
 	}
+	properties, _ := schema["properties"].(map[string]any)
+	if kind == "object" && len(properties) == 0 && nested { // which Google refuses
+		kind = "string"
+		note("A JSON object")
+	}
+	out["type"] = kind
 	if kind == "object" {
 		own := map[string]any{}
-		properties, _ := schema["properties"].(map[string]any)
 		for name, p := range properties {
 			if m, ok := p.(map[string]any); ok {
-				own[name] = forGoogle(m)
+				own[name] = forGoogle(m, true)
 			} else {
 				own[name] = map[string]any{"type": "string"}
 			}
@@ -166,7 +170,7 @@ func forGoogle(schema map[string]any) map[string]any {
 	}
 	if kind == "array" {
 		items, _ := schema["items"].(map[string]any)
-		out["items"] = forGoogle(items)
+		out["items"] = forGoogle(items, true)
 	}
 	text, _ := schema["description"].(string)
 	if len(notes) > 0 {
