@@ -26,15 +26,23 @@ const (
 // folders and descriptions, takes other forms of a word and common synonyms for
 // it, and forgives typing mistakes. It asks nobody: it is as fresh as the last
 // [Registry.Refresh].
-func (r *Registry) Search(query string, limit int) []*Tool {
+func (r *Registry) Search(query string, limit int) []Match {
 	r.mu.RLock()
 	cat := r.catalog
 	r.mu.RUnlock()
-	var out []*Tool
+	var out []Match
+	best := 0.0
 	for _, h := range cat.index().Find(query, limit) {
-		out = append(out, cat.tools[h.Doc])
+		best = max(best, h.Score)
+		out = append(out, Match{cat.tools[h.Doc], h.Score / best})
 	}
 	return out
+}
+
+// A Match is a tool that [Registry.Search] found.
+type Match struct {
+	*Tool
+	Fit float64 // how well it fits beside the best one found, which has 1
 }
 
 func newIndex(all []*Tool) *search.Index {

@@ -18,7 +18,8 @@ type finder struct{ reg *duvotool.Registry }
 
 const (
 	foundAtOnce = 5
-	foundInAll  = 15 // in one run; the latest ones are offered
+	fitting     = 0.7 // of the best one: less is named, but not offered yet
+	foundInAll  = 15  // in one run; the latest ones are offered
 	shownOfEach = 300
 )
 
@@ -45,12 +46,20 @@ func (f *finder) Call(ctx context.Context, input string) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString("Found, the best first. Each is a tool that you can call now:\n")
+	var less []string
 	for _, t := range hits {
+		if t.Fit < fitting {
+			less = append(less, t.Name())
+			continue
+		}
 		b.WriteString("- " + t.Name())
 		if t.Folder() != "" {
 			fmt.Fprintf(&b, " (%s)", duvotool.SafeLine(t.Folder(), 80))
 		}
 		b.WriteByte('\n')
+	}
+	if len(less) > 0 {
+		b.WriteString("Less likely, and no tools yet; search for the name of one that you need: " + strings.Join(less, ", "))
 	}
 	return strings.TrimSpace(b.String()), nil
 }

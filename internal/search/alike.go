@@ -18,19 +18,20 @@ func (x *Index) alike(word string) map[string]float64 {
 	for w := range x.terms {
 		m := utf8.RuneCountInString(w)
 		switch {
+		case noise[w]:
 		case n >= 3 && strings.HasPrefix(w, word), m >= 4 && strings.HasPrefix(word, w):
 			out[w] = 0.6 * ratio(n, m)
 		case n >= 4 && len(root) >= 4 && strings.HasPrefix(w, root):
 			out[w] = 0.5 * ratio(n, m)
-		case n >= 5 && strings.Contains(w, word), m >= 5 && strings.Contains(word, w):
-			out[w] = 0.5 * ratio(n, m)
+		case n >= 6 && m >= n+3 && strings.HasSuffix(w, word), m >= 6 && n >= m+3 && strings.HasSuffix(word, w):
+			out[w] = 0.5 * ratio(n, m) // the last part of a compound says what it is
 		}
 	}
 	best := 0.0
 	for _, v := range out {
 		best = max(best, v)
 	}
-	if best < 0.35 {
+	if best < 0.35 && len(relatedTo(word)) == 0 { // a word of the language is no mistake
 		typos := map[string]float64{}
 		allowed := 1
 		if n >= 8 {
@@ -42,7 +43,7 @@ func (x *Index) alike(word string) map[string]float64 {
 		for w := range x.terms {
 			if d := distance(word, w, allowed); d <= allowed {
 				typos[w] = 0.7 - 0.2*float64(d)
-			} else if d := distance(root, stem(w), 1); n >= 5 && d <= 1 && len(root) >= 4 {
+			} else if d := distance(root, stem(w), 1); d <= 1 && len(root) >= 5 {
 				typos[w] = 0.4
 			}
 		}
@@ -50,7 +51,7 @@ func (x *Index) alike(word string) map[string]float64 {
 			return typos
 		}
 		for w := range x.terms { // of several mistakes, some of the letters are still in place
-			if s := trigrams(word, w); n >= 6 && s >= 0.5 {
+			if s := trigrams(word, w); n >= 6 && len(w) >= 5 && s >= 0.5 {
 				typos[w] = 0.5 * s
 			}
 		}

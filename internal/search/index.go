@@ -71,6 +71,7 @@ const (
 	sameForm   = 0.85
 	related    = 0.3
 	saturation = 1.2
+	leastFit   = 0.1 // beside the best document: what fits less is left out
 )
 
 // Find returns the best documents, best first, at most limit. Documents that
@@ -104,7 +105,12 @@ func (x *Index) Find(query string, limit int) []Hit {
 		}
 		return cmp.Compare(a.Doc, b.Doc)
 	})
-	return hits[:max(min(limit, len(hits)), 0)]
+	for i, h := range hits {
+		if i >= limit || h.Score < hits[0].Score*leastFit {
+			return hits[:i]
+		}
+	}
+	return hits
 }
 
 // match returns the documents that hold the word in one of its forms, and the

@@ -69,6 +69,8 @@ var suffixes = []struct {
 
 // irregular forms of common words.
 var irregular = map[string]string{
+	"customer": "customer", "customers": "customer", "register": "regist", "registered": "regist", "registration": "regist", "registry": "regist",
+	"general": "general", "operation": "operat", "police": "police", "station": "station", "statement": "statement", "letter": "letter", "letters": "letter",
 	"paid": "pay", "pays": "pay", "paying": "pay", "sent": "send", "bought": "buy", "sold": "sel", "lost": "los", "broke": "break", "broken": "break",
 	"people": "person", "wrote": "write", "written": "write", "writing": "write", "write": "write", "writes": "write", "hiring": "hir", "hire": "hir",
 	"left": "leav", "leaving": "leav", "leave": "leav", "leaves": "leav", "children": "child", "taxes": "tax", "news": "news", "made": "make",
