@@ -40,11 +40,14 @@ func (x *Index) alike(word string) map[string]float64 {
 		if n < 4 {
 			allowed = 0
 		}
-		for w := range x.terms {
-			if d := distance(word, w, allowed); d <= allowed {
-				typos[w] = 0.7 - 0.2*float64(d)
-			} else if d := distance(root, stem(w), 1); d <= 1 && len(root) >= 5 {
-				typos[w] = 0.4
+		for s, words := range x.forms {
+			near := len(root) >= 5 && distance(root, s, 1) <= 1
+			for _, w := range words {
+				if d := distance(word, w, allowed); d <= allowed {
+					typos[w] = 0.7 - 0.2*float64(d)
+				} else if near {
+					typos[w] = 0.4
+				}
 			}
 		}
 		if len(typos) > 0 {

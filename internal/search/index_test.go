@@ -86,14 +86,81 @@ func TestFirst(t *testing.T) {
 		"translte documnt": "translate_document", "compettitor": "competitor_prices", "newslettr": "write_newsletter",
 	} {
 		got := found(x, office, query, 3)
-		if len(got) == 0 {
-			t.Errorf("%q: nothing", query)
-			continue
+		if assert.NotEmpty(t, got, query) {
+			assert.Equal(t, want, got[0], "%q: %v", query, got)
 		}
-		assert.Equal(t, want, got[0], "%q: %v", query, got)
 	}
 	require.Empty(t, x.Find("xylophone", 3))
 	require.Empty(t, x.Find("", 3))
 	require.Empty(t, x.Find("refund", 0))
 	require.Empty(t, (&Index{}).Find("refund", 3))
+}
+
+func TestStem(t *testing.T) {
+	for _, forms := range []string{
+		"invoice invoices invoicing invoiced", "approve approval approves approved approving", "cancel cancels cancelled cancellation cancelling",
+		"notify notifies notification notifications", "ship shipping shipment shipments shipped", "reconcile reconciliation reconciled", "pay payment payments paid",
+		"translate translation translator translations translating", "category categories categorize", "summary summarize summaries summarise", "deliver delivery deliveries",
+		"supply supplier suppliers", "price prices pricing", "analyze analysis analytics", "onboard onboarding", "bill billing bills", "create creating creation", "register registration",
+	} {
+		words := strings.Fields(forms)
+		for _, w := range words[1:] {
+			require.Equal(t, stem(words[0]), stem(w), "%s and %s", words[0], w)
+		}
+	}
+	for _, apart := range []string{"customer customs", "police policies", "letter let", "state statement", "news new"} {
+		a, b, _ := strings.Cut(apart, " ")
+		require.NotEqual(t, stem(a), stem(b), apart)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for pair, want := range map[string]int{"refund refund": 0, "refund refnud": 1, "refund refun": 1, "refund xrefund": 1, "refund rfeudn": 2, "refund order": 3, "a b": 1, "äö öä": 1} {
+		a, b, _ := strings.Cut(pair, " ")
+		require.Equal(t, want, distance(a, b, 2), pair)
+		require.Equal(t, want, distance(b, a, 2), pair)
+	}
+}
+
+// The groups of words that mean the same hold together: no typing mistakes, no
+// word alone.
+func TestGroups(t *testing.T) {
+	for line := range strings.Lines(groups) {
+		words := strings.Fields(line)
+		if len(words) == 1 {
+			t.Errorf("%q stands alone", line)
+		}
+		for _, w := range words {
+			require.Equal(t, strings.ToLower(w), w)
+		}
+	}
+}
+
+// Whatever is searched for, it ends, and what is found is in the index.
+func FuzzFind(f *testing.F) {
+	x := index(office)
+	for _, q := range []string{"refund", "money back", "経費", "\xff", "don't", "PDFs", "a-b-c", strings.Repeat("long ", 200)} {
+		f.Add(q)
+	}
+	f.Fuzz(func(t *testing.T, q string) {
+		last := 1e9
+		for _, h := range x.Find(q, 5) {
+			require.Less(t, h.Doc, len(office))
+			require.LessOrEqual(t, h.Score, last)
+			require.Greater(t, h.Score, 0.0)
+			last = h.Score
+		}
+		_ = index([]string{q + "|" + q + "|" + q}).Find(q, 1)
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	var all []string
+	for i := range 500 {
+		all = append(all, office[i%len(office)])
+	}
+	x := index(all)
+	for b.Loop() {
+		x.Find("the custommer wants their money back for an order that arived broken", 5)
+	}
 }

@@ -41,7 +41,7 @@ schedule book reserve plan arrange
 reschedule postpone move
 book booking reservation
 ship shipping shipment delivery deliver parcel package courier freight
-delivery parcel package shipment post
+delivery parcel package shipment
 track trace follow status whereabouts
 complain complaint grievance unhappy dissatisfied angry escalate
 complaint claim
@@ -66,14 +66,19 @@ vacation holiday leave time-off absence pto day-off annual-leave
 sick illness ill absence
 warranty guarantee
 password login credential sign-in log-in account-access
-reset restore recover unlock
+reset restore recover unlock lock forget password
 access permission rights
 user account profile
 computer laptop pc device hardware equipment
 phone telephone call
 software application app program
 stock inventory warehouse
-restock replenish reorder
+restock replenish reorder run-out running-out shortage
+expire lapse renew renewal run-out running-out end
+electricity power energy utility consumption usage
+shop store branch outlet
+raise rise increase
+fire dismiss lay-off terminate offboard
 tax vat duty
 bank banking account
 reconcile match balance
@@ -147,7 +152,6 @@ minutes notes protocol
 deadline due-date
 attach attachment enclosure
 sign signature e-signature
-interview
 benefit perk
 performance appraisal
 bonus commission incentive

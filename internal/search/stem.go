@@ -62,19 +62,19 @@ var suffixes = []struct {
 	text  string
 	least int
 }{
-	{"ization", 4}, {"isation", 4}, {"ication", 3}, {"icant", 4}, {"ation", 4}, {"ition", 4}, {"ator", 4}, {"ment", 3},
+	{"ization", 4}, {"isation", 4}, {"ication", 3}, {"icant", 4}, {"ation", 5}, {"ition", 4}, {"ator", 5}, {"ment", 3},
 	{"ance", 4}, {"ence", 4}, {"able", 4}, {"ible", 4}, {"ness", 4}, {"less", 4}, {"ing", 3}, {"ion", 4}, {"ity", 4}, {"ive", 4},
-	{"ful", 4}, {"ate", 4}, {"ize", 4}, {"ise", 4}, {"ist", 4}, {"ant", 5}, {"al", 4}, {"ly", 4}, {"er", 4}, {"or", 4}, {"en", 5}, {"ed", 3}, {"e", 3}, {"y", 4},
+	{"ful", 4}, {"ate", 5}, {"at", 5}, {"ize", 4}, {"ise", 4}, {"ist", 4}, {"ant", 5}, {"al", 4}, {"ly", 4}, {"er", 4}, {"or", 4}, {"en", 5}, {"ed", 3}, {"e", 3}, {"y", 4},
 }
 
 // irregular forms of common words.
 var irregular = map[string]string{
 	"customer": "customer", "customers": "customer", "register": "regist", "registered": "regist", "registration": "regist", "registry": "regist",
-	"general": "general", "operation": "operat", "police": "police", "station": "station", "statement": "statement", "letter": "letter", "letters": "letter",
+	"supply": "suppl", "comply": "compl", "general": "general", "operation": "operat", "police": "police", "station": "station", "statement": "statement", "letter": "letter", "letters": "letter",
 	"paid": "pay", "pays": "pay", "paying": "pay", "sent": "send", "bought": "buy", "sold": "sel", "lost": "los", "broke": "break", "broken": "break",
 	"people": "person", "wrote": "write", "written": "write", "writing": "write", "write": "write", "writes": "write", "hiring": "hir", "hire": "hir",
 	"left": "leav", "leaving": "leav", "leave": "leav", "leaves": "leav", "children": "child", "taxes": "tax", "news": "news", "made": "make",
-	"spoke": "speak", "spoken": "speak", "stolen": "steal", "chosen": "choos", "grew": "grow", "kept": "keep", "met": "meet", "meeting": "meet",
+	"forgot": "forget", "forgotten": "forget", "spoke": "speak", "spoken": "speak", "stolen": "steal", "chosen": "choos", "grew": "grow", "kept": "keep", "met": "meet", "meeting": "meet",
 	"meetings": "meet", "taught": "teach", "told": "tel", "understood": "understand", "went": "go", "series": "series", "data": "data",
 	"tying": "tie", "dying": "die", "fees": "fee", "fee": "fee", "later": "late", "submission": "submit", "submitted": "submit", "submitting": "submit",
 	"subscription": "subscrib", "subscriber": "subscrib", "transcript": "transcrib", "transcription": "transcrib", "decision": "decid",
