@@ -73,10 +73,11 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 	return names, collided
 }
 
-// reserved names are those of the registry's own tools.
+// reserved names are those of the registry's own tools, and one that
+// adapters/langchaingo needs.
 func reserved(name string) bool {
 	switch name {
-	case checkToolName, routerToolName, runToolName, searchToolName:
+	case checkToolName, routerToolName, runToolName, searchToolName, "duvo_call":
 		return true
 	}
 	return false

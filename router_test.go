@@ -24,6 +24,7 @@ func offices() []duvotest.Assignment {
 		{Name: "duvo", Folder: "Legal", Description: "Answers questions about Duvo.", Script: echo},
 		{Name: "duvo_run", Script: echo},
 		{Name: "Duvo Search", Script: echo},
+		{Name: "DUVO-call"},
 	}
 }
 
@@ -64,7 +65,7 @@ func TestRouter(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(router.(interface{ Schema() json.RawMessage }).Schema(), &schema))
 	require.Equal(t, []string{"assignment", "input"}, schema.Required)
-	require.Len(t, schema.Properties["assignment"].Enum, 6)
+	require.Len(t, schema.Properties["assignment"].Enum, 7)
 	for _, own := range reg.All() {
 		require.Contains(t, schema.Properties["assignment"].Enum, own.Name())
 		require.Contains(t, router.Description(), own.Name(), "for models that read no schema")
@@ -149,7 +150,7 @@ func TestSearchTool(t *testing.T) {
 	require.Contains(t, out, "1. contract_review (Legal): Reads a contract and lists risky clauses.\n", "on one line")
 
 	for input, want := range map[string]string{
-		"xylophone":      `None of 6 Duvo Assignments matches "xylophone". Try other words, or fewer. Folders: Legal, Support.`,
+		"xylophone":      `None of 7 Duvo Assignments matches "xylophone". Try other words, or fewer. Folders: Legal, Support.`,
 		"  ":             "The query is empty.",
 		`{"q": "x"}`:     "must be an object",
 		`{"query": [1]}`: "must be an object",

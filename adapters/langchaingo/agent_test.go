@@ -659,3 +659,36 @@ var (
 	_                  = duvo.Approval
 	_ schema.AgentStep = schema.AgentStep{}
 )
+
+// A Job that takes longer than its budget is asked for by its handle, in the
+// same run.
+func TestCheckJob(t *testing.T) {
+	bubble(t, []duvotest.Assignment{worker("one", 10*time.Minute), worker("two", 9*time.Minute)}, []duvotool.Option{duvotool.WithWaitBudget(4 * time.Minute)}, func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) {
+		check := func(id, told string) llms.ToolCall {
+			_, rest, _ := strings.Cut(told, "the handle ")
+			args, _ := json.Marshal(map[string]string{"handle": strings.TrimRight(rest[:30], ".\n")})
+			return llms.ToolCall{ID: id, FunctionCall: &llms.FunctionCall{Name: "check_job", Arguments: string(args)}}
+		}
+		m := &model{say: func(now turn) *llms.ContentResponse {
+			got := now.results()
+			switch now.n {
+			case 1:
+				return asks(callOf("a", "one", "A"), callOf("b", "two", "B"))
+			case 2:
+				require.Contains(t, got["a"], "still at work")
+				return asks(check("c", got["a"]), check("d", got["b"]))
+			case 3:
+				require.Contains(t, got["c"], "still at work")
+				return asks(check("e", got["a"]), check("f", got["b"]))
+			}
+			require.Contains(t, got["e"], "one did A")
+			require.Contains(t, got["f"], "two did B")
+			return says("done")
+		}}
+		began := time.Now()
+		_, err := execute(t.Context(), t, agent(t, m, reg))
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 10*time.Minute+10*time.Second, "both are waited for at once")
+		require.Len(t, d.Jobs(), 2)
+	})
+}
