@@ -77,7 +77,7 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 // adapters/langchaingo needs.
 func reserved(name string) bool {
 	switch name {
-	case checkToolName, routerToolName, runToolName, searchToolName, "duvo_call":
+	case checkToolName, continueToolName, routerToolName, runToolName, searchToolName, "duvo_call":
 		return true
 	}
 	return false

@@ -170,18 +170,3 @@ func (t *Tool) callWith(ctx context.Context, input json.RawMessage) (string, err
 	}
 	return t.Call(ctx, text) // which tells the model if there is none
 }
-
-// fields returns the schema of the tool's input, and whether it is more than
-// one plain text.
-func (t *Tool) fields() (schema json.RawMessage, typed bool) {
-	a, ok := any(t).(interface{ Schema() json.RawMessage })
-	if !ok {
-		return nil, false
-	}
-	var s struct{ Properties map[string]json.RawMessage }
-	if err := json.Unmarshal(a.Schema(), &s); err != nil {
-		return a.Schema(), true
-	}
-	_, plain := s.Properties["input"]
-	return a.Schema(), !plain || len(s.Properties) != 1
-}

@@ -17,7 +17,6 @@ const (
 	searchToolName = "duvo_search"
 	searchResults  = 5   // that the search tool tells
 	maxShownHit    = 200 // characters of a description
-	maxShownSchema = 800
 	maxCategories  = 24
 )
 
@@ -146,10 +145,7 @@ func (t *Tool) summary() string {
 	if t.folder != "" {
 		fmt.Fprintf(&b, " (%s)", safetext.OneLine(t.folder, 80))
 	}
-	b.WriteString(": " + safetext.OneLine(t.description, maxShownHit))
-	if schema, typed := t.fields(); typed {
-		b.WriteString(" Its input is JSON: " + safetext.OneLine(string(schema), maxShownSchema))
-	}
+	b.WriteString(": " + t.withHint(safetext.OneLine(t.description, maxShownHit)))
 	return b.String()
 }
 

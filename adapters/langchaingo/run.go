@@ -81,11 +81,8 @@ type argumentsTool interface {
 }
 
 func concurrent(t tools.Tool) bool {
-	switch t.(type) {
-	case *duvotool.Tool, argumentsTool:
-		return true
-	}
-	return false
+	_, ok := t.(argumentsTool)
+	return ok
 }
 
 // invoke calls a tool with the arguments of a model's call. The error is nil
