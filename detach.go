@@ -3,6 +3,7 @@ package duvotool
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -131,6 +132,16 @@ func (c *checkTool) Name() string { return checkToolName }
 
 func (c *checkTool) Description() string {
 	return "Tells how a Job is doing that had not ended when its tool returned. The input is the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz. It waits a while for the Job to end. It starts nothing."
+}
+
+// Schema is the JSON Schema of the arguments, for agents that show it.
+func (c *checkTool) Schema() json.RawMessage {
+	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the tool gave"}},"required":["handle"],"additionalProperties":false}`)
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (c *checkTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	return c.Call(ctx, string(args)) // which finds the handle wherever it stands
 }
 
 func (c *checkTool) Call(ctx context.Context, input string) (string, error) {

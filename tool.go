@@ -77,6 +77,15 @@ func (t *Tool) Name() string { return t.name }
 // agents that do not offer [Tool.Schema].
 func (t *Tool) Description() string { return t.withHint(t.latest().description) }
 
+// FunctionDescription is Description without the arguments, for agents that
+// offer [Tool.Schema].
+func (t *Tool) FunctionDescription() string { return t.latest().description }
+
+// Folder returns the path of the Assignment's folder in Duvo, as in
+// "Support/Refunds". It is empty where the Assignment lies in none, or the
+// backend knows no folders.
+func (t *Tool) Folder() string { return t.latest().folder }
+
 // Assignment returns the Assignment, as the last discovery or refresh saw it.
 func (t *Tool) Assignment() duvo.Assignment { return t.latest().assignment }
 

@@ -1,5 +1,3 @@
-// Package langchaingo holds what langchaingo's agents need to work well with
-// duvotool's tools.
 package langchaingo
 
 import (
