@@ -229,3 +229,29 @@ func TestRouterOfTypedTools(t *testing.T) {
 	require.Regexp(t, `1\. contract_review \(Legal\): Reads a contract and lists risky clauses\. The input is .*clause`, out)
 	require.NotContains(t, reg.Tool("contract_review").FunctionDescription(), "The input is")
 }
+
+// Whatever a model writes for arguments is told what is wrong with it, or starts
+// the one Job that it names.
+func FuzzRouter(f *testing.F) {
+	d := duvotest.New(duvotest.WithAssignments(offices()...))
+	f.Cleanup(d.Close)
+	reg, err := duvotool.Discover(context.Background(), d.Client(), duvotool.WithPollInterval(time.Millisecond))
+	require.NoError(f, err)
+	f.Cleanup(func() { _ = reg.Close(context.Background()) })
+	for _, s := range []string{"", "{}", `{"assignment":"contract_review","input":"x"}`, `{"assignment":"duvo","input":[1]}`, `{"assignment":null,"input":null}`, `{"assignment":"x","input":`, `[]`, `"duvo"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		before := d.Count("startRun")
+		out, err := reg.RouterTool().Call(t.Context(), s)
+		require.NoError(t, err)
+		if started := d.Count("startRun") - before; started == 0 {
+			require.Contains(t, out, "No Job was started")
+		} else {
+			require.Equal(t, 1, started)
+			require.Contains(t, out, "completed")
+		}
+		_, err = reg.SearchTool().Call(t.Context(), s)
+		require.NoError(t, err)
+	})
+}
