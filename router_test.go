@@ -201,3 +201,57 @@ func TestRouterCallbacks(t *testing.T) {
 	}
 	require.Equal(t, []string{"clause 7", "contract"}, starts)
 }
+
+// An Assignment with fields takes them through the router too, as text or as an
+// object, and what does not fit costs no Job.
+func TestRouterOfTypedTools(t *testing.T) {
+	type review struct {
+		Clause int    `json:"clause" jsonschema:"minimum=1"`
+		Tone   string `json:"tone,omitempty"`
+	}
+	d, reg := office(t, duvotool.Configure(duvotool.ByName("Contract review"), duvotool.InputOf[review]()))
+	ctx := duvotool.WithOperationScope(t.Context(), "s")
+	for i, input := range []string{`{"assignment":"contract_review","input":{"clause":7}}`, `{"assignment":"contract_review","input":"{\"clause\": 7}"}`} {
+		out, err := reg.RunTool().Call(ctx, input)
+		require.NoError(t, err)
+		require.Contains(t, out, `done: {"clause":7}`)
+		require.Equal(t, i > 0, strings.Contains(out, "repeats"))
+	}
+	for _, input := range []string{`{"assignment":"contract_review","input":"clause seven"}`, `{"assignment":"contract_review","input":{"clause":0}}`, `{"assignment":"contract_review"}`} {
+		out, err := reg.RouterTool().Call(ctx, input)
+		require.NoError(t, err)
+		require.Contains(t, out, "No Job was started")
+		require.Contains(t, out, "clause", input)
+	}
+	require.Len(t, d.Jobs(), 1)
+	out, err := reg.SearchTool().Call(ctx, "contract")
+	require.NoError(t, err)
+	require.Regexp(t, `1\. contract_review \(Legal\): Reads a contract and lists risky clauses\. The input is .*clause`, out)
+	require.NotContains(t, reg.Tool("contract_review").FunctionDescription(), "The input is")
+}
+
+// Whatever a model writes for arguments is told what is wrong with it, or starts
+// the one Job that it names.
+func FuzzRouter(f *testing.F) {
+	d := duvotest.New(duvotest.WithAssignments(offices()...))
+	f.Cleanup(d.Close)
+	reg, err := duvotool.Discover(context.Background(), d.Client(), duvotool.WithPollInterval(time.Millisecond))
+	require.NoError(f, err)
+	f.Cleanup(func() { _ = reg.Close(context.Background()) })
+	for _, s := range []string{"", "{}", `{"assignment":"contract_review","input":"x"}`, `{"assignment":"duvo","input":[1]}`, `{"assignment":null,"input":null}`, `{"assignment":"x","input":`, `[]`, `"duvo"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		before := d.Count("startRun")
+		out, err := reg.RouterTool().Call(t.Context(), s)
+		require.NoError(t, err)
+		if started := d.Count("startRun") - before; started == 0 {
+			require.Contains(t, out, "No Job was started")
+		} else {
+			require.Equal(t, 1, started)
+			require.Contains(t, out, "completed")
+		}
+		_, err = reg.SearchTool().Call(t.Context(), s)
+		require.NoError(t, err)
+	})
+}

@@ -692,3 +692,33 @@ func TestCheckJob(t *testing.T) {
 		require.Len(t, d.Jobs(), 2)
 	})
 }
+
+// The model goes on with a Job that has ended, by its handle; said twice in a
+// run it is one message.
+func TestContinueJob(t *testing.T) {
+	draft := duvotest.Assignment{Name: "draft", Script: func(j *duvotest.Job) { j.Complete("a long draft") },
+		Resume: func(j *duvotest.Job, message string) { j.Complete("as you said: " + message) }}
+	bubble(t, []duvotest.Assignment{draft}, []duvotool.Option{duvotool.WithFollowUps()}, func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) {
+		m := &model{say: func(now turn) *llms.ContentResponse {
+			got := now.results()
+			switch now.n {
+			case 1:
+				return asks(callOf("a", "draft", "A"))
+			case 2:
+				_, rest, ok := strings.Cut(got["a"], "the handle ")
+				require.True(t, ok, got["a"])
+				handle, _, _ := strings.Cut(rest, " ")
+				args, _ := json.Marshal(map[string]string{"handle": handle, "message": "shorter"})
+				call := llms.FunctionCall{Name: "continue_job", Arguments: string(args)}
+				return asks(llms.ToolCall{ID: "b", FunctionCall: &call}, llms.ToolCall{ID: "c", FunctionCall: &call})
+			}
+			require.Contains(t, got["b"], "as you said: shorter")
+			require.Contains(t, got["c"], "as you said: shorter")
+			return says("done")
+		}}
+		_, err := execute(t.Context(), t, agent(t, m, reg))
+		require.NoError(t, err)
+		require.Len(t, d.Jobs(), 1)
+		require.Equal(t, 1, d.Count("postRunMessage"))
+	})
+}

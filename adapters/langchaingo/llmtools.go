@@ -74,7 +74,7 @@ func functionName(name string) string {
 }
 
 // plainParameters are those of a tool that takes one text.
-const plainParameters = `{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words with every detail"}},"required":["input"],"additionalProperties":false}`
+const plainParameters = `{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`
 
 // parameters returns a tool's schema as the providers want it: a map, of an
 // object, without what only says which dialect it is.

@@ -109,29 +109,14 @@ var providers = []provider{
 	}, regexp.MustCompile(`^/v1beta/models/gemini-2\.0-flash:(streamG|g)enerateContent$`), googleAnswers(), checkGoogle},
 }
 
-// order is a tool with a schema that has something of everything.
-type order struct{ got []string }
-
-func (*order) Name() string        { return "shop_order" }
-func (*order) Description() string { return "Places an order." }
-func (*order) Call(context.Context, string) (string, error) {
-	return "", fmt.Errorf("not with its arguments")
-}
-
-func (o *order) Schema() json.RawMessage {
-	return json.RawMessage(`{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["customer","items"],"additionalProperties":false,"properties":{
-		"customer":{"type":"object","required":["name"],"properties":{"name":{"type":"string","minLength":1},"vip":{"type":"boolean"}}},
-		"items":{"type":"array","minItems":1,"items":{"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"quantity":{"type":"integer","minimum":1}}}},
-		"priority":{"type":"string","enum":["low","high"],"description":"How urgent it is."},
-		"due":{"type":"string","format":"date"},
-		"discount":{"type":["number","null"],"description":"In percent"},
-		"gift":{"anyOf":[{"type":"string"},{"type":"null"}]}}}`)
-}
-
-func (o *order) CallArguments(_ context.Context, args json.RawMessage) (string, error) {
-	o.got = append(o.got, string(args))
-	return "ordered", nil
-}
+// order is a schema that has something of everything.
+const order = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["customer","items"],"additionalProperties":false,"properties":{
+	"customer":{"type":"object","required":["name"],"properties":{"name":{"type":"string","minLength":1},"vip":{"type":"boolean"}}},
+	"items":{"type":"array","minItems":1,"items":{"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"quantity":{"type":"integer","minimum":1}}}},
+	"priority":{"type":"string","enum":["low","high"],"description":"How urgent it is."},
+	"due":{"type":"string","format":"date"},
+	"discount":{"type":["number","null"],"description":"In percent"},
+	"gift":{"anyOf":[{"type":"string"},{"type":"null"}]}}}`
 
 // recorded is what a server was sent.
 type recorded struct {
@@ -172,32 +157,35 @@ func TestProviders(t *testing.T) {
 					}
 					j.Complete("not refunded")
 				}},
+				duvotest.Assignment{Name: "Shop order", Description: "Places an order.", Script: func(j *duvotest.Job) { j.Complete("ordered") }},
 				duvotest.Assignment{Name: "Track a parcel", Description: "Tells where a parcel is.", Script: func(j *duvotest.Job) { j.Complete("in Brno") }},
 			))
 			defer d.Close()
 			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPollInterval(time.Millisecond),
 				duvotool.WithPolicy(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
 					return duvotool.Approve("kim@example.com", "fine"), nil
-				})))
+				})),
+				duvotool.Configure(duvotool.ByName("Shop order"), duvotool.InputSchema(json.RawMessage(order))))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
 
-			own := &order{}
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-			agent, err := langchaingo.NewAgent(p.model(t, url, &http.Client{Transport: transport}), reg, langchaingo.WithTools(own, reg.RouterTool()))
+			agent, err := langchaingo.NewAgent(p.model(t, url, &http.Client{Transport: transport}), reg, langchaingo.WithTools(reg.RouterTool()))
 			require.NoError(t, err)
 			answer, err := chains.Run(t.Context(), agents.NewExecutor(agent), "Refund order 4711 and tell where parcel 12 is.")
 			require.NoError(t, err)
 			require.Equal(t, final, answer)
 
-			require.Len(t, d.Jobs(), 2)
-			require.Len(t, own.got, 1)
-			require.JSONEq(t, calls[1].args, own.got[0])
+			inputs := map[string]string{}
 			for _, j := range d.Jobs() {
-				require.Contains(t, []string{"order 4711", "parcel 12"}, j.Input)
+				inputs[j.AssignmentName] = j.Input
 			}
+			require.Len(t, inputs, 3)
+			require.Equal(t, "order 4711", inputs["Refunds"])
+			require.Equal(t, "parcel 12", inputs["Track a parcel"])
+			require.JSONEq(t, calls[1].args, inputs["Shop order"])
 			require.Len(t, server.bodies, 2)
 			for i, body := range server.bodies {
 				require.Regexp(t, p.path, server.paths[i])
