@@ -17,13 +17,13 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/tmc/langchaingo/chains"
 	"golang.org/x/term"
 )
@@ -84,21 +84,9 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	return f, nil
 }
 
-// A sharedWriter lets the progress and the operator's prompt write at once.
-type sharedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *sharedWriter) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(b)
-}
-
 // run is the program; it returns the exit code.
 func run(ctx context.Context, args []string, c console) int {
-	c.err = &sharedWriter{w: c.err}
+	c.err = setup.Shared(c.err) // the progress and the operator's prompt write at once
 	f, err := parseFlags(args, c.err)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

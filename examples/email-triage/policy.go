@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"strings"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/examples/internal/setup"
 )
 
 // policyFor makes the policy of the flags: known answers first, then the flag
@@ -28,7 +27,7 @@ func policyFor(f flags, c console) (duvotool.Policy, error) {
 	case f.approve == "no":
 		policies = append(policies, deny("flag -approve=no", "denied by the flag"))
 	case c.terminal:
-		operator, err := terminal.New(c.in, c.err, operatorName())
+		operator, err := terminal.New(c.in, c.err, setup.OperatorName())
 		if err != nil {
 			return nil, err
 		}
@@ -49,16 +48,6 @@ func deny(by, reason string) duvotool.Policy {
 		}
 		return duvotool.Deny(by, reason), nil
 	})
-}
-
-func operatorName() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username + " at the terminal"
-	}
-	if n := os.Getenv("USER"); n != "" {
-		return n + " at the terminal"
-	}
-	return "the person at the terminal"
 }
 
 // answerFlags are the -answer flags, as given.

@@ -1,0 +1,116 @@
+// Package setup is what the examples share. It reaches Duvo and a model where
+// the environment names them, and else an emulator in this process and a
+// scripted stand-in for the model.
+package setup
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/tmc/langchaingo/llms"
+	"golang.org/x/term"
+)
+
+// A Setup is where an example runs.
+type Setup struct {
+	Client   *duvo.Client
+	Options  []duvotool.Option // for Discover: an emulator is read more often
+	Model    llms.Model
+	Operator duvotool.Policy // who sits at the terminal; without one all is denied
+	Out      io.Writer       // may be used by several goroutines at once
+}
+
+// Offline is a Setup on an emulator, with a stand-in for the model and nobody to
+// ask.
+func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
+	return Setup{
+		Client:   d.Client(),
+		Options:  []duvotool.Option{duvotool.WithPollInterval(20 * time.Millisecond)},
+		Model:    StandIn(script),
+		Operator: nobody(),
+		Out:      Shared(out),
+	}
+}
+
+// Main is the main function of an example: it runs it where the environment
+// says, or on an emulator with these Assignments, and ends the process.
+func Main(emulated []duvotest.Assignment, script Script, run func(context.Context, Setup) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	d := duvotest.New(duvotest.WithAssignments(emulated...))
+	s, err := fromEnv(Offline(d, script, os.Stdout), script)
+	if err == nil {
+		err = run(ctx, s)
+	}
+	d.Close()
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", filepath.Base(os.Args[0]), duvotool.SafeLine(err.Error(), 1000))
+		os.Exit(1)
+	}
+}
+
+// fromEnv puts what the environment names in the place of what is offline.
+func fromEnv(s Setup, script Script) (Setup, error) {
+	where := "an emulator (set " + duvo.EnvAPIKey + " to use the real one)"
+	if os.Getenv(duvo.EnvAPIKey) != "" {
+		client, err := duvo.FromEnv()
+		if err != nil {
+			return s, err
+		}
+		s.Client, s.Options, where = client, nil, client.String()
+	}
+	model, name, err := Model(script)
+	if err != nil {
+		return s, err
+	}
+	s.Model = model
+	fmt.Fprintf(s.Out, "Duvo: %s\nModel: %s\n", where, name)
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		fmt.Fprintln(s.Out, "No terminal: what needs a person is denied.")
+		return s, nil
+	}
+	s.Operator, err = terminal.New(os.Stdin, s.Out, OperatorName())
+	return s, err
+}
+
+func nobody() duvotool.Policy {
+	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		return duvotool.Deny("the program", "nobody could be asked: there is no terminal"), nil
+	})
+}
+
+// OperatorName tells who sits at the terminal.
+func OperatorName() string {
+	name := os.Getenv("USER")
+	if u, err := user.Current(); err == nil {
+		name = cmp.Or(u.Username, name)
+	}
+	return cmp.Or(name, "the person") + " at the terminal"
+}
+
+// Shared returns a writer that several goroutines may use at once.
+func Shared(w io.Writer) io.Writer { return &sharedWriter{w: w} }
+
+type sharedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *sharedWriter) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(b)
+}
