@@ -83,3 +83,15 @@ func (t Turn) Fitting(text string) string {
 	}
 	return Pick(text, about)
 }
+
+// Enum returns the values that a field of a tool's arguments may have.
+func Enum(tool llms.FunctionDefinition, field string) []string {
+	var schema struct {
+		Properties map[string]struct{ Enum []string }
+	}
+	raw, err := json.Marshal(tool.Parameters)
+	if err != nil || json.Unmarshal(raw, &schema) != nil {
+		return nil
+	}
+	return schema.Properties[field].Enum
+}

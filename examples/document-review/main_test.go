@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func review(t *testing.T, operator duvotool.Policy) (jobs []duvotest.JobRecord, out string) {
+	d := duvotest.New(duvotest.WithAssignments(emulated()...))
+	defer d.Close()
+	var b bytes.Buffer
+	s := setup.Offline(d, script, &b)
+	if operator != nil {
+		s.Operator = operator
+	}
+	require.NoError(t, run(t.Context(), s))
+	return d.Jobs(), b.String()
+}
+
+// The editor and its assistant start a Job each, with the same type of input.
+func TestReview(t *testing.T) {
+	for name, operator := range map[string]duvotool.Policy{
+		"nobody": nil,
+		"person": duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("kim@example.com", ""), nil
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			jobs, out := review(t, operator)
+			require.Len(t, jobs, 2)
+			var own, assistants Review
+			require.NoError(t, json.Unmarshal([]byte(jobs[0].Input), &own))
+			require.NoError(t, json.Unmarshal([]byte(jobs[1].Input), &assistants))
+			require.Equal(t, "Invoices are due after 90 days.", own.Clauses[1].Text)
+			require.Len(t, own.Clauses, 3)
+			require.Equal(t, Review{Rules: "purchasing", Register: true, Clauses: []Clause{{2, "Invoices are due after 30 days."}}}, assistants,
+				"the finding was applied before the model saw the draft")
+			require.Equal(t, duvo.StatusCompleted, jobs[1].Status)
+
+			require.Empty(t, jobs[0].Requests)
+			require.Len(t, jobs[1].Requests, 1)
+			require.Equal(t, operator != nil, *jobs[1].Requests[0].Response.Approved)
+			require.Contains(t, out, "clause 3, should: Few suppliers sign this.")
+			if operator == nil {
+				require.Contains(t, out, "denied by the program")
+				require.Contains(t, out, "findings: 0, registered: false")
+			} else {
+				require.Contains(t, out, "approved by kim@example.com")
+				require.Contains(t, out, "findings: 0, registered: true")
+			}
+		})
+	}
+}

@@ -1,0 +1,113 @@
+// Skill-workbench keeps Duvo's Assignments as named skills in categories, which
+// are the folders of Duvo, and routes each task to one. Who knows the category
+// offers the model the skills in it. Who does not lets the model choose from a
+// list of all, by a router, or, in a large catalog, search.
+//
+//	go run ./examples/skill-workbench
+//	go run ./examples/skill-workbench -category Finance "Reconcile invoice 12"
+//	go run ./examples/skill-workbench -route search "Translate our home page into German"
+//
+// Without any environment it runs on an emulator with a stand-in for the model.
+// DUVO_API_KEY, and OPENAI_API_KEY or OLLAMA_HOST, name real ones.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/langchaingo"
+	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/tmc/langchaingo/agents"
+	"github.com/tmc/langchaingo/chains"
+)
+
+// A task is what somebody wants done, and how the skill for it is found.
+type task struct{ category, route, text string }
+
+// demo is what is done without a task of yours: one by each route.
+var demo = []task{
+	{category: "Finance", text: "Reconcile invoice 12 with the payments of March"},
+	{route: "router", text: "Answer how many days of vacation a colleague has after ten years"},
+	{route: "search", text: "Translate our home page into German"},
+}
+
+func main() {
+	var t task
+	flag.StringVar(&t.category, "category", "", "the `category` whose skills are offered")
+	flag.StringVar(&t.route, "route", "router", "how the model finds a skill without a category: `router|search`")
+	flag.Parse()
+	tasks := demo
+	if t.text = strings.Join(flag.Args(), " "); flag.NFlag() > 0 || t.text != "" {
+		tasks = []task{t}
+	}
+	setup.Main(emulated(), script, func(ctx context.Context, s setup.Setup) error { return run(ctx, s, tasks) })
+}
+
+func run(ctx context.Context, s setup.Setup, tasks []task) error {
+	reg, err := duvotool.Discover(ctx, s.Client, append(s.Options, duvotool.WithPolicy(s.Operator))...)
+	if err != nil {
+		return err
+	}
+	defer reg.Close(context.WithoutCancel(ctx))
+	skills := byCategory(reg)
+	for _, category := range slices.Sorted(maps.Keys(skills)) {
+		fmt.Fprintf(s.Out, "\n%s\n", duvotool.SafeLine(cmp.Or(category, "Other"), 80))
+		for _, skill := range skills[category] {
+			fmt.Fprintf(s.Out, "  %-24s %s\n", skill.Name(), duvotool.SafeLine(skill.Description(), 100))
+		}
+	}
+	for i, t := range tasks {
+		agent, err := t.agent(s, reg)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Out, "\n-- %s (%s)\n", duvotool.SafeText(t.text, 0), duvotool.SafeLine(cmp.Or(t.category, "found by "+t.route), 80))
+		scoped := duvotool.WithOperationScope(ctx, fmt.Sprintf("task %d of %s", i+1, time.Now().Format(time.RFC3339Nano)))
+		answer, err := chains.Run(scoped, agents.NewExecutor(agent), t.text)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(s.Out, duvotool.SafeText(answer, 0))
+	}
+	return reg.Close(ctx)
+}
+
+// byCategory sorts the skills by the folder at the top.
+func byCategory(reg *duvotool.Registry) map[string][]*duvotool.Tool {
+	skills := map[string][]*duvotool.Tool{}
+	for _, t := range reg.All() {
+		category, _, _ := strings.Cut(t.Folder(), "/")
+		skills[category] = append(skills[category], t)
+	}
+	return skills
+}
+
+// agent offers the model what the route of the task says.
+func (t task) agent(s setup.Setup, reg *duvotool.Registry) (*langchaingo.Agent, error) {
+	switch {
+	case strings.TrimSpace(t.text) == "":
+		return nil, errors.New("there is no task; write it behind the flags")
+	case t.category != "":
+		var offered langchaingo.Tools
+		for _, skill := range byCategory(reg)[t.category] {
+			offered = append(offered, skill)
+		}
+		if len(offered) == 0 {
+			return nil, fmt.Errorf("there is no category %q", t.category)
+		}
+		return langchaingo.NewAgent(s.Model, offered)
+	case t.route == "router":
+		return langchaingo.NewAgent(s.Model, langchaingo.Tools{reg.RouterTool()})
+	case t.route == "search":
+		return langchaingo.NewAgent(s.Model, reg, langchaingo.WithSearch())
+	}
+	return nil, fmt.Errorf("a route is router or search, not %q", t.route)
+}

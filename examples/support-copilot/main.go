@@ -1,0 +1,83 @@
+// Support-copilot answers a customer with the help of Duvo's Assignments. What
+// only looks something up runs by itself, a small voucher is approved by rule,
+// and the regulated branch needs a person: who sits at the terminal, and where
+// there is none, it stays closed.
+//
+// Without any environment it runs on an emulator with a stand-in for the model.
+// DUVO_API_KEY, and OPENAI_API_KEY or OLLAMA_HOST, name real ones.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/langchaingo"
+	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/policy"
+	"github.com/tmc/langchaingo/agents"
+	"github.com/tmc/langchaingo/chains"
+)
+
+var (
+	message = flag.String("message", "Where is my order 4711? I was promised a voucher because the last one came late. "+
+		"And please erase the personal data you hold on me, kim@example.com.", "what the customer writes")
+	vouchers = flag.String("vouchers", voucherID, "the `ID` of the Assignment that gives vouchers")
+)
+
+const instructions = "You are a copilot of the customer support. Split what the customer writes into what is to be done, and hand " +
+	"each part to the one tool that fits it, with all details, all at once. Then answer the customer in a few " +
+	"sentences. Where something was denied, say so kindly, and do not try it again."
+
+func main() {
+	flag.Parse()
+	setup.Main(emulated(), script, run)
+}
+
+// rules says who decides. What no case is for is denied.
+func rules(person duvotool.Policy) duvotool.Policy {
+	// Money goes by the Assignment's ID: names and folders can be edited by
+	// others. After ten vouchers a day a person looks at each.
+	small := duvotool.AutoApprove(duvotool.For(*vouchers).TitleMatches(`Give a voucher of [1-9] EUR`))
+	return policy.Route(
+		policy.When(policy.AssignmentIs(*vouchers), duvotool.FirstOf(policy.Budget(10, 24*time.Hour, small, person), person)),
+		// A day to decide; after that it counts as denied.
+		policy.When(policy.FolderIs("Regulated"), policy.Timeout(24*time.Hour, person, duvotool.AlwaysDeny())),
+	)
+}
+
+func run(ctx context.Context, s setup.Setup) error {
+	reg, err := duvotool.Discover(ctx, s.Client, append(s.Options,
+		duvotool.Keep(duvotool.InFolder("Support", "Regulated")),
+		duvotool.WithPolicy(rules(s.Operator)),
+		// One message pays and erases once, however the model words it.
+		duvotool.Configure(duvotool.ByID(*vouchers), duvotool.OncePerScope()),
+		duvotool.Configure(duvotool.InFolder("Regulated"), duvotool.OncePerScope()),
+		duvotool.WithObserver(func(e duvotool.Event) { fmt.Fprintln(s.Out, "  "+e.String()) }))...)
+	if err != nil {
+		return err
+	}
+	defer reg.Close(context.WithoutCancel(ctx))
+	if len(reg.All()) == 0 {
+		return errors.New("this team has no Assignments in the folders Support and Regulated; make some in Duvo first")
+	}
+	agent, err := langchaingo.NewAgent(s.Model, reg, langchaingo.WithSystem(instructions))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "\nThe customer: %s\n\n", duvotool.SafeText(*message, 0))
+	// The scope of this message: a model that repeats a call starts no second Job.
+	scoped := duvotool.WithOperationScope(ctx, "message of "+time.Now().Format(time.RFC3339Nano))
+	answer, err := chains.Run(scoped, agents.NewExecutor(agent), *message)
+	if err != nil {
+		return err
+	}
+	if err := reg.Close(ctx); err != nil { // everything has been observed
+		return err
+	}
+	_, err = fmt.Fprintf(s.Out, "\nThe copilot: %s\n", duvotool.SafeText(answer, 0))
+	return err
+}

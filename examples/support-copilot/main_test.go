@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve runs the copilot on a message and returns its Jobs by the Assignment's
+// name.
+func serve(t *testing.T, text string, operator duvotool.Policy) (jobs map[string]duvotest.JobRecord, out string) {
+	t.Helper()
+	before := *message
+	t.Cleanup(func() { *message = before })
+	*message = text
+	d := duvotest.New(duvotest.WithAssignments(emulated()...))
+	defer d.Close()
+	var b bytes.Buffer
+	s := setup.Offline(d, script, &b)
+	if operator != nil {
+		s.Operator = operator
+	}
+	require.NoError(t, run(t.Context(), s))
+	jobs = map[string]duvotest.JobRecord{}
+	for _, j := range d.Jobs() {
+		require.NotContains(t, jobs, j.AssignmentName, "one Job each")
+		require.Equal(t, duvo.StatusCompleted, j.Status)
+		jobs[j.AssignmentName] = j
+	}
+	return jobs, b.String()
+}
+
+func approved(t *testing.T, j duvotest.JobRecord) bool {
+	t.Helper()
+	require.Len(t, j.Requests, 1)
+	require.NotNil(t, j.Requests[0].Response)
+	return *j.Requests[0].Response.Approved
+}
+
+func TestNobodyIsThere(t *testing.T) {
+	jobs, out := serve(t, *message, nil)
+	require.Len(t, jobs, 3)
+	require.Equal(t, "Where is my order 4711?", jobs["Order status"].Input)
+	require.Empty(t, jobs["Order status"].Requests)
+	require.True(t, approved(t, jobs["Vouchers"]), "by the rule")
+	require.False(t, approved(t, jobs["Data erasure"]))
+	require.Contains(t, out, "Nothing was erased.")
+	require.Contains(t, out, "nobody could be asked")
+}
+
+func TestPersonAtTheTerminal(t *testing.T) {
+	for typed, want := range map[string]bool{"yes\n": true, "no\nwho is this?\n": false} {
+		in, keyboard := io.Pipe()
+		var screen bytes.Buffer
+		operator, err := terminal.New(in, setup.Shared(&screen), "kim@example.com")
+		require.NoError(t, err)
+		go func() {
+			_, _ = io.WriteString(keyboard, typed)
+			_ = keyboard.Close()
+		}()
+		jobs, out := serve(t, *message, operator)
+		require.Equal(t, want, approved(t, jobs["Data erasure"]))
+		require.Contains(t, screen.String(), "Erase 17 records of a customer")
+		require.NotContains(t, screen.String(), "voucher of", "the rule needed nobody")
+		require.Contains(t, out, `"Data erasure": `+map[bool]string{true: "approved", false: "denied"}[want]+" by kim@example.com")
+	}
+}
+
+// What the rule does not allow goes to a person, and what no case is for to
+// nobody.
+func TestRules(t *testing.T) {
+	var asked []string
+	person := duvotool.Forward(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		asked = append(asked, r.Title)
+		return duvotool.Deny("kim@example.com", "too much"), nil
+	})
+	jobs, _ := serve(t, "I was promised a large voucher because of the delay.", person)
+	require.False(t, approved(t, jobs["Vouchers"]))
+	require.Equal(t, []string{"Give a voucher of 50 EUR"}, asked)
+
+	moved := duvotool.Request{Kind: duvo.Approval, Title: "Give a voucher of 5 EUR", Assignment: duvo.Assignment{ID: "another", Name: "Vouchers"}}
+	d, err := rules(person).Decide(t.Context(), moved)
+	require.NoError(t, err)
+	require.NotEqual(t, duvotool.Approved, d.Verdict)
+	require.Len(t, asked, 1)
+}
