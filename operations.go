@@ -247,7 +247,7 @@ func (o *operations) sweep() {
 		op.mu.Lock()
 		done := op.result != nil && op.result.Outcome != OutcomeUnknown
 		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix)
-		old := (done || left) && time.Since(op.ended) > o.retention
+		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
 		op.mu.Unlock()
 		if old {
 			o.drop(op)

@@ -31,8 +31,8 @@ type Tool struct {
 // Assignment that is no longer offered it is what was known.
 func (t *Tool) latest() *Tool {
 	now := t.reg.kept(t.assignment.ID)
-	if now == nil || now == t {
-		return t
+	if now == nil || now == t || sameAssignment(now.assignment, t.assignment) && now.folder == t.folder && now.description == t.description {
+		return t // no copy for each call's operation to keep
 	}
 	own := *t
 	own.assignment, own.folder, own.description, own.undescribed = now.assignment, now.folder, now.description, now.undescribed
