@@ -247,6 +247,10 @@ func TestForeignChanges(t *testing.T) {
 			k[8]++
 			return b.Put(k, indexed)
 		},
+		"a bucket more": func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte("more"))
+			return err
+		},
 		"no head":  func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyHead) },
 		"no index": func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketDone) },
 		"a bucket inside": func(tx *bbolt.Tx) error {
