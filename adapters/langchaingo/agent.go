@@ -120,7 +120,7 @@ func NewAgent(model llms.Model, from Source, opts ...Option) (*Agent, error) {
 		return nil, errors.New("langchaingo: the model is nil")
 	case from == nil:
 		return nil, errors.New("langchaingo: the source of tools is nil")
-	case fmt.Sprintf("%T", model) == "*ollama.LLM":
+	case provider(model) == "*ollama.LLM":
 		return nil, errors.New("langchaingo: langchaingo's ollama provider drops tools; use its openai provider with the base URL http://localhost:11434/v1")
 	}
 	if reg, ok := from.(*duvotool.Registry); ok && reg == nil || slices.Contains(from.Tools(), nil) {
@@ -190,7 +190,8 @@ func (a *Agent) offered(steps []schema.AgentStep) []tools.Tool {
 
 // Plan asks the model for the next step. It starts the calls that the model asks
 // for and returns them as actions, each with what its tool needs to find it
-// again.
+// again: a mark behind the arguments, which callbacks and intermediate steps show
+// and the model does not.
 func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[string]string, options ...chains.ChainCallOption) ([]schema.AgentAction, *schema.AgentFinish, error) {
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)

@@ -13,13 +13,11 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
-	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 	"github.com/tmc/langchaingo/llms"
-	"github.com/tmc/langchaingo/schema"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -620,7 +618,6 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 
 func TestBadUse(t *testing.T) {
 	m := &model{}
-	type LLM struct{ llms.Model }
 	one := &local{name: "a b"}
 	for want, f := range map[string]func() (*langchaingo.Agent, error){
 		"the model is nil":          func() (*langchaingo.Agent, error) { return langchaingo.NewAgent(nil, langchaingo.Tools{}) },
@@ -654,11 +651,7 @@ func (odd) Call(context.Context, string) (string, error)                   { ret
 func (o odd) Schema() json.RawMessage                                      { return json.RawMessage(o) }
 func (odd) CallArguments(context.Context, json.RawMessage) (string, error) { return "", nil }
 
-var (
-	_ tools.Tool       = odd("")
-	_                  = duvo.Approval
-	_ schema.AgentStep = schema.AgentStep{}
-)
+var _ tools.Tool = odd("")
 
 // A Job that takes longer than its budget is asked for by its handle, in the
 // same run.

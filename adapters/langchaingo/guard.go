@@ -20,6 +20,9 @@ func Guard(model llms.Model) llms.Model { return guard{model} }
 
 type guard struct{ llms.Model }
 
+// Unwrap returns the model.
+func (g guard) Unwrap() llms.Model { return g.Model }
+
 // GenerateContent asks the model and guards every choice that calls a tool.
 func (g guard) GenerateContent(ctx context.Context, messages []llms.MessageContent, options ...llms.CallOption) (*llms.ContentResponse, error) {
 	resp, err := g.Model.GenerateContent(ctx, messages, options...)

@@ -13,7 +13,8 @@ import (
 // LLMTools makes of tools what llms.WithTools takes, each with its own schema.
 // The model tells which dialect of JSON Schema is understood: Google's takes
 // less than the others, so enums and formats are written into descriptions
-// there. A nil model means no particular one.
+// there. A nil model means no particular one; a model of yours that wraps one of
+// langchaingo's should have a method Unwrap() llms.Model.
 //
 // Names are those of the tools, with an underscore for each character that
 // providers do not take. Two tools of one name are an error, and so is a schema
@@ -101,8 +102,20 @@ func parameters(t tools.Tool) (map[string]any, error) {
 // isGoogle knows langchaingo's two providers of Google's models by their types,
 // so as not to depend on them.
 func isGoogle(model llms.Model) bool {
-	kind := fmt.Sprintf("%T", model)
+	kind := provider(model)
 	return kind == "*googleai.GoogleAI" || kind == "*vertex.Vertex"
+}
+
+// provider returns the type of a model, or of the one that it wraps.
+func provider(model llms.Model) string {
+	for range 10 {
+		w, ok := model.(interface{ Unwrap() llms.Model })
+		if !ok {
+			break
+		}
+		model = w.Unwrap()
+	}
+	return fmt.Sprintf("%T", model)
 }
 
 // forGoogle rewrites a schema for langchaingo's googleai provider, which drops

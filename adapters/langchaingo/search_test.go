@@ -133,3 +133,36 @@ func TestSearchAndRunInEveryAgent(t *testing.T) {
 		})
 	}
 }
+
+// Also where hundreds of Assignments fit equally and have long descriptions, a
+// search keeps the prompt below 1,500 tokens of four bytes.
+func TestSearchStaysSmall(t *testing.T) {
+	var all []duvotest.Assignment
+	for i := range 500 {
+		all = append(all, duvotest.Assignment{Name: fmt.Sprintf("Contract work of the seventh department, number %d", i),
+			Folder: fmt.Sprintf("A department with quite a long name %d/Contracts and whatever belongs to them", i%40), Description: strings.Repeat("Works on contracts. ", 60)})
+	}
+	bubble(t, all, nil, func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) {
+		most := 0
+		m := &model{say: func(now turn) *llms.ContentResponse {
+			offered, err := json.Marshal(now.tools)
+			require.NoError(t, err)
+			size := len(offered)
+			for _, msg := range now.messages {
+				text, err := json.Marshal(msg)
+				require.NoError(t, err)
+				size += len(text)
+			}
+			most = max(most, size/4)
+			if now.n == 1 {
+				return asks(searched("contract work"))
+			}
+			require.Len(t, now.tools, 1+5)
+			return says("done")
+		}}
+		_, err := execute(t.Context(), t, agent(t, m, reg, langchaingo.WithSearch()))
+		require.NoError(t, err)
+		t.Logf("%d tokens at most", most)
+		require.Less(t, most, 1500)
+	})
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/llms/anthropic"
 	"github.com/tmc/langchaingo/llms/googleai"
+	"github.com/tmc/langchaingo/llms/ollama"
 	"github.com/tmc/langchaingo/llms/openai"
 	"google.golang.org/api/option"
 )
@@ -195,6 +196,17 @@ func TestProviders(t *testing.T) {
 				p.check(t, m, i+1)
 			}
 		})
+	}
+}
+
+// langchaingo's own provider of Ollama drops tools, so it is refused, also where
+// it is wrapped.
+func TestOllamasOwnProviderIsRefused(t *testing.T) {
+	m, err := ollama.New(ollama.WithModel("llama3.1"))
+	require.NoError(t, err)
+	for _, m := range []llms.Model{m, langchaingo.Guard(m)} {
+		_, err = langchaingo.NewAgent(m, langchaingo.Tools{})
+		require.ErrorContains(t, err, "use its openai provider")
 	}
 }
 

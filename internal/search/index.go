@@ -1,11 +1,3 @@
-// Package search finds short documents by words in people's language: a plain
-// BM25 over weighted fields, in memory, for catalogs of up to some ten thousand
-// entries.
-//
-// A word of the query matches the same word, its other forms (invoices,
-// invoicing), with less weight what commonly means the same (bill), and, only
-// where none of these is anywhere in the index, what it begins, contains or
-// misspells.
 package search
 
 import (
@@ -30,14 +22,20 @@ type Hit struct {
 // An Index is safe for concurrent use. Its zero value finds nothing.
 type Index struct {
 	docs  int
-	terms map[string]map[int]float64 // word, document: weighted frequency
-	forms map[string][]string        // words by stem
+	terms map[string][]posting // by word, ordered by document
+	forms map[string][]string  // words by stem
+}
+
+// A posting is how often a document has a word, weighted.
+type posting struct {
+	doc  int
+	freq float64
 }
 
 // NewIndex makes an index of documents. All must have the same fields in the
 // same order.
 func NewIndex(docs [][]Field) *Index {
-	x := &Index{docs: len(docs), terms: map[string]map[int]float64{}, forms: map[string][]string{}}
+	x := &Index{docs: len(docs), terms: map[string][]posting{}, forms: map[string][]string{}}
 	var total []float64 // length of each field over all documents
 	words := make([][][]string, len(docs))
 	for d, fields := range docs {
@@ -55,11 +53,15 @@ func NewIndex(docs [][]Field) *Index {
 			mean := max(total[f]/float64(len(docs)), 1)
 			norm := 1 - field.Spread + field.Spread*float64(len(words[d][f]))/mean
 			for _, w := range words[d][f] {
-				if x.terms[w] == nil {
-					x.terms[w] = map[int]float64{}
+				all := x.terms[w]
+				if all == nil {
 					x.forms[stem(w)] = append(x.forms[stem(w)], w)
 				}
-				x.terms[w][d] += field.Weight / norm
+				if n := len(all); n > 0 && all[n-1].doc == d {
+					all[n-1].freq += field.Weight / norm
+					continue
+				}
+				x.terms[w] = append(all, posting{d, field.Weight / norm})
 			}
 		}
 	}
@@ -118,8 +120,8 @@ func (x *Index) Find(query string, limit int) []Hit {
 func (x *Index) match(word string) (strong map[int]bool, freq map[int]float64) {
 	strong, freq = map[int]bool{}, map[int]float64{}
 	add := func(w string, weight float64) {
-		for d, tf := range x.terms[w] {
-			freq[d] += weight * tf
+		for _, p := range x.terms[w] {
+			freq[p.doc] += weight * p.freq
 		}
 	}
 	for _, w := range x.forms[stem(word)] {
@@ -128,8 +130,8 @@ func (x *Index) match(word string) (strong map[int]bool, freq map[int]float64) {
 			weight = 1
 		}
 		add(w, weight)
-		for d := range x.terms[w] {
-			strong[d] = true
+		for _, p := range x.terms[w] {
+			strong[p.doc] = true
 		}
 	}
 	for _, other := range relatedTo(word) {

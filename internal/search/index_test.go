@@ -1,6 +1,8 @@
 package search
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,4 +165,46 @@ func BenchmarkFind(b *testing.B) {
 	for b.Loop() {
 		x.Find("the custommer wants their money back for an order that arived broken", 5)
 	}
+}
+
+// A mistake in each longer word of a name still finds it first, nearly always.
+func TestTypos(t *testing.T) {
+	x := index(office)
+	r := rand.New(rand.NewPCG(1, 2))
+	mistake := func(w string) string {
+		s := []rune(w)
+		if len(s) < 4 {
+			return w
+		}
+		i := 1 + r.IntN(len(s)-2)
+		switch other := rune('a' + r.IntN(26)); r.IntN(4) {
+		case 0:
+			s = slices.Delete(s, i, i+1)
+		case 1:
+			s[i], s[i+1] = s[i+1], s[i]
+		case 2:
+			s[i] = other
+		default:
+			s = slices.Insert(s, i, other)
+		}
+		return string(s)
+	}
+	first, all := 0, 0
+	for range 20 {
+		for _, line := range office {
+			name, _, _ := strings.Cut(line, "|")
+			var query []string
+			for _, w := range tokens(name) {
+				for _, p := range w.parts {
+					query = append(query, mistake(p))
+				}
+			}
+			all++
+			if got := found(x, office, strings.Join(query, " "), 1); len(got) > 0 && got[0] == name {
+				first++
+			}
+		}
+	}
+	t.Logf("%d of %d names with mistakes are found first", first, all)
+	require.Greater(t, first*100, all*95)
 }
