@@ -18,8 +18,9 @@ type finder struct{ reg *duvotool.Registry }
 
 const (
 	foundAtOnce = 5
-	fitting     = 0.7 // of the best one: less is named, but not offered yet
-	foundInAll  = 15  // in one run; the latest ones are offered
+	fitting     = 0.7  // of the best one: less is named, but not offered yet
+	foundInAll  = 10   // in one run; the latest ones are offered
+	shownOfAll  = 1500 // characters of their descriptions
 	shownOfEach = 300
 )
 
@@ -99,15 +100,18 @@ func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 	var out []tools.Tool
 	for _, n := range names {
 		if t := byName[n]; t != nil {
-			out = append(out, disclosed{t})
+			out = append(out, disclosed{t, min(shownOfEach, shownOfAll/len(names))})
 		}
 	}
 	return out
 }
 
 // disclosed is a tool whose description is kept short.
-type disclosed struct{ *duvotool.Tool }
+type disclosed struct {
+	*duvotool.Tool
+	shown int // characters
+}
 
 func (d disclosed) FunctionDescription() string {
-	return duvotool.SafeLine(describe(d.Tool), shownOfEach)
+	return duvotool.SafeLine(d.Tool.FunctionDescription(), d.shown)
 }
