@@ -1,32 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"testing"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func review(t *testing.T, operator duvotool.Policy) (jobs []duvotest.JobRecord, out string) {
-	d := duvotest.New(duvotest.WithAssignments(emulated()...))
-	defer d.Close()
-	var b bytes.Buffer
-	s := setup.Offline(d, script, &b)
-	if operator != nil {
-		s.Operator = operator
-	}
-	require.NoError(t, run(t.Context(), s))
-	return d.Jobs(), b.String()
-}
 
 // The editor and its assistant start a Job each, with the same type of input.
 func TestReview(t *testing.T) {
@@ -37,7 +23,8 @@ func TestReview(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			jobs, out := review(t, operator)
+			jobs, out, err := setup.Trial(t.Context(), emulated(), script, operator, run)
+			require.NoError(t, err)
 			require.Len(t, jobs, 2)
 			var own, assistants Review
 			require.NoError(t, json.Unmarshal([]byte(jobs[0].Input), &own))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"testing"
 
@@ -16,16 +15,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func work(t *testing.T, operator duvotool.Policy, tasks ...task) (jobs []duvotest.JobRecord, out string, err error) {
-	t.Helper()
-	d := duvotest.New(duvotest.WithAssignments(emulated()...))
-	defer d.Close()
-	var b bytes.Buffer
-	s := setup.Offline(d, script, &b)
-	if operator != nil {
-		s.Operator = operator
-	}
-	err = run(t.Context(), s, tasks)
-	return d.Jobs(), b.String(), err
+	return setup.Trial(t.Context(), emulated(), script, operator, func(ctx context.Context, s setup.Setup) error { return run(ctx, s, tasks) })
 }
 
 // Each route ends at the one right skill, with the task as it was written.

@@ -19,26 +19,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs the copilot on a message and returns its Jobs by the Assignment's
 // name.
-func serve(t *testing.T, text string, operator duvotool.Policy) (jobs map[string]duvotest.JobRecord, out string) {
+func serve(t *testing.T, text string, operator duvotool.Policy) (map[string]duvotest.JobRecord, string) {
 	t.Helper()
 	before := *message
 	t.Cleanup(func() { *message = before })
 	*message = text
-	d := duvotest.New(duvotest.WithAssignments(emulated()...))
-	defer d.Close()
-	var b bytes.Buffer
-	s := setup.Offline(d, script, &b)
-	if operator != nil {
-		s.Operator = operator
-	}
-	require.NoError(t, run(t.Context(), s))
-	jobs = map[string]duvotest.JobRecord{}
-	for _, j := range d.Jobs() {
+	all, out, err := setup.Trial(t.Context(), emulated(), script, operator, run)
+	require.NoError(t, err)
+	jobs := map[string]duvotest.JobRecord{}
+	for _, j := range all {
 		require.NotContains(t, jobs, j.AssignmentName, "one Job each")
 		require.Equal(t, duvo.StatusCompleted, j.Status)
 		jobs[j.AssignmentName] = j
 	}
-	return jobs, b.String()
+	return jobs, out
 }
 
 func approved(t *testing.T, j duvotest.JobRecord) bool {

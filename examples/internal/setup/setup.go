@@ -4,6 +4,7 @@
 package setup
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -43,6 +44,20 @@ func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
 		Operator: nobody(),
 		Out:      Shared(out),
 	}
+}
+
+// Trial runs an example for a test: offline, with this operator at the terminal,
+// or with nil nobody. It returns what the emulator saw and what was printed.
+func Trial(ctx context.Context, emulated []duvotest.Assignment, script Script, operator duvotool.Policy, run func(context.Context, Setup) error) ([]duvotest.JobRecord, string, error) {
+	d := duvotest.New(duvotest.WithAssignments(emulated...))
+	defer d.Close()
+	var out bytes.Buffer
+	s := Offline(d, script, &out)
+	if operator != nil {
+		s.Operator = operator
+	}
+	err := run(ctx, s)
+	return d.Jobs(), out.String(), err
 }
 
 // Main is the main function of an example: it runs it where the environment
