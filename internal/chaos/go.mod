@@ -1,0 +1,25 @@
+module github.com/duvotool/duvotool/internal/chaos
+
+go 1.25.0
+
+require (
+	github.com/duvotool/duvotool v0.0.0
+	github.com/duvotool/duvotool/adapters/bolt v0.0.0
+)
+
+require (
+	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
+	github.com/dlclark/regexp2 v1.10.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/pkoukk/tiktoken-go v0.1.6 // indirect
+	github.com/tmc/langchaingo v0.1.14 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	go.starlark.net v0.0.0-20230302034142-4b1e35fe2254 // indirect
+	golang.org/x/oauth2 v0.36.0 // indirect
+	golang.org/x/sys v0.45.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+replace github.com/duvotool/duvotool => ../..
+
+replace github.com/duvotool/duvotool/adapters/bolt => ../../adapters/bolt
