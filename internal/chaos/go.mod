@@ -5,6 +5,8 @@ go 1.25.0
 require (
 	github.com/duvotool/duvotool v0.0.0
 	github.com/duvotool/duvotool/adapters/bolt v0.0.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
 )
 
 require (
@@ -15,6 +17,7 @@ require (
 	github.com/tmc/langchaingo v0.1.14 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
 	go.starlark.net v0.0.0-20230302034142-4b1e35fe2254 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sys v0.45.0 // indirect
 	golang.org/x/text v0.41.0 // indirect

@@ -1,5 +1,3 @@
-// Chaos runs Jobs while everything goes wrong, and checks that nothing was lost,
-// nothing done twice and nothing done that nobody decided. See doc.go.
 package main
 
 import (
