@@ -41,7 +41,7 @@ func TestSoakInShort(t *testing.T) {
 // the checker can fail.
 func TestForgetfulJournal(t *testing.T) {
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 60, Kills: 12, Faults: 0.2, NoIdempotency: true, Seed: 9, Workers: 2, InFlight: 30, Dir: t.TempDir(), Break: 3})
+	rep, err := run(t.Context(), config{Jobs: 40, Kills: 10, Faults: 0.2, Seed: 9, Workers: 2, InFlight: 30, Dir: t.TempDir(), Break: 3, Patience: 6e9})
 	require.NoError(t, err)
 	require.False(t, rep.clean())
 	require.NotEmpty(t, rep.Problems)

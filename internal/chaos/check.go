@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/bolt"
@@ -117,7 +118,11 @@ func (e *evidence) readJournal(ctx context.Context, path string, keys []string) 
 	}
 	for _, key := range keys {
 		t := tools[assignmentName(planOf(e.seed, key).Assignment)]
-		res, err := t.Run(duvotool.WithOperationKey(ctx, key), key)
+		// What has a result is told at once. What has none may wait for another
+		// process that could be at it.
+		short, cancel := context.WithTimeout(duvotool.WithOperationKey(ctx, key), 2*time.Second)
+		res, err := t.Run(short, key)
+		cancel()
 		if err != nil {
 			e.unreadable[key] = err
 			continue

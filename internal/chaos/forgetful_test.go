@@ -62,4 +62,3 @@ func (f *forgetting) Get(ctx context.Context, key string) (duvotool.Record, erro
 	}
 	return f.Journal.Get(ctx, key)
 }
-

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/json"
@@ -31,10 +32,15 @@ type config struct {
 	Dir           string        // for the files; empty: a temporary one, kept if the run fails
 	Break         int           // for tests, see breakJournal
 	Progress      io.Writer     // nil: none
+
+	// Patience is how long a run goes on in which nothing is delivered; then it
+	// is checked as it is.
+	Patience time.Duration
 }
 
-// stalled is how long a run goes on in which nothing is delivered.
-const stalled = 3 * time.Minute
+const defaultPatience = 3 * time.Minute
+
+var errStandstill = errors.New("nothing was delivered for a long time")
 
 // A harness is one run.
 type harness struct {
@@ -94,7 +100,8 @@ func run(ctx context.Context, c config) (rep report, err error) {
 	defer stop()
 	err = h.work(ctx)
 	elapsed := time.Since(began)
-	if err != nil {
+	still := errors.Is(err, errStandstill)
+	if err != nil && !still {
 		return report{}, err
 	}
 	e, err := h.gather(ctx)
@@ -102,6 +109,9 @@ func run(ctx context.Context, c config) (rep report, err error) {
 		return report{}, err
 	}
 	rep = e.check()
+	if still {
+		rep.problem(&rep.Lost, "the run was ended because nothing was delivered any more")
+	}
 	rep.Seed, rep.Kills, rep.Restarts, rep.Seconds = c.Seed, h.kills, h.restarts, elapsed.Seconds()
 	rep.Soak, err = h.soakFigures()
 	return rep, err
@@ -315,8 +325,8 @@ func (h *harness) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			fmt.Fprintf(h.c.Progress, "%v: %d delivered, %d kills, %d other restarts\n", time.Since(began).Round(time.Second), h.delivered, h.kills, h.restarts)
 		}
 		h.mu.Unlock()
-		if still > stalled {
-			cancel(fmt.Errorf("nothing was delivered for %v; see %s", stalled, h.dir))
+		if still > cmp.Or(h.c.Patience, defaultPatience) {
+			cancel(errStandstill)
 			return
 		}
 	}

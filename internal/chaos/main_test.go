@@ -11,4 +11,3 @@ func TestMain(m *testing.M) {
 	isChild()
 	goleak.VerifyTestMain(m)
 }
-
