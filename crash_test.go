@@ -149,6 +149,20 @@ func (p *process) StopJob(ctx context.Context, id string) error {
 	return p.around("stop", func() error { return p.client.StopJob(ctx, id) })
 }
 
+func (p *process) CreateSandbox(ctx context.Context) (duvo.Sandbox, error) {
+	if p.isDead() {
+		return duvo.Sandbox{}, errDead
+	}
+	return p.client.CreateSandbox(ctx)
+}
+
+func (p *process) JobPage(ctx context.Context, f duvo.JobFilter) (duvo.JobPage, error) {
+	if p.isDead() {
+		return duvo.JobPage{}, errDead
+	}
+	return p.client.JobPage(ctx, f)
+}
+
 var slowRefunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refunds orders.",
 	Script: func(j *duvotest.Job) {
 		j.Sleep(20 * time.Second)

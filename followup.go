@@ -85,6 +85,10 @@ func (r *Registry) Continue(ctx context.Context, after *Result, message string) 
 func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
+	if !op.reg.ops.converse(op, true) {
+		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", SafeLine(s.id, 64))})
+		return false
+	}
 	if f.Posted {
 		return true
 	}

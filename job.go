@@ -13,14 +13,9 @@ import (
 // jobState is what an operation knows of its Job. It is owned by the mail of
 // the operation: one goroutine at a time.
 type jobState struct {
-	webhook    string    // where Duvo reports progress; empty: nowhere
-	sandbox    string    // that the Job is started with; empty: none
-	firstSent  time.Time // of the start; zero before
-	lastSent   time.Time // the latest attempt
-	doubtful   bool      // an attempt to start may have taken effect unseen
-	credential string    // a print of what the start was sent with
-	startedAt  time.Time // when the Job was known to exist
-	followUp   *followUp // nil: this operation starts its Job
+	*startState           // nil once the Job is known
+	startedAt   time.Time // when the Job was known to exist
+	followUp    *followUp // nil: this operation starts its Job
 
 	id      string
 	created time.Time // by Duvo's clock
@@ -30,23 +25,38 @@ type jobState struct {
 
 	worked   time.Duration // the Job's own time, without people's
 	lastLook time.Time
-	human    bool // at the last look the Job waited for a person
-
-	messages     int       // told to the observer
-	messagesRead time.Time // updated_at of the Job when they were last read
+	live     *liveState // nil: nothing was told of messages
 
 	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
-	told     bool // the reasons of denials were posted, or perhaps so
 
-	parked    bool   // left by its callers: the next process does not take it up by itself
-	stopping  bool   // the Job is to be stopped
-	restored  bool   // from the journal
-	stopAgain bool   // restored while it was to be stopped
-	owner     string // of the record that it was restored from
-	dirty     bool   // something is to be written to the journal
+	human     bool // at the last look the Job waited for a person
+	told      bool // the reasons of denials were posted, or perhaps so
+	parked    bool // left by its callers: the next process does not take it up by itself
+	stopping  bool // the Job is to be stopped
+	stopAgain bool // restored while it was to be stopped
+	dirty     bool // something is to be written to the journal
+}
+
+// liveState is what the observer was told of a Job's messages.
+type liveState struct {
+	told int       // messages
+	read time.Time // updated_at of the Job when they were last read
+}
+
+// startState is what an operation knows of the start of its Job, until it knows
+// the Job.
+type startState struct {
+	webhook    string    // where Duvo reports progress; empty: nowhere
+	sandbox    string    // that the Job is started with; empty: none, or none yet
+	files      bool      // it is to be started with files
+	firstSent  time.Time // zero: not yet
+	lastSent   time.Time // the latest attempt
+	doubtful   bool      // an attempt may have taken effect unseen
+	credential string    // a print of what it was sent with
+	owner      string    // of the record that it was restored from; empty: ours
 }
 
 // How the engine paces itself.
@@ -63,7 +73,7 @@ const (
 
 func (s *jobState) init(op *operation, follow *followUp) {
 	if follow == nil {
-		s.webhook = op.reg.cfg.webhookURLFor()
+		s.startState = &startState{webhook: op.reg.cfg.webhookURLFor()}
 		return
 	}
 	s.followUp, s.id, s.startedAt = follow, follow.JobID, time.Now()
@@ -112,6 +122,9 @@ func (op *operation) begin() {
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
 			op.tell(Event{Kind: EventQueued, Before: before})
+			if fresh {
+				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
+			}
 			op.maySave() // it may be detached while it waits
 			return       // begin is called again when the turn has come
 		}
@@ -122,10 +135,6 @@ func (op *operation) begin() {
 		return
 	}
 	if !fresh && parked && !op.mustSave() { // from now on it is taken up by itself
-		return
-	}
-	if !op.reg.ops.underWay(op, s.id, true) {
-		op.fail(fmt.Errorf("%w: another call works on Job %s; wait for its end", duvo.ErrConflict, SafeLine(s.id, 64)))
 		return
 	}
 	if s.followUp != nil && !op.postFollowUp() {
@@ -352,7 +361,13 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 // returns true if the run has ended.
 func (op *operation) liveMessages(job duvo.Job) bool {
 	s := &op.job
-	if !op.tool.cfg.liveMessages || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.messagesRead) {
+	if !op.tool.cfg.liveMessages {
+		return false
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.live.read) {
 		return false
 	}
 	n := 0
@@ -369,15 +384,21 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 		}
 		op.tellMessage(n, m)
 	}
-	s.messagesRead = job.UpdatedAt
+	s.live.read = job.UpdatedAt
 	return op.cancelled()
 }
 
 // tellMessage tells the observer of the nth message, once.
 func (op *operation) tellMessage(n int, m duvo.Message) {
 	s := &op.job
-	if op.tool.cfg.liveMessages && n > s.messages {
-		s.messages = n
+	if !op.tool.cfg.liveMessages {
+		return
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if n > s.live.told {
+		s.live.told = n
 		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }

@@ -244,6 +244,7 @@ type entry struct {
 
 	Webhook    string    `json:"webhook,omitempty"`
 	Sandbox    string    `json:"sandbox,omitempty"`
+	Files      bool      `json:"files,omitempty"` // it is to be started with files
 	FirstSent  time.Time `json:"first_sent,omitzero"`
 	LastSent   time.Time `json:"last_sent,omitzero"`
 	Doubtful   bool      `json:"doubtful,omitempty"`
@@ -310,7 +311,9 @@ func (op *operation) entry() entry {
 	e := entry{Key: op.key, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
 		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase}
 	op.mu.Unlock()
-	e.Webhook, e.Sandbox, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = s.webhook, s.sandbox, s.firstSent, s.lastSent, s.doubtful, s.credential
+	if b := s.startState; b != nil {
+		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
+	}
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp
 	for id, p := range s.requests {
@@ -331,9 +334,11 @@ func (op *operation) entry() entry {
 
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
-	*s = jobState{webhook: e.Webhook, sandbox: e.Sandbox, firstSent: e.FirstSent, lastSent: e.LastSent, doubtful: e.Doubtful, credential: e.Credential,
-		id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
-		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, restored: true, stopAgain: e.Stopping, owner: e.Owner}
+	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
+		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, stopAgain: e.Stopping}
+	if e.JobID == "" {
+		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential, e.Owner}
+	}
 	for i := range e.Decisions {
 		s.entries = append(s.entries, &e.Decisions[i])
 	}
@@ -383,7 +388,7 @@ func (op *operation) save(set func(*entry)) error {
 		r.Messages = nil
 		e.Result = &r
 	}
-	r := Record{Key: op.record.Key, Revision: op.record.Revision}
+	r := Record{Key: op.record.key, Revision: op.record.revision}
 	// It needs nothing more if its outcome is known, or if it is left to a
 	// caller who has no key to come back with, or who finds nothing started.
 	r.Done = e.Result != nil && e.Result.Outcome != OutcomeUnknown ||
@@ -394,7 +399,10 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	revision, err := l.put(r)
 	if err == nil {
-		op.record.Revision, op.job.owner = revision, l.owner
+		op.record.revision = revision
+		if b := op.job.startState; b != nil {
+			b.owner = ""
+		}
 	}
 	return err
 }

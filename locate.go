@@ -23,7 +23,7 @@ var errTooMany = errors.New("too many Jobs have been started since")
 // It returns false if the run has ended or goes on from a newer record.
 func (op *operation) otherAtWork() bool {
 	s := &op.job
-	if !s.restored || !s.doubtful || s.owner == op.reg.ledger.owner {
+	if !s.doubtful || s.owner == "" {
 		return true
 	}
 	for {
@@ -40,8 +40,8 @@ func (op *operation) otherAtWork() bool {
 		if op.cancelled() {
 			return false
 		}
-		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.Key)
-		if err == nil && found && rec.Revision != op.record.Revision {
+		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.key)
+		if err == nil && found && rec.Revision != op.record.revision {
 			op.adopt()
 			return false
 		}
@@ -61,11 +61,12 @@ func (op *operation) locate() (jobID string, err error) {
 		return "", nil
 	}
 	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
+	known := op.reg.ops.byJob()
 	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.assignment.ID, s.firstSent.Add(-locateSkew)) {
 		if err != nil {
 			return "", err
 		}
-		if other := op.reg.ops.ofJob(row.ID); other != nil && other != op {
+		if known[strings.ToLower(row.ID)] != nil {
 			continue
 		}
 		job, err := op.reg.backend.Job(ctx, row.ID)
@@ -121,8 +122,8 @@ func tokenOf(webhook string) string {
 }
 
 // Candidates lists the Jobs that an operation whose outcome is unknown may have
-// started: those of its Assignment since a while before its start was sent that
-// no operation of this registry is known to have. A person can tell which of
+// started: those of its Assignment since a while before its start was sent, but for
+// those of operations that this registry has in hand. A person can tell which of
 // them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
 // [JobLister].
 func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job, error) {
@@ -135,6 +136,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", r.backend)
 	}
 	var out []duvo.Job
+	known := r.ops.byJob()
 	for row, err := range r.jobsSince(ctx, lister, op.tool.assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
 			break // those first started are the likelier ones
@@ -142,7 +144,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 		if err != nil {
 			return nil, err
 		}
-		if r.ops.ofJob(row.ID) == nil {
+		if known[strings.ToLower(row.ID)] == nil {
 			out = append(out, row)
 		}
 	}
@@ -164,7 +166,11 @@ func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Tim
 	if op.result == nil || op.result.Outcome != OutcomeUnknown || op.run != nil {
 		return nil, time.Time{}, &JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
-	return op, op.job.firstSent, nil // nothing runs, so nobody owns the mail
+	// Nothing runs, so nobody owns the mail.
+	if f := op.job.followUp; f != nil {
+		return op, f.SentAt, nil
+	}
+	return op, op.job.firstSent, nil
 }
 
 // Reconcile settles an operation whose outcome is unknown, as a person has found
@@ -190,7 +196,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
 		}
-		if other := r.ops.ofJob(jobID); other != nil && other != op {
+		if other := r.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
 			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", SafeLine(jobID, 64))
 		}
 	}
@@ -223,10 +229,10 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	before := *s
 	if f := s.followUp; f != nil {
 		c := *f
-		before.followUp = &c
+		s.followUp = &c
 	}
 	err := op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
-	s.doubtful, s.note = false, ""
+	s.note = ""
 	switch f := s.followUp; {
 	case f != nil && job.ID != "":
 		f.Posted, f.Doubtful = true, false
@@ -235,10 +241,10 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		f.Doubtful, f.SentAt, s.parked = false, time.Time{}, true
 		op.at(PhaseNew, s.id)
 	case job.ID != "":
-		s.id, s.buildID, s.status, s.created, s.startedAt = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now()
+		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
 		op.at(PhaseWatching, s.id)
 	default:
-		s.firstSent, s.lastSent, s.parked = time.Time{}, time.Time{}, true
+		s.startState, s.parked = &startState{webhook: op.reg.cfg.webhookURLFor()}, true
 		op.at(PhaseNew, "")
 	}
 	if err == nil {

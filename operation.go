@@ -25,7 +25,6 @@ type operation struct {
 
 	mu      sync.Mutex
 	mailbox []mail
-	sorting bool // a goroutine takes the mail out
 	run     *run // nil: parked, finished or not begun
 	result  *Result
 	ended   time.Time // when the last run ended
@@ -38,12 +37,16 @@ type operation struct {
 
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
+	sorting   bool               // a goroutine takes the mail out
 
-	job    jobState // owned by the mail
-	record struct { // in the journal
-		Key      string // never changes; empty: there is no journal
-		Revision uint64 // owned by the mail
-	}
+	job    jobState   // owned by the mail
+	record *recordRef // nil: there is no journal
+}
+
+// A recordRef names the record of an operation in the journal.
+type recordRef struct {
+	key      string // never changes
+	revision uint64 // owned by the mail
 }
 
 // A run is a stretch of time in which an operation is worked on: from a call
@@ -353,7 +356,7 @@ func (op *operation) failAs(err error) {
 		return
 	}
 	op.job.rest(err)
-	sent := op.job.id != "" || op.job.doubtful || op.record.Revision > 0
+	sent := op.record != nil && (op.job.id != "" || op.record.revision > 0)
 	if sent && !errors.Is(err, ErrClosed) && !op.job.parked {
 		// The next process leaves it alone, as this one does.
 		op.job.parked = true
@@ -374,8 +377,8 @@ func (op *operation) failAs(err error) {
 }
 
 func (op *operation) over(r *run) {
-	if id := op.job.id; id != "" {
-		op.reg.ops.underWay(op, id, false)
+	if op.job.followUp != nil {
+		op.reg.ops.converse(op, false)
 	}
 	if t := op.ticket; t != nil {
 		op.ticket = nil

@@ -25,13 +25,13 @@ type operations struct {
 	mu       sync.Mutex
 	byKey    map[string]*operation // by tenant and key
 	byHandle map[string]*operation // those that check_job knows; nil until there is one
-	byJob    map[string]*operation // those that are under way, by Job ID in lower case
+	talks    map[string]*operation // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
 	swept    time.Time
 }
 
 func newOperations(r *Registry) *operations {
-	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, byJob: map[string]*operation{}, unknown: map[string]*operation{}}
+	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, unknown: map[string]*operation{}}
 }
 
 // A callKey is the operation key of a call.
@@ -71,8 +71,8 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if op == nil {
 		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
 		if t.reg.ledger != nil {
-			fresh.record.Key = fresh.recordName()
-			fresh.handle = handleOf(fresh.record.Key)
+			fresh.record = &recordRef{key: fresh.recordName()}
+			fresh.handle = handleOf(fresh.record.key)
 		}
 		fresh.job.init(fresh, follow)
 		op, repeated = o.insert(fresh)
@@ -261,29 +261,40 @@ func (o *operations) sweep() {
 	}
 }
 
-// underWay notes that the Job of an operation is being worked on, or no longer.
-// false means that another operation works on it.
-func (o *operations) underWay(op *operation, jobID string, on bool) bool {
-	id := strings.ToLower(jobID)
+// converse notes that the Job of a follow-up is being talked to, or no longer.
+// false means that another follow-up does so.
+func (o *operations) converse(op *operation, on bool) bool {
+	id := strings.ToLower(op.job.followUp.JobID)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.byJob[id]
+	now := o.talks[id]
 	switch {
 	case on && now != nil && now != op:
 		return false
+	case on && o.talks == nil:
+		o.talks = map[string]*operation{id: op}
 	case on:
-		o.byJob[id] = op
+		o.talks[id] = op
 	case now == op:
-		delete(o.byJob, id)
+		delete(o.talks, id)
 	}
 	return true
 }
 
-// ofJob returns the operation that works on a Job; nil if none does.
-func (o *operations) ofJob(jobID string) *operation {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.byJob[strings.ToLower(jobID)]
+// byJob returns the operations by the IDs of their Jobs, in lower case. It takes
+// time.
+func (o *operations) byJob() map[string]*operation {
+	out := map[string]*operation{}
+	o.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID != "" {
+			if other := out[strings.ToLower(op.jobID)]; other == nil || op.run != nil {
+				out[strings.ToLower(op.jobID)] = op
+			}
+		}
+	})
+	return out
 }
 
 func (o *operations) each(f func(*operation)) {

@@ -68,6 +68,7 @@ type toolConfig struct {
 	tellReason     bool
 	liveMessages   bool
 	followUps      bool
+	marked         bool
 	waitBudget     time.Duration // zero: none
 	limit          int           // Jobs in flight; zero: none
 	maxInput       int           // bytes

@@ -154,6 +154,12 @@ func (c config) fits(b Backend) error {
 	if _, ok := b.(JobMessenger); !ok && goesOn {
 		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
 	}
+	if c.someTool(func(t toolConfig) bool { return t.marked }) {
+		_, makes := b.(SandboxMaker)
+		if _, lists := b.(JobLister); !makes || !lists {
+			return fmt.Errorf("WithMarkedStarts: the backend %T cannot make sandboxes and list Jobs", b)
+		}
+	}
 	if _, ok := b.(JobStopper); !ok && stops {
 		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)
 	}

@@ -39,7 +39,7 @@ func (op *operation) take(rec Record, e entry) error {
 	if err := op.job.restore(op, e); err != nil {
 		return err
 	}
-	op.record.Key, op.record.Revision = rec.Key, rec.Revision
+	op.record = &recordRef{rec.Key, rec.Revision}
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
@@ -73,7 +73,7 @@ func (op *operation) adopt() {
 	}
 	l := op.reg.ledger
 	var e entry
-	rec, found, err := l.get(context.Background(), op.record.Key)
+	rec, found, err := l.get(context.Background(), op.record.key)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
@@ -92,9 +92,6 @@ func (op *operation) adopt() {
 	}
 	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
 	op.job.rest(ErrRequestChanged)
-	if id := op.job.id; id != "" {
-		op.reg.ops.underWay(op, id, false)
-	}
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false
@@ -249,22 +246,11 @@ func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error
 	if jobID == "" {
 		return nil, ErrUnknownJob
 	}
-	if op := r.ops.ofJob(jobID); op != nil {
+	if op := r.ops.byJob()[strings.ToLower(jobID)]; op != nil {
 		return op, nil
 	}
-	var found *operation
-	r.ops.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		if strings.EqualFold(op.jobID, jobID) {
-			found = op
-		}
-	})
-	if found != nil || r.ledger == nil {
-		if found == nil {
-			return nil, ErrUnknownJob
-		}
-		return found, nil
+	if r.ledger == nil {
+		return nil, ErrUnknownJob
 	}
 	for rec, err := range r.ledger.journal.Unfinished(ctx) {
 		if err != nil {

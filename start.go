@@ -15,7 +15,7 @@ import (
 // ended instead, or goes on from another's record.
 func (op *operation) startJob() bool {
 	s := &op.job
-	if !op.otherAtWork() {
+	if !op.otherAtWork() || !op.stage() {
 		return false
 	}
 	start := op.start()
@@ -134,7 +134,7 @@ func (op *operation) started(job duvo.Job) bool {
 		return false
 	}
 	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
-	s.doubtful, s.startedAt = false, time.Now()
+	s.startState, s.startedAt = nil, time.Now()
 	op.at(PhaseWatching, s.id)
 	if !op.maySave() {
 		return false

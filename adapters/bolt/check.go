@@ -45,6 +45,9 @@ func check(f io.ReaderAt, size int64) (state, error) {
 	if err := c.readHead(buckets); err != nil {
 		return state{}, err
 	}
+	if c.head.txid != c.txid {
+		return state{}, errors.New("its head is of another transaction than its meta page: a page is older, or another program wrote to it")
+	}
 	if err := c.readRecords(buckets); err != nil {
 		return state{}, err
 	}
@@ -176,7 +179,7 @@ func (c *checker) bucket(value []byte, each visit) error {
 		return c.tree(root, each)
 	}
 	inline := value[bucketHeader:]
-	if len(inline) < pageHeader || order.Uint16(inline[8:]) != flagLeaf {
+	if len(inline) < pageHeader || order.Uint64(inline) != 0 || order.Uint16(inline[8:]) != flagLeaf || order.Uint32(inline[12:]) != 0 {
 		return errors.New("a bucket without its entries")
 	}
 	w := walker{c: c, each: each}
@@ -189,7 +192,9 @@ type walker struct {
 	last []byte // the key before
 }
 
-// page walks a page whose keys are from low to below high; nil is no bound.
+// page walks a page that begins with the key low and ends below high; nil is any.
+// bbolt finds a page in the branch above by its first key: where the two differ,
+// reading works and writing destroys.
 func (w *walker) page(id uint64, low, high []byte, depth int) error {
 	if depth > maxDepth {
 		return errors.New("too deep")
@@ -242,24 +247,24 @@ func (w *walker) branch(b, low, high []byte, depth int) error {
 		return span(b, uint64(e)+uint64(order.Uint32(b[e:])), uint64(order.Uint32(b[e+4:])))
 	}
 	k, err := key(0)
+	if err == nil && low != nil && !bytes.Equal(k, low) {
+		err = errors.New("a key is out of order")
+	}
 	for i := range n {
+		next := high
+		if err == nil && i+1 < n {
+			next, err = key(i + 1)
+		}
+		if err == nil && (len(k) == 0 || high != nil && bytes.Compare(k, high) >= 0) {
+			err = errors.New("a key is out of order")
+		}
+		if err == nil {
+			err = w.page(order.Uint64(b[pageHeader+i*elementSize+8:]), k, next, depth+1)
+		}
 		if err != nil {
 			return err
 		}
-		if outside(k, low, high) {
-			return errors.New("a key is out of order")
-		}
-		next, following := high, []byte(nil)
-		if i+1 < n {
-			if following, err = key(i + 1); err != nil {
-				return err
-			}
-			next = following
-		}
-		if err := w.page(order.Uint64(b[pageHeader+i*elementSize+8:]), k, next, depth+1); err != nil {
-			return err
-		}
-		low, k = k, following
+		k = next
 	}
 	return nil
 }
@@ -268,6 +273,9 @@ func (w *walker) leaf(b, low, high []byte) error {
 	n, err := elements(b)
 	if err != nil {
 		return err
+	}
+	if n == 0 && low != nil {
+		return errors.New("a leaf without entries below a branch")
 	}
 	for i := range n {
 		e := pageHeader + i*elementSize
@@ -280,7 +288,8 @@ func (w *walker) leaf(b, low, high []byte) error {
 		if err != nil {
 			return err
 		}
-		if outside(k, low, high) || w.last != nil && bytes.Compare(k, w.last) <= 0 {
+		if len(k) == 0 || i == 0 && low != nil && !bytes.Equal(k, low) ||
+			high != nil && bytes.Compare(k, high) >= 0 || w.last != nil && bytes.Compare(k, w.last) <= 0 {
 			return errors.New("a key is out of order")
 		}
 		w.last = bytes.Clone(k)
@@ -291,15 +300,14 @@ func (w *walker) leaf(b, low, high []byte) error {
 	return nil
 }
 
-func outside(k, low, high []byte) bool {
-	return len(k) == 0 || low != nil && bytes.Compare(k, low) < 0 || high != nil && bytes.Compare(k, high) >= 0
-}
-
 // readHead reads the bucket meta, and refuses newer formats before anything else
 // may look odd because of them.
 func (c *checker) readHead(buckets map[string][]byte) error {
 	entries := map[string][]byte{}
 	err := c.bucket(buckets[string(bucketMeta)], func(flags uint32, k, v []byte) error {
+		if flags != 0 {
+			return errors.New("a bucket inside")
+		}
 		entries[string(k)] = bytes.Clone(v)
 		return nil
 	})
@@ -333,11 +341,11 @@ func (c *checker) readRecords(buckets map[string][]byte) error {
 			want.add(indexDigest(indexEntry(r)))
 			return nil
 		},
-		string(bucketUnfinished): func(_ uint32, k, v []byte) error {
+		string(bucketUnfinished): func(_ uint32, k, _ []byte) error {
 			have.add(indexDigest(bucketUnfinished, k))
 			return nil
 		},
-		string(bucketDone): func(_ uint32, k, v []byte) error {
+		string(bucketDone): func(_ uint32, k, _ []byte) error {
 			have.add(indexDigest(bucketDone, k))
 			return nil
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -79,6 +80,7 @@ func (q *queue) run(write func([]*change)) {
 		}
 		q.mu.Unlock()
 		write(batch)
+		runtime.Gosched() // those let go may have more
 	}
 }
 
@@ -143,7 +145,7 @@ func (j *Journal) commit(batch []*change) (err error) {
 	if next.now == j.head.now { // conflicts, or nothing to forget
 		return tx.Rollback()
 	}
-	if err := tx.Bucket(bucketMeta).Put(keyHead, next.encode()); err != nil {
+	if err := putHead(tx, next); err != nil {
 		return errors.Join(fmt.Errorf("bolt: writing %s: %w", j.path, err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {

@@ -4,7 +4,8 @@
 //
 //	journal, err := bolt.Open("journal.db")
 //	if err != nil { ... }
-//	defer journal.Close()
+//	defer journal.Close() // after the registry
+//	reg, err := duvotool.Discover(ctx, client, duvotool.WithJournal(journal))
 //
 // # Files
 //
@@ -38,8 +39,9 @@
 // bbolt takes up the newest of its two meta pages that is whole. If the newest
 // one is damaged, the last transaction silently never happened. To notice that,
 // each transaction has a generation, one more than the one before, and the
-// database holds in it, beside the records: the generation, the number of
-// records, the sum of their digests, and the last two of the generation before.
+// database holds in it, beside the records: the generation, the number that bbolt
+// gave the transaction, how many records there are, the sum of their digests, and
+// the last two of the generation before.
 // The head file has two slots, in disk blocks of their own, with a checksum each;
 // generation g goes to slot g mod 2. A Put is written in this order:
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"go.etcd.io/bbolt"
 )
 
 // format is the version of what this file describes. Numbers are big-endian.
@@ -136,17 +137,20 @@ func readTotal(b []byte) total {
 const totalSize = 8 + sha256.Size
 
 // A head says what a database holds as of a generation, and what it held in the
-// one before.
+// one before. By bbolt's own number of the transaction that wrote it, it is bound
+// to the meta page of that transaction: an older version of any other page shows.
 type head struct {
 	generation uint64
+	txid       uint64
 	now        total
 	before     total
 }
 
-const headSize = 8 + 2*totalSize
+const headSize = 16 + 2*totalSize
 
 func (h head) encode() []byte {
 	b := binary.BigEndian.AppendUint64(nil, h.generation)
+	b = binary.BigEndian.AppendUint64(b, h.txid)
 	return seal(h.before.append(h.now.append(b)))
 }
 
@@ -155,7 +159,13 @@ func decodeHead(b []byte) (head, error) {
 	if !ok || len(b) != headSize {
 		return head{}, errors.New("the head does not match its checksum")
 	}
-	return head{binary.BigEndian.Uint64(b), readTotal(b[8:]), readTotal(b[8+totalSize:])}, nil
+	return head{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), readTotal(b[16:]), readTotal(b[16+totalSize:])}, nil
+}
+
+// putHead puts a head in the transaction that it is of.
+func putHead(tx *bbolt.Tx, h head) error {
+	h.txid = uint64(tx.ID())
+	return tx.Bucket(bucketMeta).Put(keyHead, h.encode())
 }
 
 // seal appends a checksum.

@@ -157,11 +157,10 @@ func (j *Journal) create(s slots) error {
 					return err
 				}
 			}
-			meta := tx.Bucket(bucketMeta)
-			if err := meta.Put(keyFormat, []byte{0, 0, 0, format}); err != nil {
+			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte{0, 0, 0, format}); err != nil {
 				return err
 			}
-			return meta.Put(keyHead, head{generation: 1}.encode())
+			return putHead(tx, head{generation: 1})
 		})
 	})
 }
@@ -283,12 +282,16 @@ func (j *Journal) compact(was state) (st state, err error) {
 	}
 	err = j.replace(func(dst *bbolt.DB) error {
 		err := bbolt.Compact(dst, src, 16<<20)
+		if err == nil {
+			err = dst.Update(func(tx *bbolt.Tx) error { return putHead(tx, was.head) })
+		}
 		return errors.Join(err, src.Close()) // some systems replace no open file
 	})
 	if err != nil {
 		return state{}, err
 	}
-	if st, err = j.check(); err == nil && st.head != was.head {
+	st, err = j.check()
+	if was.head.txid = st.head.txid; err == nil && st.head != was.head {
 		err = damaged(j.path, errors.New("its copy differs"))
 	}
 	return st, err

@@ -172,13 +172,31 @@ func TestNotAJournal(t *testing.T) {
 	requireErr(t, path, ErrCorrupt)
 }
 
-// alter changes what is in a database, as another program could.
+// alter changes what is in a database, and lets its head be of that transaction.
 func alter(t *testing.T, path string, f func(tx *bbolt.Tx) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
-	require.NoError(t, db.Update(f))
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		h, err := decodeHead(tx.Bucket(bucketMeta).Get(keyHead))
+		require.NoError(t, err)
+		require.NoError(t, putHead(tx, h))
+		return f(tx)
+	}))
 	require.NoError(t, db.Close())
+}
+
+func TestAnotherProgramWrote(t *testing.T) {
+	path, last := made(t, 10)
+	alter(t, path, func(*bbolt.Tx) error { return nil })
+	holds(t, open(t, path), last)
+
+	path, _ = made(t, 10)
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(*bbolt.Tx) error { return nil }))
+	require.NoError(t, db.Close())
+	requireErr(t, path, ErrCorrupt, "another program")
 }
 
 func TestNewerFormat(t *testing.T) {
@@ -456,6 +474,7 @@ func TestCloseWaitsForPuts(t *testing.T) {
 
 // The file is cut under an open journal: reading what was mapped faults.
 func TestCutWhileOpen(t *testing.T) {
+	whole, last := made(t, 40)
 	for name, use := range map[string]func(j *Journal) error{
 		"get": func(j *Journal) error { _, err := j.Get(context.Background(), "key-3"); return err },
 		"put": func(j *Journal) error {
@@ -471,7 +490,9 @@ func TestCutWhileOpen(t *testing.T) {
 	} {
 		for _, size := range []int64{0, pageSize, 2 * pageSize, 3 * pageSize} {
 			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
-				path, last := made(t, 40)
+				path := newPath(t)
+				copyFile(t, whole, path)
+				copyFile(t, whole+".head", path+".head")
 				j := open(t, path)
 				require.NoError(t, os.Truncate(path, size))
 				require.Error(t, use(j))
@@ -501,7 +522,7 @@ func TestTooLarge(t *testing.T) {
 	j := open(t, newPath(t))
 	_, err := j.Put(t.Context(), duvotool.Record{Key: "a", Data: make([]byte, maxData+1)})
 	require.ErrorContains(t, err, "allowed")
-	for i := range 6 {
+	for i := range 4 { // bbolt keeps as many in one page
 		put(t, j, duvotool.Record{Key: fmt.Sprint("a", i), Data: make([]byte, maxData)})
 	}
 	require.NoError(t, j.Close())
