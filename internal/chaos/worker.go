@@ -87,6 +87,9 @@ func runWorker(c childConfig) error {
 	if c.Jobs == 0 {
 		opts = append(opts, duvotool.WithRetention(soakRetention))
 	}
+	if c.NoIdempotency {
+		opts = append(opts, duvotool.WithMarkedStarts())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	w.reg, err = duvotool.Discover(ctx, client, opts...)
