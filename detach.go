@@ -38,28 +38,35 @@ const checkToolName = "check_job"
 var handlePattern = regexp.MustCompile(`job-[a-z2-7]{26}`)
 
 // detach lets the run go on without callers and returns the handle of the
-// operation.
+// operation, empty if the run is over or about to be.
 func (op *operation) detach(r *run) string {
+	o := op.reg.ops
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run != r || r.leaving {
+		return ""
+	}
 	if op.handle == "" {
 		op.handle = "job-" + strings.ToLower(rand.Text())
 	}
 	r.detached = true
-	handle := op.handle
-	op.mu.Unlock()
-	o := op.reg.ops
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.giveHandle(op)
-	return handle
+	return op.handle
 }
 
-// pending is what a caller gets whose budget is used up. It tells what is known
-// without waiting for anything.
+// pending takes a caller out whose budget is used up, and returns what it gets:
+// what is known without waiting for anything, or nil if the run is over or
+// about to be.
 func (op *operation) pending(r *run) *Result {
 	handle := op.detach(r)
 	op.mu.Lock()
 	defer op.mu.Unlock()
+	r.callers--
+	if handle == "" || op.run != r {
+		return nil
+	}
 	res := &Result{
 		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),

@@ -38,6 +38,8 @@ type jobState struct {
 	stopping  bool // the Job is to be stopped
 	stopAgain bool // restored while it was to be stopped
 	dirty     bool // something is to be written to the journal
+
+	answer *answerState // nil: nothing is known of a typed answer
 }
 
 // liveState is what the observer was told of a Job's messages.
@@ -441,7 +443,7 @@ func (op *operation) conclude(job duvo.Job) {
 		messages = append(messages, m)
 		op.tellMessage(len(messages), m)
 	}
-	if op.cancelled() || op.tellReasons(job.Status) {
+	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {
 		return
 	}
 	op.settle(outcomeOf(job.Status), messages)
@@ -517,6 +519,9 @@ func (op *operation) settle(o Outcome, messages []duvo.Message) {
 		messages = messages[min(f.After, len(messages)):] // since then
 	}
 	res.Messages, res.Output = messages, lastWords(messages)
+	if a := op.job.answer; a != nil {
+		res.Data = a.data
+	}
 	if op.tool.cfg.followUps && (o == OutcomeCompleted || o == OutcomeInterrupted) {
 		res.Handle = op.detach(op.run)
 	}

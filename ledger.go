@@ -263,6 +263,7 @@ type entry struct {
 	Told      bool            `json:"told,omitempty"`
 	Stopping  bool            `json:"stopping,omitempty"`
 	FollowUp  *followUp       `json:"follow_up,omitempty"`
+	Answer    *answerState    `json:"answer,omitempty"`
 	Result    *Result         `json:"result,omitempty"`
 }
 
@@ -315,7 +316,7 @@ func (op *operation) entry() entry {
 		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
 	}
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
-	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp
+	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
 			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Why: p.why}
@@ -335,7 +336,7 @@ func (op *operation) entry() entry {
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
 	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
-		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, stopAgain: e.Stopping}
+		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping}
 	if e.JobID == "" {
 		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential, e.Owner}
 	}

@@ -118,9 +118,9 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		if joined {
 			r.callers++
 		}
-		told := r.told
-		if !joined {
-			told = nil
+		told, over := r.told, enough
+		if !joined { // it winds down; the next one counts
+			told, over = nil, nil
 		}
 		op.mu.Unlock()
 
@@ -135,23 +135,14 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 				return interim, nil
 			}
 			continue // decided meanwhile: wait for the Job
-		case <-enough:
-			enough = nil
+		case <-over:
+			if res := op.pending(r); res != nil {
+				return res, nil
+			}
 			select {
-			case <-r.done: // at the same moment
-			default:
-				if !joined {
-					continue
-				}
-				res := op.pending(r)
-				op.mu.Lock()
-				r.callers--
-				over := op.run != r
-				op.mu.Unlock()
-				if !over {
-					return res, nil
-				}
-				<-r.done // it has just ended
+			case <-r.done: // it ends at the same moment
+			case <-ctx.Done():
+				return nil, op.leave(ctx, r, false)
 			}
 		case <-ctx.Done():
 			// What was ready at the same moment counts.
@@ -334,11 +325,12 @@ func (op *operation) conclusion(res *Result, journaled bool) {
 	op.ended = time.Now()
 	op.news = news{}
 	r := op.run
+	detached := r.detached
 	op.run = nil
 	op.suspended = nil
 	op.mu.Unlock()
 	op.tell(Event{ctx: r.ctx, Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
-	op.reg.ops.settled(op, res.Outcome, r.detached, journaled)
+	op.reg.ops.settled(op, res.Outcome, detached, journaled)
 	op.over(r)
 }
 

@@ -39,6 +39,7 @@ type config struct {
 	observer    func(Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
+	refresh     time.Duration // zero: only when asked to
 	postTimeout time.Duration
 	settle      time.Duration
 	retention   time.Duration
@@ -67,6 +68,9 @@ type toolConfig struct {
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
+	input          *inputSpec  // nil: plain text
+	output         *outputSpec // nil: whatever the Job says
+	correct        bool
 	followUps      bool
 	marked         bool
 	waitBudget     time.Duration // zero: none

@@ -47,8 +47,8 @@ type JobStopper interface {
 	StopJob(ctx context.Context, id string) error
 }
 
-// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason]
-// needs one.
+// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason] and
+// [CorrectOnce] need one.
 type JobMessenger interface {
 	// PostMessage posts a message, which resumes a Job that has completed.
 	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
@@ -79,7 +79,8 @@ type Registry struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
-	refresh sync.Mutex // held by one Refresh at a time
+	refresh     sync.Mutex // held by one Refresh at a time
+	stopRefresh func()     // ends the refreshing in the background
 
 	mu      sync.RWMutex
 	catalog catalog
@@ -112,7 +113,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, fmt.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime()}
+	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -130,6 +131,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		_ = r.Close(ctx)
 		return nil, err
 	}
+	r.refreshAlways()
 	return r, nil
 }
 
@@ -150,6 +152,9 @@ func (c config) fits(b Backend) error {
 	}
 	if _, ok := b.(JobMessenger); !ok && tells {
 		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && c.someTool(func(t toolConfig) bool { return t.correct }) {
+		return fmt.Errorf("CorrectOnce: the backend %T cannot post messages", b)
 	}
 	if _, ok := b.(JobMessenger); !ok && goesOn {
 		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
@@ -296,9 +301,11 @@ func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
 }
 
-// Refresh lists the Assignments again. Tools handed out before keep their
-// names and descriptions and go on working; one whose Assignment is gone
-// answers the model that it is. On an error everything stays as it was.
+// Refresh lists the Assignments again, and tells the observer what changed.
+// Tools handed out before keep their names and options, and their
+// [Tool.Description] is the new one: an agent that reads it at each turn needs
+// no restart. One whose Assignment is gone answers the model that it is. On an
+// error everything stays as it was. See [WithRefreshEvery].
 func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
@@ -335,6 +342,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Collided = append(c.Collided, n)
 		}
 	}
+	r.tellChanges(ctx, c)
 	return c, nil
 }
 
@@ -350,10 +358,13 @@ func sameAssignment(a, b duvo.Assignment) bool {
 }
 
 // offered reports whether the Assignment is still in the catalog.
-func (r *Registry) offered(id string) bool {
+func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
+
+// kept returns the tool that the catalog has for an Assignment now.
+func (r *Registry) kept(id string) *Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.catalog.byID[id] != nil
+	return r.catalog.byID[id]
 }
 
 // Close ends the registry. New calls are refused with [ErrClosed]. Calls in
@@ -366,6 +377,7 @@ func (r *Registry) offered(id string) bool {
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.close()
+	r.stopRefresh()
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
 		_ = r.Wait(patience)

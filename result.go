@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,7 @@ type Result struct {
 	JobID      string          `json:"job_id,omitempty"`
 	Status     duvo.Status     `json:"status,omitempty"` // the last that was read
 	Output     string          `json:"output"`           // the last assistant message with text
+	Data       json.RawMessage `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
 	Messages   []duvo.Message  `json:"messages,omitempty"`
 	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
 	Assignment duvo.Assignment `json:"assignment"`
@@ -190,6 +192,7 @@ func orNobody(by string) string {
 // clone makes a copy that shares nothing a caller could change.
 func (r *Result) clone() *Result {
 	c := *r
+	c.Data = slices.Clone(r.Data)
 	c.Messages = slices.Clone(r.Messages)
 	c.Decisions = slices.Clone(r.Decisions)
 	for i := range c.Decisions {

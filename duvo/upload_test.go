@@ -189,7 +189,10 @@ func TestUploadURLsThatAreRefused(t *testing.T) {
 // What a name leads to is looked at when it is dialled.
 func TestUploadToPrivateAddresses(t *testing.T) {
 	var reached atomic.Int64
-	inside := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	inside := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // an answer before its end may be lost with the connection
+		reached.Add(1)
+	}))
 	inside.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			reached.Add(1)
@@ -254,7 +257,7 @@ func TestMayReach(t *testing.T) {
 	for a, want := range map[string]bool{
 		"8.8.8.8": true, "1.1.1.1": true, "2606:4700::1111": true, "::ffff:8.8.8.8": true, "64:ff9b::808:808": true, "172.32.0.1": true, "100.128.0.1": true,
 		"10.1.2.3": false, "172.16.0.1": false, "172.31.255.255": false, "192.168.0.1": false, "169.254.169.254": false, "100.64.0.1": false, "0.0.0.0": false,
-		"0.1.2.3": false, "127.0.0.1": false, "127.9.9.9": false, "::1": false, "::": false, "::ffff:10.0.0.1": false, "::ffff:127.0.0.1": false, "::10.0.0.1": false,
+		"0.1.2.3": false, "127.0.0.1": false, "127.9.9.9": false, "::1": false, "::": false, "::ffff:10.0.0.1": false, "::ffff:100.64.0.1": false, "::ffff:127.0.0.1": false, "::10.0.0.1": false,
 		"64:ff9b::a9fe:a9fe": false, "64:ff9b::7f00:1": false, "2002:a00:1::": false, "2001::1": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false, "fd12::1": false,
 		"fec0::1": false, "ff02::1": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "198.18.0.1": false, "192.0.0.1": false,
 		"2606:4700::1111%eth0": false,

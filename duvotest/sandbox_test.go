@@ -85,6 +85,11 @@ func TestSandboxFiles(t *testing.T) {
 		w.SandboxFiles(s)["/workspace/z"][0] = 'L' // a copy
 		require.Equal(t, "large", string(w.SandboxFiles(s)["/workspace/z"]))
 
+		raw := "--b\r\nContent-Disposition: form-data; name=path\r\n\r\n/workspace/q\r\n--b\r\nContent-Disposition: form-data; name=file\r\n" +
+			"Content-Transfer-Encoding: quoted-printable\r\n\r\na=3Db\r\n--b--\r\n"
+		require.Equal(t, 201, w.post("/v2/sandboxes/"+other+"/files", raw, "Content-Type", "multipart/form-data; boundary=b").status)
+		require.Equal(t, "a=3Db", string(w.SandboxFiles(other)["/workspace/q"]), "no byte is taken for an encoding")
+
 		files, err := w.client.SandboxFiles(t.Context(), s, "")
 		require.NoError(t, err)
 		require.Equal(t, []duvo.SandboxFile{{Name: "a", Path: "/workspace/a", Type: "file"}, {Name: "b", Path: "/workspace/b", Type: "dir"},
