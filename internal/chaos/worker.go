@@ -74,7 +74,7 @@ func runWorker(c childConfig) error {
 		return err
 	}
 	client, err := duvo.New(duvo.WithAPIKey(c.Where.Key), duvo.WithTeam(c.Where.Team), duvo.WithBaseURL(c.Where.URL),
-		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, time.Second),
+		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, 2*time.Second),
 		duvo.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}}))
 	if err != nil {
 		return err
