@@ -60,9 +60,26 @@ func isChild() {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s chaos %s: %v\n", time.Now().Format(time.RFC3339Nano), c.Role, err)
-		os.Exit(3)
+		os.Exit(exitCode(err))
 	}
 	os.Exit(0)
+}
+
+// Exit codes of children.
+const (
+	exitFailed  = 3
+	exitAsked   = 5 // a worker was asked to end, and did
+	exitClosing = 6 // a worker's registry could not be closed
+)
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, errAsked):
+		return exitAsked
+	case errors.Is(err, errClosing):
+		return exitClosing
+	}
+	return exitFailed
 }
 
 // child makes the command of a child process: this program once more.

@@ -16,7 +16,8 @@
 // operation keys. It calls the tool of each key, some keys from two callers at
 // once, some from one that loses patience and calls again, and delivers the
 // outcome by adding it to a file. Workers are killed by SIGKILL at random moments,
-// a fifth of the times twice in a row, and started again on the same journal.
+// a fifth of the times twice in a row, and now and then asked to end by SIGTERM, and
+// are started again on the same journal.
 //
 // What a Job does, and who answers its human requests, is drawn from the seed and
 // its key: the policy at once or slowly, two people at once and against each

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -55,7 +56,9 @@ type harness struct {
 	delivered int
 	last      time.Time // when something was delivered
 	kills     int
-	restarts  int // that nobody had killed
+	closes    int // workers asked to end
+	restarts  int // of workers that nobody had killed or asked to end
+	notClosed int // workers that could not close their registry
 }
 
 // A tended is a worker that is started again whenever it ends before its time.
@@ -112,6 +115,10 @@ func run(ctx context.Context, c config) (rep report, err error) {
 	if still {
 		rep.problem(&rep.Lost, "the run was ended because nothing was delivered any more")
 	}
+	if h.notClosed > 0 {
+		rep.problem(&rep.Lost, "%d workers could not close their registry; see their logs", h.notClosed)
+	}
+	rep.Closes = h.closes
 	rep.Seed, rep.Kills, rep.Restarts, rep.Seconds = c.Seed, h.kills, h.restarts, elapsed.Seconds()
 	rep.Soak, err = h.soakFigures()
 	return rep, err
@@ -197,7 +204,12 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 		h.mu.Lock()
 		killed, after := w.killed, h.delivered
 		w.cmd, w.killed, w.ended = nil, false, err == nil
-		if err != nil && !killed {
+		var exit *exec.ExitError
+		switch {
+		case err == nil:
+		case errors.As(err, &exit) && exit.ExitCode() == exitClosing:
+			h.notClosed++
+		case !killed:
 			h.restarts++
 		}
 		h.mu.Unlock()
@@ -249,7 +261,8 @@ func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) 
 	return cmd.Wait()
 }
 
-// killAll kills workers at random moments, spread over what there is to do.
+// killAll kills workers at random moments, spread over what there is to do, and asks some
+// to end.
 func (h *harness) killAll(ctx context.Context) {
 	began := time.Now()
 	soon := false
@@ -276,7 +289,12 @@ func (h *harness) killAll(ctx context.Context) {
 			t.Stop()
 			return
 		}
-		if due && h.kill(w) {
+		h.mu.Lock()
+		gently := !soon && h.rand.IntN(8) == 0
+		h.mu.Unlock()
+		if due && gently {
+			h.end(w, syscall.SIGTERM)
+		} else if due && h.end(w, syscall.SIGKILL) {
 			i++
 			h.mu.Lock()
 			soon = h.rand.IntN(5) == 0 // once more, while it takes up what there is
@@ -287,15 +305,19 @@ func (h *harness) killAll(ctx context.Context) {
 	}
 }
 
-// kill kills a worker; false: there was none to kill.
-func (h *harness) kill(w *tended) bool {
+// end kills a worker, or asks it to end; false: there was none.
+func (h *harness) end(w *tended, how os.Signal) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.cmd == nil || w.killed || w.ended || w.cmd.Process.Kill() != nil {
+	if w.cmd == nil || w.killed || w.ended || w.cmd.Process.Signal(how) != nil {
 		return false
 	}
 	w.killed = true
-	h.kills++
+	if how == syscall.SIGKILL {
+		h.kills++
+	} else {
+		h.closes++
+	}
 	return true
 }
 

@@ -36,7 +36,7 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
 	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
 	fs.IntVar(&c.Workers, "workers", 2, "how many worker `processes` there are, each with its journal")
-	fs.IntVar(&c.InFlight, "inflight", 60, "how many `Jobs` are in flight, of all workers")
+	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
 	fs.BoolVar(&asJSON, "json", false, "print the report as a line of JSON")

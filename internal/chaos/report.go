@@ -21,7 +21,8 @@ type report struct {
 
 	Seed        uint64         `json:"seed"`
 	Seconds     float64        `json:"seconds"`
-	Restarts    int            `json:"restarts"`    // of workers that nobody had killed
+	Closes      int            `json:"closes"`      // of workers, by SIGTERM
+	Restarts    int            `json:"restarts"`    // of workers for another reason
 	Asked       int            `json:"asked"`       // human requests
 	Answered    int            `json:"answered"`    // of them by us
 	Elsewhere   int            `json:"elsewhere"`   // of them in Duvo's inbox
@@ -49,8 +50,8 @@ func (r *report) problem(count *int, format string, args ...any) {
 // print tells the report in words.
 func (r report) print(w io.Writer) {
 	fmt.Fprintf(w, "jobs %d  kills %d  requests %d  faults %d\nlost %d  doubled %d  unauthorised %d  unknown %d\n", r.Jobs, r.Kills, r.Requests, r.Faults, r.Lost, r.Doubled, r.Unauthorised, r.Unknown)
-	fmt.Fprintf(w, "%.0f s, seed %d; %d human requests, of which %d answered by us and %d elsewhere; %d POSTs sent again, %d outcomes delivered again, %d restarts without a kill\n",
-		r.Seconds, r.Seed, r.Asked, r.Answered, r.Elsewhere, r.Resent, r.Redelivered, r.Restarts)
+	fmt.Fprintf(w, "%.0f s, seed %d; %d human requests, of which %d answered by us and %d elsewhere; %d POSTs sent again, %d outcomes delivered again; %d workers asked to end, %d restarts for another reason\n",
+		r.Seconds, r.Seed, r.Asked, r.Answered, r.Elsewhere, r.Resent, r.Redelivered, r.Closes, r.Restarts)
 	for _, kinds := range []map[string]int{r.Kinds, r.Hooks} {
 		for _, k := range slices.Sorted(maps.Keys(kinds)) {
 			fmt.Fprintf(w, "  %-16s %d\n", k, kinds[k])

@@ -10,12 +10,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -50,6 +52,7 @@ type worker struct {
 	people    sync.WaitGroup // who decide what was put off
 	ready     chan struct{}  // closed once reg and tools are there
 	enough    atomic.Bool
+	closing   chan struct{} // closed when the process is asked to end
 }
 
 // runWorker is a worker's process. Its file 3 is the listener that webhooks come
@@ -57,7 +60,7 @@ type worker struct {
 func runWorker(c childConfig) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("life", c.Life)
 	slog.SetDefault(log)
-	w := &worker{c: c, tools: map[string]*duvotool.Tool{}, ready: make(chan struct{})}
+	w := &worker{c: c, tools: map[string]*duvotool.Tool{}, ready: make(chan struct{}), closing: make(chan struct{})}
 	go w.listenToParent()
 	journal, err := bolt.Open(journalFile(c.Dir, c.Worker), bolt.WithLockTimeout(10*time.Second))
 	if err != nil {
@@ -109,17 +112,48 @@ func runWorker(c childConfig) error {
 	go func() { _ = server.Serve(hooks) }()
 	stop := make(chan struct{})
 	go w.measure(stop)
-	if err := w.runAll(done); err != nil {
-		return err
-	}
+	closed := make(chan error, 1)
+	go w.closeWhenAsked(closed)
+	err = w.runAll(done)
 	close(stop)
-	w.people.Wait()
-	ctx, cancel = context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := w.reg.Close(ctx); err != nil {
+	select {
+	case <-w.closing:
+		if err := <-closed; err != nil {
+			return fmt.Errorf("%w: %w", errClosing, err)
+		}
+		err = errAsked
+	default:
+		if err == nil {
+			w.people.Wait()
+			err = w.shut()
+		}
+	}
+	if err != nil && !errors.Is(err, errAsked) {
 		return err
 	}
-	return errors.Join(server.Close(), journal.Close(), w.outcomes.close(), w.decisions.close())
+	return errors.Join(err, server.Close(), journal.Close(), w.outcomes.close(), w.decisions.close())
+}
+
+// What a worker's process ends with, beside success and failure.
+var (
+	errAsked   = errors.New("it was asked to end")
+	errClosing = errors.New("closing the registry")
+)
+
+// closeWhenAsked closes the registry on SIGTERM.
+func (w *worker) closeWhenAsked(closed chan<- error) {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	<-term
+	close(w.closing)
+	closed <- w.shut()
+}
+
+// shut closes the registry, which must end in good time.
+func (w *worker) shut() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	return w.reg.Close(ctx)
 }
 
 // listenToParent ends the process with the harness.
@@ -148,7 +182,12 @@ func (w *worker) runAll(done []delivered) error {
 			delete(delivered, key)
 			continue
 		}
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-w.closing:
+			failed.CompareAndSwap(nil, &errAsked)
+			continue
+		}
 		if w.c.Jobs == 0 && w.enough.Load() {
 			break // what was begun earlier has a lower number
 		}
@@ -209,6 +248,13 @@ func (w *worker) call(key string, p plan, first bool) error {
 		case err == nil && res.Outcome != duvotool.OutcomePending:
 			line.At, line.Outcome, line.JobID, line.Output = time.Now(), res.Outcome, res.JobID, res.Output
 			return w.outcomes.add(line)
+		case errors.Is(err, duvotool.ErrClosed):
+			var je *duvotool.JobError
+			if !errors.As(err, &je) || je.Key != key {
+				line.Wrong = fmt.Sprintf("the error of a call that Close has ended does not tell its key: %v", err)
+				return errors.Join(w.outcomes.add(line), errAsked)
+			}
+			return errAsked
 		case err == nil && attempt > 1000: // it waits for somebody who does not come
 			line.At, line.Outcome, line.JobID, line.Output = time.Now(), res.Outcome, res.JobID, res.Output
 			return w.outcomes.add(line)
