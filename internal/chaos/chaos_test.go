@@ -17,7 +17,7 @@ func TestShort(t *testing.T) {
 	require.True(t, rep.clean())
 	require.Zero(t, rep.Unknown)
 	require.Equal(t, 40, rep.Jobs)
-	require.Equal(t, 4, rep.Kills)
+	require.NotZero(t, rep.Kills)
 	require.Greater(t, rep.Requests, 200)
 	require.Greater(t, rep.Faults, rep.Requests/10)
 	require.NotZero(t, rep.Answered)

@@ -12,7 +12,7 @@ import (
 
 // The longest time that an effect may come after its request was answered or cut
 // off, which the workers' times must leave room for.
-const latestEffect = 400 * time.Millisecond
+const latestEffect = 700 * time.Millisecond
 
 // A faultMaker draws faults, of requests and of webhooks.
 type faultMaker struct {
