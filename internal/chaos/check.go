@@ -29,6 +29,9 @@ type evidence struct {
 	journaled  map[string]*duvotool.Result // by key
 	unreadable map[string]error            // keys whose journal has no result
 	unfinished []string                    // keys that the journals hold as not done
+
+	at   map[string]time.Time // when the outcomes of a soak were delivered
+	last time.Time            // when the last of them was
 }
 
 // keys lists the operation keys of the run.
@@ -48,6 +51,31 @@ func (e *evidence) keys() []string {
 		found[o.Key] = true
 	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// forgotten reports whether the journals of a soak may hold no result of a key any
+// more, since it was delivered a while before the last.
+func (e *evidence) forgotten(key string) bool {
+	if e.jobs > 0 {
+		return false
+	}
+	if e.last.IsZero() {
+		for _, o := range e.outcomes {
+			if e.last = later(e.last, o.At); e.at == nil {
+				e.at = map[string]time.Time{}
+			}
+			e.at[o.Key] = o.At
+		}
+	}
+	at, ok := e.at[key]
+	return ok && e.last.Sub(at) > soakRetention/2
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 var errOffline = errors.New("the checker asks Duvo nothing")
@@ -214,7 +242,7 @@ func (e *evidence) checkKey(rep *report, key string, jobs []jobSeen, outcomes []
 func (e *evidence) checkJournal(rep *report, key string, outcomes []delivered) {
 	res := e.journaled[key]
 	switch {
-	case res == nil && e.jobs == 0: // forgotten, as a soak's worker asks for
+	case res == nil && e.forgotten(key): // as a soak's worker asks for
 	case res == nil:
 		rep.problem(&rep.Lost, "%s: its journal has no result: %v", key, e.unreadable[key])
 	case len(outcomes) > 0 && !outcomes[0].same(delivered{Outcome: res.Outcome, JobID: res.JobID, Output: res.Output}):

@@ -141,6 +141,18 @@ func TestUnknown(t *testing.T) {
 	require.Equal(t, 1, e.check().Lost)
 }
 
+// The journals of a soak forget what was delivered a while ago, and only that.
+func TestSoakForgets(t *testing.T) {
+	e := flawless()
+	e.jobs = 0
+	e.outcomes[0].At, e.outcomes[1].At = t0, t0.Add(soakRetention)
+	delete(e.journaled, keyName(0))
+	e.saw.Jobs[0].Requests = nil
+	require.Empty(t, e.check().Problems)
+	delete(e.journaled, keyName(1))
+	require.Equal(t, 1, e.check().Lost)
+}
+
 // What a killed process has left unfinished is no line.
 func TestLines(t *testing.T) {
 	path := t.TempDir() + "/lines"

@@ -385,7 +385,7 @@ func (h *harness) gather(ctx context.Context) (*evidence, error) {
 	for w := range h.c.Workers {
 		var own []string
 		for _, key := range keys {
-			if n, ok := keyNumber(key); ok && n%h.c.Workers == w {
+			if n, ok := keyNumber(key); ok && n%h.c.Workers == w && !e.forgotten(key) {
 				own = append(own, key)
 			}
 		}
