@@ -59,12 +59,10 @@ func (e *evidence) forgotten(key string) bool {
 	if e.jobs > 0 {
 		return false
 	}
-	if e.last.IsZero() {
+	if e.at == nil {
+		e.at = map[string]time.Time{}
 		for _, o := range e.outcomes {
-			if e.last = later(e.last, o.At); e.at == nil {
-				e.at = map[string]time.Time{}
-			}
-			e.at[o.Key] = o.At
+			e.at[o.Key], e.last = o.At, later(e.last, o.At)
 		}
 	}
 	at, ok := e.at[key]
