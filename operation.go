@@ -27,7 +27,7 @@ type operation struct {
 	mailbox []mail
 	run     *run // nil: parked, finished or not begun
 	result  *Result
-	ended   time.Time // when the last run ended
+	ended   int64 // when the last run ended, in Unix nanoseconds
 	phase   Phase
 	jobID   string
 
@@ -322,7 +322,7 @@ func (op *operation) conclusion(res *Result, journaled bool) {
 	op.job.rest(nil)
 	op.mu.Lock()
 	op.result = res
-	op.ended = time.Now()
+	op.ended = time.Now().UnixNano()
 	op.news = news{}
 	r := op.run
 	detached := r.detached
@@ -357,7 +357,7 @@ func (op *operation) failAs(err error) {
 		}
 	}
 	op.mu.Lock()
-	op.ended = time.Now()
+	op.ended = time.Now().UnixNano()
 	r := op.run
 	op.run = nil
 	op.news.err = err

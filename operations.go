@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/runscope"
 )
 
 // operations holds the operations of a registry by key. There is one Job per
@@ -246,7 +247,7 @@ func (o *operations) sweep() {
 		op.mu.Lock()
 		done := op.result != nil && op.result.Outcome != OutcomeUnknown
 		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix)
-		old := (done || left) && time.Since(op.ended) > o.retention
+		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
 		op.mu.Unlock()
 		if old {
 			o.drop(op)
@@ -339,6 +340,12 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 	}
 	if t.cfg.oncePerScope && follow == nil {
 		return refuse(ErrNoScope)
+	}
+	if run := runscope.Of(ctx); run != "" {
+		if follow != nil {
+			return callKey{key: scopePrefix + hash("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
+		}
+		return callKey{key: scopePrefix + hash("run", run, t.assignment.ID, input), exact: true}, nil
 	}
 	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/search"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -92,6 +93,7 @@ type catalog struct {
 	tools    []*Tool          // kept ones, by name
 	byID     map[string]*Tool // kept ones
 	collided []string
+	index    func() *search.Index // of tools, made when it is first needed
 }
 
 // Discover lists the Assignments of the backend and makes a tool of each. The
@@ -220,6 +222,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.name, b.name) })
+	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
 }
 

@@ -44,7 +44,7 @@ func (op *operation) take(rec Record, e entry) error {
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
 	op.result = e.Result
-	op.ended = rec.At
+	op.ended = rec.At.UnixNano()
 	op.news.status, op.news.started, op.news.decisions = e.Status, e.StartedAt, op.job.decisions()
 	return nil
 }
