@@ -67,8 +67,8 @@ func responseOf(approved *bool, answers map[string]string) response {
 
 // A sample is how much a worker uses at a time.
 type sample struct {
-	At         time.Time `json:"at"`
-	Life       int       `json:"life"`
+	At         time.Time `json:"at,omitzero"`
+	Life       int       `json:"life,omitempty"`
 	RSS        int64     `json:"rss"`  // bytes
 	Anonymous  int64     `json:"anon"` // the part of RSS that no file stands behind, bytes
 	Heap       int64     `json:"heap"` // bytes of live and unswept objects
