@@ -34,6 +34,7 @@ type config struct {
 	baseURL     string
 	teamID      string
 	http        *http.Client
+	wrap        func(http.RoundTripper) http.RoundTripper
 	timeout     time.Duration
 	attempts    int
 	maxWait     time.Duration
@@ -108,6 +109,20 @@ func WithHTTPClient(h *http.Client) Option {
 			return errors.New("the HTTP client is nil")
 		}
 		c.http = h
+		return nil
+	}
+}
+
+// WithTransport puts a transport of your own in front of the one that carries
+// the requests: wrap is given that one, and is called once. It must send a
+// request at most once, unless the earlier attempt provably did nothing; an
+// error that proves so has a method NoEffect() bool that returns true.
+func WithTransport(wrap func(next http.RoundTripper) http.RoundTripper) Option {
+	return func(c *config) error {
+		if wrap == nil {
+			return errors.New("the function that wraps the transport is nil")
+		}
+		c.wrap = wrap
 		return nil
 	}
 }
@@ -230,6 +245,14 @@ func New(opts ...Option) (*Client, error) {
 	h := http.Client{}
 	if c.http != nil {
 		h = *c.http
+	}
+	if c.wrap != nil {
+		if h.Transport == nil {
+			h.Transport = http.DefaultTransport
+		}
+		if h.Transport = c.wrap(h.Transport); h.Transport == nil {
+			return nil, errors.New("duvo: the transport is nil")
+		}
 	}
 	h.Timeout = 0
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
