@@ -25,7 +25,7 @@ import (
 // retries as ever.
 type transport struct {
 	next     http.RoundTripper
-	protocol string // to begin with; empty: the newest
+	protocol string  // to begin with; empty: the newest
 	oauth    *tokens // nil: a key
 
 	turn chan struct{} // holds one; who takes it may open a session
