@@ -54,6 +54,7 @@ type call struct {
 	id     string
 	what   string // of tool, arguments and caller
 	thread *thread
+	ctx    context.Context // with what the registry goes by
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed once out and err are there
 	out    string
@@ -81,6 +82,7 @@ var (
 func (s *Server) begin(ctx context.Context, t *thread, what string, run func(context.Context) (string, error)) *call {
 	c := &call{id: newID(), what: what, thread: t, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, t))
+	c.ctx = ctx
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -129,12 +131,9 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 				last = "the Job waits for your answer"
 			}
 		case <-elicitations:
-			if open--; done == nil && c.err == nil && handleIn(c.out) != "" {
-				// The call had not waited for the answer. What came of it?
-				handle := handleIn(c.out)
-				again := s.begin(ctx, c.thread, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
-				again.told = c.told
-				c, done = again, again.done
+			if open--; done == nil {
+				c = s.look(c)
+				done = c.done
 			}
 		case a := <-c.thread.asks:
 			switch {
@@ -162,6 +161,18 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// look returns a call that tells what became of the Job since, where c did not
+// wait for the answer to a form; else c.
+func (s *Server) look(c *call) *call {
+	handle := handleIn(c.out)
+	if c.err != nil || handle == "" {
+		return c
+	}
+	again := s.begin(c.ctx, c.thread, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
+	again.told = c.told
+	return again
 }
 
 // tell sends progress, where the host asked for it.

@@ -117,5 +117,10 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 		answer = formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
 	}
 	a.reply <- answer
+	select {
+	case <-c.done: // its wait budget was used up meanwhile
+		c = s.look(c)
+	default:
+	}
 	return s.attend(ctx, req, c)
 }
