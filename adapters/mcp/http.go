@@ -49,6 +49,11 @@ func Token(token string) (auth.TokenVerifier, error) {
 	if len(token) < minToken {
 		return nil, fmt.Errorf("mcp: a token of %d bytes can be guessed; use %d or more", len(token), minToken)
 	}
+	for _, r := range token {
+		if r <= ' ' || r > '~' {
+			return nil, errors.New("mcp: the token has a character that no header can carry")
+		}
+	}
 	want := sha256.Sum256([]byte(token))
 	return func(_ context.Context, given string, _ *http.Request) (*auth.TokenInfo, error) {
 		got := sha256.Sum256([]byte(given))
