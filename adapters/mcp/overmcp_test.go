@@ -60,8 +60,12 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	config := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(config, list, 0o600))
 
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-overlay", config, ".", "./policy")
+	const steps = "DUVOTOOL_PROPERTY_STEPS"
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./policy")
 	cmd.Dir = root
+	if os.Getenv(steps) == "" {
+		cmd.Env = append(os.Environ(), steps+"=500")
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
