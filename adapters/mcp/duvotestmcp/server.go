@@ -80,7 +80,8 @@ type Server struct {
 	challenge  string
 
 	mu      sync.Mutex
-	handler http.Handler        // of the SDK; made anew by Restart
+	server  *sdk.Server         // made anew by Restart
+	handler http.Handler        // of the server
 	replies map[string]recorded // answers of the Duvo, on their way to a tool
 	posts   int
 	calls   int
@@ -113,8 +114,20 @@ func (s *Server) Restart() {
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return server },
 		&sdk.StreamableHTTPOptions{Stateless: !s.sessions, JSONResponse: !s.events, PropagateRequestCancellation: true})
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handler = h
+	before := s.server
+	s.server, s.handler = server, h
+	s.mu.Unlock()
+	end(before)
+}
+
+// end ends the sessions of a server.
+func end(server *sdk.Server) {
+	if server == nil {
+		return
+	}
+	for session := range server.Sessions() {
+		go session.Close()
+	}
 }
 
 // Posts returns how many requests came to /v2/mcp, and how many of them were
@@ -146,11 +159,13 @@ func (s *Server) Listen() string {
 	return h.URL
 }
 
-// Close ends what Listen began. The Duvo is the caller's to close.
+// Close ends all sessions, and what Listen began. The Duvo is the caller's to
+// close.
 func (s *Server) Close() {
 	s.mu.Lock()
-	h := s.http
+	h, server := s.http, s.server
 	s.mu.Unlock()
+	end(server)
 	if h != nil {
 		h.CloseClientConnections()
 		h.Close()
