@@ -50,7 +50,8 @@ func With(opts ...duvo.Option) Option {
 // WithOAuth takes tokens from a handler of the SDK in place of an API key, for
 // example one made by extauth.NewClientCredentialsHandler. The handler finds
 // the authorization server by the metadata that the MCP server names; it is
-// asked again when a token is refused.
+// asked again when a token is refused. Give the handler an HTTP client with a
+// timeout: nothing else bounds how long it takes to renew a token.
 func WithOAuth(h auth.OAuthHandler) Option {
 	return func(o *options) error {
 		if h == nil {

@@ -62,7 +62,13 @@ func (t *tokens) current(ctx context.Context) (*oauth2.Token, error) {
 // authorize lets the handler get a token because of a refused request. Called
 // with mu held.
 func (t *tokens) authorize(ctx context.Context, req *http.Request, resp *http.Response) (*oauth2.Token, error) {
-	if err := t.handler.Authorize(ctx, req, resp); err != nil {
+	// The handler keeps the context for later tokens, so it ends only if it
+	// ends before the handler is done.
+	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	err := t.handler.Authorize(lasting, req.WithContext(lasting), resp)
+	stop()
+	if err != nil {
 		return nil, fmt.Errorf("authorizing: %w", err)
 	}
 	token, err := t.current(ctx)
@@ -74,6 +80,8 @@ func (t *tokens) authorize(ctx context.Context, req *http.Request, resp *http.Re
 
 // renew returns another token than the one that was refused.
 func (t *tokens) renew(ctx context.Context, refused string, x *exchange) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, authorizeTimeout)
+	defer cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	token, err := t.current(ctx)
