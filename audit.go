@@ -38,6 +38,8 @@ const (
 	AuditDelivered AuditEvent = "delivered" // what became of it: accepted, refused, superseded, unconfirmed
 	AuditElsewhere AuditEvent = "elsewhere" // the request went away without a response of ours
 	AuditOutcome   AuditEvent = "outcome"   // how the Job ended
+
+	AuditReconciled AuditEvent = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
 )
 
 // An AuditRecord is one entry of an [AuditLog].

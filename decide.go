@@ -26,6 +26,7 @@ type pendingState struct {
 	firstSeen time.Time
 	stage     stage
 	gone      bool    // a read did not show it
+	recheck   bool    // restored from the journal: denials that stand now win over what was decided
 	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
@@ -85,6 +86,7 @@ func (op *operation) notPending(except string) {
 			continue
 		}
 		was := p.stage
+		op.job.dirty = true
 		p.endAsking(ErrAnsweredElsewhere)
 		p.stage, p.gone = stageDone, true
 		switch was {
@@ -121,19 +123,21 @@ func (op *operation) waiting(seen sighting) bool {
 			s.requests = map[string]*pendingState{}
 		}
 		s.requests[q.ID] = p
-	case p.sentAt.IsZero() && (p.gone || p.digest != d || p.stage == stageDecided && time.Since(p.decidedAt) > decisionMaxAge):
+	case p.sentAt.IsZero() && (p.gone || p.digest != d || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.job, q))):
 		// What was decided was about another text, or too long ago, or before
-		// the request was away for a while.
+		// the request was away for a while, or is denied by now.
 		p.endAsking(ErrRequestChanged)
 		if p.stage == stageDecided {
 			op.delivered(p, Superseded)
 		}
 		op.awaitOutcome(p.id)
 		*p = pendingState{id: q.ID, digest: d, firstSeen: p.firstSeen, asking: p.asking}
+		s.dirty = true
 	case p.digest != d && p.stage == stageSending:
 		// A response to this ID was sent; it must remain the only one.
 		op.reg.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
 		p.stage = stageDone
+		s.dirty = true
 		op.delivered(p, p.fate())
 	}
 	if p.stage != stageNobody && p.stage != stageDone {
@@ -164,17 +168,17 @@ func (op *operation) waiting(seen sighting) bool {
 func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
 	s := &op.job
 	op.at(PhaseDeciding, s.id)
-	req := Request{
-		JobID: s.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
-		Assignment: op.tool.assignment, BuildID: s.buildID, Input: op.input, Caller: op.caller, Key: op.key,
-		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
-	}
-	p.request = req
-	p.request.Questions = cloneQuestions(q.Questions)
+	req := op.requestOf(p, q)
+	p.request = op.requestOf(p, q)
 	if err := op.audit(AuditRequested, p.about); err != nil {
 		op.fail(err)
 		return true
 	}
+	// When it was first seen is kept, so that deadlines outlive the process.
+	if s.dirty = false; !op.mustSave() || op.cancelled() {
+		return true
+	}
+	op.waitsFor(&p.request)
 	told := req
 	told.Questions = cloneQuestions(q.Questions)
 	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
@@ -192,6 +196,44 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 		op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
 	}()
 	return false
+}
+
+// requestOf makes what a policy sees.
+func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
+	return Request{
+		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
+		Assignment: op.tool.assignment, BuildID: op.job.buildID, Input: op.inputNow(), Caller: op.caller, Key: op.key,
+		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
+	}
+}
+
+// vetoed reports whether an approval or answer that an earlier process has
+// recorded is denied by a rule of today's policy. It looks once.
+func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
+	if !p.recheck {
+		return false
+	}
+	p.recheck = false
+	if job.BuildID != "" {
+		op.job.buildID = job.BuildID
+	}
+	if p.entry.Verdict == Denied {
+		return false
+	}
+	var denied bool
+	var err error
+	func() {
+		defer recoverAs(&err, ErrPolicyPanic)
+		denied = Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
+	}()
+	return denied || err != nil
+}
+
+// waitsFor notes which request the policy is asked about, for Registry.Jobs.
+func (op *operation) waitsFor(q *Request) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.news.request = q
 }
 
 func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
@@ -215,6 +257,7 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	}
 	p.endAsking(nil)
 	p.stage = stageNew
+	op.waitsFor(nil)
 	if err == nil {
 		err = d.Check(req)
 	}
@@ -263,31 +306,52 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 		return
 	}
 	s.entries = append(s.entries, p.entry)
-	op.tellDecision(EventDecided, p)
-	op.at(PhaseWatching, s.id)
+	p.recheck = false
+	refusesQuestion := d.Verdict == Denied && req.Kind == duvo.Question
 	switch {
 	case d.Verdict == Left:
 		p.stage = stageDone
-		p.answerDeciders(nil)
-		return
-	case d.Verdict == Denied && req.Kind == duvo.Question:
+	case refusesQuestion:
 		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
-		p.answerDeciders(nil)
-		if op.tool.cfg.stopOn[QuestionDenied] {
-			op.addNote("a question was denied")
-			if job := op.stopJob(); job != nil && job.Status.Terminal() {
-				op.conclude(*job)
-				return
-			}
-		}
-		s.stuck = time.Now()
-		s.watch.schedule(stuckGrace)
+	default:
+		p.sealed = seal(s.id, p, d)
+		p.stage = stageDecided
+	}
+	switch err := op.save(nil); {
+	case errors.Is(err, ErrConflict):
+		op.adopt() // perhaps somebody else has decided
+		return
+	case err != nil:
+		s.entries = s.entries[:len(s.entries)-1]
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = "the decision does not count: " + SafeLine(err.Error(), 500)
+		})
+		p.entry, p.sealed, p.stage = nil, nil, stageNew
+		op.fail(err)
 		return
 	}
-	p.sealed = seal(s.id, p, d)
-	p.stage = stageDecided
-	op.at(PhaseResponding, s.id)
-	s.watch.now() // the read just before
+	op.tellDecision(EventDecided, p)
+	op.at(PhaseWatching, s.id)
+	switch {
+	case p.stage == stageDecided:
+		op.at(PhaseResponding, s.id)
+		s.watch.now() // the read just before
+		return
+	case refusesQuestion && op.tool.cfg.stopOn[QuestionDenied]:
+		p.answerDeciders(nil)
+		op.addNote("a question was denied")
+		if job := op.stopJob(); job != nil && job.Status.Terminal() {
+			op.conclude(*job)
+			return
+		}
+	default:
+		p.answerDeciders(nil)
+	}
+	if refusesQuestion {
+		s.stuck = time.Now()
+		s.watch.schedule(stuckGrace)
+	}
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.
@@ -331,21 +395,45 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		op.fail(err)
 		return true
 	}
-	if op.run.ctx.Err() != nil {
+	notSent := func(why string) {
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {
 			p.about(r)
-			r.Error = "not sent: the call ended meanwhile"
+			r.Error = "not sent: " + why
 		})
+	}
+	if op.run.ctx.Err() != nil {
+		notSent("the call ended meanwhile")
 		op.park()
 		return true
 	}
+	stage, sentAt, delivery, reached, doubts := p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts
 	p.stage = stageSending
 	p.sentAt = time.Now()
 	p.entry.Delivery = Sent
-	reached, doubts := p.reached, p.doubts
 	p.reached = true
 	p.doubts++ // until the opposite is proven, also by a panic
-	err := op.send(func(ctx context.Context) error {
+	err := op.save(nil)
+	if slow := time.Since(seen.began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
+		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
+		switch {
+		case errors.Is(err, ErrConflict):
+			notSent("another process has it in hand")
+			op.adopt()
+			return true
+		case err != nil:
+			notSent(SafeLine(err.Error(), 500))
+			op.fail(err)
+			return true
+		case op.run.ctx.Err() != nil:
+			notSent("the call ended meanwhile")
+			op.park()
+			return true
+		}
+		notSent("recording it took so long that the Job is read once more")
+		s.watch.now()
+		return false
+	}
+	err = op.send(func(ctx context.Context) error {
 		r := *p.sealed
 		r.Answers = maps.Clone(r.Answers)
 		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), r)
@@ -398,7 +486,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 	if p.stage == stageSending || p.stage == stageDecided {
 		s.watch.schedule(p.settle)
 	}
-	return false
+	return !op.maySave()
 }
 
 // responseRefused reads again after the server refused a first attempt: a
@@ -413,6 +501,7 @@ func (op *operation) responseRefused(p *pendingState, cause error) bool {
 	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || digest(s.id, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
 		p.stage = stageDone
 		op.delivered(p, p.fate())
+		s.dirty = true
 		s.watch.now()
 		return false
 	}

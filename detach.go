@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,31 +38,35 @@ const checkToolName = "check_job"
 var handlePattern = regexp.MustCompile(`job-[a-z2-7]{26}`)
 
 // detach lets the run go on without callers and returns the handle of the
-// operation.
+// operation, empty if the run is over or about to be.
 func (op *operation) detach(r *run) string {
+	o := op.reg.ops
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run != r || r.leaving {
+		return ""
+	}
 	if op.handle == "" {
 		op.handle = "job-" + strings.ToLower(rand.Text())
 	}
 	r.detached = true
-	handle := op.handle
-	op.mu.Unlock()
-	o := op.reg.ops
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.byHandle == nil {
-		o.byHandle = map[string]*operation{}
-	}
-	o.byHandle[handle] = op
-	return handle
+	o.giveHandle(op)
+	return op.handle
 }
 
-// pending is what a caller gets whose budget is used up. It tells what is known
-// without waiting for anything.
+// pending takes a caller out whose budget is used up, and returns what it gets:
+// what is known without waiting for anything, or nil if the run is over or
+// about to be.
 func (op *operation) pending(r *run) *Result {
 	handle := op.detach(r)
 	op.mu.Lock()
 	defer op.mu.Unlock()
+	r.callers--
+	if handle == "" || op.run != r {
+		return nil
+	}
 	res := &Result{
 		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
@@ -84,24 +89,30 @@ type news struct {
 	status    duvo.Status
 	started   time.Time
 	decisions []DecisionEntry
-	err       error // with which the last run ended
+	request   *Request // that the policy is asked about; not to be changed
+	err       error    // with which the last run ended
 }
 
 // offersCheck reports whether some tool has a wait budget.
 func (c config) offersCheck() bool {
-	if c.tool.waitBudget > 0 {
-		return true
-	}
-	for _, conf := range c.configure {
+	return c.someTool(func(t toolConfig) bool { return t.waitBudget > 0 })
+}
+
+// offersContinue reports whether some tool allows follow-ups.
+func (c config) offersContinue() bool {
+	return c.someTool(func(t toolConfig) bool { return t.followUps })
+}
+
+// someTool reports whether what holds for all tools, or is configured for some,
+// is so.
+func (c config) someTool(is func(toolConfig) bool) bool {
+	return is(c.tool) || slices.ContainsFunc(c.configure, func(conf configured) bool {
 		var t toolConfig
 		for _, o := range conf.options {
 			_ = o.applyTool(&t) // checked by Configure
 		}
-		if t.waitBudget > 0 {
-			return true
-		}
-	}
-	return false
+		return is(t)
+	})
 }
 
 // CheckTool returns the tool check_job, which tells the model how a Job is
@@ -139,7 +150,10 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if handle == "" {
 		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
 	}
-	op := c.reg.ops.find(ctx, handle)
+	op, err := c.reg.ops.find(ctx, handle)
+	if err != nil {
+		return "", &JobError{Phase: PhaseNew, Err: err}
+	}
 	if op == nil {
 		return fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle), nil
 	}
@@ -153,16 +167,26 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 }
 
 // find returns the operation with this handle, if it is of the caller's tenant
-// and scope.
-func (o *operations) find(ctx context.Context, handle string) *operation {
+// and scope; nil if there is none.
+func (o *operations) find(ctx context.Context, handle string) (*operation, error) {
 	scope, _ := ctx.Value(scopeKey{}).(string)
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	op := o.byHandle[handle]
-	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
-		return nil
+	o.mu.Unlock()
+	if l := o.reg.ledger; op == nil && l != nil {
+		rec, found, err := l.get(ctx, recordOf(handle))
+		if err != nil || !found {
+			return nil, err
+		}
+		if op, err = o.reg.restore(rec); err != nil {
+			return nil, err
+		}
 	}
-	return op
+	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
+		return nil, nil
+	}
+	op, _ = o.insert(op)
+	return op, nil
 }
 
 // check waits for an operation as far as the budget goes. It never begins one:

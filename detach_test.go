@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"context"
+	"net/http/httptest"
 	"regexp"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
@@ -264,4 +266,57 @@ func TestLiveMessagesAndCallbacks(t *testing.T) {
 		require.Contains(t, heard.all, `Job `+d.Jobs()[0].ID+` of "Talker", assistant: still here`)
 		require.Contains(t, heard.all[len(heard.all)-1], "completed")
 	}, duvotest.WithAssignment(talker))
+}
+
+// A budget that is used up just as the Job ends: each call has either the
+// outcome, or a handle that leads to it.
+func TestBudgetEndsWithTheJob(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{job: ended(duvo.StatusCompleted)}
+			reg := discover(t, f, duvotool.WithWebhook("http://127.0.0.1:1/hook", hookSecret), duvotool.WithPollInterval(time.Hour), duvotool.WithWaitBudget(10*time.Second))
+			time.AfterFunc(10*time.Second, func() {
+				reg.Webhook().ServeHTTP(httptest.NewRecorder(), delivery(time.Now(), hookSecret, "m1", `{"event":"run.completed","run_id":"job-1"}`))
+			})
+			ctx := duvotool.WithOperationKey(t.Context(), "k")
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					res, err := reg.All()[0].Run(ctx, "x")
+					require.NoError(t, err)
+					if res.Outcome == duvotool.OutcomeCompleted {
+						require.Empty(t, res.Handle)
+						return
+					}
+					require.Equal(t, duvotool.OutcomePending, res.Outcome)
+					text, err := checkTool(t, reg).Call(t.Context(), res.Handle)
+					require.NoError(t, err)
+					require.Contains(t, text, "completed")
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// The budget counts also where the call must first wait until a run that its
+// callers have left is over.
+func TestBudgetBehindARunThatWindsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: running, startDelay: 30 * time.Second, sawStart: func(context.Context) {}}
+		reg := discover(t, f, duvotool.WithWaitBudget(5*time.Second))
+		ctx, end := context.WithTimeout(duvotool.WithOperationKey(t.Context(), "k"), time.Hour)
+		defer end()
+		first, leave := context.WithCancel(ctx)
+		go func() { _, _ = reg.All()[0].Run(first, "x") }()
+		time.Sleep(time.Second)
+		leave()
+		synctest.Wait()
+		began := time.Now()
+		res, err := reg.All()[0].Run(ctx, "x")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.NotEmpty(t, res.Handle)
+		require.LessOrEqual(t, time.Since(began), 30*time.Second)
+	})
 }

@@ -45,12 +45,39 @@
 // one operation share one Job. A start whose answer was lost is sent again with
 // the same Idempotency-Key; Duvo documents that it honours the key, but not for
 // how long, so after 15 minutes without an answer the outcome is
-// [OutcomeUnknown] and the key starts nothing more. Operations are remembered
-// by the registry, within this process.
+// [OutcomeUnknown] and the key starts nothing more until [Registry.Reconcile].
+// Operations are remembered by the registry, or, [WithJournal], across processes.
 //
 // When a caller's context ends its call returns at once, and nothing more is
 // sent on its behalf. The Job goes on in Duvo. The [*JobError] holds the key
 // with which a later call takes it up again.
+//
+// # After a crash
+//
+// With a journal an operation is recorded before its start is sent, when its Job
+// is known, before the policy is asked, when it has decided, before and after a
+// response is sent, and when its outcome is known. What the next process does
+// depends on how far the journal had come:
+//
+//	recorded last     what is done                                      outcome
+//	nothing           nothing was sent                                  -
+//	the start         look for the Job; else send the start again,      the Job's, or unknown
+//	                  unchanged, within 15 minutes and with the same
+//	                  API key
+//	the Job           read it and go on                                 the Job's
+//	the request       ask the policy again                              the Job's
+//	the decision      send it, if the same request still waits, the     the Job's
+//	                  decision is at most 15 minutes old and no rule
+//	                  denies it by now; else ask again
+//	the sending       once it has settled, send the same again if the   accepted, or unconfirmed
+//	                  request still waits; else never
+//	the outcome       nothing                                           the same Result
+//
+// Two processes may share a journal: each change is a compare-and-set, and who
+// comes second goes on from what the first has recorded. Processes that do not
+// share one rely on Duvo's Idempotency-Key alone. The messages of a Result are
+// kept while they are at most 1 MiB; a larger Result comes from the journal
+// without them.
 //
 // # Waiting
 //
@@ -61,6 +88,12 @@
 // the Job decides. See [JobLister], [WithWebhook], [WithWaitBudget] and
 // [WithJobLimit]. A Job that waits costs about 2 KiB and no goroutine but its
 // caller's.
+//
+// # Typed tools
+//
+// A tool takes plain text, or, with [InputOf], [RenderInput] or [InputSchema],
+// JSON arguments that are checked before a Job starts. [OutputOf] says what the
+// Job's answer must decode into. [As] gives a tool Go types at both ends.
 //
 // # Observation or error
 //
@@ -82,10 +115,12 @@
 //	the wait budget is used up                    observation            Result, pending, Handle
 //	a start whose effect cannot be told           observation            Result, unknown
 //	the input is empty, too long or not UTF-8     observation            *InputError
+//	the arguments of a typed tool do not fit      observation            *InputError
 //	the Assignment is no longer offered           observation            *InputError
 //	Duvo does not accept the input                observation            *InputError
 //	the key is wrong or may not do this           *JobError              *JobError
 //	Duvo cannot be reached to start the Job       *JobError              *JobError
+//	the journal cannot be read or written         *JobError              *JobError
 //	the policy erred, panicked or does not fit    *JobError              *JobError
 //	an audit record cannot be written             *JobError              *JobError
 //	Duvo refused the response                     *JobError              *JobError

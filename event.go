@@ -25,9 +25,11 @@ const (
 	EventMessage   EventKind = "message"   // it said something; with WithLiveMessages only
 	EventFinished  EventKind = "finished"  // the outcome is known
 	EventParked    EventKind = "parked"    // the call ended without an outcome, with Err
+	EventRefreshed EventKind = "refreshed" // the Assignments have changed; of no Job
 )
 
-// An Event is a change of a Job, told to the observer of [WithObserver].
+// An Event is a change of a Job, or of the Assignments, told to the observer of
+// [WithObserver].
 type Event struct {
 	Kind       EventKind
 	At         time.Time
@@ -42,12 +44,16 @@ type Event struct {
 	Message    *duvo.Message  // of EventMessage; untrusted
 	Result     *Result        // of EventFinished
 	Err        error          // of EventParked
+	Changes    *Changes       // of EventRefreshed
 
 	ctx context.Context // with the values of the call's
 }
 
 // String tells the event on one line that is safe to print.
 func (e Event) String() string {
+	if e.Kind == EventRefreshed {
+		return "the Assignments have changed: " + e.Changes.String()
+	}
 	name := fmt.Sprintf("%q", SafeLine(e.Assignment.Name, 80))
 	if e.JobID != "" {
 		name = "Job " + SafeLine(e.JobID, 64) + " of " + name

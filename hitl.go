@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -47,6 +48,21 @@ func (f PolicyFunc) Validate() error {
 	return nil
 }
 
+// A Vetoer is a [Policy] with denials that stand, whatever was decided before. A
+// decision that an earlier process has recorded and not sent is held against
+// them once more. The policies of this module that hold others ask those.
+type Vetoer interface {
+	// Vetoes reports whether the request is denied by a rule. It must not ask
+	// anybody.
+	Vetoes(Request) bool
+}
+
+// Vetoes reports whether a policy is a [Vetoer] that vetoes the request.
+func Vetoes(p Policy, req Request) bool {
+	v, ok := p.(Vetoer)
+	return ok && v.Vetoes(req)
+}
+
 var errNilPolicy = errors.New("the policy is nil")
 
 // Verdict is what a [Decision] comes to.
@@ -83,6 +99,17 @@ func (v Verdict) String() string {
 
 // MarshalText returns the verdict in a word.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	for w := Denied; w <= Suspended; w++ {
+		if w.String() == string(text) {
+			*v = w
+			return nil
+		}
+	}
+	return fmt.Errorf("duvotool: there is no verdict %q", SafeLine(string(text), 40))
+}
 
 // Source tells what kind of mind a decision came from.
 type Source string
@@ -246,6 +273,12 @@ func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
 		}
 	}
 	return Pass(), nil
+}
+
+// Vetoes asks all, the later ones too: a denial may stand behind one that had an
+// opinion then and has none now.
+func (f firstOf) Vetoes(req Request) bool {
+	return slices.ContainsFunc(f, func(p Policy) bool { return Vetoes(p, req) })
 }
 
 func (f firstOf) Validate() error {

@@ -13,10 +13,9 @@ import (
 // jobState is what an operation knows of its Job. It is owned by the mail of
 // the operation: one goroutine at a time.
 type jobState struct {
-	webhook   string    // where Duvo reports progress; empty: nowhere
-	firstSent time.Time // of the start; zero before
-	doubtful  bool      // an attempt to start may have taken effect unseen
-	startedAt time.Time // when the Job was known to exist
+	*startState           // nil once the Job is known
+	startedAt   time.Time // when the Job was known to exist
+	followUp    *followUp // nil: this operation starts its Job
 
 	id      string
 	created time.Time // by Duvo's clock
@@ -26,16 +25,40 @@ type jobState struct {
 
 	worked   time.Duration // the Job's own time, without people's
 	lastLook time.Time
-	human    bool // at the last look the Job waited for a person
-
-	messages     int       // told to the observer
-	messagesRead time.Time // updated_at of the Job when they were last read
+	live     *liveState // nil: nothing was told of messages
 
 	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
-	told     bool // the reasons of denials were posted, or perhaps so
+
+	human     bool // at the last look the Job waited for a person
+	told      bool // the reasons of denials were posted, or perhaps so
+	parked    bool // left by its callers: the next process does not take it up by itself
+	stopping  bool // the Job is to be stopped
+	stopAgain bool // restored while it was to be stopped
+	dirty     bool // something is to be written to the journal
+
+	answer *answerState // nil: nothing is known of a typed answer
+}
+
+// liveState is what the observer was told of a Job's messages.
+type liveState struct {
+	told int       // messages
+	read time.Time // updated_at of the Job when they were last read
+}
+
+// startState is what an operation knows of the start of its Job, until it knows
+// the Job.
+type startState struct {
+	webhook    string    // where Duvo reports progress; empty: nowhere
+	sandbox    string    // that the Job is started with; empty: none, or none yet
+	files      bool      // it is to be started with files
+	firstSent  time.Time // zero: not yet
+	lastSent   time.Time // the latest attempt
+	doubtful   bool      // an attempt may have taken effect unseen
+	credential string    // a print of what it was sent with
+	owner      string    // of the record that it was restored from; empty: ours
 }
 
 // How the engine paces itself.
@@ -50,12 +73,19 @@ const (
 	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
 )
 
-func (s *jobState) init(op *operation) { s.webhook = op.reg.cfg.webhookURLFor() }
+func (s *jobState) init(op *operation, follow *followUp) {
+	if follow == nil {
+		s.startState = &startState{webhook: op.reg.cfg.webhookURLFor()}
+		return
+	}
+	s.followUp, s.id, s.startedAt = follow, follow.JobID, time.Now()
+	op.jobID = follow.JobID
+}
 
 // start is what every attempt to start the Job sends.
 func (op *operation) start() duvo.StartJob {
 	return duvo.StartJob{
-		AssignmentID: op.tool.assignment.ID, Message: op.input, WebhookURL: op.job.webhook,
+		AssignmentID: op.tool.assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
 		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.assignment.ID),
@@ -94,26 +124,55 @@ func (op *operation) begin() {
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
 			op.tell(Event{Kind: EventQueued, Before: before})
-			return // begin is called again when the turn has come
+			if fresh {
+				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
+			}
+			op.maySave() // it may be detached while it waits
+			return       // begin is called again when the turn has come
 		}
 	}
+	parked := s.parked
+	s.parked = false
 	if fresh && !op.startJob() || op.cancelled() {
 		return
 	}
+	if !fresh && parked && !op.mustSave() { // from now on it is taken up by itself
+		return
+	}
+	if s.followUp != nil && !op.postFollowUp() {
+		return
+	}
 	op.at(PhaseWatching, s.id)
+	op.attend(fresh)
+}
+
+// attend lets the watcher read the Job.
+func (op *operation) attend(fresh bool) {
+	s := &op.job
 	s.lastLook = time.Now()
 	r := op.run
-	s.watch = op.reg.watcher.watch(r.ctx, duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}, func(seen sighting) {
+	var w *watch
+	w = op.reg.watcher.watch(r.ctx, duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}, func(seen sighting) {
 		if seen.hint {
-			op.post(r, func(op *operation) { op.heard(seen.job.Status) })
+			op.post(r, func(op *operation) {
+				if op.job.watch == w {
+					op.heard(seen.job.Status)
+				}
+			})
 			return
 		}
-		op.deliver(r, func(op *operation) { op.look(seen) })
+		op.deliver(r, func(op *operation) {
+			if op.job.watch == w {
+				op.look(seen)
+			}
+		})
 	})
+	s.watch = w
 	if op.tool.cfg.liveMessages {
 		s.watch.alone()
 	}
-	if early := op.reg.early.take(strings.ToLower(s.id), earlyAge); early || !fresh {
+	early := op.reg.early.take(strings.ToLower(s.id), earlyAge)
+	if early || !fresh && !r.calm {
 		s.watch.now() // a webhook was faster, or it is taken up again
 		return
 	}
@@ -170,6 +229,10 @@ func (op *operation) look(seen sighting) {
 		op.fail(fmt.Errorf("asked the backend for Job %s, was told of %q", s.id, SafeLine(job.ID, 64)))
 		return
 	}
+	if s.followUp.stale(job) {
+		s.watch.schedule(2 * time.Second)
+		return
+	}
 	op.clock(job)
 	if job.Status != s.status {
 		s.status = job.Status
@@ -181,6 +244,13 @@ func (op *operation) look(seen sighting) {
 	if job.Status.Terminal() {
 		op.conclude(job)
 		return
+	}
+	if s.stopAgain {
+		s.stopAgain = false
+		if job := op.stopJob(); job != nil && job.Status.Terminal() {
+			op.conclude(*job)
+			return
+		}
 	}
 	if op.liveMessages(job) {
 		return
@@ -200,9 +270,10 @@ func (op *operation) look(seen sighting) {
 			s.stuck = time.Time{}
 		}
 	}
-	if op.expired() {
+	if s.dirty && !op.maySave() || op.expired() {
 		return
 	}
+	s.dirty = false
 	s.watch.schedule(op.timeLeft())
 }
 
@@ -292,7 +363,13 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 // returns true if the run has ended.
 func (op *operation) liveMessages(job duvo.Job) bool {
 	s := &op.job
-	if !op.tool.cfg.liveMessages || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.messagesRead) {
+	if !op.tool.cfg.liveMessages {
+		return false
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.live.read) {
 		return false
 	}
 	n := 0
@@ -309,15 +386,21 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 		}
 		op.tellMessage(n, m)
 	}
-	s.messagesRead = job.UpdatedAt
+	s.live.read = job.UpdatedAt
 	return op.cancelled()
 }
 
 // tellMessage tells the observer of the nth message, once.
 func (op *operation) tellMessage(n int, m duvo.Message) {
 	s := &op.job
-	if op.tool.cfg.liveMessages && n > s.messages {
-		s.messages = n
+	if !op.tool.cfg.liveMessages {
+		return
+	}
+	if s.live == nil {
+		s.live = &liveState{}
+	}
+	if n > s.live.told {
+		s.live.told = n
 		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }
@@ -360,7 +443,7 @@ func (op *operation) conclude(job duvo.Job) {
 		messages = append(messages, m)
 		op.tellMessage(len(messages), m)
 	}
-	if op.cancelled() || op.tellReasons(job.Status) {
+	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {
 		return
 	}
 	op.settle(outcomeOf(job.Status), messages)
@@ -385,6 +468,9 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		return false
 	}
 	s.told = true
+	if !op.mustSave() || op.cancelled() {
+		return true
+	}
 	err = op.send(func(ctx context.Context) error {
 		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("reasons", s.id))
 		return err
@@ -429,7 +515,16 @@ func (op *operation) unknown(why string) {
 // settle ends the run with an outcome.
 func (op *operation) settle(o Outcome, messages []duvo.Message) {
 	res := op.resultSoFar(o)
+	if f := op.job.followUp; f != nil {
+		messages = messages[min(f.After, len(messages)):] // since then
+	}
 	res.Messages, res.Output = messages, lastWords(messages)
+	if a := op.job.answer; a != nil {
+		res.Data = a.data
+	}
+	if op.tool.cfg.followUps && (o == OutcomeCompleted || o == OutcomeInterrupted) {
+		res.Handle = op.detach(op.run)
+	}
 	op.finish(res)
 }
 
@@ -459,6 +554,9 @@ func (op *operation) stopJob() *duvo.Job {
 		return nil
 	}
 	s := &op.job
+	if s.stopping = true; op.save(nil) != nil {
+		op.addNote("that it is to be stopped could not be recorded")
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
 	defer cancel()
 	if err := stopper.StopJob(ctx, s.id); err != nil {

@@ -51,7 +51,7 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 		}
 		again := false
 		for n, ids := range users {
-			if len(ids) < 2 && n != checkToolName {
+			if len(ids) < 2 && n != checkToolName && n != continueToolName {
 				continue
 			}
 			for _, id := range ids {

@@ -2,33 +2,11 @@ package duvotool
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/duvotool/duvotool/duvo"
 )
-
-// operations holds the operations of a registry by key. There is one Job per
-// operation, however many calls share it.
-type operations struct {
-	retention time.Duration
-
-	mu       sync.Mutex
-	byKey    map[string]*operation // by tenant and key
-	byHandle map[string]*operation // those that check_job knows; nil until there is one
-	unknown  map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
-	swept    time.Time
-}
-
-func newOperations(retention time.Duration) *operations {
-	return &operations{retention: retention, byKey: map[string]*operation{}, unknown: map[string]*operation{}}
-}
 
 // An operation is one piece of work under one key: at most one Job, whatever
 // number of calls wait for it, and whatever number of times they come back.
@@ -47,10 +25,9 @@ type operation struct {
 
 	mu      sync.Mutex
 	mailbox []mail
-	sorting bool // a goroutine takes the mail out
 	run     *run // nil: parked, finished or not begun
 	result  *Result
-	ended   time.Time // when the last run ended
+	ended   int64 // when the last run ended, in Unix nanoseconds
 	phase   Phase
 	jobID   string
 
@@ -59,8 +36,17 @@ type operation struct {
 	ticket *ticket // its place among those in flight, of the current run
 
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
+	resumed   bool               // taken up from the journal when the registry was made
+	sorting   bool               // a goroutine takes the mail out
 
-	job jobState // owned by the mail
+	job    jobState   // owned by the mail
+	record *recordRef // nil: there is no journal
+}
+
+// A recordRef names the record of an operation in the journal.
+type recordRef struct {
+	key      string // never changes
+	revision uint64 // owned by the mail
 }
 
 // A run is a stretch of time in which an operation is worked on: from a call
@@ -72,6 +58,7 @@ type run struct {
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
+	calm     bool          // one of many that were taken up: lists tell what has changed
 	detached bool          // guarded by operation.mu: it goes on without callers
 	callers  int           // guarded by operation.mu
 	leaving  bool          // guarded by operation.mu: nobody may join any more
@@ -83,134 +70,9 @@ type mail struct {
 	do  func(*operation)
 }
 
-// open finds or makes the operation of a call. repeated tells that it was
-// there before.
-func (o *operations) open(ctx context.Context, t *Tool, input string) (op *operation, repeated bool, err error) {
-	key, exact, err := keyFor(ctx, t, input)
-	if err != nil {
-		return nil, false, err
-	}
-	caller := callerOf(ctx)
-	scope, _ := ctx.Value(scopeKey{}).(string)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sweep()
-	slot := caller.Tenant + "\x00" + key
-	if op := o.byKey[slot]; op != nil {
-		if exact && (op.tool.assignment.ID != t.assignment.ID || op.input != input) {
-			return nil, false, &JobError{Phase: PhaseNew, Key: key, Assignment: t.assignment.Name,
-				Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
-		}
-		return op, true, nil
-	}
-	if op := o.unknown[unknownSlot(caller, scope, t)]; op != nil && scope != "" {
-		return op, true, nil
-	}
-	if !t.reg.offered(t.assignment.ID) {
-		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
-	}
-	op = &operation{reg: t.reg, tool: t, key: key, scope: scope, input: input, caller: caller, phase: PhaseNew}
-	op.job.init(op)
-	o.byKey[slot] = op
-	return op, false, nil
-}
-
-func unknownSlot(c Caller, scope string, t *Tool) string {
-	return c.Tenant + "\x00" + scope + "\x00" + t.assignment.ID
-}
-
-// settled notes that an operation has an outcome. One that no key of a
-// caller's stands for is dropped; one that is unknown bars its Assignment from
-// the rest of its scope.
-func (o *operations) settled(op *operation, outcome Outcome, detached bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if outcome == OutcomeUnknown && op.scope != "" {
-		o.unknown[unknownSlot(op.caller, op.scope, op.tool)] = op
-	}
-	if strings.HasPrefix(op.key, freshPrefix) && !detached {
-		delete(o.byKey, op.caller.Tenant+"\x00"+op.key)
-	}
-}
-
-// sweep forgets the operations that ended long ago. Called with mu held.
-func (o *operations) sweep() {
-	if time.Since(o.swept) < o.retention/10 {
-		return
-	}
-	o.swept = time.Now()
-	for slot, op := range o.byKey {
-		op.mu.Lock()
-		done := op.result != nil && op.result.Outcome != OutcomeUnknown
-		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix)
-		old := (done || left) && time.Since(op.ended) > o.retention
-		op.mu.Unlock()
-		if old {
-			delete(o.byKey, slot)
-			delete(o.byHandle, op.handle)
-		}
-	}
-}
-
-func (o *operations) each(f func(*operation)) {
-	o.mu.Lock()
-	all := make([]*operation, 0, len(o.byKey))
-	for _, op := range o.byKey {
-		all = append(all, op)
-	}
-	o.mu.Unlock()
-	for _, op := range all {
-		f(op)
-	}
-}
-
-const (
-	freshPrefix = "once-"  // keys that no context asked for
-	scopePrefix = "scope-" // keys made of a scope and a call
-	maxKey      = 1024     // bytes of a caller's key or scope
-)
-
-// keyFor makes the operation key of a call. exact tells that the key must
-// stand for this very input.
-func keyFor(ctx context.Context, t *Tool, input string) (key string, exact bool, err error) {
-	refuse := func(err error) (string, bool, error) {
-		return "", false, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: err}
-	}
-	if v := ctx.Value(opKey{}); v != nil {
-		key := v.(string)
-		if key == "" || len(key) > maxKey {
-			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(key), maxKey))
-		}
-		return key, true, nil
-	}
-	if v := ctx.Value(scopeKey{}); v != nil {
-		scope := v.(string)
-		if scope == "" || len(scope) > maxKey {
-			return refuse(fmt.Errorf("%w: the operation scope has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(scope), maxKey))
-		}
-		if t.cfg.oncePerScope {
-			return scopePrefix + hash("once", scope, t.assignment.ID), false, nil
-		}
-		return scopePrefix + hash("call", scope, t.assignment.ID, input), true, nil
-	}
-	if t.cfg.oncePerScope {
-		return refuse(ErrNoScope)
-	}
-	return freshPrefix + rand.Text(), true, nil
-}
-
-// hash turns strings into a short name; no two lists share one.
-func hash(parts ...string) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
 // run is the one path of a call.
-func (r *Registry) run(ctx context.Context, t *Tool, input string) (*Result, error) {
-	op, repeated, err := r.ops.open(ctx, t, input)
+func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*Result, error) {
+	op, repeated, err := r.ops.open(ctx, t, input, follow)
 	if err != nil {
 		return nil, err
 	}
@@ -248,8 +110,7 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 				defer op.mu.Unlock()
 				return nil, op.errorLocked(ErrClosed)
 			}
-			rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-			op.run = &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
+			op.run = newRun(ctx)
 			op.postLocked(op.run, (*operation).begin)
 		}
 		r := op.run
@@ -257,9 +118,9 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		if joined {
 			r.callers++
 		}
-		told := r.told
-		if !joined {
-			told = nil
+		told, over := r.told, enough
+		if !joined { // it winds down; the next one counts
+			told, over = nil, nil
 		}
 		op.mu.Unlock()
 
@@ -274,23 +135,14 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 				return interim, nil
 			}
 			continue // decided meanwhile: wait for the Job
-		case <-enough:
-			enough = nil
+		case <-over:
+			if res := op.pending(r); res != nil {
+				return res, nil
+			}
 			select {
-			case <-r.done: // at the same moment
-			default:
-				if !joined {
-					continue
-				}
-				res := op.pending(r)
-				op.mu.Lock()
-				r.callers--
-				over := op.run != r
-				op.mu.Unlock()
-				if !over {
-					return res, nil
-				}
-				<-r.done // it has just ended
+			case <-r.done: // it ends at the same moment
+			case <-ctx.Done():
+				return nil, op.leave(ctx, r, false)
 			}
 		case <-ctx.Done():
 			// What was ready at the same moment counts.
@@ -311,6 +163,13 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		}
 		// The run that was winding down is over: begin another.
 	}
+}
+
+// newRun makes a run with the values of a context. The end of the context is
+// not the run's.
+func newRun(ctx context.Context) *run {
+	rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
 }
 
 // leave takes a caller out. The last one parks the operation.
@@ -437,18 +296,41 @@ func (op *operation) finish(res *Result) {
 	if op.run == nil {
 		return
 	}
-	op.job.rest(nil)
+	journaled := op.reg.ledger != nil
+	var err error
+	if res.Outcome == OutcomeUnknown {
+		err = op.reg.ops.bar(op, true)
+	}
+	if err == nil {
+		err = op.save(func(e *entry) { e.Result = res })
+	}
+	switch {
+	case errors.Is(err, ErrConflict):
+		op.adopt()
+		return
+	case err != nil:
+		// What Duvo holds can be read again, by this process or the next.
+		op.reg.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", SafeLine(err.Error(), 500))
+		journaled = false
+	}
 	_ = op.audit(AuditOutcome, func(r *AuditRecord) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
+	op.conclusion(res, journaled)
+}
+
+// conclusion ends the run with an outcome that is recorded.
+func (op *operation) conclusion(res *Result, journaled bool) {
+	op.job.rest(nil)
 	op.mu.Lock()
 	op.result = res
-	op.ended = time.Now()
+	op.ended = time.Now().UnixNano()
 	op.news = news{}
 	r := op.run
+	detached := r.detached
 	op.run = nil
 	op.suspended = nil
 	op.mu.Unlock()
 	op.tell(Event{ctx: r.ctx, Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
-	op.reg.ops.settled(op, res.Outcome, r.detached)
+	op.reg.ops.settled(op, res.Outcome, detached, journaled)
 	op.over(r)
 }
 
@@ -466,8 +348,16 @@ func (op *operation) failAs(err error) {
 		return
 	}
 	op.job.rest(err)
+	sent := op.record != nil && (op.job.id != "" || op.record.revision > 0)
+	if sent && !errors.Is(err, ErrClosed) && !op.job.parked {
+		// The next process leaves it alone, as this one does.
+		op.job.parked = true
+		if err := op.save(nil); err != nil && !errors.Is(err, ErrConflict) {
+			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", SafeLine(err.Error(), 500))
+		}
+	}
 	op.mu.Lock()
-	op.ended = time.Now()
+	op.ended = time.Now().UnixNano()
 	r := op.run
 	op.run = nil
 	op.news.err = err
@@ -479,6 +369,9 @@ func (op *operation) failAs(err error) {
 }
 
 func (op *operation) over(r *run) {
+	if op.job.followUp != nil {
+		op.reg.ops.converse(op, false)
+	}
 	if t := op.ticket; t != nil {
 		op.ticket = nil
 		op.reg.queue.leave(t)

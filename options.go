@@ -39,11 +39,17 @@ type config struct {
 	observer    func(Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
+	refresh     time.Duration // zero: only when asked to
 	postTimeout time.Duration
 	settle      time.Duration
 	retention   time.Duration
 	maxCatalog  int
 	jobLimit    int // zero: none
+
+	journal     Journal // nil: none
+	journalKeys []journalKey
+	noResume    bool
+	drain       time.Duration // zero: Close detaches at once
 
 	webhookURL    *url.URL // nil: none
 	webhookKeys   [][]byte
@@ -62,6 +68,11 @@ type toolConfig struct {
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
+	input          *inputSpec  // nil: plain text
+	output         *outputSpec // nil: whatever the Job says
+	correct        bool
+	followUps      bool
+	marked         bool
 	waitBudget     time.Duration // zero: none
 	limit          int           // Jobs in flight; zero: none
 	maxInput       int           // bytes
@@ -319,6 +330,19 @@ func WithSettleTime(d time.Duration) Option {
 			return fmt.Errorf("WithSettleTime: %v is not positive", d)
 		}
 		c.settle = d
+		return nil
+	})
+}
+
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
+// while new calls are refused. The default, zero, detaches at once: the calls
+// return errors, and their Jobs go on in Duvo until somebody takes them up.
+func DrainOnClose(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d < 0 {
+			return fmt.Errorf("DrainOnClose: %v is negative", d)
+		}
+		c.drain = d
 		return nil
 	})
 }

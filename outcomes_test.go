@@ -63,6 +63,7 @@ func TestObservationOrError(t *testing.T) {
 		"empty input":    {input: " \n ", observation: "the input is empty", inputErr: true},
 		"long input":     {input: strings.Repeat("x", 300<<10), observation: "shorten it", inputErr: true},
 		"not UTF-8":      {input: "a\xff", observation: "not valid UTF-8", inputErr: true},
+		"arguments":      {opts: []duvotool.Option{duvotool.InputOf[refund]()}, observation: "the arguments cannot be used", inputErr: true},
 		"not any more":   {before: func(r *duvotool.Registry) { mustRefreshEmpty(r) }, observation: "no longer offered", inputErr: true},
 		"input refused":  {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 400} }}, observation: "did not accept it", inputErr: true, starts: 1},
 		"assignment 404": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 404} }}, observation: "no such Assignment", inputErr: true, starts: 1},

@@ -47,8 +47,8 @@ type JobStopper interface {
 	StopJob(ctx context.Context, id string) error
 }
 
-// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason]
-// needs one.
+// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason] and
+// [CorrectOnce] need one.
 type JobMessenger interface {
 	// PostMessage posts a message, which resumes a Job that has completed.
 	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
@@ -73,11 +73,14 @@ type Registry struct {
 	events  *eventQueue
 	ops     *operations
 	queue   *queue
+	ledger  *ledger // nil: there is no journal
 
+	tokens     tokens // of webhooks
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
-	refresh sync.Mutex // held by one Refresh at a time
+	refresh     sync.Mutex // held by one Refresh at a time
+	stopRefresh func()     // ends the refreshing in the background
 
 	mu      sync.RWMutex
 	catalog catalog
@@ -110,7 +113,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, fmt.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime()}
+	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -118,18 +121,24 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	r.catalog = cat
 	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery)
 	r.events = newEventQueue(r.tellEvent(), r.log)
-	r.ops = newOperations(cfg.retention)
 	r.queue = newQueue(cfg.jobLimit)
+	r.ledger = newLedger(cfg, r.life)
+	r.ops = newOperations(r)
 	if len(cat.tools) == 0 {
 		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
 	}
+	if err := r.takeUp(ctx); err != nil {
+		_ = r.Close(ctx)
+		return nil, err
+	}
+	r.refreshAlways()
 	return r, nil
 }
 
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
 	selectors := slices.Clone(c.keep)
-	stops, tells := len(c.tool.stopOn) > 0, c.tool.tellReason
+	stops, tells, goesOn := len(c.tool.stopOn) > 0, c.tool.tellReason, c.offersContinue()
 	for _, conf := range c.configure {
 		selectors = append(selectors, conf.selector)
 		var t toolConfig
@@ -143,6 +152,18 @@ func (c config) fits(b Backend) error {
 	}
 	if _, ok := b.(JobMessenger); !ok && tells {
 		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && c.someTool(func(t toolConfig) bool { return t.correct }) {
+		return fmt.Errorf("CorrectOnce: the backend %T cannot post messages", b)
+	}
+	if _, ok := b.(JobMessenger); !ok && goesOn {
+		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
+	}
+	if c.someTool(func(t toolConfig) bool { return t.marked }) {
+		_, makes := b.(SandboxMaker)
+		if _, lists := b.(JobLister); !makes || !lists {
+			return fmt.Errorf("WithMarkedStarts: the backend %T cannot make sandboxes and list Jobs", b)
+		}
 	}
 	if _, ok := b.(JobStopper); !ok && stops {
 		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)
@@ -210,9 +231,9 @@ func (c config) keeps(a duvo.Assignment, tree folderTree) bool {
 	return len(c.keep) == 0 || slices.ContainsFunc(c.keep, func(s Selector) bool { return s.match(a, tree) })
 }
 
-// Tools returns the tools, ordered by name, for langchaingo; last, where a wait
-// budget asks for it, the one of [Registry.CheckTool]. The slice is the
-// caller's.
+// Tools returns the tools, ordered by name, for langchaingo; last, where options
+// ask for them, those of [Registry.CheckTool] and [Registry.ContinueTool]. The
+// slice is the caller's.
 func (r *Registry) Tools() []tools.Tool {
 	own := r.All()
 	out := make([]tools.Tool, len(own), len(own)+1)
@@ -221,6 +242,9 @@ func (r *Registry) Tools() []tools.Tool {
 	}
 	if r.cfg.offersCheck() {
 		out = append(out, r.CheckTool())
+	}
+	if r.cfg.offersContinue() {
+		out = append(out, r.ContinueTool())
 	}
 	return out
 }
@@ -277,9 +301,11 @@ func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
 }
 
-// Refresh lists the Assignments again. Tools handed out before keep their
-// names and descriptions and go on working; one whose Assignment is gone
-// answers the model that it is. On an error everything stays as it was.
+// Refresh lists the Assignments again, and tells the observer what changed.
+// Tools handed out before keep their names and options, and their
+// [Tool.Description] is the new one: an agent that reads it at each turn needs
+// no restart. One whose Assignment is gone answers the model that it is. On an
+// error everything stays as it was. See [WithRefreshEvery].
 func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
@@ -316,6 +342,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Collided = append(c.Collided, n)
 		}
 	}
+	r.tellChanges(ctx, c)
 	return c, nil
 }
 
@@ -331,20 +358,31 @@ func sameAssignment(a, b duvo.Assignment) bool {
 }
 
 // offered reports whether the Assignment is still in the catalog.
-func (r *Registry) offered(id string) bool {
+func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
+
+// kept returns the tool that the catalog has for an Assignment now.
+func (r *Registry) kept(id string) *Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.catalog.byID[id] != nil
+	return r.catalog.byID[id]
 }
 
 // Close ends the registry. New calls are refused with [ErrClosed]. Calls in
 // flight return a [*JobError] that wraps ErrClosed, once what they had begun to
-// send has ended; their Jobs go on in Duvo. Close returns when nothing of the
+// send has ended; their Jobs go on in Duvo, and a registry with the same journal
+// takes them up. With [DrainOnClose] it first gives them time to end. Close
+// returns when nothing of the
 // registry runs any more and the observer has been told everything, or else,
 // when ctx ends, an error that names the callbacks which ignored their
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.close()
+	r.stopRefresh()
+	if r.cfg.drain > 0 {
+		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
+		_ = r.Wait(patience)
+		cancel()
+	}
 	r.ops.each(func(op *operation) { op.interrupt(ErrClosed) })
 	if err := r.life.wait(ctx); err != nil {
 		return err

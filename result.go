@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,7 @@ type Result struct {
 	JobID      string          `json:"job_id,omitempty"`
 	Status     duvo.Status     `json:"status,omitempty"` // the last that was read
 	Output     string          `json:"output"`           // the last assistant message with text
+	Data       json.RawMessage `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
 	Messages   []duvo.Message  `json:"messages,omitempty"`
 	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
 	Assignment duvo.Assignment `json:"assignment"`
@@ -40,7 +42,7 @@ type Result struct {
 	Caller     Caller          `json:"caller,omitzero"`
 	Key        string          `json:"key"`              // the operation key
 	Note       string          `json:"note,omitempty"`   // what else there is to know, in a sentence
-	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end
+	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end, or for continue_job
 	Repeated   bool            `json:"repeated"`         // an earlier call's operation: this call started no Job
 	StartedAt  time.Time       `json:"started_at"`       // by our clock
 	EndedAt    time.Time       `json:"ended_at"`         // by our clock
@@ -124,11 +126,15 @@ func (r *Result) Observation() string {
 	if limit == 0 {
 		limit = defaultConfig().tool.maxObservation
 	}
-	if r.Handle != "" {
+	switch {
+	case r.Handle == "":
+	case r.Outcome == OutcomePending:
 		fmt.Fprintf(&b, "To learn later how it ended, use the tool %s with the handle %s.\n", checkToolName, r.Handle)
+	default:
+		fmt.Fprintf(&b, "To go on with this Job, use the tool %s with the handle %s and what to say.\n", continueToolName, r.Handle)
 	}
 	if strings.TrimSpace(r.Output) == "" {
-		if r.Outcome != OutcomeUnknown && r.Handle == "" {
+		if r.Outcome != OutcomeUnknown && r.Outcome != OutcomePending {
 			b.WriteString("The Job said nothing.")
 		}
 	} else {
@@ -186,6 +192,7 @@ func orNobody(by string) string {
 // clone makes a copy that shares nothing a caller could change.
 func (r *Result) clone() *Result {
 	c := *r
+	c.Data = slices.Clone(r.Data)
 	c.Messages = slices.Clone(r.Messages)
 	c.Decisions = slices.Clone(r.Decisions)
 	for i := range c.Decisions {

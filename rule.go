@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,10 @@ func (a autoApprove) Decide(_ context.Context, req Request) (Decision, error) {
 		}
 	}
 	return Pass(), nil
+}
+
+func (a autoApprove) Vetoes(req Request) bool {
+	return slices.ContainsFunc(a, func(r Rule) bool { return r.denies && r.holds(req) })
 }
 
 func (a autoApprove) Validate() error {

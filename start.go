@@ -12,26 +12,55 @@ import (
 )
 
 // startJob sends the start until the Job is known. It returns false if the run
-// ended instead.
+// ended instead, or goes on from another's record.
 func (op *operation) startJob() bool {
 	s := &op.job
+	if !op.otherAtWork() || !op.stage() {
+		return false
+	}
 	start := op.start()
 	op.at(PhaseStarting, "")
 	for attempt := 1; ; attempt++ {
-		if s.doubtful && time.Since(s.firstSent) > startDoubtMax {
-			op.unknown("its start was sent, but no answer told whether it took effect")
-			return false
+		if s.doubtful {
+			switch found, err := op.locate(); {
+			case op.cancelled():
+				return false
+			case err != nil && duvo.Temporary(err) && time.Since(s.firstSent) <= startDoubtMax:
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", SafeLine(err.Error(), 500))
+				if !op.pause(err, attempt, true) {
+					return false
+				}
+				continue
+			case err != nil:
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", SafeLine(err.Error(), 500))
+			case found != "":
+				return op.located(found)
+			}
+			if time.Since(s.firstSent) > startDoubtMax {
+				op.unknown("its start was sent, but no answer told whether it took effect")
+				return false
+			}
+			if s.credential != op.credential() {
+				op.unknown("its start was sent with another API key, and no answer told whether it took effect")
+				return false
+			}
 		}
 		if op.cancelled() {
 			return false
 		}
+		first, before := s.firstSent, s.doubtful
+		s.lastSent = time.Now()
 		if s.firstSent.IsZero() {
-			s.firstSent = time.Now()
+			s.firstSent = s.lastSent
+		}
+		s.doubtful, s.credential = true, op.credential() // until the opposite is proven, also by a panic
+		err := op.save(nil)
+		if err != nil || op.run.ctx.Err() != nil {
+			s.firstSent, s.doubtful = first, before
+			return op.intentFailed(err)
 		}
 		var job duvo.Job
-		before := s.doubtful
-		s.doubtful = true // until the opposite is proven, also by a panic
-		err := op.send(func(ctx context.Context) (err error) {
+		err = op.send(func(ctx context.Context) (err error) {
 			job, err = op.reg.backend.StartJob(ctx, start)
 			return err
 		})
@@ -39,16 +68,7 @@ func (op *operation) startJob() bool {
 			err = errors.New("the backend started a Job without an ID")
 		}
 		if err == nil {
-			if a := job.AssignmentID; a != "" && !strings.EqualFold(a, start.AssignmentID) {
-				op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", start.AssignmentID, SafeLine(a, 64), SafeLine(job.ID, 64)))
-				return false
-			}
-			s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
-			s.startedAt = time.Now()
-			op.at(PhaseWatching, s.id)
-			op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
-			op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.assignment.ID, "operation", op.key)
-			return true
+			return op.started(job)
 		}
 		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "attempt", attempt, "error", SafeLine(err.Error(), 500))
 		inDoubt := duvo.MayHaveTakenEffect(err)
@@ -71,6 +91,9 @@ func (op *operation) startJob() bool {
 			}
 		case s.doubtful:
 			// After an unclear attempt a refusal proves nothing about it.
+			if found, lost := op.locate(); found != "" && lost == nil && !op.cancelled() {
+				return op.located(found)
+			}
 			op.unknown("its start was sent and the answer lost; the next attempt was refused: " + SafeLine(err.Error(), 200))
 			return false
 		case errors.Is(err, duvo.ErrNotFound), errors.Is(err, duvo.ErrInvalid) && !isLocal(err):
@@ -82,6 +105,72 @@ func (op *operation) startJob() bool {
 			return false
 		}
 	}
+}
+
+// intentFailed ends the run, or lets it go on from another's record, because
+// what was about to be sent could not be recorded, or the run ended meanwhile.
+// It returns false.
+func (op *operation) intentFailed(err error) bool {
+	switch {
+	case errors.Is(err, ErrConflict):
+		op.adopt()
+	case err != nil:
+		if !op.job.doubtful {
+			op.at(PhaseNew, "")
+		}
+		op.fail(err)
+	default:
+		op.cancelled()
+	}
+	return false
+}
+
+// started takes in the Job that the start has made. It returns false if the run
+// has ended, or goes on from another's record.
+func (op *operation) started(job duvo.Job) bool {
+	s := &op.job
+	if a := job.AssignmentID; a != "" && !strings.EqualFold(a, op.tool.assignment.ID) {
+		op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", op.tool.assignment.ID, SafeLine(a, 64), SafeLine(job.ID, 64)))
+		return false
+	}
+	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
+	s.startState, s.startedAt = nil, time.Now()
+	op.at(PhaseWatching, s.id)
+	if !op.maySave() {
+		return false
+	}
+	op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
+	op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.assignment.ID, "operation", op.key)
+	return true
+}
+
+// located takes in a Job that was found by locate.
+func (op *operation) located(jobID string) bool {
+	for attempt := 1; ; attempt++ {
+		job, err := op.reg.backend.Job(op.run.ctx, jobID)
+		switch {
+		case op.cancelled():
+			return false
+		case err == nil:
+			return op.started(job)
+		case errors.Is(err, duvo.ErrNotFound):
+			return op.started(duvo.Job{ID: jobID}) // and gone since, as the next read tells
+		case !duvo.Temporary(err):
+			op.fail(err)
+			return false
+		case !op.pause(err, attempt, true):
+			return false
+		}
+	}
+}
+
+// credential returns a print of what the backend's requests are authorized with;
+// empty where it does not tell.
+func (op *operation) credential() string {
+	if b, ok := op.reg.backend.(interface{ Fingerprint() string }); ok {
+		return b.Fingerprint()
+	}
+	return ""
 }
 
 // isLocal reports an error that did not come from the server.

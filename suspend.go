@@ -143,6 +143,7 @@ func (op *operation) suspend(p *pendingState) {
 		op.suspended = map[string]Request{}
 	}
 	op.suspended[p.id] = p.request
+	op.news.request = &p.request
 	r := op.run
 	r.detached = true
 	if r.interim == nil {
@@ -165,6 +166,7 @@ func (op *operation) awaitOutcome(requestID string) {
 		return
 	}
 	delete(op.suspended, requestID)
+	op.news.request = nil
 	if r := op.run; r != nil && len(op.suspended) == 0 && r.interim != nil {
 		r.interim = nil
 		r.told = make(chan struct{})
@@ -194,7 +196,7 @@ func (op *operation) resultSoFar(o Outcome) *Result {
 	s := &op.job
 	return &Result{
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
-		Input: op.input, Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+		Input: op.inputNow(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
 }
 

@@ -22,7 +22,9 @@ var _ JobLister = (*duvo.Client)(nil)
 
 // A sweeper looks for changes of many Jobs in pages of the list. What a row
 // tells is a hint: it leads to a read of the Job, and that read decides. A hint
-// that the read refutes is left alone until the row's updated_at moves.
+// that the read refutes is left alone until the row's updated_at moves, or else
+// followed less and less often: lists may be ahead of reads. And since a row may
+// also never change, each Job is read now and then whatever its row tells.
 //
 // There are three plans, of which the cheapest is taken:
 //
@@ -45,10 +47,11 @@ type sweeper struct {
 	running bool
 	cancel  context.CancelFunc // of the running sweep
 	next    time.Time
-	judged  time.Time // when on was last decided
-	waiting time.Time // when the waiting Jobs were last listed
-	failed  int       // sweeps in a row
-	odd     int       // counts sweeps, for lists that are due every second time
+	judged  time.Time     // when on was last decided
+	waiting time.Time     // when the waiting Jobs were last listed
+	took    time.Duration // by that
+	failed  int           // sweeps in a row
+	odd     int           // counts sweeps, for lists that are due every second time
 
 	pagesAll, pagesActive, pagesEnded int // as last counted; zero: not known
 	counted                           int // Jobs in flight at that time
@@ -58,6 +61,11 @@ type sweeper struct {
 	suspects int                 // Jobs that a list by status missed, until the whole list is seen
 	missed   int                 // those of them that a read showed unchanged
 
+	spots   float64   // Jobs that are due to be read whatever their rows tell
+	silent  int       // such reads in a row that showed what no row had told
+	spotted time.Time // when that was last counted
+
+	sought   time.Time // when Jobs that lists did not show were last looked for
 	noFilter time.Time // until when lists by status are not trusted
 	noSweeps time.Time // until when there are none
 	number   uint32    // of the sweep
@@ -71,9 +79,12 @@ type listed struct {
 	added    time.Time   // when the watch began
 	lastRead time.Time
 	hint     time.Time // updated_at of the row that led to the next read
-	refuted  time.Time // updated_at of a row that a read refuted
+	refuted  time.Time // updated_at of the last row that a read refuted
 	seen     uint32    // the last sweep that showed it
 	seenAt   time.Time // when that was
+	hinted   bool      // a row leads to the next read
+	spot     bool      // the next read is one of those that no row leads to
+	refutals uint8     // in a row
 	absences uint8     // in a row, each of them refuted by a read
 	single   bool      // read by age: lists do not show it, or keep
 	keep     bool      // it stays so: it is far older than the others, or it was asked for
@@ -89,12 +100,15 @@ const (
 	fullEvery     = 10 * time.Minute
 	waitingEvery  = 10 * time.Second
 	waitingReread = 10 * time.Minute // of a Job that waits for a person
+	refutedFirst  = 30 * time.Second // before a row that a read refuted is believed
+	spotEvery     = 12 * time.Hour   // for each Job, however its row looks
 	distrust      = time.Hour        // of lists by status
 	sweepRest     = 10 * time.Minute // without sweeps, when they cost too much or fail for good
 	sweepRetry    = time.Minute      // the same, when they fail for now
 	pageRows      = 100
 	clockSkew     = time.Minute // between rows' times
 	sweepFailures = 3           // in a row, after which Jobs are read one by one
+	silentMost    = 3           // reads in a row that show what no row had told, after which lists are not believed
 	absentFew     = 20          // missing from a sweep at once that are simply read
 )
 
@@ -102,6 +116,7 @@ var (
 	errFilter  = errors.New("a list by status holds other rows")
 	errTooLong = errors.New("the list is longer than it is worth")
 	errNoTotal = errors.New("a list by status tells no total")
+	errSilent  = errors.New("the lists do not tell of changes")
 )
 
 // covers reports whether sweeps look after a Job. Called with watcher.mu held.
@@ -119,13 +134,22 @@ func (n *watch) took(s sighting) {
 	if s.err != nil {
 		return
 	}
-	if n.absences > 0 && s.job.Status == n.status {
+	if n.absences > 0 && s.job.Status == n.status && !n.single {
 		n.w.sweep.missed++
 	}
-	if !n.hint.IsZero() && s.job.Status == n.status {
-		n.refuted = n.hint
+	switch {
+	case !n.hinted:
+	case s.job.Status == n.status:
+		n.refuted, n.refutals = n.hint, min(n.refutals+1, 100)
+	default:
+		n.refutals = 0
 	}
-	n.hint = time.Time{}
+	if n.spot && s.job.Status != n.status && !n.hinted {
+		n.w.sweep.silent++
+	} else if n.spot {
+		n.w.sweep.silent = 0
+	}
+	n.hint, n.hinted, n.spot = time.Time{}, false, false
 	if n.absences > 0 && s.job.Status.Terminal() {
 		n.absences = 0
 	}
@@ -177,6 +201,9 @@ func (w *watcher) sweepIfDue(now time.Time) time.Time {
 func (w *watcher) judge(now time.Time) {
 	s := &w.sweep
 	s.judged = now
+	if !s.on {
+		w.anew(now)
+	}
 	rate, n := w.singlesRate(now)
 	was := s.on
 	pages, active := s.costs(n, now)
@@ -201,6 +228,21 @@ func (w *watcher) judge(now time.Time) {
 		s.next = now.Add(pause/2 + rand.N(pause/2+1))
 	}
 	w.replan()
+}
+
+// anew lets sweeps look for Jobs that lists did not show, every fullEvery: they
+// may by now. Called with watcher.mu held.
+func (w *watcher) anew(now time.Time) {
+	if now.Sub(w.sweep.sought) < fullEvery {
+		return
+	}
+	w.sweep.sought = now
+	for _, n := range w.byJob {
+		if n.single && !n.keep {
+			n.single = false
+			n.plan()
+		}
+	}
 }
 
 // replan puts every watch where it belongs now. Called with watcher.mu held.
@@ -335,6 +377,9 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	defer w.life.leave()
 	w.mu.Lock()
 	p := &pass{w: w, ctx: ctx, began: began, number: w.sweep.number}
+	if plan == planAll { // which may end before it comes to them; others do not
+		w.anew(began)
+	}
 	rate, n := w.singlesRate(began)
 	p.oldest, p.strict = w.oldest()
 	for _, x := range w.byJob {
@@ -345,13 +390,13 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 	p.unseen = p.covered
 	pause := w.sweepPause(began)
 	p.pause = pause
+	// So long, and it would cost twice what the reads by age do.
+	p.limit = int(2*rate*pause.Seconds()) + 1
 	w.mu.Unlock()
 
 	var err error
 	switch plan {
 	case planAll:
-		// So long, and it would cost twice what the reads by age do.
-		p.limit = int(2*rate*pause.Seconds()) + 1
 		err = p.all()
 	case planActive:
 		err = p.active()
@@ -377,7 +422,7 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		s.counted, s.failed = n, 0
 		switch plan {
 		case planAll:
-			s.pagesAll = p.pages
+			s.pagesAll, s.missed = p.pages, 0
 			w.singleOut(now, now.Sub(began))
 			if s.suspects > 0 && p.found > s.suspects/2 {
 				w.log.Warn("duvotool: lists of Jobs by status miss some; going without", "for", distrust)
@@ -390,9 +435,21 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		case planEnded:
 			s.pagesEnded = p.pages
 		}
+		if w.spot(n, began, now); s.silent >= silentMost {
+			s.silent = 0
+			w.stopSweeps(now, errSilent, distrust)
+		}
 	case over:
 	case errors.Is(err, errTooLong):
-		s.pagesAll, s.counted, s.next = 2*p.pages, n, now // perhaps another plan is worth it
+		s.counted, s.next = n, now // perhaps another plan is worth it
+		switch plan {
+		case planAll:
+			s.pagesAll = 2 * p.pages
+		case planActive:
+			s.pagesActive = 2 * p.pages
+		case planEnded:
+			s.pagesEnded = 2 * p.pages
+		}
 	case errors.Is(err, errFilter):
 		w.log.Warn("duvotool: lists of Jobs by status are not right; going without", "for", distrust)
 		s.noFilter, s.next = now.Add(distrust), now
@@ -533,8 +590,13 @@ func (p *pass) aside(pause time.Duration) error {
 	s := &p.w.sweep
 	c := &s.scan
 	c.credit += float64(s.pagesActive) * max(time.Since(p.began), pause).Seconds() / fullEvery.Seconds()
+	p.limit += p.pages + int(c.credit)
 	for ; c.credit >= 1; c.credit-- {
-		if _, err := p.step(); err != nil {
+		_, err := p.step()
+		if errors.Is(err, errTooLong) {
+			return errFilter // the waiting Jobs have no end
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -629,14 +691,16 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 	}
 }
 
-// waitingIfDue lists the Jobs that wait for a person, if that is due. What
-// enters the list meanwhile is found the next time.
+// waitingIfDue lists the Jobs that wait for a person, if that is due; where the
+// list is long it must leave time for the others. What enters the list meanwhile
+// is found the next time.
 func (p *pass) waitingIfDue() error {
 	s := &p.w.sweep
-	if time.Since(s.waiting) < min(waitingEvery, p.pause*9/10) {
+	if time.Since(s.waiting) < max(min(waitingEvery, p.pause*9/10), 2*s.took) {
 		return nil
 	}
 	s.waiting = time.Now()
+	defer func() { s.took = time.Since(s.waiting) }()
 	f := duvo.JobFilter{Status: duvo.StatusWaiting}
 	for {
 		page, err := p.page(f)
@@ -697,7 +761,9 @@ func (p *pass) rows(rows []duvo.Job) {
 // progress that needs no read. Called with watcher.mu held.
 func (p *pass) row(n *watch, row duvo.Job) bool {
 	if n.seen != p.number && n.added.Before(p.began) {
-		p.unseen--
+		if !n.single {
+			p.unseen--
+		}
 		if n.absences > 0 && !row.Status.Terminal() {
 			p.found++
 		}
@@ -714,18 +780,22 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 	switch {
 	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
 		return false
-	case !n.refuted.IsZero() && !row.UpdatedAt.After(n.refuted), n.reading:
+	case n.reading, n.refutals > 0 && !row.UpdatedAt.After(n.refuted) && time.Since(n.lastRead) < refutedPause(n.refutals):
 		return false
 	case onItsWay(row.Status) && onItsWay(n.status):
 		n.status = row.Status
 		return true
-	case row.UpdatedAt.IsZero() && time.Since(n.lastRead) < waitingReread:
-		return false // it cannot be told whether it is news
 	}
-	n.hint = row.UpdatedAt
+	n.hint, n.hinted = row.UpdatedAt, true
 	n.byWish = sooner(n.byWish, time.Now())
 	n.plan()
 	return false
+}
+
+// refutedPause is how long after a read a row is believed anew that tells what
+// so many reads have refuted.
+func refutedPause(refutals uint8) time.Duration {
+	return min(refutedFirst<<min(refutals-1, 10), waitingReread)
 }
 
 // onItsWay reports statuses between which a Job moves by itself.
@@ -746,7 +816,7 @@ func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
 	if !whole && max(p.absent, len(unseen)) > few {
 		// They ended all at once, or the lists are not right. The whole list
 		// tells which.
-		w.sweep.noFilter, w.sweep.suspects, w.sweep.pagesActive = now.Add(sweepEvery), max(p.absent, len(unseen)), 0
+		w.sweep.noFilter, w.sweep.suspects, w.sweep.pagesActive = now.Add(p.pause+p.pause/2), max(p.absent, len(unseen)), 0
 		return
 	}
 	for _, n := range unseen {
@@ -757,6 +827,38 @@ func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
 		}
 		n.plan()
 	}
+}
+
+// spot has those of the n Jobs read that were read least recently, so many that
+// each has its turn every spotEvery: what no row ever tells is seen then, and not
+// for all Jobs at once. Called with watcher.mu held.
+func (w *watcher) spot(n int, began, now time.Time) {
+	s := &w.sweep
+	if s.spotted.Before(began.Add(-time.Hour)) {
+		s.spotted = began // there were no sweeps
+	}
+	s.spots += float64(n) * now.Sub(s.spotted).Seconds() / spotEvery.Seconds()
+	for s.spotted = now; s.spots >= 1; s.spots-- {
+		var least *watch
+		for _, x := range w.byJob {
+			if w.covers(x) && !x.reading && (x.byWish.IsZero() || x.byWish.After(now)) && (least == nil || x.known().Before(least.known())) {
+				least = x
+			}
+		}
+		if least == nil {
+			return
+		}
+		least.byWish, least.spot = now, true
+		least.plan()
+	}
+}
+
+// known returns when the Job was last known for sure.
+func (n *watch) known() time.Time {
+	if n.lastRead.IsZero() {
+		return n.added
+	}
+	return n.lastRead
 }
 
 // singleOut leaves Jobs to reads by age that are so much older than the others

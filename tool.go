@@ -26,6 +26,19 @@ type Tool struct {
 	cfg         toolConfig
 }
 
+// latest returns the tool as the last refresh saw its Assignment: with the name
+// and the options that it was handed out with, and all else as it is now. Of an
+// Assignment that is no longer offered it is what was known.
+func (t *Tool) latest() *Tool {
+	now := t.reg.kept(t.assignment.ID)
+	if now == nil || now == t {
+		return t
+	}
+	own := *t
+	own.assignment, own.folder, own.description, own.undescribed = now.assignment, now.folder, now.description, now.undescribed
+	return &own
+}
+
 var _ tools.Tool = (*Tool)(nil)
 
 const (
@@ -59,25 +72,31 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree) (*To
 func (t *Tool) Name() string { return t.name }
 
 // Description returns what the model reads of the tool: the description of the
-// Assignment's latest Build, on one line of at most 1,024 characters.
-func (t *Tool) Description() string { return t.description }
+// Assignment's latest Build, as the last discovery or refresh saw it, on one line
+// of at most 1,024 characters. That of a typed tool then tells its arguments, for
+// agents that do not offer [Tool.Schema].
+func (t *Tool) Description() string { return t.withHint(t.latest().description) }
 
-// Assignment returns the Assignment, as it was discovered.
-func (t *Tool) Assignment() duvo.Assignment { return t.assignment }
+// Assignment returns the Assignment, as the last discovery or refresh saw it.
+func (t *Tool) Assignment() duvo.Assignment { return t.latest().assignment }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [Result.Observation] where the outcome is known, or why the input cannot be
 // used. The error is for what the model cannot mend; see the package
 // documentation for which is which.
+//
+// The input is plain text; that of a typed tool is JSON that fits [Tool.Schema],
+// perhaps in a code fence. See [Tool.CallArguments] for frameworks that offer
+// schemas.
 func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 	end := t.reg.callbackStart(ctx, input)
-	out, err := t.call(ctx, input)
+	out, err := t.observe(t.Run(ctx, react.Input(input)))
 	end(out, err)
 	return out, err
 }
 
-func (t *Tool) call(ctx context.Context, input string) (string, error) {
-	res, err := t.Run(ctx, react.Input(input))
+// observe turns what a call came to into what the model reads.
+func (t *Tool) observe(res *Result, err error) (string, error) {
 	var bad *InputError
 	switch {
 	case errors.As(err, &bad):
@@ -91,18 +110,28 @@ func (t *Tool) call(ctx context.Context, input string) (string, error) {
 // Run runs a Job on the message and waits for its end. The error is nil
 // whenever the outcome is known, also when the Job failed: see
 // [Result.Outcome] and [Result.Err]. Otherwise it is an [*InputError], where
-// no Job was started, or a [*JobError].
+// no Job was started, or a [*JobError]. For a typed tool the message is the
+// JSON arguments, as for Call.
 //
 // When ctx ends Run returns at once; the Job goes on in Duvo and the error
 // holds what is needed to come back to it.
 func (t *Tool) Run(ctx context.Context, message string) (*Result, error) {
+	return t.runMessage(ctx, func() (string, error) { return t.inputMessage(message) })
+}
+
+// runMessage is Run with what makes the message to the Job.
+func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
+	}
+	message, err := make()
+	if err != nil {
+		return nil, err
 	}
 	if err := t.checkInput(message); err != nil {
 		return nil, err
 	}
-	return t.reg.run(ctx, t, message)
+	return t.reg.run(ctx, t.latest(), message, nil)
 }
 
 func (t *Tool) checkInput(message string) error {
@@ -110,7 +139,7 @@ func (t *Tool) checkInput(message string) error {
 	case strings.TrimSpace(message) == "":
 		return &InputError{Tool: t.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
 	case len(message) > t.cfg.maxInput:
-		return &InputError{Tool: t.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", len(message), t.cfg.maxInput)}
+		return t.tooLong(len(message))
 	case !utf8.ValidString(message):
 		return &InputError{Tool: t.name, Problem: "the input is not valid UTF-8 text"}
 	}

@@ -99,7 +99,12 @@ func (w *watcher) watch(ctx context.Context, job duvo.Job, told func(sighting)) 
 	n.listed = listed{status: job.Status, updated: job.UpdatedAt, created: job.CreatedAt, added: n.since}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.byJob[strings.ToLower(job.ID)] = n
+	id := strings.ToLower(job.ID)
+	if twin := w.byJob[id]; twin != nil { // of a backend whose Jobs share an ID
+		twin.single, twin.keep = true, true
+		twin.plan()
+	}
+	w.byJob[id] = n
 	w.kick()
 	return n
 }
@@ -219,11 +224,10 @@ func (w *watcher) kick() {
 	w.kicking = true
 	var at time.Time
 	if len(w.byJob) > 0 {
-		now := time.Now()
-		at = w.sweepIfDue(now)
-		if n := w.ready(); n != nil {
-			at = sooner(at, w.when(n))
-		}
+		at = w.sweepIfDue(time.Now())
+	}
+	if n := w.ready(); n != nil {
+		at = sooner(at, w.when(n))
 	}
 	w.kicking = false
 	if w.armed && !at.Equal(w.at) {

@@ -26,6 +26,7 @@ const (
 	webhookRepeat  = 5 * time.Second  // within which one delivery wakes once
 	earlyMax       = 1024             // deliveries for Jobs that are not known yet
 	earlyAge       = 10 * time.Minute // how long they are kept
+	tokenParam     = "t"              // of a webhook's URL: the token of its operation
 )
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
@@ -100,7 +101,7 @@ func (c config) webhookURLFor() string {
 	}
 	u := *c.webhookURL
 	q := u.Query()
-	q.Set("t", rand.Text())
+	q.Set(tokenParam, rand.Text())
 	u.RawQuery = q.Encode()
 	return u.String()
 }
@@ -124,12 +125,12 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed)
 		return
 	}
-	if !r.life.enter() {
+	if r.life.isClosed() {
 		refuse(http.StatusServiceUnavailable)
 		return
 	}
-	defer r.life.leave()
 	body, err := io.ReadAll(io.LimitReader(req.Body, webhookMaxBody+1))
+	delivery, signed := r.cfg.signed(req.Header, body, time.Now())
 	switch {
 	case err != nil:
 		refuse(http.StatusBadRequest)
@@ -137,10 +138,14 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	case len(body) > webhookMaxBody:
 		refuse(http.StatusRequestEntityTooLarge)
 		return
-	case !r.cfg.signed(req.Header, body, time.Now()):
+	case !signed:
 		refuse(http.StatusUnauthorized)
 		return
+	case !r.life.enter(): // not before: whoever sends slowly must not hold up Close
+		refuse(http.StatusServiceUnavailable)
+		return
 	}
+	defer r.life.leave()
 	var event struct {
 		Event string `json:"event"`
 		RunID string `json:"run_id"`
@@ -150,10 +155,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
-		delivery := req.Header.Get("Webhook-Id")
-		if delivery == "" {
-			delivery = hash(string(body))
-		}
+		r.tokens.note(req.URL.Query().Get(tokenParam), event.RunID)
 		r.wake(event.RunID, delivery)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -169,30 +171,30 @@ func wakes(event string) bool {
 	return false
 }
 
-// signed reports whether one of the secrets has signed the body.
-func (c config) signed(h http.Header, body []byte, now time.Time) bool {
+// signed reports whether one of the secrets has signed the body, and names the
+// delivery by what was signed.
+func (c config) signed(h http.Header, body []byte, now time.Time) (delivery string, ok bool) {
 	id, stamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
 	sec, err := strconv.ParseInt(stamp, 10, 64)
 	fresh := err == nil && now.Sub(time.Unix(sec, 0)).Abs() <= webhookMaxAge
-	ok := false
 	for _, key := range c.webhookKeys {
 		if fresh && id != "" {
 			want := mac(key, []byte(id+"."+stamp+"."), body)
 			for i, s := range strings.Fields(h.Get("Webhook-Signature")) {
 				coded, v1 := strings.CutPrefix(s, "v1,")
 				if got, err := base64.StdEncoding.DecodeString(coded); v1 && err == nil && i < 16 && hmac.Equal(got, want) {
-					ok = true
+					delivery, ok = "id:"+id, true
 				}
 			}
 		}
 		if c.webhookHeader != "" {
 			got, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(h.Get(c.webhookHeader)), "sha256="))
-			if err == nil && hmac.Equal(got, mac(key, body)) {
-				ok = true
+			if err == nil && hmac.Equal(got, mac(key, body)) && !ok {
+				delivery, ok = "body:"+hash(string(body)), true // anybody may have written the ID
 			}
 		}
 	}
-	return ok
+	return delivery, ok
 }
 
 func mac(key []byte, parts ...[]byte) []byte {
@@ -214,6 +216,44 @@ func (r *Registry) wake(jobID, delivery string) {
 		return
 	}
 	r.early.first(jobID, earlyAge)
+	if w := r.watcher.find(jobID); w != nil {
+		w.now() // it became known meanwhile, and may have looked before that was noted
+	}
+}
+
+// tokens remembers which Jobs deliveries with which tokens were about, a bounded
+// number of them. A token is known to one operation and Duvo; so it tells the
+// Job of a start whose answer was lost. Its methods may be called at once.
+type tokens struct {
+	mu    sync.Mutex
+	jobs  map[string]string
+	order []string
+}
+
+func (m *tokens) note(token, jobID string) {
+	if token == "" || len(token) > 64 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.jobs[token]; ok {
+		return
+	}
+	if m.jobs == nil {
+		m.jobs = map[string]string{}
+	}
+	m.jobs[token] = jobID
+	if m.order = append(m.order, token); len(m.order) > earlyMax {
+		delete(m.jobs, m.order[0])
+		m.order = m.order[1:]
+	}
+}
+
+// jobOf returns the Job of a token; empty if none is known.
+func (m *tokens) jobOf(token string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.jobs[token]
 }
 
 // A recent remembers names for a while, a bounded number of them. Its methods

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -234,5 +235,58 @@ func FuzzWebhook(f *testing.F) {
 		default:
 			t.Errorf("answered %d", w.Code)
 		}
+	})
+}
+
+// stalled is a body that never comes.
+type stalled struct{ gone chan struct{} }
+
+func (s stalled) Read([]byte) (int, error) { <-s.gone; return 0, io.ErrUnexpectedEOF }
+
+// Whoever sends slowly, and may be anybody, does not hold up Close.
+func TestSlowDeliveryDoesNotHoldUpClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := discover(t, &fake{}, duvotool.WithWebhook("https://example.com/hook", hookSecret))
+		body := stalled{make(chan struct{})}
+		answered := make(chan int)
+		go func() {
+			w := httptest.NewRecorder()
+			reg.Webhook().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", body))
+			answered <- w.Code
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := reg.Close(ctx)
+		close(body.gone)
+		require.Equal(t, 400, <-answered)
+		require.NoError(t, err)
+	})
+}
+
+// Where the ID is not signed, one delivery stays one under any ID.
+func TestReplaysUnderOtherIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: running}
+		reg := discover(t, f, duvotool.WithWebhook("https://example.com/hook", "another secret"), duvotool.WithWebhookSignature("X-Plain"), duvotool.WithPollInterval(time.Hour))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { _, _ = reg.All()[0].Run(ctx, "x"); close(done) }()
+		synctest.Wait()
+		const body = `{"event":"run_completed","run_id":"job-1"}`
+		m := hmac.New(sha256.New, []byte("another secret"))
+		m.Write([]byte(body))
+		for i := range 10_000 {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("X-Plain", hex.EncodeToString(m.Sum(nil)))
+			r.Header.Set("Webhook-Id", fmt.Sprint(i))
+			w := httptest.NewRecorder()
+			reg.Webhook().ServeHTTP(w, r)
+			require.Equal(t, 204, w.Code)
+			time.Sleep(time.Millisecond)
+		}
+		require.Equal(t, 2, f.reads, "in ten seconds")
+		cancel()
+		<-done
 	})
 }

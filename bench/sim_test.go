@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -258,9 +259,10 @@ func benchSteady(r *making) {
 		foreign          bool
 		quirks           duvotest.Quirks
 		bound            float64 // s
+		share            float64 // of the limit, for what reads; zero: the default
 	}
 	hours := func(name string, foreign bool, quirks duvotest.Quirks, bound float64) scene {
-		return scene{name, 300, time.Hour, 9 * time.Hour, foreign, quirks, bound}
+		return scene{name, 300, time.Hour, 9 * time.Hour, foreign, quirks, bound, 0}
 	}
 	broken := duvotest.Quirks{FilterIgnored: true}
 	n := r.many(10_000, 1000)
@@ -269,8 +271,11 @@ func benchSteady(r *making) {
 		hours("as many foreign ones", true, duvotest.Quirks{}, 150),
 		hours("filter ignored", false, broken, 150),
 		hours("filter ignored, as many foreign ones", true, broken, 150),
-		{"5,000 a minute, 10 to 50 min", 5000, 10 * time.Minute, 50 * time.Minute, false, duvotest.Quirks{}, 10},
+		{"5,000 a minute, 10 to 50 min", 5000, 10 * time.Minute, 50 * time.Minute, false, duvotest.Quirks{}, 10, 0},
 	}
+	// Here the whole list must be looked through, and starts and responses take
+	// less than a seventh of the limit.
+	scenes[3].name, scenes[3].share = scenes[3].name+", share 0.85", 0.85
 	if !r.full {
 		scenes = append(scenes[:1:1], scenes[3:4]...)
 		for i := range scenes {
@@ -278,17 +283,19 @@ func benchSteady(r *making) {
 		}
 	}
 	for _, c := range scenes {
-		synctest.Test(r.t, func(t *testing.T) { r.steady(t, n, c.name, c.rate, c.shortest, c.longes, c.foreign, c.quirks, c.bound) })
+		synctest.Test(r.t, func(t *testing.T) {
+			r.steady(t, n, c.name, c.rate, c.shortest, c.longes, c.foreign, c.quirks, c.bound, c.share)
+		})
 	}
 }
 
-func (r *making) steady(t *testing.T, n int, name string, rate int, shortest, longest time.Duration, foreign bool, quirks duvotest.Quirks, bound float64) {
+func (r *making) steady(t *testing.T, n int, name string, rate int, shortest, longest time.Duration, foreign bool, quirks duvotest.Quirks, bound, share float64) {
 	s := &sim{t: t}
 	s.duvo = duvotest.New(duvotest.WithAssignment(worker), duvotest.WithHistory(1000), duvotest.WithQuirks(quirks), duvotest.WithRateLimit(1_000_000))
 	open := make(chan struct{})
 	quietly.Store(true)
 	defer quietly.Store(false)
-	s.connect(held{s.duvo.Client(duvo.WithRetries(5, 2*time.Minute)), open})
+	s.connect(held{s.duvo.Client(duvo.WithRetries(5, 2*time.Minute), duvo.WithShare(cmp.Or(share, 0.8))), open})
 
 	// Jobs start at even intervals, so that n are in flight in the long run.
 	length := func() time.Duration { return shortest + rand.N(longest-shortest) }

@@ -22,6 +22,9 @@ type Client struct {
 	http *http.Client
 	pace pacer
 
+	// What carries uploads: to the API's own origin, and to any other.
+	near, far *http.Client
+
 	team struct {
 		turn chan struct{} // holds one: who takes it may look up the team, and touch id
 		id   string        // empty until known
@@ -49,7 +52,10 @@ func (c *Client) BaseURL() string { return c.base.String() }
 func (c *Client) Timeout() time.Duration { return c.cfg.timeout }
 
 // CloseIdleConnections closes connections that are kept for later requests.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() {
+	c.http.CloseIdleConnections()
+	c.far.CloseIdleConnections()
+}
 
 // Teams lists the teams that the key can act on.
 func (c *Client) Teams(ctx context.Context) ([]Team, error) {

@@ -121,6 +121,21 @@ func TestRequests(t *testing.T) {
 			call:   func(ctx context.Context, c *Client) error { return c.StopJob(ctx, jobID) },
 			answer: `{"success":true}`, method: "POST", path: "/v2/runs/" + jobID + "/stop", body: `{}`,
 		},
+		"sandbox": {
+			call:   func(ctx context.Context, c *Client) error { _, err := c.CreateSandbox(ctx); return err },
+			answer: `{"sandbox_id":"s1"}`, method: "POST", path: "/v2/sandboxes", body: `{}`,
+		},
+		"files": {
+			call:   func(ctx context.Context, c *Client) error { _, err := c.SandboxFiles(ctx, sandboxID, ""); return err },
+			answer: `{"files":[]}`, method: "GET", path: "/v2/sandboxes/" + sandboxID + "/files",
+		},
+		"files of a directory": {
+			call: func(ctx context.Context, c *Client) error {
+				_, err := c.SandboxFiles(ctx, sandboxID, "/workspace/a b&c")
+				return err
+			},
+			answer: `{"files":null}`, method: "GET", path: "/v2/sandboxes/" + sandboxID + "/files", query: url.Values{"path": {"/workspace/a b&c"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := answers(t, 200, c.answer)
@@ -175,12 +190,21 @@ var mutations = map[string]func(ctx context.Context, c *Client, key string) erro
 		_, err := c.PostMessage(ctx, jobID, "hello", key)
 		return err
 	},
-	"stop": func(ctx context.Context, c *Client, _ string) error { return c.StopJob(ctx, jobID) },
+	"stop":    func(ctx context.Context, c *Client, _ string) error { return c.StopJob(ctx, jobID) },
+	"sandbox": func(ctx context.Context, c *Client, _ string) error { _, err := c.CreateSandbox(ctx); return err },
+	"upload": func(ctx context.Context, c *Client, key string) error {
+		_, err := c.UploadSandboxFile(ctx, SandboxUpload{SandboxID: sandboxID, Path: "/workspace/a.txt",
+			Content: strings.NewReader("hello"), Size: 5, IdempotencyKey: key})
+		return err
+	},
 }
+
+// repeated are the mutations that are tried again as reads are.
+var repeated = []string{"stop", "sandbox", "upload"}
 
 // success is an answer that every operation takes.
 const success = `{"run":{"id":"` + jobID + `","status":"pending"},"message":{"id":"m1"},"success":true,"human_request":{},` +
-	`"agent":{"id":"` + agentID + `"},"agents":[],"teams":[],"folders":[],"data":[],"messages":[],"total":0}`
+	`"sandbox_id":"` + sandboxID + `","path":"/workspace/a.txt","size_bytes":5,"files":[],"agent":{"id":"` + agentID + `"},"agents":[],"teams":[],"folders":[],"data":[],"messages":[],"total":0}`
 
 func TestOneKeyOverAllAttempts(t *testing.T) {
 	for name, mutate := range mutations {
@@ -207,7 +231,7 @@ func TestOneKeyOverAllAttempts(t *testing.T) {
 				require.Equal(t, keys[first], keys[i])
 				require.Equal(t, bodies[0], bodies[i], "every attempt is the same to the byte")
 			}
-			if name != "stop" {
+			if name != "stop" && name != "sandbox" {
 				require.Equal(t, "mine", keys[6])
 			}
 		})
@@ -229,12 +253,17 @@ func TestArgumentsThatCannotBeSent(t *testing.T) {
 			"respond request": func() error { return c.Respond(ctx, Response{JobID: jobID, RequestID: id, Approved: yes()}) },
 			"post":            func() error { _, err := c.PostMessage(ctx, id, "x", ""); return err },
 			"stop":            func() error { return c.StopJob(ctx, id) },
-			"team":            func() error { _, err := New(WithAPIKey(testKey), WithTeam(id)); return err },
+			"files":           func() error { _, err := c.SandboxFiles(ctx, id, ""); return err },
+			"upload": func() error {
+				_, err := c.UploadSandboxFile(ctx, SandboxUpload{SandboxID: id, Path: "/workspace/a", Content: strings.NewReader("")})
+				return err
+			},
+			"team": func() error { _, err := New(WithAPIKey(testKey), WithTeam(id)); return err },
 		} {
 			err := call()
 			requireKind(t, ErrInvalid, err)
 			require.Less(t, len(err.Error()), 1000, name)
-			if name != "assignment" && name != "job" && name != "messages" && name != "team" {
+			if name != "assignment" && name != "job" && name != "messages" && name != "team" && name != "files" {
 				require.False(t, MayHaveTakenEffect(err), name)
 			}
 		}

@@ -30,9 +30,13 @@ type call struct {
 	op, method, path string
 	query            url.Values
 	body             any    // sent as JSON; nil for none
+	raw              []byte // sent as it is, of contentType, in place of body
+	contentType      string
 	key              string // the Idempotency-Key; empty: a fresh one for a mutation
 	repeatable       bool   // a mutation that may be sent again although its effect is in doubt
 	bare             bool   // a success says all by its status, whether or not it has a body
+
+	more time.Duration // an attempt may take so much longer than the timeout
 
 	decode func([]byte) error // of a success; nil: do's caller reads it
 }
@@ -52,7 +56,7 @@ func WithoutResend(ctx context.Context) context.Context {
 
 // do makes the attempts of one call and returns the body of the success.
 func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
-	var payload []byte
+	payload := k.raw
 	if k.body != nil {
 		var err error
 		if payload, err = json.Marshal(k.body); err != nil {
@@ -65,7 +69,11 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	if len(k.key) > 255 || !printable(k.key) {
 		return nil, noEffect(fmt.Errorf("%w: an Idempotency-Key has at most 255 characters, all printable ASCII", ErrInvalid))
 	}
-	attempts := c.cfg.attempts
+	return c.repeat(ctx, k, c.cfg.attempts, func() ([]byte, error) { return c.attempt(ctx, k, payload) })
+}
+
+// repeat makes attempts until one succeeds or none may follow.
+func (c *Client) repeat(ctx context.Context, k call, attempts int, attempt func() ([]byte, error)) ([]byte, error) {
 	if once, _ := ctx.Value(withoutResendKey{}).(bool); once {
 		attempts = 1
 	}
@@ -74,7 +82,7 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	pause.Reset()
 	doubt := false // an earlier attempt may have taken effect
 	for n := 1; ; n++ {
-		body, err := c.attempt(ctx, k, payload)
+		body, err := attempt()
 		if err == nil {
 			return body, nil
 		}
@@ -96,7 +104,8 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 
 // next decides whether a failed attempt may be followed by another, and when.
 func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, bool) {
-	if !Temporary(err) {
+	var settled *settledError
+	if !Temporary(err) || errors.As(err, &settled) {
 		return 0, false
 	}
 	if k.mutation() && !k.repeatable && MayHaveTakenEffect(err) {
@@ -128,19 +137,10 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		return nil, c.tokenError(k.op, err)
 	}
 	redact := c.redactor(token)
-	caller := ctx
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.timeout, errNoAnswer)
+	caller, timeout := ctx, c.cfg.timeout+k.more
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
 	defer cancel()
-	explain := func(err error) error {
-		if caller.Err() == nil && context.Cause(ctx) == errNoAnswer {
-			// Not the caller's deadline, so it must not look like it.
-			return fmt.Errorf("%w within %v", errNoAnswer, c.cfg.timeout)
-		}
-		if ended := caller.Err(); ended != nil && !errors.Is(err, ended) {
-			err = fmt.Errorf("%w: %w", ended, err)
-		}
-		return presentable(err, redact)
-	}
+	explain := func(err error) error { return explain(err, caller, ctx, timeout, redact) }
 
 	u := *c.base
 	u.RawPath = ""
@@ -164,7 +164,10 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	if k.mutation() {
 		req.ContentLength = int64(len(payload))
 		req.Header.Set("Idempotency-Key", k.key)
-		if payload != nil {
+		switch {
+		case k.raw != nil:
+			req.Header.Set("Content-Type", k.contentType)
+		case payload != nil:
 			req.Header.Set("Content-Type", "application/json")
 		}
 	}
@@ -219,6 +222,19 @@ func notJSON(k call) error {
 }
 
 var errNoAnswer = errors.New("no answer")
+
+// explain tells why a request with the context ctx, made for a caller with
+// another, failed.
+func explain(err error, caller, ctx context.Context, timeout time.Duration, redact func(string) string) error {
+	if caller.Err() == nil && context.Cause(ctx) == errNoAnswer {
+		// Not the caller's deadline, so it must not look like it.
+		return fmt.Errorf("%w within %v", errNoAnswer, timeout)
+	}
+	if ended := caller.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	return presentable(err, redact)
+}
 
 func (c *Client) token() (string, error) {
 	if c.cfg.tokens == nil {
@@ -349,6 +365,12 @@ func badBody(op string, err error, mutation bool) error { return &bodyError{op, 
 func (e *bodyError) Error() string  { return "duvo: " + e.op + ": unexpected answer: " + e.err.Error() }
 func (e *bodyError) Unwrap() error  { return e.err }
 func (e *bodyError) NoEffect() bool { return !e.effect }
+
+// A settledError is a failure that all attempts it deserved were made for.
+type settledError struct{ err error }
+
+func (e *settledError) Error() string { return e.err.Error() }
+func (e *settledError) Unwrap() error { return e.err }
 
 // A doubtError is a failure that itself did nothing, after an attempt that
 // may have.

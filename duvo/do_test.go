@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -158,7 +159,7 @@ func TestWhatAFailureProves(t *testing.T) {
 					err := mutate(t.Context(), c, "")
 					requireKind(t, f.kind, err)
 					require.Equal(t, f.effect, MayHaveTakenEffect(err), name)
-					again := f.retried && (!f.effect || name == "stop")
+					again := f.retried && (!f.effect || slices.Contains(repeated, name))
 					require.Equal(t, map[bool]int{true: 5, false: 1}[again], requests(), name)
 
 					err = mutate(WithoutResend(t.Context()), c, "")

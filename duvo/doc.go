@@ -30,11 +30,26 @@
 // attempt provably had no effect: it was refused with 429, or the connection
 // was never made. When the effect is in doubt the error is returned at once and
 // [MayHaveTakenEffect] reports true; what to do then depends on the operation,
-// and only the caller knows. Stopping a Job is the exception: it is repeated
-// as reads are. All attempts of one mutation carry the same Idempotency-Key,
-// and net/http, which by itself sends such a request again when a kept
-// connection drops, is kept from doing so. A Retry-After that is longer than the cap (see
-// [WithRetries]) is not waited for: the error carries it.
+// and only the caller knows. Stopping a Job, making a sandbox and putting a
+// file into one are the exceptions: they are repeated as reads are. All
+// attempts of one mutation carry the same Idempotency-Key, and net/http, which
+// by itself sends such a request again when a kept connection drops, is kept
+// from doing so. A Retry-After that is longer than the cap (see [WithRetries])
+// is not waited for: the error carries it.
+//
+// # Files for a Job
+//
+// [Client.StageFiles] puts the files of an [io/fs.FS] into a sandbox, with which a
+// Job is then started:
+//
+//	sandbox, err := client.StageFiles(ctx, os.DirFS("attachments"))
+//	if err != nil { ... }
+//	job, err := client.StartJob(ctx, duvo.StartJob{AssignmentID: id, SandboxID: sandbox})
+//
+// [Client.CreateSandbox], [Client.UploadSandboxFile] and [Client.SandboxFiles] are
+// the steps of it. What is published of uploads leaves a part open, and the
+// upload URL is the server's choice: UploadSandboxFile tells what is assumed and
+// what is refused.
 //
 // # Reading what servers send
 //

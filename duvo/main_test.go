@@ -2,8 +2,10 @@ package duvo
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -24,6 +26,7 @@ const (
 	agentID   = "a9000000-0000-4000-8000-000000000001"
 	jobID     = "10b00000-0000-4000-8000-000000000001"
 	requestID = "4e900000-0000-4000-8000-000000000001"
+	sandboxID = "5a000000-0000-4000-8000-000000000001"
 	prefix    = "/gateway/duvo" // in front of /v2, as a proxy would have it
 )
 
@@ -181,4 +184,13 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func textLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func jsonOf(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
 }

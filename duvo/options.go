@@ -257,6 +257,8 @@ func New(opts ...Option) (*Client, error) {
 	h.Timeout = 0
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cl := &Client{cfg: c, base: base, http: &h}
+	cl.near = &http.Client{Transport: h.Transport, CheckRedirect: h.CheckRedirect}
+	cl.far = &http.Client{Transport: guarded(h.Transport, loopback(base.Hostname())), CheckRedirect: h.CheckRedirect}
 	cl.pace.share = c.share
 	cl.team.id = c.teamID
 	cl.team.turn = make(chan struct{}, 1)

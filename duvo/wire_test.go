@@ -220,6 +220,8 @@ var seeds = []string{
 	`{"data":[{"id":"j","status":"running","title":"t"}],"total":1.5}`,
 	`{"messages":[{"id":"m","tool_call":{"id":"c","name":"n","arguments":{"<":"\u2028"}}},{"tool_result":{"tool_call_id":"c","result":null,"error":"e"}},null],"total":"3"}`,
 	`{"folders":[{"id":"f","parent_folder_id":null}],"total":-1}`, `{"teams":[{"id":"t","name":7}]}`,
+	`{"sandbox_id":"s","expires_at":"2026-01-02T03:04:05Z"}`, `{"path":"/workspace/a","size_bytes":5}`, `{"path":"/workspace/a","size_bytes":6}`,
+	`{"files":[{"name":"a","path":"/workspace/a","type":"file","size_bytes":1e300},{"path":"/workspace/b/","type":7,"size_bytes":-1}]}`,
 	`{"RUN":{"ID":"j"},"Pending_Human_Request":{"id":"r"}}`,
 }
 
@@ -377,7 +379,7 @@ func FuzzAnswers(f *testing.F) {
 			s.times = nil
 			err := mutate(ctx, c, "")
 			check(err, true)
-			require.True(t, len(s.times) == 1 || name == "stop" || status == 429)
+			require.True(t, len(s.times) == 1 || slices.Contains(repeated, name) || status == 429)
 		}
 		j, err := c.Job(ctx, jobID)
 		check(err, false)
@@ -388,6 +390,8 @@ func FuzzAnswers(f *testing.F) {
 		_, err = c.Assignment(ctx, agentID)
 		check(err, false)
 		_, err = c.Folders(ctx)
+		check(err, false)
+		_, err = c.SandboxFiles(ctx, sandboxID, "")
 		check(err, false)
 		for name, l := range lists {
 			s.times = nil

@@ -47,16 +47,19 @@
 //	require.Nil(t, d.Jobs()[0].Requests[0].Response)       // nor by anybody else
 //	require.False(t, d.Jobs()[0].Requests[0].Bypassed)     // nor walked past
 //
+// [Duvo.SandboxFiles] returns the files that were staged, and [Job.Files] gives
+// them to a script.
+//
 // A request is recorded before it has its effect; its status and effect are
 // filled in afterwards.
 //
 // # What is served
 //
-// Every operation on teams, Assignments, folders, Jobs, messages and human
-// requests, with their validation, their errors, Idempotency-Key replay, rate
-// limits ([WithRateLimit]), permissions ([WithForbidden]) and webhooks. With
-// quirks off every answer is valid by the published description. Where that
-// leaves room:
+// Every operation on teams, Assignments, folders, Jobs, messages, human
+// requests and sandboxes, with their validation, their errors, Idempotency-Key
+// replay, rate limits ([WithRateLimit]), permissions ([WithForbidden]) and
+// webhooks. With quirks off every answer is valid by the published description.
+// Where that leaves room:
 //
 //   - The description gives a row of listRuns no status stopped or
 //     needs_attention. The row of a stopped Job tells interrupted, and no
@@ -65,7 +68,7 @@
 //     unknown ID is 404. No operation here documents 409.
 //   - A list of a team that is not the key's is 400, and a start 403, because
 //     these operations document no 404.
-//   - A body of more than 1 MiB is 400.
+//   - A body of more than 1 MiB is 400; a file that is too large is 413.
 //   - Idempotency-Key is documented and not described. A request with a key
 //     that came before, and the same method, path and body, gets the answer of
 //     the first one, also where that was lost; of two at once, the second
@@ -77,6 +80,17 @@
 //     the record tells it as Bypassed: the worst that a server might do. A
 //     message to a Job that failed or was stopped is kept and resumes nothing.
 //   - A request that [Job.AskUntyped] made cannot be answered through the API.
+//   - A Job that is started with a sandbox that does not exist, or has expired,
+//     is 404, as for an Assignment. A sandbox that a Job was started with lives
+//     on, the others as long as [WithSandboxes] says.
+//   - The form of a direct upload is not published: multipart/form-data with the
+//     fields path and file, each once. Files lie below /workspace; a path that
+//     does not, or where a directory is, is 400, and 403 for an upload URL, which
+//     documents no 400. A directory that does not exist is 404.
+//   - An upload URL leads to this Duvo itself, at the origin and behind the base
+//     path of the request that asked for it. It takes PUT, without a key and any
+//     number of times, for 15 minutes; with an Authorization header it is 400.
+//     Such requests count for no rate limit, and are told as [UploadToURL].
 //   - Webhooks are signed over the raw body as Standard Webhooks are, with
 //     headers that [WithWebhookHeaders] renames. They are sent in order, up to
 //     six times where they meet a 5xx or a broken connection, with pauses that

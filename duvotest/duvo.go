@@ -36,12 +36,17 @@ type Duvo struct {
 	deliveries  []*Delivery
 	replays     map[string]*replay // by Idempotency-Key
 	window      rateWindow
+	sandboxes   map[string]*sandbox
+	expiring    []*sandbox // those that will, oldest first
+	uploads     map[string]*upload
+	stored      int64 // bytes in sandboxes, with what it costs to keep them
 }
 
 // New makes a Duvo. It panics if an option makes no sense.
 func New(opts ...Option) *Duvo {
 	d := &Duvo{
 		cfg: defaults(), jobs: map[string]*job{}, counts: map[string]int{}, statuses: map[int]int{}, replays: map[string]*replay{},
+		sandboxes: map[string]*sandbox{}, uploads: map[string]*upload{},
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {

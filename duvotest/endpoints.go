@@ -197,7 +197,14 @@ func (d *Duvo) startRun(r *incoming) reply {
 	case a.NoBuild:
 		return fail(http.StatusBadRequest, "invalid_request", "The agent has no build to run.")
 	}
+	box := d.sandbox(sandbox)
+	if sandbox != "" && box == nil {
+		return noSandbox()
+	}
 	s := d.start(a, message, sandbox, hook, r.Header.Get("Idempotency-Key"))
+	if s.box = box; box != nil {
+		box.taken = true
+	}
 	return reply{status: http.StatusCreated, body: map[string]any{"run": s.wire()}, effect: true}
 }
 

@@ -295,15 +295,16 @@ func TestListRunsDefaults(t *testing.T) {
 
 func TestStartRun(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
-		a := w.start(`{"agent_id":"`+strings.ToUpper(agentID)+`","message":"order 7","sandbox_id":"sb_1","webhook_url":null,"more":1}`, "Idempotency-Key", "k")
+		sandbox := w.post("/v2/sandboxes", "{}").text("sandbox_id")
+		a := w.start(`{"agent_id":"`+strings.ToUpper(agentID)+`","message":"order 7","sandbox_id":"`+sandbox+`","webhook_url":null,"more":1}`, "Idempotency-Key", "k")
 		require.Equal(t, "pending", a.text("run.status"))
-		require.Equal(t, "sb_1", a.text("run.sandbox_id"))
+		require.Equal(t, sandbox, a.text("run.sandbox_id"))
 		require.Equal(t, agentID, a.text("run.agent_id"))
 		require.Equal(t, "api", a.text("run.source"))
 		w.untilStatus(a.text("run.id"), duvo.StatusWaiting)
 		r := w.job(a.text("run.id"))
 		require.Equal(t, "order 7", r.Input)
-		require.Equal(t, "sb_1", r.SandboxID)
+		require.Equal(t, sandbox, r.SandboxID)
 		require.Equal(t, "k", r.IdempotencyKey)
 		require.Equal(t, agentID, r.AssignmentID)
 		require.Equal(t, "Refunds", r.AssignmentName)

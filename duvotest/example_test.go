@@ -1,10 +1,12 @@
 package duvotest_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
 	"strings"
+	"testing/fstest"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -80,4 +82,33 @@ func ExampleDuvo_Inject() {
 	// Jobs: 1
 	// startRun: fault "reset after", effect true, replay false
 	// startRun: fault "", effect false, replay true
+}
+
+// A Job reads the files that were staged for it.
+func ExampleJob_Files() {
+	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{
+		ID: "a9000000-0000-4000-8000-000000000001", Name: "Count orders",
+		Script: func(j *duvotest.Job) {
+			orders := j.Files()["/workspace/orders.csv"]
+			j.AskApproval("Report it?", fmt.Sprintf("%d orders", bytes.Count(orders, []byte("\n"))))
+		},
+	}))
+	defer d.Close()
+	ctx, client := context.Background(), d.Client()
+
+	sandbox, err := client.StageFiles(ctx, fstest.MapFS{"orders.csv": {Data: []byte("4711\n4712\n")}}) // or os.DirFS, embed.FS
+	if err != nil {
+		log.Fatal(err)
+	}
+	job, err := client.StartJob(ctx, duvo.StartJob{AssignmentID: "a9000000-0000-4000-8000-000000000001", SandboxID: sandbox})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for job.Pending == nil {
+		if job, err = client.Job(ctx, job.ID); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(job.Pending.Description)
+	// Output: 2 orders
 }

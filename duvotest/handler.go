@@ -14,10 +14,12 @@ import (
 
 // A route is one operation of the API.
 type route struct {
-	op     string
-	method string
-	path   []string                         // segments; "{}" takes any
-	do     func(d *Duvo, r *incoming) reply // called with Duvo.mu held
+	op      string
+	method  string
+	path    []string                         // segments; "{}" takes any
+	do      func(d *Duvo, r *incoming) reply // called with Duvo.mu held
+	upload  bool                             // its body is a file's, and may be large
+	keyless bool                             // it needs no API key, and counts for no limit
 }
 
 // routes is the API. An operation that comes is one more line here.
@@ -34,11 +36,20 @@ var routes = []route{
 	operation("listRunMessages", http.MethodGet, "v2/runs/{}/messages", (*Duvo).listRunMessages),
 	operation("respondToHumanRequest", http.MethodPost, "v2/runs/{}/human-requests/{}/respond", (*Duvo).respondToHumanRequest),
 	operation("stopRun", http.MethodPost, "v2/runs/{}/stop", (*Duvo).stopRun),
+	operation("createSandbox", http.MethodPost, "v2/sandboxes", (*Duvo).createSandbox),
+	operation("listSandboxFiles", http.MethodGet, "v2/sandboxes/{}/files", (*Duvo).listSandboxFiles),
+	takingFiles(operation("uploadSandboxFile", http.MethodPost, "v2/sandboxes/{}/files", (*Duvo).uploadSandboxFile)),
+	operation("createSandboxUploadUrl", http.MethodPost, "v2/sandboxes/{}/upload-urls", (*Duvo).createSandboxUploadURL),
+	keyless(takingFiles(operation(UploadToURL, http.MethodPut, uploadRoot+"/{}", (*Duvo).uploadToURL))),
 }
 
 func operation(op, method, path string, do func(*Duvo, *incoming) reply) route {
-	return route{op, method, strings.Split(path, "/"), do}
+	return route{op: op, method: method, path: strings.Split(path, "/"), do: do}
 }
+
+func takingFiles(r route) route { r.upload = true; return r }
+
+func keyless(r route) route { r.keyless = true; return r }
 
 // known tells whether the API has an operation.
 func known(op string) bool {
@@ -53,9 +64,12 @@ type incoming struct {
 	valid   bool        // its key is the right one
 	limited bool        // it is one too many
 	rate    http.Header // what every answer to it tells of the limit
+	content []byte      // the whole body
+	base    string      // the URL before the API's own first segment, without a slash
 }
 
-// A reply is what an operation answers: a status, and a body to encode.
+// A reply is what an operation answers: a status, and a body to encode, nil for
+// none.
 type reply struct {
 	status int
 	body   any
@@ -77,14 +91,14 @@ const maxRequestBody = 1 << 20
 // ServeHTTP serves the Public API below /v2, under any base path. Requests
 // that come after Close get 503.
 func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body []byte
+	in := d.incoming(r)
 	if r.Body != nil {
 		var err error
-		if body, err = io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1)); err != nil {
+		if in.content, err = io.ReadAll(io.LimitReader(r.Body, d.maxBody(in.route)+1)); err != nil {
 			panic(http.ErrAbortHandler) // the caller is gone, or sends no HTTP
 		}
 	}
-	in := d.receive(r, body)
+	d.receive(in)
 	if fault := d.faultFor(in, r); fault != nil {
 		fault.serve(d, w, r, in)
 		return
@@ -92,23 +106,46 @@ func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.write(w, in, d.answer(in))
 }
 
-// receive records a request before anything comes of it.
-func (d *Duvo) receive(r *http.Request, body []byte) *incoming {
-	in := &incoming{Request: &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body, At: time.Now()}}
+// incoming reads all of a request but its body.
+func (d *Duvo) incoming(r *http.Request) *incoming {
+	in := &incoming{Request: &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), At: time.Now()}}
 	if in.Header.Get("Authorization") != "" {
 		in.valid = d.authorized(r)
 		in.Header.Set("Authorization", map[bool]string{true: "Bearer <valid>", false: "Bearer <invalid>"}[in.valid])
 	}
-	in.route, in.args = match(r.Method, r.URL.EscapedPath())
+	var prefix string
+	in.route, in.args, prefix = match(r.Method, r.URL.EscapedPath())
 	if in.route != nil {
 		in.Op = in.route.op
 	}
+	in.base = origin(r) + prefix
+	return in
+}
+
+// maxBody bounds the body of a request.
+func (d *Duvo) maxBody(r *route) int64 {
+	switch {
+	case r == nil || !r.upload:
+		return maxRequestBody
+	case r.keyless:
+		return d.cfg.sandboxBytes
+	}
+	return maxDirectUpload + 64<<10 // the form around the file
+}
+
+// receive records a request before anything comes of it.
+func (d *Duvo) receive(in *incoming) {
+	in.Body = in.content
+	if in.route != nil && in.route.upload && len(in.Body) > maxUploadKept {
+		in.Body = slices.Clone(in.Body[:maxUploadKept]) // the rest is the sandbox's, once
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	in.limited, in.rate = d.window.count(in.At, d.cfg.rate, in.valid)
+	if in.route == nil || !in.route.keyless {
+		in.limited, in.rate = d.window.count(in.At, d.cfg.rate, in.valid)
+	}
 	d.counts[in.Op]++
 	d.requests = trim(append(d.requests, in.Request), d.cfg.history)
-	return in
 }
 
 func (d *Duvo) authorized(r *http.Request) bool {
@@ -116,11 +153,13 @@ func (d *Duvo) authorized(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && token == d.cfg.key
 }
 
-// match finds the route of a path. Whatever stands before the API's own first
-// segment is a base path.
-func match(method, path string) (*route, []string) {
+// match finds the route of a path, and what stands before the API's own first
+// segment: a base path.
+func match(method, path string) (_ *route, args []string, prefix string) {
 	segments := strings.Split(path, "/")
-	segments = segments[max(0, slices.Index(segments, "v2")):]
+	if own := slices.IndexFunc(segments, func(s string) bool { return s == "v2" || s == uploadRoot }); own >= 0 {
+		prefix, segments = strings.Join(segments[:own], "/"), segments[own:]
+	}
 next:
 	for i := range routes {
 		r := &routes[i]
@@ -136,9 +175,9 @@ next:
 				continue next
 			}
 		}
-		return r, args
+		return r, args, prefix
 	}
-	return nil, nil
+	return nil, nil, prefix
 }
 
 // answer lets a request take its effect and returns what to tell.
@@ -158,7 +197,7 @@ func (d *Duvo) refuse(in *incoming) *reply {
 	switch {
 	case d.ctx.Err() != nil:
 		rep = shutDown()
-	case !in.valid:
+	case !in.valid && (in.route == nil || !in.route.keyless):
 		rep = fail(http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid.")
 	case in.limited:
 		rep = fail(http.StatusTooManyRequests, "rate_limited", "There were too many requests.")
@@ -166,7 +205,9 @@ func (d *Duvo) refuse(in *incoming) *reply {
 		rep = fail(http.StatusNotFound, "not_found", "There is no such endpoint.")
 	case slices.Contains(d.cfg.forbidden, in.Op):
 		rep = fail(http.StatusForbidden, "forbidden", "The API key may not do this.")
-	case len(in.Body) > maxRequestBody:
+	case int64(len(in.content)) > d.maxBody(in.route) && in.route.upload:
+		rep = tooLarge()
+	case int64(len(in.content)) > d.maxBody(in.route):
 		rep = fail(http.StatusBadRequest, "invalid_request", "The body is too large.")
 	default:
 		return nil
@@ -223,6 +264,9 @@ func (d *Duvo) told(in *incoming, status int) {
 }
 
 func (d *Duvo) encode(rep reply) []byte {
+	if rep.body == nil {
+		return nil
+	}
 	body, err := json.Marshal(rep.body)
 	if err != nil {
 		panic(fmt.Sprintf("duvotest: an answer cannot be written: %v", err))

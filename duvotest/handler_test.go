@@ -32,6 +32,10 @@ var operations = [][3]string{
 	{"listRunMessages", "GET", "/v2/runs/" + otherID + "/messages"},
 	{"respondToHumanRequest", "POST", "/v2/runs/" + otherID + "/human-requests/" + otherID + "/respond"},
 	{"stopRun", "POST", "/v2/runs/" + otherID + "/stop"},
+	{"createSandbox", "POST", "/v2/sandboxes"},
+	{"listSandboxFiles", "GET", "/v2/sandboxes/" + otherID + "/files"},
+	{"uploadSandboxFile", "POST", "/v2/sandboxes/" + otherID + "/files"},
+	{"createSandboxUploadUrl", "POST", "/v2/sandboxes/" + otherID + "/upload-urls"},
 }
 
 func TestUnauthorized(t *testing.T) {
@@ -74,7 +78,7 @@ func TestPaths(t *testing.T) {
 			{"GET", "/v2/teams", "listMyTeams"}, {"GET", "/gateway/duvo/v2/teams", "listMyTeams"},
 			{"GET", "/v2/teams?x=1", "listMyTeams"}, {"GET", "/", ""}, {"GET", "/teams", ""}, {"GET", "/v1/teams", ""}, {"GET", "/v2", ""},
 			{"GET", "/v2/teams/a/b/c", ""}, {"POST", "/v2/teams", ""}, {"DELETE", "/v2/runs/" + otherID, ""}, {"PUT", "/v2/runs/" + otherID, ""},
-			{"GET", "/v2/runs/a%2Fb", "getRun"},
+			{"GET", "/v2/runs/a%2Fb", "getRun"}, {"GET", "/v2/sandboxes", ""}, {"POST", "/v2/sandboxes/x", ""}, {"GET", "/duvotest-uploads/x", ""},
 		} {
 			a := w.call(c[0], c[1], "")
 			all := w.Requests()

@@ -1,15 +1,15 @@
 package duvotest
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"net/http"
 )
 
 // A replay is what an Idempotency-Key stands for: the first request with it.
 type replay struct {
 	method, path string
-	body         []byte
-	done         chan struct{} // closed when rep is known
+	body         [sha256.Size]byte // its digest
+	done         chan struct{}     // closed when rep is known
 	rep          reply
 }
 
@@ -17,12 +17,12 @@ type replay struct {
 // all others, those that come at the same time too. An answer that is no
 // success is not kept: the next request tries again.
 func (d *Duvo) once(in *incoming) reply {
-	key := in.Header.Get("Idempotency-Key")
+	key, body := in.Header.Get("Idempotency-Key"), sha256.Sum256(in.content)
 	for {
 		d.mu.Lock()
 		first := d.replays[key]
 		if first == nil {
-			first = &replay{method: in.Method, path: in.Path, body: in.Body, done: make(chan struct{})}
+			first = &replay{method: in.Method, path: in.Path, body: body, done: make(chan struct{})}
 			d.replays[key] = first
 			d.mu.Unlock()
 			return d.lead(in, key, first)
@@ -32,7 +32,7 @@ func (d *Duvo) once(in *incoming) reply {
 		switch {
 		case first.rep.status >= 300:
 			continue
-		case first.method != in.Method || first.path != in.Path || !bytes.Equal(first.body, in.Body):
+		case first.method != in.Method || first.path != in.Path || first.body != body:
 			return fail(http.StatusUnprocessableEntity, "idempotency_key_reused", "The Idempotency-Key was used for another request.")
 		}
 		d.mu.Lock()

@@ -27,6 +27,13 @@ func (j *Job) ID() string { return j.s.id }
 // Input returns the message that the Job was started with.
 func (j *Job) Input() string { return j.s.input }
 
+// Files returns the files in the sandbox that the Job was started with, by their
+// paths, as [Duvo.SandboxFiles] does; nil where it was started without.
+func (j *Job) Files() (files map[string][]byte) {
+	j.do(func(s *job) { files = s.box.copies() })
+	return files
+}
+
 // Context ends when the Job is stopped, deleted or the Duvo is closed.
 func (j *Job) Context() context.Context { return j.ctx }
 

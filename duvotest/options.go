@@ -27,6 +27,8 @@ type config struct {
 	webhookHeader WebhookHeaders
 	webhookClient *http.Client
 	log           *slog.Logger
+	sandboxLife   time.Duration
+	sandboxBytes  int64
 	history       int // how many requests and deliveries are kept at least; zero: all
 }
 
@@ -37,6 +39,7 @@ func defaults() config {
 		webhookHeader: WebhookHeaders{ID: "webhook-id", Timestamp: "webhook-timestamp", Signature: "webhook-signature"},
 		webhookClient: webhookClient(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}),
 		log:           slog.New(slog.DiscardHandler),
+		sandboxLife:   24 * time.Hour, sandboxBytes: 256 << 20,
 	}
 }
 
@@ -186,6 +189,19 @@ func WithHistory(n int) Option {
 			return fmt.Errorf("a history of %d makes no sense", n)
 		}
 		c.history = n
+		return nil
+	}
+}
+
+// WithSandboxes sets how long a sandbox lives that no Job was started with, and
+// how many bytes all sandboxes hold together; an upload beyond is refused with
+// 413. The defaults are 24 hours and 256 MiB.
+func WithSandboxes(lifetime time.Duration, bytes int64) Option {
+	return func(c *config) error {
+		if lifetime <= 0 || bytes <= 0 {
+			return fmt.Errorf("sandboxes that live %v and hold %d bytes make no sense", lifetime, bytes)
+		}
+		c.sandboxLife, c.sandboxBytes = lifetime, bytes
 		return nil
 	}
 }

@@ -66,7 +66,7 @@ type field struct {
 // and fields that are not asked for are left alone.
 func decodeBody(r *incoming, fields ...field) *reply {
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal(r.Body, &all); err != nil || all == nil {
+	if err := json.Unmarshal(r.content, &all); err != nil || all == nil {
 		rep := fail(http.StatusBadRequest, "invalid_request", "The body is no JSON object.")
 		return &rep
 	}

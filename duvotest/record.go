@@ -19,7 +19,7 @@ type Request struct {
 	Path   string
 	Query  url.Values
 	Header http.Header // Authorization reads "Bearer <valid>" or "Bearer <invalid>"
-	Body   []byte
+	Body   []byte      // of an upload the first 64 KiB only; see [Duvo.SandboxFiles]
 	At     time.Time
 	Status int    // of the answer; zero if none was sent, or not yet
 	Fault  string // the fault that hit it

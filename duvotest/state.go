@@ -20,6 +20,7 @@ type job struct {
 	input   string
 	key     string // the Idempotency-Key it was started with
 	sandbox string
+	box     *sandbox // nil without one
 	webhook string
 
 	status    duvo.Status

@@ -1,6 +1,6 @@
-// Package duvotooltest helps to test policies of your own: requests to ask them
-// about, operators that answer by a script, and [TestPolicy], which checks what
-// every policy must keep to.
+// Package duvotooltest helps to test policies and journals of your own: requests to
+// ask policies about, operators that answer by a script, and [TestPolicy] and
+// [TestJournal], which check what all of them must keep to.
 //
 //	func TestMine(t *testing.T) {
 //		duvotooltest.TestPolicy(t, func() duvotool.Policy { return Mine() })

@@ -64,6 +64,11 @@ func (b *budget) take(assignment string) bool {
 	return true
 }
 
+// Vetoes asks both.
+func (b *budget) Vetoes(req duvotool.Request) bool {
+	return duvotool.Vetoes(b.p, req) || duvotool.Vetoes(b.then, req)
+}
+
 func (b *budget) Validate() error {
 	if b.n < 1 || b.window <= 0 {
 		return fmt.Errorf("Budget: %d approvals in %v cannot be", b.n, b.window)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -105,6 +106,12 @@ func (r reminder) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 }
 
 func (reminder) String() string { return "Remind" }
+
+// Vetoes asks all.
+func (e escalate) Vetoes(req duvotool.Request) bool {
+	return duvotool.Vetoes(e.first, req) ||
+		slices.ContainsFunc(e.steps, func(s Step) bool { return duvotool.Vetoes(s.ask, req) })
+}
 
 func (e escalate) Validate() error {
 	all := []duvotool.Policy{e.first}

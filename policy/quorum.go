@@ -72,6 +72,11 @@ func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 		Source: duvotool.SourcePolicy, Path: q.String()}, nil
 }
 
+// Vetoes asks all: one denial denies.
+func (q quorum) Vetoes(req duvotool.Request) bool {
+	return slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
 func (q quorum) Validate() error {
 	if q.n < 1 || len(q.approvers) < q.n {
 		return fmt.Errorf("Quorum: %d of %d approvers cannot be", q.n, len(q.approvers))

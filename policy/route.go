@@ -82,6 +82,16 @@ func (r route) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decis
 	return duvotool.Pass().Via("Route"), nil
 }
 
+// Vetoes asks the policy that the request goes to.
+func (r route) Vetoes(req duvotool.Request) bool {
+	for _, c := range r {
+		if c.match != nil && c.match(req) {
+			return duvotool.Vetoes(c.p, req)
+		}
+	}
+	return false
+}
+
 func (r route) Validate() error {
 	if len(r) == 0 {
 		return errors.New("Route: no cases")

@@ -63,6 +63,11 @@ func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 	return d, err
 }
 
+// Vetoes asks both.
+func (t timeout) Vetoes(req duvotool.Request) bool {
+	return duvotool.Vetoes(t.p, req) || duvotool.Vetoes(t.fallback, req)
+}
+
 func (t timeout) Validate() error {
 	if t.d <= 0 {
 		return fmt.Errorf("Timeout: %v is no time to decide in", t.d)

@@ -1,10 +1,12 @@
 package contract
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -76,9 +78,20 @@ func TestContract(t *testing.T) {
 		require.Len(t, folders, 2)
 		require.Equal(t, 200, w.call(t, d, "GET", "/v2/teams/"+d.TeamID(), ""))
 
+		sandbox, err := c.StageFiles(ctx, fstest.MapFS{"a.txt": {Data: []byte("a")}, "b/\u00fc \"c\"": {Data: []byte("\x00\xff\r\n")}, "empty": {},
+			"large": {Data: make([]byte, duvo.MaxDirectUpload+1)}})
+		require.NoError(t, err)
+		require.Len(t, d.SandboxFiles(sandbox), 4)
+		for dir, n := range map[string]int{"": 4, "/workspace": 4, "/workspace/b": 1, "/": 1} {
+			files, err := c.SandboxFiles(ctx, sandbox, dir)
+			require.NoError(t, err)
+			require.Len(t, files, n)
+		}
+		require.Equal(t, 1, w.uploads)
+
 		start := func(a duvo.Assignment) duvo.Job {
 			t.Helper()
-			j, err := c.StartJob(ctx, duvo.StartJob{AssignmentID: a.ID, Message: "Order 4711 <&> \u2028", SandboxID: "s-1", WebhookURL: "https://example.invalid/hook?t=1"})
+			j, err := c.StartJob(ctx, duvo.StartJob{AssignmentID: a.ID, Message: "Order 4711 <&> \u2028", SandboxID: sandbox, WebhookURL: "https://example.invalid/hook?t=1"})
 			require.NoError(t, err)
 			return j
 		}
@@ -157,7 +170,21 @@ func TestContract(t *testing.T) {
 			"respondToHumanRequest": func(c *duvo.Client) error {
 				return c.Respond(ctx, duvo.Response{JobID: nobody, RequestID: nobody, Approved: &yes})
 			},
-			"stopRun": func(c *duvo.Client) error { return c.StopJob(ctx, nobody) },
+			"stopRun":       func(c *duvo.Client) error { return c.StopJob(ctx, nobody) },
+			"createSandbox": func(c *duvo.Client) error { _, err := c.CreateSandbox(ctx); return err },
+			"listSandboxFiles": func(c *duvo.Client) error {
+				_, err := c.SandboxFiles(ctx, nobody, "/workspace")
+				return err
+			},
+			"uploadSandboxFile": func(c *duvo.Client) error {
+				_, err := c.UploadSandboxFile(ctx, duvo.SandboxUpload{SandboxID: nobody, Path: "/workspace/a", Content: strings.NewReader("a"), Size: 1})
+				return err
+			},
+			"createSandboxUploadUrl": func(c *duvo.Client) error {
+				large := make([]byte, duvo.MaxDirectUpload+1)
+				_, err := c.UploadSandboxFile(ctx, duvo.SandboxUpload{SandboxID: nobody, Path: "/workspace/a", Content: bytes.NewReader(large), Size: int64(len(large))})
+				return err
+			},
 		}
 		described := map[string][]string{} // operation, statuses
 		for _, item := range w.doc.Paths.Map() {
@@ -196,7 +223,7 @@ func TestContract(t *testing.T) {
 			}
 		}
 		// Some of what only a worse client sends.
-		team, run := "/v2/teams/"+d.TeamID(), "/v2/runs/"+refund.ID
+		team, run, box := "/v2/teams/"+d.TeamID(), "/v2/runs/"+refund.ID, "/v2/sandboxes/"+sandbox
 		for _, r := range []struct {
 			status             int
 			method, path, body string
@@ -215,6 +242,10 @@ func TestContract(t *testing.T) {
 			{400, "POST", run + "/human-requests/" + nobody + "/respond", `{"answers":{"a":1}}`},
 			{400, "POST", "/v2/runs/x/stop", ""}, {404, "POST", "/v2/runs/" + gone.ID + "/stop", ""},
 			{403, "GET", "/v2/teams/" + nobody, ""}, {404, "GET", "/v2/teams/x", ""},
+			{404, "POST", team + "/runs", `{"agent_id":"` + all[0].ID + `","sandbox_id":"x"}`},
+			{404, "GET", box + "/files?path=/nowhere", ""}, {404, "GET", box + "/files?path=", ""},
+			{400, "POST", box + "/files", "nonsense"}, {413, "POST", box + "/files", strings.Repeat("x", duvo.MaxDirectUpload+1<<20)},
+			{403, "POST", box + "/upload-urls", `{"path":"/etc/passwd"}`}, {403, "POST", box + "/upload-urls", `{}`}, {403, "POST", box + "/upload-urls", "nonsense"},
 		} {
 			require.Equal(t, r.status, w.call(t, d, r.method, r.path, r.body), "%s %s %s", r.method, r.path, r.body)
 		}
@@ -279,6 +310,12 @@ func TestWitnessObjects(t *testing.T) {
 		"an empty message":  {"POST", "/v2/runs/" + nobody + "/messages", `{"message":""}`, answer{404, `{"error":"x"}`}, false},
 		"a field unknown":   {"POST", "/v2/runs/" + nobody + "/messages", `{"message":"a","role":"b"}`, answer{404, `{"error":"x"}`}, false},
 		"a body too many":   {"POST", "/v2/runs/" + nobody + "/stop", `{"force":true}`, answer{404, `{"error":"x"}`}, false},
+		"an upload":         {"POST", "/v2/sandboxes/s/files", "--b\r\nContent-Disposition: form-data; name=path\r\n\r\n/workspace/a\r\n--b\r\nContent-Disposition: form-data; name=file\r\n\r\nx\r\n--b--\r\n", answer{404, `{"error":"x"}`}, true},
+		"another form":      {"POST", "/v2/sandboxes/s/files", "--b\r\nContent-Disposition: form-data; name=path\r\n\r\n/workspace/a\r\n--b--\r\n", answer{404, `{"error":"x"}`}, false},
+		"no form":           {"POST", "/v2/sandboxes/s/files", "x", answer{404, `{"error":"x"}`}, false},
+		"an upload URL":     {"POST", "/v2/sandboxes/s/upload-urls", `{"path":"/workspace/a"}`, answer{200, `{"upload_url":"/a","path":"/workspace/a","expires_in_seconds":1}`}, false},
+		"a key at a store":  {"PUT", "/store/a", "", answer{200, ``}, false},
+		"a kind of entry":   {"GET", "/v2/sandboxes/s/files", "", answer{200, `{"files":[{"name":"a","path":"/a","type":"link","size_bytes":0}]}`}, false},
 		"a webhook":         {"POST", "/v2/teams/t/runs", `{"agent_id":"` + nobody + `","webhook_url":"x"}`, answer{404, `{"error":"x"}`}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,6 +324,9 @@ func TestWitnessObjects(t *testing.T) {
 			require.NoError(t, err)
 			req.Header.Set("Authorization", "Bearer x")
 			req.Header.Set("Content-Type", "application/json")
+			if strings.HasSuffix(c.path, "/files") {
+				req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			}
 			resp, err := w.RoundTrip(req)
 			require.NoError(t, err)
 			_ = resp.Body.Close()

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -51,6 +53,7 @@ type witness struct {
 	mu       sync.Mutex
 	seen     map[string]map[int]int // operation, status, how often
 	problems []string
+	uploads  int // to URLs that a server told
 }
 
 // The witness speaks of this server, whatever carries the requests.
@@ -86,6 +89,10 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.Body = io.NopCloser(bytes.NewReader(sent))
 		return c
 	}
+	if r.Method == http.MethodPut && !strings.HasPrefix(r.URL.Path, "/v2/") {
+		w.upload(r)
+		return w.next.RoundTrip(copied())
+	}
 	route, args, err := w.router.FindRoute(copied())
 	if err != nil {
 		w.object("%s %s: %v", r.Method, r.URL.Path, err)
@@ -106,6 +113,9 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 			w.object("%s: request: %v", op, err)
 		}
 		w.strict(op, route, r.URL.Query(), sent)
+		if op == "uploadSandboxFile" {
+			w.form(r.Header.Get("Content-Type"), sent)
+		}
 	}
 
 	resp, err := w.next.RoundTrip(copied())
@@ -140,7 +150,7 @@ func (w *witness) strict(op string, route *routers.Route, query url.Values, body
 		}
 	}
 	if route.Operation.RequestBody == nil {
-		if s := string(body); s != "" && s != "{}" {
+		if s := string(body); s != "" && s != "{}" && op != "uploadSandboxFile" {
 			w.object("%s: request: a body where none is described: %s", op, s)
 		}
 		return
@@ -154,6 +164,39 @@ func (w *witness) strict(op string, route *routers.Route, query url.Values, body
 			w.object("%s: request: field %s is not described", op, name)
 		}
 	}
+}
+
+// form compares an upload with the form that our client documents: none is
+// described.
+func (w *witness) form(contentType string, body []byte) {
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		w.object("uploadSandboxFile: request: %v", err)
+		return
+	}
+	f, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(1 << 20)
+	if err != nil {
+		w.object("uploadSandboxFile: request: %v", err)
+		return
+	}
+	defer func() { _ = f.RemoveAll() }()
+	// A file may come without a name, and is a value then.
+	if len(f.Value["path"]) != 1 || len(f.File["file"])+len(f.Value["file"]) != 1 || len(f.Value)+len(f.File) != 2 {
+		w.object("uploadSandboxFile: request: not one path and one file")
+	}
+}
+
+// upload looks at a request to a URL that a server told: it is not the API's,
+// and carries nothing that is meant for the API.
+func (w *witness) upload(r *http.Request) {
+	for _, h := range []string{"Authorization", "Cookie", "Idempotency-Key"} {
+		if r.Header.Get(h) != "" {
+			w.object("upload: request: %s", h)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.uploads++
 }
 
 func (w *witness) object(format string, args ...any) {

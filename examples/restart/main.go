@@ -1,0 +1,129 @@
+// Restart hands a complaint to Duvo and may be killed at any moment: run again,
+// it goes on where it was, with one Job and one decision.
+//
+// With DUVO_API_KEY set (and DUVO_API_BASE_URL, DUVO_TEAM_ID where needed) it
+// talks to that Duvo, or to cmd/duvo-emulator. Without, it shows itself: an
+// emulator in this process, and two lives of the program, of which the first is
+// killed while its Job waits for an approval.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/bolt"
+	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+)
+
+const complaint = "My order 4711 arrived today and the coffee machine in it is damaged. I want my 120 EUR back. Kim"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	path := flag.String("journal", "restart.db", "the `file` that remembers what is in flight")
+	approve := flag.String("approve", "ask", "who decides about the refund: `ask|yes`")
+	poll := flag.Duration("poll", 0, "how often the Job is read; 0 is by its age")
+	flag.Parse()
+	var err error
+	if os.Getenv(duvo.EnvAPIKey) != "" {
+		err = work(ctx, *path, *approve, *poll)
+	} else if program, e := os.Executable(); e == nil {
+		_, err = show(ctx, program, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "restart:", err)
+		os.Exit(1)
+	}
+}
+
+// work is the program.
+func work(ctx context.Context, path, approve string, poll time.Duration) error {
+	client, err := duvo.FromEnv()
+	if err != nil {
+		return err
+	}
+	journal, err := bolt.Open(path)
+	if err != nil {
+		return err
+	}
+	defer journal.Close()
+	operator, err := terminal.New(os.Stdin, os.Stderr, "you, at the terminal")
+	if err != nil {
+		return err
+	}
+	opts := []duvotool.Option{duvotool.WithJournal(journal), duvotool.WithPolicy(operator)}
+	if approve == "yes" {
+		opts = append(opts, duvotool.WithPolicy(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("you, by -approve yes", ""), nil
+		})))
+	}
+	if poll > 0 {
+		opts = append(opts, duvotool.WithPollInterval(poll))
+	}
+	reg, err := duvotool.Discover(ctx, client, opts...)
+	if err != nil {
+		return err
+	}
+	defer reg.Close(context.Background())
+	for _, j := range reg.Resumed() {
+		fmt.Printf("took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
+	}
+	tool := reg.Tool("Complaint handler")
+	if tool == nil {
+		return errors.New("there is no Assignment named Complaint handler")
+	}
+	res, err := tool.Run(duvotool.WithOperationKey(ctx, "complaint of order 4711"), complaint)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
+	return nil
+}
+
+// show runs the program twice against an emulator and kills it once.
+func show(ctx context.Context, program string, out io.Writer) ([]duvotest.JobRecord, error) {
+	d := duvotest.NewServer(duvotest.WithScenario(duvotest.Demo()))
+	defer d.Close()
+	dir, err := os.MkdirTemp("", "restart-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	life := func(approve string) *exec.Cmd {
+		c := exec.CommandContext(ctx, program, "-journal", filepath.Join(dir, "journal.db"), "-poll", "50ms", "-approve", approve)
+		c.Env = append(os.Environ(), duvo.EnvAPIKey+"="+d.Key(), duvo.EnvTeamID+"="+d.TeamID(), duvo.EnvBaseURL+"="+d.URL)
+		c.Stdout, c.Stderr = out, out
+		return c
+	}
+	first := life("ask")
+	if _, err := first.StdinPipe(); err != nil { // nobody types
+		return nil, err
+	}
+	if err := first.Start(); err != nil {
+		return nil, err
+	}
+	for tick := time.NewTicker(20 * time.Millisecond); len(d.Jobs()) == 0 || d.Jobs()[0].Status != duvo.StatusWaiting; <-tick.C {
+		if ctx.Err() != nil {
+			return nil, first.Wait()
+		}
+	}
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	fmt.Fprintln(out, "\n-- killed while the Job waits for an approval; and again:")
+	if err := life("yes").Run(); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "-- Duvo has seen %d Job and %d response\n", len(d.Jobs()), d.Count("respondToHumanRequest"))
+	return d.Jobs(), nil
+}

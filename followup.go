@@ -1,0 +1,286 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/react"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// WithFollowUps lets the model go on with a Job that has completed or was
+// interrupted: what a call tells of such a Job then holds a handle, and
+// [Registry.Tools] also holds the tool continue_job, which posts a message to it
+// and waits for its answer. It needs a backend that is a [JobMessenger].
+func WithFollowUps() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.followUps = true; return nil })
+}
+
+// A followUp is what an operation that continues a Job knows of its message.
+type followUp struct {
+	JobID    string    `json:"job_id"`
+	Turn     string    `json:"turn"`               // the operation key that it follows
+	After    int       `json:"after,omitempty"`    // how many messages stand before it
+	Before   time.Time `json:"before,omitzero"`    // updated_at of the Job, just before it was posted
+	SentAt   time.Time `json:"sent_at,omitzero"`   // the latest attempt; zero: none
+	Doubtful bool      `json:"doubtful,omitempty"` // an attempt may have taken effect unseen
+	Posted   bool      `json:"posted,omitempty"`   // it is there
+	Late     bool      `json:"-"`                  // the latest attempt may be on its way still
+}
+
+func (f *followUp) same(g *followUp) bool {
+	if f == nil || g == nil {
+		return f == g
+	}
+	return strings.EqualFold(f.JobID, g.JobID) && f.Turn == g.Turn
+}
+
+// stale reports whether a read does not show yet that the message was posted.
+func (f *followUp) stale(job duvo.Job) bool {
+	return f != nil && !f.Before.IsZero() && !job.UpdatedAt.After(f.Before) && time.Since(f.SentAt) < followUpLag
+}
+
+// followUpLag is how long reads may take to show a message that was posted.
+const followUpLag = 30 * time.Second
+
+// Continue posts a message to the Job of a Result, which must have completed or
+// been interrupted, and waits for its next end; the new Result tells what was
+// said since. A Job that waits for a person or runs is sent nothing: a message
+// would walk past what it waits for. It needs a backend that is a
+// [JobMessenger].
+//
+// It is an operation like a call: it has an operation key, by the context or
+// fresh, the message is posted once, and the policy is asked about what the Job
+// wants to know. With [WithOperationScope] the same message after the same Result
+// is the same operation. [OncePerScope] does not count it.
+func (r *Registry) Continue(ctx context.Context, after *Result, message string) (*Result, error) {
+	if after == nil || after.JobID == "" {
+		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &JobError{Phase: PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
+	}
+	t, err := r.toolFor(after.Assignment, "")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.backend.(JobMessenger); !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
+	}
+	if after.Outcome != OutcomeCompleted && after.Outcome != OutcomeInterrupted {
+		return nil, &InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", SafeLine(after.JobID, 64), after.Outcome)}
+	}
+	if err := t.checkInput(message); err != nil {
+		return nil, err
+	}
+	return r.run(ctx, t, message, &followUp{JobID: after.JobID, Turn: after.Key})
+}
+
+// postFollowUp posts the message, once. It returns false if the run has ended or
+// goes on from another's record.
+func (op *operation) postFollowUp() bool {
+	s := &op.job
+	f := s.followUp
+	if !op.reg.ops.converse(op, true) {
+		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", SafeLine(s.id, 64))})
+		return false
+	}
+	if f.Posted {
+		return true
+	}
+	f.Late = f.Doubtful // whoever sent it
+	messenger, ok := op.reg.backend.(JobMessenger)
+	if !ok {
+		op.fail(fmt.Errorf("the backend %T cannot post messages", op.reg.backend))
+		return false
+	}
+	op.at(PhaseStarting, s.id)
+	for attempt := 1; ; attempt++ {
+		if f.Doubtful {
+			if !op.settleFollowUp() {
+				return false
+			}
+			if f.Posted {
+				return op.maySave()
+			}
+		}
+		count, err := op.countMessages()
+		var job duvo.Job
+		if err == nil && !op.cancelled() {
+			job, err = op.reg.backend.Job(op.run.ctx, s.id) // the read just before
+		}
+		switch {
+		case op.cancelled():
+			return false
+		case err != nil:
+			if !op.againAfter(err, attempt) {
+				return false
+			}
+			continue
+		case !takesMessages(job.Status) && f.Doubtful:
+			// Perhaps it is our message that it works on. It will show.
+			if !op.pause(nil, attempt, true) {
+				return false
+			}
+			continue
+		case !takesMessages(job.Status):
+			op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", SafeLine(s.id, 64), SafeLine(string(job.Status), 40))})
+			return false
+		}
+		if !f.Doubtful {
+			f.After = count
+		}
+		sentAt, doubtful := f.SentAt, f.Doubtful
+		f.Before, f.SentAt, f.Doubtful, f.Late = job.UpdatedAt, time.Now(), true, true
+		if err := op.save(nil); err != nil || op.run.ctx.Err() != nil {
+			f.SentAt, f.Doubtful = sentAt, doubtful
+			return op.intentFailed(err)
+		}
+		err = op.send(func(ctx context.Context) error {
+			_, err := messenger.PostMessage(ctx, s.id, op.inputNow(), "duvotool-"+hash("message", op.caller.Tenant, op.key, s.id))
+			return err
+		})
+		if err == nil {
+			f.Posted, f.Doubtful = true, false
+			s.status = duvo.StatusPending
+			return op.maySave()
+		}
+		inDoubt := duvo.MayHaveTakenEffect(err)
+		f.Doubtful, f.Late = doubtful || inDoubt, inDoubt && isLocal(err)
+		op.reg.log.Warn("duvotool: posting a message", "job", s.id, "operation", op.key, "error", SafeLine(err.Error(), 500))
+		if !inDoubt && !op.againAfter(err, attempt) {
+			return false
+		}
+	}
+}
+
+// againAfter waits after an attempt that did nothing, or ends the run if another
+// is of no use.
+func (op *operation) againAfter(err error, attempt int) bool {
+	s := &op.job
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		op.settle(OutcomeGone, nil)
+	case s.followUp.Doubtful && time.Since(s.followUp.SentAt) > startDoubtMax:
+		op.unknown("its message was sent, and no answer told whether it was taken")
+	case !duvo.Temporary(err), attempt >= startAttempts && !s.followUp.Doubtful:
+		op.fail(err)
+	default:
+		return op.pause(err, attempt, false)
+	}
+	return false
+}
+
+// settleFollowUp waits until an attempt in doubt must have taken effect, if it
+// ever does, and looks whether it has. It returns false if the run has ended.
+func (op *operation) settleFollowUp() bool {
+	f := op.job.followUp
+	settle := op.reg.cfg.settle
+	if f.Late {
+		settle += op.reg.cfg.postTimeout
+	}
+	t := time.NewTimer(max(0, time.Until(f.SentAt.Add(settle))))
+	select {
+	case <-t.C:
+	case <-op.run.ctx.Done():
+		t.Stop()
+	}
+	for attempt := 1; ; attempt++ {
+		n := 0
+		var failed error
+		for m, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
+			if failed = err; err != nil || op.run.ctx.Err() != nil {
+				break
+			}
+			if n++; n > f.After && m.Role == "user" && m.Text == op.inputNow() {
+				f.Posted, f.Doubtful = true, false
+				break
+			}
+		}
+		switch {
+		case op.cancelled():
+			return false
+		case failed == nil:
+			return true
+		case !op.againAfter(failed, attempt):
+			return false
+		}
+	}
+}
+
+func (op *operation) countMessages() (n int, err error) {
+	for _, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
+		if err != nil {
+			return 0, err
+		}
+		if n++; n > op.tool.cfg.maxMessages {
+			return 0, fmt.Errorf("the Job has more than %d messages", op.tool.cfg.maxMessages)
+		}
+	}
+	return n, nil
+}
+
+// continueToolName is kept free of Assignments.
+const continueToolName = "continue_job"
+
+// ContinueTool returns the tool continue_job, with which the model goes on with
+// a Job that has ended; see [WithFollowUps]. It is among [Registry.Tools] if any
+// tool has that option. Like check_job it knows the handles of the same tenant
+// and operation scope, and no Job IDs.
+func (r *Registry) ContinueTool() tools.Tool { return &continueTool{r} }
+
+type continueTool struct{ reg *Registry }
+
+func (c *continueTool) Name() string { return continueToolName }
+
+func (c *continueTool) Description() string {
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message."
+}
+
+func (c *continueTool) Call(ctx context.Context, input string) (string, error) {
+	end := c.reg.callbackStart(ctx, input)
+	out, err := c.call(ctx, input)
+	end(out, err)
+	return out, err
+}
+
+func (c *continueTool) call(ctx context.Context, input string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
+	}
+	if c.reg.life.isClosed() {
+		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
+	}
+	text := react.Input(input)
+	at := handlePattern.FindStringIndex(strings.ToLower(text))
+	if at == nil || len(strings.ToLower(text)) != len(text) {
+		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
+	}
+	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
+	op, err := c.reg.ops.find(ctx, handle)
+	if err != nil {
+		return "", &JobError{Phase: PhaseNew, Err: err}
+	}
+	if op == nil || !op.tool.cfg.followUps {
+		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
+	}
+	op.mu.Lock()
+	after := op.result
+	op.mu.Unlock()
+	if after == nil {
+		return "Nothing was said to the Job: it has not ended.", nil
+	}
+	res, err := c.reg.Continue(ctx, after, message)
+	var bad *InputError
+	switch {
+	case errors.As(err, &bad):
+		return "Nothing was said to the Job: " + bad.Problem + ".", nil
+	case err != nil:
+		return "", err
+	}
+	return res.Observation(), nil
+}

@@ -1,0 +1,181 @@
+package duvotool_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+// talker completes at once, and answers what it is told; told "ask" it asks
+// first.
+var talker = duvotest.Assignment{ID: refundsID, Name: "Talker", Description: "Talks.",
+	Script: func(j *duvotest.Job) { j.Sleep(3 * time.Second); j.Complete("hello " + j.Input()) },
+	Resume: func(j *duvotest.Job, message string) {
+		j.Sleep(3 * time.Second)
+		if message == "ask" && !j.AskApproval("Say it?", "") {
+			j.Complete("not said")
+		}
+		j.Complete("about " + message)
+	}}
+
+func TestContinue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), approveAfter(time.Minute, nil))
+		defer shut(t, reg)
+		first, err := reg.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		second, err := reg.Continue(t.Context(), first, "b")
+		require.NoError(t, err)
+		require.Equal(t, "about b", second.Output)
+		require.Equal(t, first.JobID, second.JobID)
+		require.Len(t, second.Messages, 2, "what was said since")
+		third, err := reg.Continue(t.Context(), second, "ask")
+		require.NoError(t, err)
+		require.Equal(t, "about ask", third.Output)
+		require.Len(t, third.Decisions, 1)
+		require.Equal(t, 3, d.Count("postRunMessage")+1)
+		require.Len(t, d.Jobs(), 1)
+
+		for _, bad := range []*duvotool.Result{nil, {}} {
+			_, err = reg.Continue(t.Context(), bad, "x")
+			require.ErrorIs(t, err, duvo.ErrInvalid)
+		}
+		failed := *third
+		failed.Outcome = duvotool.OutcomeFailed
+		var input *duvotool.InputError
+		_, err = reg.Continue(t.Context(), &failed, "x")
+		require.ErrorAs(t, err, &input)
+		_, err = reg.Continue(t.Context(), third, " ")
+		require.ErrorAs(t, err, &input)
+	})
+}
+
+// TestNoMessageWalksPastARequest: a Job that waits or runs is sent none, also
+// where the caller's Result says that it has ended.
+func TestNoMessageWalksPastARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), approveAfter(time.Hour, nil))
+		defer shut(t, reg)
+		first, err := reg.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		other := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithPolicy(duvotool.LeaveToDuvo()))
+		go func() { _, _ = other.Continue(t.Context(), first, "ask") }()
+		var input *duvotool.InputError
+		for _, later := range []time.Duration{time.Second, time.Minute} { // it runs, and it waits
+			time.Sleep(later)
+			_, err = reg.Continue(t.Context(), first, "b")
+			require.ErrorAs(t, err, &input)
+		}
+		require.Equal(t, 1, d.Count("postRunMessage"))
+		require.False(t, d.Jobs()[0].Requests[0].Bypassed)
+		shut(t, other)
+	})
+}
+
+// TestFollowUpIsPostedOnce: whatever becomes of the answer, and wherever the
+// process dies.
+func TestFollowUpIsPostedOnce(t *testing.T) {
+	check := func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry, first *duvotool.Result) {
+		res, err := reg.Continue(duvotool.WithOperationKey(t.Context(), "second"), first, "b")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, res.Note)
+		require.Equal(t, "about b", res.Output)
+		said := 0
+		for _, m := range d.Jobs()[0].Messages {
+			if m.Role == "user" && m.Text == "b" {
+				said++
+			}
+		}
+		require.Equal(t, 1, said)
+	}
+	for _, kind := range []duvotest.FaultKind{duvotest.ResetBefore, duvotest.ResetAfter, duvotest.StatusBefore, duvotest.StatusAfter, duvotest.Truncate, duvotest.LateEffect} {
+		for _, idem := range []duvotest.Idempotency{duvotest.KeysHonoured, duvotest.KeysIgnored} {
+			t.Run(fmt.Sprint(kind, idem), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := duvotest.New(duvotest.WithAssignment(talker), duvotest.WithProfile(duvotest.Profile{Idempotency: idem}))
+					defer d.Close()
+					reg := open(t, d.Client(), duvotool.NewMemoryJournal())
+					defer shut(t, reg)
+					first, err := reg.All()[0].Run(t.Context(), "a")
+					require.NoError(t, err)
+					f := duvotest.Fault{Op: "postRunMessage", Kind: kind}
+					if kind == duvotest.LateEffect {
+						f.EffectDelay = 20 * time.Second
+					}
+					d.Inject(f)
+					check(t, d, reg, first)
+				})
+			})
+		}
+	}
+	for _, at := range []string{"before message", "after message"} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := duvotest.New(duvotest.WithAssignment(talker), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+				defer d.Close()
+				j := duvotool.NewMemoryJournal()
+				p := newProcess(j, d.Client(), at)
+				reg := open(t, p, p)
+				first, err := reg.All()[0].Run(t.Context(), "a")
+				require.NoError(t, err)
+				_, err = reg.Continue(duvotool.WithOperationKey(t.Context(), "second"), first, "b")
+				require.Error(t, err)
+				_ = reg.Close(context.Background())
+				reg = open(t, d.Client(), j)
+				require.Len(t, reg.Resumed(), 1)
+				check(t, d, reg, first)
+				shut(t, reg)
+			})
+		})
+	}
+}
+
+func TestContinueTool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournal(duvotool.NewMemoryJournal())}} {
+			reg, err := duvotool.Discover(t.Context(), d.Client(), append(opts, duvotool.WithFollowUps())...)
+			require.NoError(t, err)
+			require.Len(t, reg.Tools(), 2)
+			ctx := duvotool.WithOperationScope(t.Context(), fmt.Sprint("conversation ", len(opts)))
+			out, err := reg.All()[0].Call(ctx, "a")
+			require.NoError(t, err)
+			require.Contains(t, out, "continue_job")
+			at := strings.Index(out, "job-")
+			handle := out[at : at+30]
+			jobs := len(d.Jobs())
+			tool := reg.ContinueTool()
+			for _, same := range []bool{false, true} {
+				posts := d.Count("postRunMessage")
+				out, err = tool.Call(ctx, handle+": what else?")
+				require.NoError(t, err)
+				require.Contains(t, out, "about what else?")
+				require.Equal(t, same, strings.Contains(out, "repeats"))
+				require.Equal(t, same, posts == d.Count("postRunMessage"))
+			}
+			for _, bad := range []string{"", "what else?", "job-aaaaaaaaaaaaaaaaaaaaaaaaaa x", handle} {
+				out, err = tool.Call(ctx, bad)
+				require.NoError(t, err)
+				require.NotContains(t, out, "The Job's words")
+			}
+			out, err = tool.Call(t.Context(), handle+" what else?")
+			require.NoError(t, err)
+			require.Contains(t, out, "There is no Job")
+			require.Len(t, d.Jobs(), jobs)
+			shut(t, reg)
+		}
+	})
+}

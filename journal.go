@@ -1,0 +1,151 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Journal keeps what a registry must remember of its operations, so that a
+// process that ends at any moment, and the next one that takes up its Jobs,
+// lose nothing and do nothing twice. [NewMemoryJournal] is one that lives as
+// long as the process, package adapters/bolt has one on disk, and
+// duvotooltest.TestJournal tests others.
+//
+// Records are opaque and change by compare-and-set, so that several processes
+// can share a journal: of two that decide one request, one wins. All methods may
+// be called at once. They do not keep or change the slices they are given, and
+// the caller may change those that they return.
+type Journal interface {
+	// Put stores a record in place of the one with its key, if that has the
+	// revision r.Revision, and returns the revision that it has from now on,
+	// which is greater. Revision zero means that there is none yet. Otherwise
+	// nothing is stored, and the error matches ErrConflict. When Put has
+	// returned nil the record outlives the process and the machine's power.
+	// After any other error it may be stored or not, but is never stored in
+	// part.
+	Put(ctx context.Context, r Record) (revision uint64, err error)
+
+	// Get returns the record with this key, or an error that matches
+	// ErrNoRecord.
+	Get(ctx context.Context, key string) (Record, error)
+
+	// Unfinished lists the records that are not done, in any order, at least
+	// all that are there from the beginning to the end. Ranging again lists
+	// again. An error ends the list.
+	Unfinished(ctx context.Context) iter.Seq2[Record, error]
+
+	// Forget deletes the records that are done and were put before a time, and
+	// returns how many.
+	Forget(ctx context.Context, before time.Time) (int, error)
+}
+
+// A Record is one entry of a [Journal].
+type Record struct {
+	Key      string    // 1 to 64 ASCII letters, digits, '-' and '_'
+	Revision uint64    // zero: not stored yet
+	Done     bool      // nothing more will be done about it: once old, it may be forgotten
+	At       time.Time // when it was put, by the registry's clock
+	Data     []byte    // opaque: at most some MiB
+}
+
+// What a journal's error may match.
+var (
+	// ErrConflict is a record that was put by somebody else meanwhile.
+	ErrConflict = errors.New("duvotool: the journal's record has another revision")
+
+	// ErrNoRecord is a key that the journal does not know.
+	ErrNoRecord = errors.New("duvotool: the journal has no such record")
+
+	// ErrJournal wraps the failure of a journal. What had to be remembered
+	// first was not done.
+	ErrJournal = errors.New("duvotool: the journal failed")
+)
+
+// CheckKey tells what is wrong with the record's key; nil if nothing is. It is
+// for those who write journals.
+func (r Record) CheckKey() error {
+	if len(r.Key) == 0 || len(r.Key) > 64 {
+		return fmt.Errorf("duvotool: a record's key has %d bytes; 1 to 64 are allowed", len(r.Key))
+	}
+	for _, c := range []byte(r.Key) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return fmt.Errorf("duvotool: a record's key holds %q", c)
+		}
+	}
+	return nil
+}
+
+// NewMemoryJournal returns a journal that lives as long as the process: for
+// tests, and for several registries of one process.
+func NewMemoryJournal() Journal { return &memoryJournal{records: map[string]Record{}} }
+
+type memoryJournal struct {
+	mu      sync.Mutex
+	records map[string]Record
+}
+
+func (m *memoryJournal) Put(ctx context.Context, r Record) (uint64, error) {
+	if err := r.CheckKey(); err != nil {
+		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records[r.Key].Revision != r.Revision {
+		return 0, ErrConflict
+	}
+	r.Revision++
+	r.Data = slices.Clone(r.Data)
+	m.records[r.Key] = r
+	return r.Revision, nil
+}
+
+func (m *memoryJournal) Get(ctx context.Context, key string) (Record, error) {
+	if ctx.Err() != nil {
+		return Record{}, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[key]
+	if !ok {
+		return Record{}, ErrNoRecord
+	}
+	r.Data = slices.Clone(r.Data)
+	return r, nil
+}
+
+func (m *memoryJournal) Unfinished(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m.mu.Lock()
+		all := slices.Collect(maps.Values(m.records))
+		m.mu.Unlock()
+		for _, r := range all {
+			if ctx.Err() != nil {
+				yield(Record{}, context.Cause(ctx))
+				return
+			}
+			if r.Data = slices.Clone(r.Data); !r.Done && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memoryJournal) Forget(ctx context.Context, before time.Time) (int, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.records)
+	maps.DeleteFunc(m.records, func(_ string, r Record) bool { return r.Done && r.At.Before(before) })
+	return n - len(m.records), nil
+}

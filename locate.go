@@ -1,0 +1,287 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// How the Job of a start is looked for whose answer was lost.
+const (
+	locateSkew = 5 * time.Minute // between Duvo's clock and ours
+	locateRows = 1000            // of the list, at most
+)
+
+var errTooMany = errors.New("too many Jobs have been started since")
+
+// otherAtWork waits while the process that recorded a start may still be at it.
+// It returns false if the run has ended or goes on from a newer record.
+func (op *operation) otherAtWork() bool {
+	s := &op.job
+	if !s.doubtful || s.owner == "" {
+		return true
+	}
+	for {
+		left := time.Until(s.lastSent.Add(op.reg.cfg.postTimeout + startDoubtPause))
+		if left <= 0 {
+			return true
+		}
+		t := time.NewTimer(min(left, startDoubtPause))
+		select {
+		case <-t.C:
+		case <-op.run.ctx.Done():
+			t.Stop()
+		}
+		if op.cancelled() {
+			return false
+		}
+		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.key)
+		if err == nil && found && rec.Revision != op.record.revision {
+			op.adopt()
+			return false
+		}
+	}
+}
+
+// locate looks for the Job that a start in doubt has made, by what only that Job
+// can have: the token of its webhook, or its sandbox. Text tells no twins apart.
+// It returns an empty ID if there is none, or nothing to know it by.
+func (op *operation) locate() (jobID string, err error) {
+	s := &op.job
+	if id := op.reg.tokens.jobOf(tokenOf(s.webhook)); id != "" {
+		return id, nil
+	}
+	lister, ok := op.reg.backend.(JobLister)
+	if s.sandbox == "" || !ok {
+		return "", nil
+	}
+	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
+	known := op.reg.ops.byJob()
+	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.assignment.ID, s.firstSent.Add(-locateSkew)) {
+		if err != nil {
+			return "", err
+		}
+		if known[strings.ToLower(row.ID)] != nil {
+			continue
+		}
+		job, err := op.reg.backend.Job(ctx, row.ID)
+		switch {
+		case errors.Is(err, duvo.ErrNotFound):
+		case err != nil:
+			return "", err
+		case job.SandboxID == s.sandbox:
+			return job.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// jobsSince lists the Jobs of an Assignment, the oldest first.
+func (r *Registry) jobsSince(ctx context.Context, lister JobLister, assignment string, since time.Time) func(func(duvo.Job, error) bool) {
+	return func(yield func(duvo.Job, error) bool) {
+		f := duvo.JobFilter{AssignmentID: assignment, Since: since, OldestFirst: true, PageSize: pageRows}
+		for {
+			page, err := lister.JobPage(ctx, f)
+			if err != nil {
+				yield(duvo.Job{}, err)
+				return
+			}
+			for _, row := range page.Jobs {
+				// A server may not heed the filter.
+				if row.AssignmentID != "" && row.AssignmentID != assignment || !row.CreatedAt.IsZero() && row.CreatedAt.Before(since) {
+					continue
+				}
+				if !yield(row, nil) {
+					return
+				}
+			}
+			f.Offset += len(page.Jobs)
+			if len(page.Jobs) < pageRows || f.Offset == page.Total {
+				return
+			}
+			if f.Offset >= locateRows {
+				yield(duvo.Job{}, errTooMany)
+				return
+			}
+		}
+	}
+}
+
+// tokenOf returns the token in a webhook URL; empty if there is none.
+func tokenOf(webhook string) string {
+	u, err := url.Parse(webhook)
+	if webhook == "" || err != nil {
+		return ""
+	}
+	return u.Query().Get(tokenParam)
+}
+
+// Candidates lists the Jobs that an operation whose outcome is unknown may have
+// started: those of its Assignment since a while before its start was sent, but for
+// those of operations that this registry has in hand. A person can tell which of
+// them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
+// [JobLister].
+func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job, error) {
+	op, sent, err := r.unknown(ctx, unknown)
+	if err != nil {
+		return nil, err
+	}
+	lister, ok := r.backend.(JobLister)
+	if !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", r.backend)
+	}
+	var out []duvo.Job
+	known := r.ops.byJob()
+	for row, err := range r.jobsSince(ctx, lister, op.tool.assignment.ID, sent.Add(-locateSkew)) {
+		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
+			break // those first started are the likelier ones
+		}
+		if err != nil {
+			return nil, err
+		}
+		if known[strings.ToLower(row.ID)] == nil {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// unknown finds an operation with an unknown outcome, and when its start was
+// first sent.
+func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Time, error) {
+	op, err := r.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if op == nil {
+		return nil, time.Time{}, ErrUnknownJob
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.result == nil || op.result.Outcome != OutcomeUnknown || op.run != nil {
+		return nil, time.Time{}, &JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
+	}
+	// Nothing runs, so nobody owns the mail.
+	if f := op.job.followUp; f != nil {
+		return op, f.SentAt, nil
+	}
+	return op, op.job.firstSent, nil
+}
+
+// Reconcile settles an operation whose outcome is unknown, as a person has found
+// it: jobID is the Job that it started, which is then taken up, or empty if it
+// has started none, so that its key and its Assignment may be used again. by is
+// who says so; the audit records it.
+func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by string) error {
+	if by == "" {
+		return errors.New("duvotool: reconciling: it is not said who reconciles")
+	}
+	op, _, err := r.unknown(ctx, unknown)
+	if err != nil {
+		return err
+	}
+	var job duvo.Job
+	if jobID != "" {
+		if job, err = r.backend.Job(ctx, jobID); err != nil {
+			return err
+		}
+		if a := job.AssignmentID; a != "" && a != op.tool.assignment.ID {
+			return fmt.Errorf("duvotool: reconciling: Job %s is of another Assignment", SafeLine(jobID, 64))
+		}
+		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
+			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
+		}
+		if other := r.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
+			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", SafeLine(jobID, 64))
+		}
+	}
+	if !r.life.enter() {
+		return ErrClosed
+	}
+	run := newRun(WithCaller(ctx, op.caller))
+	run.detached = true
+	op.mu.Lock()
+	if op.run != nil || op.result == nil || op.result.Outcome != OutcomeUnknown {
+		op.mu.Unlock()
+		r.life.leave()
+		return &JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
+	}
+	op.result, op.run = nil, run
+	op.mu.Unlock()
+	reply := make(chan error, 1)
+	op.post(run, func(op *operation) { reply <- op.reconciled(job, by) })
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx) // it is done all the same
+	}
+}
+
+// reconciled takes in what a person has found out.
+func (op *operation) reconciled(job duvo.Job, by string) error {
+	s := &op.job
+	before := *s
+	if f := s.followUp; f != nil {
+		c := *f
+		s.followUp = &c
+	}
+	err := op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
+	s.note = ""
+	switch f := s.followUp; {
+	case f != nil && job.ID != "":
+		f.Posted, f.Doubtful = true, false
+		op.at(PhaseWatching, s.id)
+	case f != nil:
+		f.Doubtful, f.SentAt, s.parked = false, time.Time{}, true
+		op.at(PhaseNew, s.id)
+	case job.ID != "":
+		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
+		op.at(PhaseWatching, s.id)
+	default:
+		s.startState, s.parked = &startState{webhook: op.reg.cfg.webhookURLFor()}, true
+		op.at(PhaseNew, "")
+	}
+	if err == nil {
+		err = op.save(nil)
+	}
+	if err == nil {
+		err = op.reg.ops.bar(op, false)
+	}
+	if err != nil {
+		*s = before
+		op.at(PhaseStarting, "")
+		res := op.resultSoFar(OutcomeUnknown)
+		op.conclusion(res, false)
+		return err
+	}
+	op.reg.ops.reconciled(op)
+	if job.ID == "" {
+		op.failAs(op.errorOf(errors.New("a person has found that no Job was started")))
+		return nil
+	}
+	op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
+	op.begin()
+	return nil
+}
+
+func (op *operation) errorOf(cause error) *JobError {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.errorLocked(cause)
+}
+
+// reconciled lets the Assignment in again.
+func (o *operations) reconciled(op *operation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	if o.unknown[slot] == op {
+		delete(o.unknown, slot)
+	}
+}

@@ -1,0 +1,353 @@
+package duvotool
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// operations holds the operations of a registry by key. There is one Job per
+// operation, however many calls share it. With a journal, those that need
+// nothing more are left to it and come back from it.
+type operations struct {
+	reg       *Registry
+	retention time.Duration
+
+	mu       sync.Mutex
+	byKey    map[string]*operation // by tenant and key
+	byHandle map[string]*operation // those that check_job knows; nil until there is one
+	talks    map[string]*operation // follow-ups that are under way, by Job ID in lower case; nil until there is one
+	unknown  map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	swept    time.Time
+}
+
+func newOperations(r *Registry) *operations {
+	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, unknown: map[string]*operation{}}
+}
+
+// A callKey is the operation key of a call.
+type callKey struct {
+	key   string
+	exact bool // it stands for this very input
+	fresh bool // nobody has called with it before
+}
+
+// open finds or makes the operation of a call. repeated tells that it was
+// there before.
+func (o *operations) open(ctx context.Context, t *Tool, input string, follow *followUp) (op *operation, repeated bool, err error) {
+	key, err := keyFor(ctx, t, input, follow)
+	if err != nil {
+		return nil, false, err
+	}
+	caller := callerOf(ctx)
+	scope, _ := ctx.Value(scopeKey{}).(string)
+	if !key.fresh {
+		if op, err = o.lookUp(ctx, caller.Tenant, key.key); err != nil {
+			return nil, false, o.failed(t, key.key, err)
+		}
+	}
+	if op == nil && scope != "" && follow == nil {
+		// An outcome that is unknown bars its Assignment from the rest of its
+		// scope.
+		if op, err = o.barred(ctx, caller.Tenant, scope, t.assignment.ID); err != nil {
+			return nil, false, o.failed(t, key.key, err)
+		}
+		if op != nil {
+			return op, true, nil
+		}
+	}
+	if op == nil && follow == nil && !t.reg.offered(t.assignment.ID) {
+		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+	}
+	if op == nil {
+		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
+		if t.reg.ledger != nil {
+			fresh.record = &recordRef{key: fresh.recordName()}
+			fresh.handle = handleOf(fresh.record.key)
+		}
+		fresh.job.init(fresh, follow)
+		op, repeated = o.insert(fresh)
+	} else {
+		repeated = true
+	}
+	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.inputNow() != input || !op.job.followUp.same(follow)) {
+		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
+	}
+	return op, repeated, nil
+}
+
+func (o *operations) failed(t *Tool, key string, err error) error {
+	return &JobError{Phase: PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
+}
+
+func slotOf(tenant, key string) string { return tenant + "\x00" + key }
+
+func (op *operation) slot() string { return slotOf(op.caller.Tenant, op.key) }
+
+// insert adds an operation, unless there is one with its key by now: then that
+// one is returned.
+func (o *operations) insert(op *operation) (now *operation, there bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sweep()
+	if now = o.byKey[op.slot()]; now != nil {
+		return now, true
+	}
+	o.byKey[op.slot()] = op
+	if op.handle != "" {
+		o.giveHandle(op)
+	}
+	return op, false
+}
+
+// giveHandle lets an operation be found by its handle. Called with mu held.
+func (o *operations) giveHandle(op *operation) {
+	if o.byHandle == nil {
+		o.byHandle = map[string]*operation{}
+	}
+	o.byHandle[op.handle] = op
+}
+
+// lookUp finds an operation by its key, here or in the journal; nil if there is
+// none.
+func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation, error) {
+	o.mu.Lock()
+	o.sweep()
+	op := o.byKey[slotOf(tenant, key)]
+	o.mu.Unlock()
+	l := o.reg.ledger
+	if op != nil || l == nil {
+		return op, nil
+	}
+	rec, found, err := l.find(ctx, opRecord, tenant, key)
+	if err != nil || !found {
+		return nil, err
+	}
+	if op, err = o.reg.restore(rec); err != nil {
+		return nil, err
+	}
+	if op.slot() != slotOf(tenant, key) {
+		return nil, fmt.Errorf("%w: the record %s is of another operation", ErrJournal, rec.Key)
+	}
+	op, _ = o.insert(op)
+	return op, nil
+}
+
+// A barrier is what the journal holds of an Assignment that an unknown outcome
+// bars from a scope.
+type barrier struct {
+	Tenant string `json:"tenant,omitempty"`
+	Key    string `json:"key"` // of the operation
+}
+
+// barred finds the operation that bars an Assignment from a scope; nil if none
+// does.
+func (o *operations) barred(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
+	o.mu.Lock()
+	op := o.unknown[unknownSlot(tenant, scope, assignment)]
+	o.mu.Unlock()
+	l := o.reg.ledger
+	if op != nil || l == nil {
+		return op, nil
+	}
+	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
+	if err != nil || !found || rec.Done {
+		return nil, err
+	}
+	var b barrier
+	if err := l.open(rec, &b); err != nil {
+		return nil, err
+	}
+	op, err = o.lookUp(ctx, b.Tenant, b.Key)
+	if op == nil || err != nil {
+		return nil, err
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.result != nil && op.result.Outcome == OutcomeUnknown {
+		return op, nil
+	}
+	return nil, nil // reconciled since, or it never came so far
+}
+
+// bar keeps an Assignment out of a scope, in the journal, or lets it in again.
+func (o *operations) bar(op *operation, on bool) error {
+	l := o.reg.ledger
+	if l == nil || op.scope == "" {
+		return nil
+	}
+	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	switch {
+	case err != nil:
+		return err
+	case !found && !on:
+		return nil
+	case !found:
+		rec = Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
+	}
+	rec.Done = !on
+	if rec.Data, err = l.close(barrier{op.caller.Tenant, op.key}, rec.Key); err != nil {
+		return err
+	}
+	_, err = l.put(rec)
+	return err
+}
+
+func unknownSlot(tenant, scope, assignment string) string {
+	return tenant + "\x00" + scope + "\x00" + assignment
+}
+
+// settled notes that an operation has an outcome. One that no key of a
+// caller's stands for is dropped, and so is one that the journal holds.
+func (o *operations) settled(op *operation, outcome Outcome, detached, journaled bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if outcome == OutcomeUnknown {
+		if op.scope != "" {
+			o.unknown[unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)] = op
+		}
+		return
+	}
+	if strings.HasPrefix(op.key, freshPrefix) && !detached || journaled {
+		o.drop(op)
+	}
+}
+
+// drop forgets an operation. Called with mu held.
+func (o *operations) drop(op *operation) {
+	if o.byKey[op.slot()] == op {
+		delete(o.byKey, op.slot())
+	}
+	op.mu.Lock()
+	handle := op.handle
+	op.mu.Unlock()
+	if o.byHandle[handle] == op {
+		delete(o.byHandle, handle)
+	}
+}
+
+// sweep forgets the operations that ended long ago. Called with mu held.
+func (o *operations) sweep() {
+	if time.Since(o.swept) < o.retention/10 {
+		return
+	}
+	o.swept = time.Now()
+	for _, op := range o.byKey {
+		op.mu.Lock()
+		done := op.result != nil && op.result.Outcome != OutcomeUnknown
+		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix)
+		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
+		op.mu.Unlock()
+		if old {
+			o.drop(op)
+		}
+	}
+	if l := o.reg.ledger; l != nil && o.reg.life.enter() {
+		before := o.swept.Add(-o.retention)
+		go func() {
+			defer o.reg.life.leave()
+			l.forget(before, o.reg.log)
+		}()
+	}
+}
+
+// converse notes that the Job of a follow-up is being talked to, or no longer.
+// false means that another follow-up does so.
+func (o *operations) converse(op *operation, on bool) bool {
+	id := strings.ToLower(op.job.followUp.JobID)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.talks[id]
+	switch {
+	case on && now != nil && now != op:
+		return false
+	case on && o.talks == nil:
+		o.talks = map[string]*operation{id: op}
+	case on:
+		o.talks[id] = op
+	case now == op:
+		delete(o.talks, id)
+	}
+	return true
+}
+
+// byJob returns the operations by the IDs of their Jobs, in lower case. It takes
+// time.
+func (o *operations) byJob() map[string]*operation {
+	out := map[string]*operation{}
+	o.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID != "" {
+			if other := out[strings.ToLower(op.jobID)]; other == nil || op.run != nil {
+				out[strings.ToLower(op.jobID)] = op
+			}
+		}
+	})
+	return out
+}
+
+func (o *operations) each(f func(*operation)) {
+	o.mu.Lock()
+	all := slices.Collect(maps.Values(o.byKey))
+	o.mu.Unlock()
+	for _, op := range all {
+		f(op)
+	}
+}
+
+const (
+	freshPrefix = "once-"  // keys that no context asked for
+	scopePrefix = "scope-" // keys made of a scope and a call
+	maxKey      = 1024     // bytes of a caller's key or scope
+)
+
+// keyFor makes the operation key of a call.
+func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callKey, error) {
+	refuse := func(err error) (callKey, error) {
+		return callKey{}, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: err}
+	}
+	if v := ctx.Value(opKey{}); v != nil {
+		key := v.(string)
+		if key == "" || len(key) > maxKey {
+			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(key), maxKey))
+		}
+		return callKey{key: key, exact: true}, nil
+	}
+	if v := ctx.Value(scopeKey{}); v != nil {
+		scope := v.(string)
+		if scope == "" || len(scope) > maxKey {
+			return refuse(fmt.Errorf("%w: the operation scope has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(scope), maxKey))
+		}
+		switch {
+		case follow != nil:
+			return callKey{key: scopePrefix + hash("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
+		case t.cfg.oncePerScope:
+			return callKey{key: scopePrefix + hash("once", scope, t.assignment.ID)}, nil
+		}
+		return callKey{key: scopePrefix + hash("call", scope, t.assignment.ID, input), exact: true}, nil
+	}
+	if t.cfg.oncePerScope && follow == nil {
+		return refuse(ErrNoScope)
+	}
+	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
+}
+
+// hash turns strings into a short name; no two lists share one.
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

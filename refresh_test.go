@@ -1,0 +1,222 @@
+package duvotool_test
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+// changes keeps what the observer is told of refreshes.
+type changes struct {
+	mu   sync.Mutex
+	seen []duvotool.Event
+}
+
+func (c *changes) observe(e duvotool.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Kind == duvotool.EventRefreshed {
+		c.seen = append(c.seen, e)
+	}
+}
+
+func (c *changes) all() []duvotool.Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]duvotool.Event(nil), c.seen...)
+}
+
+// A tool that an agent holds tells the new description and hands the new Build
+// to the policy, under its own name and options; a removed one says so.
+func TestBackgroundRefresh(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		var seen changes
+		var asked []duvotool.Request
+		reg := discover(t, d.Client(), duvotool.WithRefreshEvery(10*time.Minute), duvotool.WithObserver(seen.observe),
+			policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				asked = append(asked, r)
+				return duvotool.Deny("kim", "no"), nil
+			}))
+		tool, old := reg.Tool("refunds"), reg.Tool("old")
+		before := tool.Assignment().LatestBuild.ID
+		listed := d.Count("listAgents")
+		time.Sleep(8 * time.Minute)
+		require.Equal(t, listed, d.Count("listAgents"), "not sooner than asked for")
+		time.Sleep(4 * time.Minute)
+		require.Equal(t, listed+1, d.Count("listAgents"))
+		require.Empty(t, seen.all(), "nothing changed")
+
+		require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) {
+			a.Description, a.Name, a.Folder = "Refunds faster.", "Renamed", "Money"
+		}))
+		require.NoError(t, d.RemoveAssignment(old.Assignment().ID))
+		require.Equal(t, "Refunds an order.", tool.Description())
+		time.Sleep(12 * time.Minute)
+		synctest.Wait()
+		told := seen.all()
+		require.Len(t, told, 1)
+		require.Equal(t, "the Assignments have changed: 0 added, 1 removed, 1 changed, 0 names collide", told[0].String())
+		require.Equal(t, "Renamed", told[0].Changes.Changed[0].After.Name)
+		require.Equal(t, "Old", told[0].Changes.Removed[0].Name)
+
+		require.Equal(t, "refunds", tool.Name(), "a name that was handed out stays")
+		require.Equal(t, "Refunds faster.", tool.Description())
+		require.Equal(t, "Renamed", tool.Assignment().Name)
+		require.NotNil(t, reg.Tool("renamed"))
+		_, err := tool.Call(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Len(t, asked, 1)
+		require.Equal(t, "Renamed", asked[0].Assignment.Name)
+		require.Equal(t, "Money", asked[0].Folder)
+		require.NotEqual(t, before, asked[0].Assignment.LatestBuild.ID)
+
+		text, err := old.Call(t.Context(), "x")
+		require.NoError(t, err)
+		require.Contains(t, text, "no longer offered; use another tool")
+		require.Equal(t, "Was here.", old.Description())
+		require.Len(t, d.Jobs(), 1)
+
+		require.NoError(t, reg.Close(t.Context()))
+		listed = d.Count("listAgents")
+		time.Sleep(time.Hour)
+		require.Equal(t, listed, d.Count("listAgents"), "Close ends it")
+	}, duvotest.WithAssignment(refunds), duvotest.WithAssignment(duvotest.Assignment{Name: "Old", Description: "Was here."}))
+}
+
+// A rename does not bring a tool that was handed out under the options of
+// another one, nor out of its own.
+func TestRefreshKeepsOptions(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Refunds"), duvotool.InputOf[account]()),
+			duvotool.Configure(duvotool.ByName("Free for all"), decide(duvotool.Approve("nobody", ""), nil)))
+		tool := reg.Tool("refunds")
+		schema := string(tool.Schema())
+		require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) { a.Name = "Free for all" }))
+		c, err := reg.Refresh(t.Context())
+		require.NoError(t, err)
+		require.Len(t, c.Changed, 1)
+		require.Equal(t, schema, string(tool.Schema()))
+		require.Contains(t, tool.Description(), "The input is a JSON object")
+		text, err := tool.Call(t.Context(), `{"iban":"DE02"}`)
+		require.NoError(t, err)
+		require.Contains(t, text, "Denied by")
+	}, duvotest.WithAssignment(refunds))
+}
+
+// An outage is logged, and changes nothing until the next time.
+func TestBackgroundRefreshSurvivesErrors(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		var logged syncBuffer
+		var seen changes
+		reg := discover(t, d.Client(), duvotool.WithRefreshEvery(time.Hour), duvotool.WithObserver(seen.observe),
+			duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+		d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.StatusBefore, Status: 403, Times: 2})
+		require.NoError(t, d.AddAssignment(duvotest.Assignment{Name: "New", Description: "x"}))
+		time.Sleep(150 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, 2, strings.Count(logged.String(), "refreshing in the background"))
+		require.NotContains(t, logged.String(), d.Key())
+		require.Equal(t, []string{"refunds"}, names(reg))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"new", "refunds"}, names(reg))
+		require.Len(t, seen.all(), 1)
+	}, duvotest.WithAssignment(refunds))
+	_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.WithRefreshEvery(0))
+	require.ErrorContains(t, err, "not positive")
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// listing is a backend whose lists a test decides.
+type listing struct {
+	*fake
+	list func(ctx context.Context, n int) error
+	n    int
+}
+
+func (l *listing) Assignments(ctx context.Context) iter.Seq2[duvo.Assignment, error] {
+	l.n++
+	if err := l.list(ctx, l.n); err != nil {
+		return func(yield func(duvo.Assignment, error) bool) { yield(duvo.Assignment{}, err) }
+	}
+	return l.fake.Assignments(ctx)
+}
+
+// Close ends a refresh that is on its way, and a backend's panic ends nothing
+// but its refresh.
+func TestBackgroundRefreshEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listing{fake: &fake{}, list: func(ctx context.Context, n int) error {
+			switch n {
+			case 2:
+				panic("a backend that fails")
+			case 3:
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			return nil
+		}}
+		var logged syncBuffer
+		reg := discover(t, l, duvotool.WithRefreshEvery(time.Minute), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, 3, l.n)
+		require.NoError(t, reg.Close(t.Context()))
+		require.Equal(t, 1, strings.Count(logged.String(), "refreshing in the background"), logged.String())
+		require.Contains(t, logged.String(), "a backend that fails")
+	})
+}
+
+// Many programs that start together do not refresh together.
+func TestRefreshIsJittered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		at := map[time.Duration]bool{}
+		begun := time.Now()
+		for range 20 {
+			discover(t, &listing{fake: &fake{}, list: func(ctx context.Context, n int) error {
+				if n == 2 {
+					mu.Lock()
+					defer mu.Unlock()
+					at[time.Since(begun)] = true
+				}
+				return nil
+			}}, duvotool.WithRefreshEvery(time.Hour))
+		}
+		time.Sleep(67 * time.Minute)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		require.Greater(t, len(at), 15)
+		for d := range at {
+			require.InDelta(t, time.Hour, d, float64(6*time.Minute)+1)
+		}
+	})
+}

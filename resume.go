@@ -1,0 +1,366 @@
+package duvotool
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// ErrUnknownJob is returned for a Job that this registry has not started, or
+// whose operation is finished and forgotten.
+var ErrUnknownJob = errors.New("duvotool: no operation has this Job")
+
+// restore makes the operation that a record tells of. Nothing runs for it yet.
+func (r *Registry) restore(rec Record) (*operation, error) {
+	var e entry
+	if err := r.ledger.open(rec, &e); err != nil {
+		return nil, err
+	}
+	if e.Key == "" || e.Assignment.ID == "" || e.Result != nil && e.Result.Key != e.Key {
+		return nil, fmt.Errorf("%w: the record %s makes no sense", ErrJournal, rec.Key)
+	}
+	t, err := r.toolFor(e.Assignment, e.Folder)
+	if err != nil {
+		return nil, err
+	}
+	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, input: e.Input, caller: e.Caller}
+	return op, op.take(rec, e)
+}
+
+// take puts the operation into the state that a record tells of.
+func (op *operation) take(rec Record, e entry) error {
+	if err := op.job.restore(op, e); err != nil {
+		return err
+	}
+	op.record = &recordRef{rec.Key, rec.Revision}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
+	op.result = e.Result
+	op.ended = rec.At.UnixNano()
+	op.news.status, op.news.started, op.news.decisions = e.Status, e.StartedAt, op.job.decisions()
+	return nil
+}
+
+// toolFor returns the tool of an Assignment, also where it is no longer offered.
+func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
+	r.mu.RLock()
+	t := r.catalog.byID[a.ID]
+	r.mu.RUnlock()
+	if t != nil {
+		return t, nil
+	}
+	tree := folderTree{}
+	if folder != "" && a.FolderID != "" {
+		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
+	}
+	names, _ := toolNames([]duvo.Assignment{a})
+	return r.newTool(a, names[a.ID], tree)
+}
+
+// adopt goes on from what somebody else has put in the journal about this
+// operation. Called by who owns the mail.
+func (op *operation) adopt() {
+	if op.cancelled() {
+		return
+	}
+	l := op.reg.ledger
+	var e entry
+	rec, found, err := l.get(context.Background(), op.record.key)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
+	}
+	if err == nil {
+		err = l.open(rec, &e)
+	}
+	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
+		err = fmt.Errorf("%w: the record is of another operation", ErrJournal)
+	}
+	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.Input != op.inputNow() && !op.tool.cfg.oncePerScope) {
+		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(e.Assignment.Name, 80))
+	}
+	if err != nil {
+		op.fail(err)
+		return
+	}
+	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
+	op.job.rest(ErrRequestChanged)
+	result := e.Result
+	e.Result = nil // conclusion sets it
+	e.Parked = false
+	if err := op.take(rec, e); err != nil {
+		op.fail(err)
+		return
+	}
+	if result != nil {
+		op.conclusion(result, true)
+		return
+	}
+	op.post(op.run, (*operation).begin)
+}
+
+func (op *operation) inputNow() string {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.input
+}
+
+// takeUp restores what the journal holds unfinished, and begins to work on it.
+func (r *Registry) takeUp(ctx context.Context) error {
+	l := r.ledger
+	if l == nil {
+		return nil
+	}
+	var resumed []*operation
+	for rec, err := range l.journal.Unfinished(ctx) {
+		if err != nil {
+			return fmt.Errorf("duvotool: reading the journal: %w", err)
+		}
+		if !strings.HasPrefix(rec.Key, opRecord) {
+			continue
+		}
+		op, err := r.restore(rec)
+		if err != nil {
+			return err
+		}
+		switch {
+		case op.result != nil:
+			if op, there := r.ops.insert(op); !there {
+				r.ops.settled(op, op.result.Outcome, false, true)
+			}
+		case op.job.parked || r.cfg.noResume:
+		default:
+			if op, there := r.ops.insert(op); !there {
+				resumed = append(resumed, op)
+			}
+		}
+	}
+	calm := len(resumed) > 2*maxReads // lists tell what has changed
+	for _, op := range resumed {
+		op.resume(calm)
+	}
+	if len(resumed) > 0 {
+		r.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", len(resumed))
+	}
+	return nil
+}
+
+// resume begins to work on a restored operation, without callers.
+func (op *operation) resume(calm bool) {
+	if !op.reg.life.enter() { // left by finish or fail
+		return
+	}
+	r := newRun(WithCaller(context.Background(), op.caller))
+	r.detached, r.calm = true, calm
+	op.mu.Lock()
+	op.run, op.resumed = r, true
+	started := op.jobID != ""
+	op.mu.Unlock()
+	if started {
+		op.deliver(r, (*operation).begin) // takes no time
+		return
+	}
+	op.post(r, (*operation).begin)
+}
+
+// A JobInfo tells how an operation of a registry stands.
+type JobInfo struct {
+	Key        string // the operation key
+	Caller     Caller
+	JobID      string // empty: none is known
+	Assignment duvo.Assignment
+	Input      string
+	Phase      Phase
+	Status     duvo.Status // the last that was read
+	StartedAt  time.Time   // by our clock; zero: not yet
+	Request    *Request    // that a policy is asked about, or has put off; nil: none
+	Resumed    bool        // taken up from the journal
+	Unknown    bool        // whether it was started is not known: see Registry.Candidates
+}
+
+// Jobs lists the operations that are under way, and those whose outcome is
+// unknown, the oldest first.
+func (r *Registry) Jobs() []JobInfo {
+	var out []JobInfo
+	r.ops.each(func(op *operation) {
+		if i, ok := op.info(); ok {
+			out = append(out, i)
+		}
+	})
+	slices.SortFunc(out, func(a, b JobInfo) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), strings.Compare(a.Key, b.Key))
+	})
+	return out
+}
+
+// Resumed lists the operations that were taken up from the journal when the
+// registry was made and are still under way.
+func (r *Registry) Resumed() []JobInfo {
+	return slices.DeleteFunc(r.Jobs(), func(i JobInfo) bool { return !i.Resumed })
+}
+
+func (op *operation) info() (i JobInfo, ok bool) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
+	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, Phase: op.phase,
+		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
+	if q := op.news.request; q != nil {
+		c := *q
+		c.Questions = cloneQuestions(c.Questions)
+		i.Request = &c
+	}
+	return i, op.run != nil || unknown
+}
+
+// Resume takes up a Job that this registry, or an earlier one with the same
+// journal, has started, and waits for its end like the call that started it.
+// A Job that neither knows is refused with [ErrUnknownJob].
+func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	op, err := r.byJobID(ctx, jobID)
+	if err != nil {
+		return nil, err
+	}
+	res, err := op.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res = res.clone()
+	res.Repeated = true
+	res.maxShown = op.tool.cfg.maxObservation
+	return res, nil
+}
+
+// byJobID finds the operation of a Job, here or in the journal.
+func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error) {
+	if jobID == "" {
+		return nil, ErrUnknownJob
+	}
+	if op := r.ops.byJob()[strings.ToLower(jobID)]; op != nil {
+		return op, nil
+	}
+	if r.ledger == nil {
+		return nil, ErrUnknownJob
+	}
+	for rec, err := range r.ledger.journal.Unfinished(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrJournal, err)
+		}
+		if !strings.HasPrefix(rec.Key, opRecord) {
+			continue
+		}
+		op, err := r.restore(rec)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(op.jobID, jobID) {
+			op, _ = r.ops.insert(op)
+			return op, nil
+		}
+	}
+	return nil, ErrUnknownJob
+}
+
+// Wait waits until no operation is under way. It returns nil then, or why ctx
+// ended.
+func (r *Registry) Wait(ctx context.Context) error {
+	for {
+		var run *run
+		r.ops.each(func(op *operation) {
+			op.mu.Lock()
+			defer op.mu.Unlock()
+			if op.run != nil {
+				run = op.run
+			}
+		})
+		if run == nil {
+			return nil
+		}
+		select {
+		case <-run.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Stop asks Duvo to stop a Job of this registry, on behalf of by, and waits for
+// what comes of it: a Job that completed meanwhile has completed, and one that
+// Duvo does not stop goes on, which the error tells. It needs a backend that is
+// a [JobStopper].
+func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) {
+	if _, ok := r.backend.(JobStopper); !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot stop Jobs", r.backend)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	op, err := r.byJobID(ctx, jobID)
+	if err != nil {
+		return nil, err
+	}
+	op.mu.Lock()
+	if op.run == nil && op.result == nil {
+		op.mu.Unlock()
+		op.resume(false)
+		op.mu.Lock()
+	}
+	run := op.run
+	op.mu.Unlock()
+	if run == nil {
+		return op.wait(ctx) // it has ended, or the registry is closed
+	}
+	over := make(chan struct{})
+	op.post(run, func(op *operation) {
+		defer close(over)
+		op.stopFor(by)
+	})
+	select {
+	case <-over:
+	case <-run.done:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.result != nil {
+		return op.result.clone(), nil
+	}
+	return nil, op.errorLocked(errors.New("stopping the Job was asked for, and it has not ended"))
+}
+
+// stopFor stops the Job for somebody.
+func (op *operation) stopFor(by string) {
+	if op.cancelled() || op.job.id == "" || op.job.watch == nil {
+		return
+	}
+	op.addNote("stopping it was asked for by " + SafeLine(by, 100))
+	if job := op.stopJob(); job != nil && job.Status.Terminal() {
+		op.conclude(*job)
+		return
+	}
+	op.job.watch.schedule(op.timeLeft())
+}
+
+// forget deletes what the journal need not hold any more.
+func (l *ledger) forget(before time.Time, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := l.safely(func() error {
+		_, err := l.journal.Forget(ctx, before)
+		return err
+	})
+	if err != nil {
+		log.Error("duvotool: forgetting old records of the journal", "error", SafeLine(err.Error(), 500))
+	}
+}

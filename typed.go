@@ -1,0 +1,274 @@
+package duvotool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/duvotool/duvotool/internal/schema"
+)
+
+// InputOf lets a tool take arguments of the Go type T, a struct, instead of
+// plain text. The schema that a model is offered is T's: names from json tags,
+// descriptions, enums and bounds from jsonschema tags, as
+// github.com/invopop/jsonschema reads them; a field is required unless its json
+// tag says omitempty or omitzero.
+//
+//	type Refund struct {
+//		Order  int64  `json:"order" jsonschema:"minimum=1"`
+//		Reason string `json:"reason" jsonschema:"enum=broken,enum=late,description=What went wrong"`
+//		Note   string `json:"note,omitempty"`
+//	}
+//
+// Arguments that do not fit start no Job: they are an [*InputError], whose text
+// tells the model which field is wrong and what is expected there. Those that
+// fit are sent to the Job as JSON, written in one way, so that the same
+// arguments are the same operation; see [RenderInput] for another form. A null
+// for an optional field is taken as its absence.
+//
+// The option is refused for a type that has no schema of an object: one that
+// holds itself, or that decodes itself and does not tell its schema.
+func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
+
+// RenderInput is [InputOf] with a message of your own to the Job: render is
+// given the decoded arguments. An error refuses them, and its text goes to the
+// model, as that of an InputError.
+//
+// The message is what makes two calls one operation, so render should depend on
+// nothing but its argument. It may be called concurrently.
+func RenderInput[T any](render func(T) (string, error)) ToolOption {
+	if render == nil {
+		return toolOptionFunc(func(*toolConfig) error { return errors.New("RenderInput: the function is nil") })
+	}
+	return inputOption("RenderInput", render)
+}
+
+func inputOption[T any](name string, render func(T) (string, error)) ToolOption {
+	spec, err := newInputSpec(render)
+	if err != nil {
+		err = fmt.Errorf("%s[%s]: %w", name, reflect.TypeFor[T](), err)
+	}
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err == nil {
+			t.input = spec
+		}
+		return err
+	})
+}
+
+// InputSchema lets a tool take arguments that fit a JSON Schema of an object,
+// given as JSON; see [InputOf]. It is of draft 2020-12 unless its $schema says
+// otherwise. What its references refer to is put in their place, because models'
+// providers take none; so a reference must be to a place in the schema itself,
+// and a recursive schema is refused. Patterns are in the syntax of package
+// regexp.
+func InputSchema(raw json.RawMessage) ToolOption {
+	s, err := schema.Parse(raw)
+	if err == nil {
+		err = s.RequireObject()
+	}
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err != nil {
+			return fmt.Errorf("InputSchema: %w", err)
+		}
+		t.input = &inputSpec{schema: s, message: func(arguments []byte) (string, error) { return string(arguments), nil }}
+		return nil
+	})
+}
+
+// OutputOf says what a completed Job is to answer: JSON that decodes into T, as
+// the whole of its last words, in a code fence, or as the last object in them.
+// What was found is in [Result.Data]; where nothing fits, [Result.Note] tells
+// the model and you what is wrong. The outcome stays that of the Job.
+//
+// The Assignment must know what it is to answer. Say so in its SOP, or use
+// [CorrectOnce], which tells it.
+func OutputOf[T any]() ToolOption {
+	spec, err := newOutputSpec[T]()
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err != nil {
+			return fmt.Errorf("OutputOf[%s]: %w", reflect.TypeFor[T](), err)
+		}
+		t.output = spec
+		return nil
+	})
+}
+
+// CorrectOnce sends a Job that has completed, and whose answer is not what
+// [OutputOf] asks for, a message that tells what is expected, once. That resumes
+// the Job, so the call goes on waiting. It needs a backend that is a
+// [JobMessenger], and does nothing without OutputOf.
+func CorrectOnce() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.correct = true; return nil })
+}
+
+// inputSpec is what a typed tool takes. It is never changed.
+type inputSpec struct {
+	schema  *schema.Schema
+	goType  reflect.Type // nil: the schema was given as JSON
+	message func(arguments []byte) (string, error)
+}
+
+// outputSpec is what a Job is to answer. It is never changed.
+type outputSpec struct {
+	schema *schema.Schema
+	goType reflect.Type
+	check  func(data []byte) error // beyond the schema: that it decodes
+}
+
+func newInputSpec[T any](render func(T) (string, error)) (*inputSpec, error) {
+	s, err := schema.Of(reflect.TypeFor[T](), false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.RequireObject(); err != nil {
+		return nil, fmt.Errorf("%w; use a struct", err)
+	}
+	return &inputSpec{schema: s, goType: reflect.TypeFor[T](), message: func(arguments []byte) (string, error) {
+		v, err := decodeInto[T](arguments)
+		if err != nil {
+			return "", err
+		}
+		if render == nil {
+			return string(arguments), nil
+		}
+		return render(v)
+	}}, nil
+}
+
+func newOutputSpec[T any]() (*outputSpec, error) {
+	s, err := schema.Of(reflect.TypeFor[T](), true)
+	if err != nil {
+		return nil, err
+	}
+	return &outputSpec{schema: s, goType: reflect.TypeFor[T](), check: func(data []byte) error {
+		_, err := decodeInto[T](data)
+		return err
+	}}, nil
+}
+
+// decodeInto decodes JSON that fits the schema of T. Numbers in an any are
+// json.Number, so that none loses a digit.
+func decodeInto[T any](data []byte) (T, error) {
+	var v T
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	err := dec.Decode(&v)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		field := wrong.Field
+		if field == "" {
+			field = "a value"
+		}
+		want := fmt.Sprintf("what fits the Go type %s", wrong.Type)
+		if k := wrong.Type.Kind(); k >= reflect.Int && k <= reflect.Uint64 {
+			want = fmt.Sprintf("an integer that fits %d bits", wrong.Type.Bits())
+		}
+		err = fmt.Errorf("%s: expected %s, got %s", SafeLine(field, 200), want, SafeLine(wrong.Value, 60))
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
+// Typed is a tool with the types of its ends, for programs that call it
+// themselves. Make it with [As]. It is safe for concurrent use.
+type Typed[In, Out any] struct {
+	tool *Tool
+	out  *outputSpec // nil: Out is string
+}
+
+// As gives a tool types. In is a struct, or a string that is the message as it
+// is; Out is what the Job's answer decodes into, or a string that is the answer
+// as it is.
+//
+// A tool that is configured with [InputOf] or [OutputOf] must be so with the
+// same types. One that is not is used as if it were, by this Typed alone. With
+// [InputSchema], In is written as JSON and must fit that schema.
+func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
+	if t == nil {
+		return nil, errors.New("duvotool: As: the tool is nil")
+	}
+	own := *t
+	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
+	switch {
+	case own.cfg.input == nil && in.Kind() == reflect.String:
+	case own.cfg.input == nil:
+		spec, err := newInputSpec[In](nil)
+		if err != nil {
+			return nil, fmt.Errorf("duvotool: As: the input %s: %w", in, err)
+		}
+		own.cfg.input = spec
+	case own.cfg.input.goType != nil && own.cfg.input.goType != in:
+		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.name, own.cfg.input.goType, in)
+	}
+	switch {
+	case own.cfg.output == nil && out.Kind() == reflect.String:
+	case own.cfg.output == nil:
+		spec, err := newOutputSpec[Out]()
+		if err != nil {
+			return nil, fmt.Errorf("duvotool: As: the output %s: %w", out, err)
+		}
+		own.cfg.output = spec
+	case own.cfg.output.goType != out:
+		return nil, fmt.Errorf("duvotool: As: %s answers %s, not %s", t.name, own.cfg.output.goType, out)
+	}
+	return &Typed[In, Out]{tool: &own, out: own.cfg.output}, nil
+}
+
+// Run runs a Job on in and waits for its end, as [Tool.Run] does. The error is
+// nil only if the Job completed and its answer decoded. The Result is there
+// whenever the outcome is known, also beside an error: that of [Result.Err], or
+// an [*OutputError].
+func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *Result, error) {
+	var none Out
+	res, err := t.run(ctx, in)
+	if err != nil {
+		return none, nil, err
+	}
+	if err := res.Err(); err != nil {
+		return none, res, err
+	}
+	if t.out == nil {
+		return reflect.ValueOf(res.Output).Convert(reflect.TypeFor[Out]()).Interface().(Out), res, nil
+	}
+	if res.Data == nil { // it may be the operation of a caller who asked for no type
+		var problem string
+		if res.Data, problem = t.out.find(res.Output); res.Data == nil {
+			return none, res, &OutputError{JobID: res.JobID, Problem: problem}
+		}
+	}
+	out, err := decodeInto[Out](res.Data)
+	if err != nil {
+		return none, res, &OutputError{JobID: res.JobID, Problem: err.Error()}
+	}
+	return out, res, nil
+}
+
+func (t *Typed[In, Out]) run(ctx context.Context, in In) (*Result, error) {
+	if t.tool.cfg.input == nil {
+		return t.tool.Run(ctx, reflect.ValueOf(in).String())
+	}
+	arguments, err := json.Marshal(in)
+	if err != nil {
+		return nil, &InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + SafeLine(err.Error(), 300)}
+	}
+	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
+}
+
+// An OutputError is an answer of a completed Job that is not what was asked
+// for.
+type OutputError struct {
+	JobID   string
+	Problem string
+}
+
+// Error tells the problem.
+func (e *OutputError) Error() string {
+	return "duvotool: the answer of Job " + SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem
+}
