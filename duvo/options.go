@@ -116,7 +116,8 @@ func WithHTTPClient(h *http.Client) Option {
 // WithTransport puts a transport of your own in front of the one that carries
 // the requests: wrap is given that one, and is called once. It must send a
 // request at most once, unless the earlier attempt provably did nothing; an
-// error that proves so has a method NoEffect() bool that returns true.
+// error that proves so has a method NoEffect() bool that returns true. What goes
+// to an upload URL does not come through it.
 func WithTransport(wrap func(next http.RoundTripper) http.RoundTripper) Option {
 	return func(c *config) error {
 		if wrap == nil {
@@ -246,6 +247,7 @@ func New(opts ...Option) (*Client, error) {
 	if c.http != nil {
 		h = *c.http
 	}
+	under := h.Transport // what carries uploads
 	if c.wrap != nil {
 		if h.Transport == nil {
 			h.Transport = http.DefaultTransport
@@ -257,8 +259,8 @@ func New(opts ...Option) (*Client, error) {
 	h.Timeout = 0
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cl := &Client{cfg: c, base: base, http: &h}
-	cl.near = &http.Client{Transport: h.Transport, CheckRedirect: h.CheckRedirect}
-	cl.far = &http.Client{Transport: guarded(h.Transport, loopback(base.Hostname())), CheckRedirect: h.CheckRedirect}
+	cl.near = &http.Client{Transport: under, CheckRedirect: h.CheckRedirect}
+	cl.far = &http.Client{Transport: guarded(under, loopback(base.Hostname())), CheckRedirect: h.CheckRedirect}
 	cl.pace.share = c.share
 	cl.team.id = c.teamID
 	cl.team.turn = make(chan struct{}, 1)

@@ -7,12 +7,16 @@ type Operation struct {
 	ID     string // the operationId, such as "startRun"
 	Method string // GET or POST
 	Path   string // such as "/v2/teams/{team_id}/runs"
+	Upload bool   // its body is a file's, in a form; that of all others is JSON
 }
 
-// Operations lists what is served, in no particular order.
+// Operations lists the operations of the API, in no particular order.
 func Operations() []Operation {
-	out := make([]Operation, len(routes))
-	for i, r := range routes {
+	var out []Operation
+	for _, r := range routes {
+		if r.keyless {
+			continue // of the API's stores
+		}
 		segments := make([]string, len(r.path))
 		copy(segments, r.path)
 		for k, s := range segments {
@@ -20,7 +24,7 @@ func Operations() []Operation {
 				segments[k] = "{" + parameter(segments[k-1]) + "}"
 			}
 		}
-		out[i] = Operation{ID: r.op, Method: r.method, Path: "/" + strings.Join(segments, "/")}
+		out = append(out, Operation{ID: r.op, Method: r.method, Path: "/" + strings.Join(segments, "/"), Upload: r.upload})
 	}
 	return out
 }

@@ -16,5 +16,7 @@ func TestOperations(t *testing.T) {
 	}
 	require.Equal(t, "POST /v2/runs/{run_id}/human-requests/{request_id}/respond", paths["respondToHumanRequest"])
 	require.Equal(t, "POST /v2/teams/{team_id}/runs", paths["startRun"])
+	require.Equal(t, "GET /v2/sandboxes/{sandbox_id}/files", paths["listSandboxFiles"])
+	require.NotContains(t, paths, duvotest.UploadToURL)
 	require.Equal(t, "GET /v2/agents/{agent_id}", paths["getAgent"])
 }

@@ -210,17 +210,19 @@ func TestQuestionsByElicitation(t *testing.T) {
 // Whatever a host does other than filling in yes, nothing is approved by it.
 func TestOnlyAYesApproves(t *testing.T) {
 	for name, user := range map[string]answers{
-		"no":                 fill(map[string]any{"approve": false}),
-		"decline":            act("decline"),
-		"cancel":             act("cancel"),
-		"an unknown action":  act("maybe"),
-		"accept of nothing":  act("accept"),
-		"yes as a text":      fill(map[string]any{"approve": "true"}),
-		"yes as a number":    fill(map[string]any{"approve": 1}),
-		"something else":     fill(map[string]any{"reason": "fine"}),
-		"an error":           func(*sdk.ElicitParams) (*sdk.ElicitResult, error) { return nil, context.DeadlineExceeded },
-		"decline with a yes": func(*sdk.ElicitParams) (*sdk.ElicitResult, error) { return &sdk.ElicitResult{Action: "decline", Content: map[string]any{"approve": true}}, nil },
-		"no elicitation":     nil,
+		"no":                fill(map[string]any{"approve": false}),
+		"decline":           act("decline"),
+		"cancel":            act("cancel"),
+		"an unknown action": act("maybe"),
+		"accept of nothing": act("accept"),
+		"yes as a text":     fill(map[string]any{"approve": "true"}),
+		"yes as a number":   fill(map[string]any{"approve": 1}),
+		"something else":    fill(map[string]any{"reason": "fine"}),
+		"an error":          func(*sdk.ElicitParams) (*sdk.ElicitResult, error) { return nil, context.DeadlineExceeded },
+		"decline with a yes": func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
+			return &sdk.ElicitResult{Action: "decline", Content: map[string]any{"approve": true}}, nil
+		},
+		"no elicitation": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), user, func(t *testing.T, h *host) {

@@ -34,18 +34,29 @@ var operations = []operation{
 	op("postRunMessage", "POST", "v2/runs/:run_id/messages"),
 	op("respondToHumanRequest", "POST", "v2/runs/:run_id/human-requests/:request_id/respond"),
 	op("stopRun", "POST", "v2/runs/:run_id/stop"),
+	op("createSandbox", "POST", "v2/sandboxes"),
+	op("listSandboxFiles", "GET", "v2/sandboxes/:sandbox_id/files"),
+	op("createSandboxUploadUrl", "POST", "v2/sandboxes/:sandbox_id/upload-urls"),
+	op(directUpload, "POST", "v2/sandboxes/:sandbox_id/files"),
 }
+
+// directUpload is a form with the bytes of a file. How a tool would take it is
+// not published, so it goes by REST.
+const directUpload = "uploadSandboxFile"
 
 func op(name, method, path string) operation {
 	return operation{name, method, strings.Split(path, "/"), name == "respondToHumanRequest" || name == "stopRun"}
 }
 
-// required are the tools that a server must have. listMyTeams is asked for only
-// where no team was given, and getAgent by nothing of a registry's.
+// required are the tools that a server must have. Nothing that all registries
+// need asks for the others: listMyTeams is for where no team was given, sandboxes
+// for files.
 func required() []string {
 	var names []string
 	for _, o := range operations {
-		if o.name != "listMyTeams" && o.name != "getAgent" {
+		switch o.name {
+		case "listMyTeams", "getAgent", "createSandbox", "listSandboxFiles", "createSandboxUploadUrl", directUpload:
+		default:
 			names = append(names, o.name)
 		}
 	}
@@ -76,6 +87,9 @@ func translate(r *http.Request) (toolCall, error) {
 			return want == got
 		}) {
 			continue
+		}
+		if o.name == directUpload {
+			return toolCall{operation: o}, nil
 		}
 		u := url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: "/" + strings.Join(append(slices.Clone(segments[:base]), "v2", "mcp"), "/")}
 		return toolCall{o, u.String(), args}, arguments(args, r)

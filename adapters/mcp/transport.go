@@ -87,6 +87,9 @@ var errClosed = errors.New("the MCP client is closed")
 // is no longer good.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	call, err := translate(r)
+	if err == nil && call.name == directUpload {
+		return t.next.RoundTrip(r)
+	}
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
@@ -193,6 +196,13 @@ func (t *transport) drop(s *session) {
 	t.mu.Unlock()
 	if mine {
 		_ = s.Close()
+	}
+}
+
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
 	}
 }
 

@@ -6,8 +6,9 @@
 //	defer d.Close()
 //	client, err := mcp.Connect(ctx, mcp.With(duvotestmcp.New(d).Options()...))
 //
-// Every operation that the Duvo serves is a tool: the name is the operationId,
-// the arguments are what stands in the path, the query and the body. Each call
+// Every operation that the Duvo serves is a tool, but for the direct upload of a
+// file, whose form as a tool is not published: the name is the operationId, the
+// arguments are what stands in the path, the query and the body. Each call
 // becomes a request to the Duvo itself, with the caller's key and
 // Idempotency-Key, so that [duvotest.Duvo.Requests], faults and rate limits are
 // those of REST. The handshake is the server's own: it asks for the key, and is

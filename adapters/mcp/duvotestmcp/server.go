@@ -95,7 +95,7 @@ func New(d *duvotest.Duvo, opts ...Option) *Server {
 		o(s)
 	}
 	for _, op := range duvotest.Operations() {
-		if !slices.Contains(s.without, op.ID) {
+		if !op.Upload && !slices.Contains(s.without, op.ID) {
 			s.operations[op.ID] = op
 		}
 	}
@@ -301,6 +301,11 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, op duvotest.Operati
 	if err != nil {
 		return rec, err
 	}
+	// As if it had come by the same way, for URLs that the Duvo gives out.
+	req.Host, req.TLS = r.Host, r.TLS
+	req.URL.Scheme, req.URL.Host = r.URL.Scheme, r.URL.Host
+	req.URL.Path = strings.TrimSuffix(r.URL.Path, "/v2/mcp") + req.URL.Path
+	req.RequestURI = req.URL.RequestURI()
 	for _, name := range []string{"Authorization", "Idempotency-Key", "User-Agent"} {
 		if v := r.Header.Values(name); len(v) > 0 {
 			req.Header[http.CanonicalHeaderKey(name)] = v

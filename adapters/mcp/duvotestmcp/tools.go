@@ -54,7 +54,10 @@ var forms = map[string]form{
 	"listRunMessages": {"List messages", "Lists a run's messages, the oldest first.", page(50), nil},
 	"respondToHumanRequest": {"Respond to a human request", "Approves or denies, or answers questions.",
 		schema{"approved": boolean, "answers": schema{"type": "object", "additionalProperties": text}}, nil},
-	"stopRun": {"Stop a run", "Stops a run that is at work.", schema{}, nil},
+	"createSandbox":          {"Create a sandbox", "Makes a sandbox, to which files for a run can be uploaded.", schema{}, nil},
+	"listSandboxFiles":       {"List a sandbox's files", "Lists what lies in a folder of a sandbox.", schema{"path": text}, nil},
+	"createSandboxUploadUrl": {"Create an upload URL", "Makes a URL to which a file can be sent.", schema{"path": text}, []string{"path"}},
+	"stopRun":                {"Stop a run", "Stops a run that is at work.", schema{}, nil},
 }
 
 // tool describes an operation as a tool.
