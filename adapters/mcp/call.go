@@ -214,6 +214,8 @@ func failed(text string) *sdk.CallToolResult {
 // come after it.
 var handleLine = regexp.MustCompile(`(?m)^To learn later how it ended, use the tool check_job with the handle (job-[a-z2-7]{26})\.$`)
 
+var handleForm = regexp.MustCompile(`job-[a-z2-7]{26}`)
+
 func handleIn(observation string) string {
 	if m := handleLine.FindStringSubmatch(observation); m != nil {
 		return m[1]

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -223,9 +224,65 @@ func TestOperationKeyOfTheHost(t *testing.T) {
 		}
 		require.Len(t, h.d.Jobs(), 1)
 		res, err := h.CallTool(t.Context(), params("refunds", "", "", nil))
-		require.Contains(t, text(t, res, err), "the input is empty")
+		require.Contains(t, text(t, res, err), "No Job was started")
 		res, err = h.CallTool(t.Context(), &sdk.CallToolParams{Name: "refunds", Arguments: map[string]any{"text": "x"}})
 		require.Contains(t, text(t, res, err), "input")
 		require.Len(t, h.d.Jobs(), 1)
+	})
+}
+
+type refund struct {
+	Order  int    `json:"order" jsonschema:"description=The order's number."`
+	Reason string `json:"reason,omitempty"`
+}
+
+// A tool has its Assignment's own schema; arguments that do not fit cost no Job.
+func TestTypedTools(t *testing.T) {
+	withHost(t, mcp.Elicit(nil), nil, func(t *testing.T, h *host) {
+		list, err := h.ListTools(t.Context(), nil)
+		require.NoError(t, err)
+		names := map[string]*sdk.Tool{}
+		for _, tool := range list.Tools {
+			names[tool.Name] = tool
+		}
+		require.Contains(t, names, "continue_job")
+		raw, err := json.Marshal(names["refunds"].InputSchema)
+		require.NoError(t, err)
+		require.Contains(t, string(raw), "The order's number.")
+		res, err := h.CallTool(t.Context(), &sdk.CallToolParams{Name: "refunds", Arguments: map[string]any{"order": "many"}})
+		require.Contains(t, text(t, res, err), "order")
+		require.Empty(t, h.d.Jobs())
+		res, err = h.CallTool(t.Context(), &sdk.CallToolParams{Name: "refunds", Arguments: map[string]any{"order": 4711}})
+		out := text(t, res, err)
+		require.Contains(t, out, "Not refunded.")
+		require.JSONEq(t, `{"order":4711}`, h.d.Jobs()[0].Input)
+		handle := out[strings.Index(out, "job-"):][:30]
+		require.Contains(t, h.call(t, "continue_job", handle+" thanks"), "You said: thanks")
+		require.Len(t, h.d.Jobs(), 1)
+	}, duvotool.Configure(duvotool.ByID(refundsID), duvotool.InputOf[refund](), duvotool.WithFollowUps()))
+}
+
+// Hosts learn of what a refresh has brought.
+func TestUpdate(t *testing.T) {
+	synctestHost(t, mcp.Elicit(nil), func(t *testing.T, h *host) {
+		changed := make(chan struct{}, 10)
+		ours, theirs := sdk.NewInMemoryTransports()
+		go func() { _ = h.s.Run(t.Context(), ours) }()
+		client := sdk.NewClient(&sdk.Implementation{Name: "host"}, &sdk.ClientOptions{
+			ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- struct{}{} }})
+		session, err := client.Connect(t.Context(), theirs, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+		require.NoError(t, err)
+		defer session.Close()
+		require.NoError(t, h.d.AddAssignment(duvotest.Assignment{Name: "New", Script: func(j *duvotest.Job) { j.Complete("") }}))
+		require.NoError(t, h.d.RemoveAssignment(surveyID))
+		_, err = h.reg.Refresh(t.Context())
+		require.NoError(t, err)
+		h.s.Update()
+		<-changed
+		list, err := session.ListTools(t.Context(), nil)
+		require.NoError(t, err)
+		require.Len(t, list.Tools, 2)
+		require.Equal(t, "new", list.Tools[0].Name)
+		require.Equal(t, "refunds", list.Tools[1].Name)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/tmc/langchaingo/tools"
 )
 
 // A Server offers a registry's tools to MCP hosts. It is safe for concurrent
@@ -23,8 +24,8 @@ import (
 // A call tells its progress where the host asks for it, and its Job's requests
 // reach the host's user where the registry's policy is [Elicit]. A call that the
 // host cancels is a caller that leaves: the Job goes on in Duvo, and nothing is
-// decided. Where the registry has a wait budget, the tool check_job is offered
-// too.
+// decided. The registry's own tools, check_job and continue_job, are offered where
+// it has a use for them.
 type Server struct {
 	reg    *duvotool.Registry
 	mcp    *sdk.Server
@@ -106,25 +107,19 @@ func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
 }
 
 // Update offers the tools that the registry has now: call it after
-// [duvotool.Registry.Refresh]. Hosts are told that the list changed.
+// [duvotool.Registry.Refresh], or whenever the observer is told
+// [duvotool.EventRefreshed]. Hosts are told that the list changed.
 func (s *Server) Update() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
-	for _, t := range s.reg.All() {
-		schema := inputSchema(t)
-		s.mcp.AddTool(describe(t.Name(), t.Assignment().Name, t.Description(), schema), s.handler(func(ctx context.Context, arguments json.RawMessage) (string, error) {
-			return callTool(ctx, t, arguments)
-		}))
+	for _, t := range s.reg.Tools() {
+		if own, ok := t.(*duvotool.Tool); ok {
+			s.mcp.AddTool(describe(t.Name(), own.Assignment().Name, t.Description(), own.Schema()), s.handler(own.CallArguments))
+		} else {
+			s.offerOwn(t)
+		}
 		names = append(names, t.Name())
-	}
-	// The registry has the tool in its list where it has a use for it.
-	if all := s.reg.Tools(); len(all) > len(names) {
-		check := all[len(all)-1]
-		d := describe(check.Name(), "Check a Job", check.Description(), plainSchema)
-		d.Annotations.ReadOnlyHint, d.Annotations.DestructiveHint = true, nil
-		s.mcp.AddTool(d, s.handleCheck)
-		names = append(names, check.Name())
 	}
 	var gone []string
 	for _, name := range s.names {
@@ -147,31 +142,25 @@ func describe(name, title, description string, schema json.RawMessage) *sdk.Tool
 
 var plainSchema = json.RawMessage(`{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`)
 
-// typedTool is a tool with a schema of its own.
-type typedTool interface {
-	Schema() json.RawMessage
-	CallArguments(context.Context, json.RawMessage) (string, error)
+// offerOwn offers a tool of the registry's own: check_job, continue_job.
+func (s *Server) offerOwn(t tools.Tool) {
+	d := describe(t.Name(), strings.ReplaceAll(t.Name(), "_", " "), t.Description(), plainSchema)
+	run := func(ctx context.Context, arguments json.RawMessage) (string, error) {
+		input, err := inputOf(arguments)
+		if err != nil {
+			return "Nothing was done: " + err.Error() + ".", nil
+		}
+		return t.Call(ctx, input)
+	}
+	if t.Name() == s.reg.CheckTool().Name() {
+		d.Annotations.ReadOnlyHint, d.Annotations.DestructiveHint = true, nil
+		s.mcp.AddTool(d, s.checking(run))
+		return
+	}
+	s.mcp.AddTool(d, s.handler(run))
 }
 
-func inputSchema(t *duvotool.Tool) json.RawMessage {
-	if typed, ok := any(t).(typedTool); ok {
-		return typed.Schema()
-	}
-	return plainSchema
-}
-
-func callTool(ctx context.Context, t *duvotool.Tool, arguments json.RawMessage) (string, error) {
-	if typed, ok := any(t).(typedTool); ok {
-		return typed.CallArguments(ctx, arguments)
-	}
-	input, err := inputOf(arguments)
-	if err != nil {
-		return "No Job was started: " + err.Error() + ".", nil
-	}
-	return t.Call(ctx, input)
-}
-
-// inputOf reads the arguments of a tool that takes plain text.
+// inputOf reads the arguments of a tool of [plainSchema].
 func inputOf(arguments json.RawMessage) (string, error) {
 	var fields map[string]json.RawMessage
 	var input string
@@ -231,24 +220,20 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Co
 	return ctx, nil
 }
 
-// handleCheck serves check_job. The call carries what the Job asks meanwhile.
-func (s *Server) handleCheck(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-	t := newThread()
-	input, err := inputOf(req.Params.Arguments)
-	if err == nil {
-		s.mu.Lock()
-		if known := s.threads[strings.ToLower(strings.TrimSpace(input))]; known != nil {
-			t = known
+// checking makes the handler of check_job: the call carries what its Job asks
+// meanwhile.
+func (s *Server) checking(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
+	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		t := newThread()
+		if input, err := inputOf(req.Params.Arguments); err == nil {
+			s.mu.Lock()
+			if known := s.threads[handleForm.FindString(strings.ToLower(input))]; known != nil {
+				t = known
+			}
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
+		return s.serve(ctx, req, t, run)
 	}
-	return s.serve(ctx, req, t, func(ctx context.Context, arguments json.RawMessage) (string, error) {
-		input, err := inputOf(arguments)
-		if err != nil {
-			return "Nothing was looked up: " + err.Error() + ".", nil
-		}
-		return s.reg.CheckTool().Call(ctx, input)
-	})
 }
 
 // remember keeps the thread of a Job whose call returned before its end.

@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,6 +58,7 @@ type flags struct {
 	budget    time.Duration
 	patience  time.Duration
 	poll      time.Duration
+	refresh   time.Duration
 	verbose   bool
 }
 
@@ -84,6 +86,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.DurationVar(&f.budget, "wait", 45*time.Second, "how long a call waits for its Job before it returns a handle for check_job; 0: to the end")
 	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
 	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
+	fs.DurationVar(&f.refresh, "refresh", 10*time.Minute, "how often the Assignments are listed again; 0: never")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
 	if err := fs.Parse(args); err != nil {
 		return f, err
@@ -95,8 +98,8 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case f.fallback != "deny" && f.fallback != "leave":
 		return f, fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
-	case f.budget < 0 || f.poll < 0 || f.patience <= 0:
-		return f, errors.New("-wait and -poll cannot be negative, and -patience must be positive")
+	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.patience <= 0:
+		return f, errors.New("-wait, -poll and -refresh cannot be negative, and -patience must be positive")
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
 		return f, errors.New("-elicit is either all or IDs")
 	}
@@ -140,12 +143,21 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		return err
 	}
 	defer closeBackend()
+	var server atomic.Pointer[mcp.Server]
+	observe := mcp.Progress(func(e duvotool.Event) {
+		if s := server.Load(); s != nil && e.Kind == duvotool.EventRefreshed {
+			s.Update()
+		}
+	})
 	opts := []duvotool.Option{
-		duvotool.WithPolicy(policyFor(f)), duvotool.WithObserver(mcp.Progress(nil)),
+		duvotool.WithPolicy(policyFor(f)), duvotool.WithObserver(observe),
 		duvotool.WithWaitBudget(f.budget), duvotool.WithLogger(log),
 	}
 	if f.poll > 0 {
 		opts = append(opts, duvotool.WithPollInterval(f.poll))
+	}
+	if f.refresh > 0 {
+		opts = append(opts, duvotool.WithRefreshEvery(f.refresh))
 	}
 	for _, id := range f.only {
 		opts = append(opts, duvotool.Keep(duvotool.ByID(id)))
@@ -154,25 +166,26 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	if err != nil {
 		return err
 	}
-	server, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
+	s, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
 	if err != nil {
 		return errors.Join(err, reg.Close(ctx))
 	}
+	server.Store(s)
 	fmt.Fprintf(errs, "duvo-mcp: %d Assignments on offer\n", len(reg.All()))
 	if f.http == "" {
-		err = server.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
+		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 		if errors.Is(err, io.EOF) {
 			err = nil // the host is gone
 		}
 	} else {
-		err = listen(ctx, f.http, server, errs, listening)
+		err = listen(ctx, f.http, s, errs, listening)
 	}
 	if ctx.Err() != nil {
 		err = nil // asked to end
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return errors.Join(err, server.Close(closing), reg.Close(closing))
+	return errors.Join(err, s.Close(closing), reg.Close(closing))
 }
 
 // policyFor makes the policy of the flags.
