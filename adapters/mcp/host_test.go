@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -117,18 +118,6 @@ func (h *host) call(t *testing.T, tool, input string) string {
 	return res.Content[0].(*sdk.TextContent).Text
 }
 
-func (h *host) decisions() []duvotool.DecisionEntry {
-	var out []duvotool.DecisionEntry
-	for _, j := range h.d.Jobs() {
-		for _, q := range j.Requests {
-			if q.Response != nil {
-				out = append(out, duvotool.DecisionEntry{Title: q.Title})
-			}
-		}
-	}
-	return out
-}
-
 // approvals tells which requests were answered, and how.
 func (h *host) approvals() map[string]bool {
 	out := map[string]bool{}
@@ -144,7 +133,7 @@ func (h *host) approvals() map[string]bool {
 
 func fill(content map[string]any) answers {
 	return func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
-		return &sdk.ElicitResult{Action: "accept", Content: content}, nil
+		return &sdk.ElicitResult{Action: "accept", Content: maps.Clone(content)}, nil
 	}
 }
 
