@@ -133,7 +133,7 @@ var hostileAnswers = map[string]func(http.ResponseWriter, *http.Request, string)
 	"a stream of nothing":       say("text/event-stream", "\n\n\n"),
 	"a stream that ends early":  say("text/event-stream", "data: {\"jsonrpc\"\n\n"),
 	"a redirect": func(w http.ResponseWriter, r *http.Request, _ string) {
-		http.Redirect(w, r, "http://127.0.0.1:1/", 307)
+		http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
 	},
 	"an error of the protocol":    say("application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"dv_duvotest_0123456789abcdef \u001b[2J"}}`),
 	"an error code out of bounds": say("application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":1e300,"message":"x"}}`),

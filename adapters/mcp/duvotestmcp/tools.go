@@ -14,7 +14,6 @@ type schema = map[string]any
 var (
 	text    = schema{"type": "string"}
 	uuid    = schema{"type": "string", "format": "uuid"}
-	integer = schema{"type": "integer"}
 	boolean = schema{"type": "boolean"}
 )
 
