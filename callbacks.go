@@ -41,17 +41,19 @@ func (r *Registry) tellEvent() func(Event) {
 	case h == nil:
 		return observer
 	case observer == nil:
-		return func(e Event) { h.HandleText(e.context(), e.String()) }
+		return func(e Event) { h.HandleText(e.Context(), e.String()) }
 	}
 	return func(e Event) {
-		defer h.HandleText(e.context(), e.String()) // also if the observer panics
+		defer h.HandleText(e.Context(), e.String()) // also if the observer panics
 		observer(e)
 	}
 }
 
-func (e Event) context() context.Context {
+// Context returns a context with the values of the context that the call was
+// made with. It does not end with that one.
+func (e Event) Context() context.Context {
 	if e.ctx == nil {
 		return context.Background()
 	}
-	return e.ctx
+	return context.WithoutCancel(e.ctx)
 }

@@ -120,6 +120,10 @@ const (
 	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called [Registry.Decide]
 	SourceTimeout   Source = "timeout"   // nobody decided in time
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
+
+	// SourceUnauthenticated is somebody whom nobody has identified, at a program
+	// that may have answered in their place. It is no person's vote.
+	SourceUnauthenticated Source = "unauthenticated"
 )
 
 // A Decision says how a human request is to be answered. Make it with

@@ -76,7 +76,8 @@ type Registry struct {
 	queue   *queue
 	ledger  *ledger // nil: there is no journal
 
-	tokens     tokens // of webhooks
+	tokens     pairs  // the Jobs that webhooks with which tokens were about
+	boxes      pairs  // the sandboxes of Jobs that were read to find one
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
@@ -115,7 +116,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, fmt.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}}
+	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err

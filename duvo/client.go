@@ -45,6 +45,9 @@ func (c *Client) GoString() string { return c.String() }
 // Format keeps the key out of every verb.
 func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
+// BaseURL returns where the API is, without /v2.
+func (c *Client) BaseURL() string { return c.base.String() }
+
 // Timeout returns the bound of one attempt; see [WithTimeout].
 func (c *Client) Timeout() time.Duration { return c.cfg.timeout }
 

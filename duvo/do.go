@@ -338,7 +338,10 @@ func neverSent(err error) bool {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
+	var proof interface{ NoEffect() bool }
 	switch {
+	case errors.As(err, &proof) && proof.NoEffect(): // of a transport that is not net/http's
+		return true
 	case errors.As(err, &dns), errors.Is(err, syscall.ECONNREFUSED):
 		return true
 	case errors.As(err, &op) && op.Op == "dial":

@@ -34,6 +34,7 @@ type config struct {
 	baseURL     string
 	teamID      string
 	http        *http.Client
+	wrap        func(http.RoundTripper) http.RoundTripper
 	timeout     time.Duration
 	attempts    int
 	maxWait     time.Duration
@@ -108,6 +109,21 @@ func WithHTTPClient(h *http.Client) Option {
 			return errors.New("the HTTP client is nil")
 		}
 		c.http = h
+		return nil
+	}
+}
+
+// WithTransport puts a transport of your own in front of the one that carries
+// the requests: wrap is given that one, and is called once. It must send a
+// request at most once, unless the earlier attempt provably did nothing; an
+// error that proves so has a method NoEffect() bool that returns true. What goes
+// to an upload URL does not come through it.
+func WithTransport(wrap func(next http.RoundTripper) http.RoundTripper) Option {
+	return func(c *config) error {
+		if wrap == nil {
+			return errors.New("the function that wraps the transport is nil")
+		}
+		c.wrap = wrap
 		return nil
 	}
 }
@@ -231,11 +247,20 @@ func New(opts ...Option) (*Client, error) {
 	if c.http != nil {
 		h = *c.http
 	}
+	under := h.Transport // what carries uploads
+	if c.wrap != nil {
+		if h.Transport == nil {
+			h.Transport = http.DefaultTransport
+		}
+		if h.Transport = c.wrap(h.Transport); h.Transport == nil {
+			return nil, errors.New("duvo: the transport is nil")
+		}
+	}
 	h.Timeout = 0
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cl := &Client{cfg: c, base: base, http: &h}
-	cl.near = &http.Client{Transport: h.Transport, CheckRedirect: h.CheckRedirect}
-	cl.far = &http.Client{Transport: guarded(h.Transport, loopback(base.Hostname())), CheckRedirect: h.CheckRedirect}
+	cl.near = &http.Client{Transport: under, CheckRedirect: h.CheckRedirect}
+	cl.far = &http.Client{Transport: guarded(under, loopback(base.Hostname())), CheckRedirect: h.CheckRedirect}
 	cl.pace.share = c.share
 	cl.team.id = c.teamID
 	cl.team.turn = make(chan struct{}, 1)

@@ -20,10 +20,15 @@ const MemoryURL = "http://127.0.0.1"
 // Each request ends with its context, also in the midst of an injected
 // latency. A connection that a fault breaks shows as a *net.OpError with
 // ECONNRESET, an answer that breaks off as io.ErrUnexpectedEOF.
-func (d *Duvo) HTTPClient() *http.Client { return &http.Client{Transport: memory{d}} }
+func (d *Duvo) HTTPClient() *http.Client { return InMemory(d) }
+
+// InMemory returns a client that reaches a handler as [Duvo.HTTPClient] reaches
+// a Duvo: one that is wrapped in something, for example. An answer is handed
+// over when the handler has returned.
+func InMemory(h http.Handler) *http.Client { return &http.Client{Transport: memory{h}} }
 
 // memory is a transport that serves each request in its caller's goroutine.
-type memory struct{ d *Duvo }
+type memory struct{ h http.Handler }
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
@@ -66,7 +71,7 @@ func (m memory) serve(w *memoryWriter, r *http.Request) {
 			panic(p)
 		}
 	}()
-	m.d.ServeHTTP(w, r)
+	m.h.ServeHTTP(w, r)
 }
 
 type memoryWriter struct {

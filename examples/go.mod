@@ -5,13 +5,23 @@ go 1.25.0
 require (
 	github.com/duvotool/duvotool v0.0.0
 	github.com/duvotool/duvotool/adapters/langchaingo v0.0.0
+	github.com/duvotool/duvotool/adapters/mcp v0.0.0
+	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/stretchr/testify v1.12.1
 	github.com/tmc/langchaingo v0.1.14
 	go.uber.org/goleak v1.3.0
 	golang.org/x/term v0.45.0
 )
 
-require go.etcd.io/bbolt v1.5.0 // indirect
+require (
+	github.com/google/jsonschema-go v0.4.3 // indirect
+	github.com/segmentio/asm v1.1.3 // indirect
+	github.com/segmentio/encoding v0.5.4 // indirect
+	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
+)
 
 require (
 	github.com/Masterminds/goutils v1.1.1 // indirect
@@ -57,6 +67,7 @@ require (
 replace (
 	github.com/duvotool/duvotool => ..
 	github.com/duvotool/duvotool/adapters/langchaingo => ../adapters/langchaingo
+	github.com/duvotool/duvotool/adapters/mcp => ../adapters/mcp
 )
 
 replace github.com/duvotool/duvotool/adapters/bolt => ../adapters/bolt

@@ -4,7 +4,8 @@
 // Without any environment it runs on a Duvo emulator inside this process, with
 // a stand-in for the model. With DUVO_API_KEY set it talks to Duvo
 // (DUVO_API_BASE_URL, DUVO_TEAM_ID). With OPENAI_API_KEY (OPENAI_BASE_URL,
-// OPENAI_MODEL) or OLLAMA_HOST (OLLAMA_MODEL) set it uses that model.
+// OPENAI_MODEL) or OLLAMA_HOST (OLLAMA_MODEL) set it uses that model. With
+// -transport mcp Duvo, or the emulator, is reached through its MCP server.
 package main
 
 import (
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/mcp"
+	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
@@ -50,12 +53,13 @@ type console struct {
 }
 
 type flags struct {
-	message string
-	approve string
-	answers answerFlags
-	json    bool
-	poll    time.Duration
-	timeout time.Duration
+	message   string
+	transport string
+	approve   string
+	answers   answerFlags
+	json      bool
+	poll      time.Duration
+	timeout   time.Duration
 }
 
 func parseFlags(args []string, out io.Writer) (flags, error) {
@@ -63,6 +67,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs := flag.NewFlagSet("email-triage", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.StringVar(&f.message, "message", defaultMessage, "the e-mail's `TEXT`")
+	fs.StringVar(&f.transport, "transport", "rest", "how Duvo is reached: `rest|mcp`")
 	fs.StringVar(&f.approve, "approve", "ask", "who decides about approvals: `ask|yes|no`; without a terminal, ask denies")
 	fs.Var(&f.answers, "answer", "answer a question, as `'question=answer'`; may be given several times")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object on stdout")
@@ -76,6 +81,8 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 		return f, fmt.Errorf("unexpected argument %q; the e-mail's text goes behind -message", fs.Arg(0))
 	case f.approve != "ask" && f.approve != "yes" && f.approve != "no":
 		return f, fmt.Errorf("-approve is ask, yes or no, not %q", f.approve)
+	case f.transport != "rest" && f.transport != "mcp":
+		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case strings.TrimSpace(f.message) == "":
 		return f, errors.New("-message is empty")
 	case f.poll < 0 || f.timeout < 0:
@@ -102,7 +109,7 @@ func run(ctx context.Context, args []string, c console) int {
 }
 
 func triage(ctx context.Context, f flags, c console) error {
-	client, poll, closeBackend, err := connect(f, c)
+	backend, poll, closeBackend, err := connect(ctx, f, c)
 	if err != nil {
 		return err
 	}
@@ -121,7 +128,7 @@ func triage(ctx context.Context, f flags, c console) error {
 	if poll > 0 {
 		opts = append(opts, duvotool.WithPollInterval(poll))
 	}
-	reg, err := duvotool.Discover(ctx, client, opts...)
+	reg, err := duvotool.Discover(ctx, backend, opts...)
 	if err != nil {
 		return err
 	}
@@ -167,22 +174,47 @@ func triage(ctx context.Context, f flags, c console) error {
 	return nil
 }
 
-// connect returns a client of the real Duvo, or of one in this process.
-func connect(f flags, c console) (client *duvo.Client, poll time.Duration, done func(), err error) {
-	if os.Getenv(duvo.EnvAPIKey) != "" {
-		client, err := duvo.FromEnv()
-		if err == nil {
-			fmt.Fprintf(c.err, "Duvo at %s\n", client)
+// connect returns the way to the real Duvo, or to one in this process.
+func connect(ctx context.Context, f flags, c console) (backend duvotool.Backend, poll time.Duration, done func(), err error) {
+	poll, done = f.poll, func() {}
+	var client *duvo.Client
+	var tools *mcp.Client
+	switch real := os.Getenv(duvo.EnvAPIKey) != ""; {
+	case real && f.transport == "rest":
+		client, err = duvo.FromEnv()
+	case real:
+		tools, err = mcp.FromEnv(ctx)
+	default:
+		d := duvotest.New(duvotest.WithScenario(duvotest.Demo()))
+		server := duvotestmcp.New(d) // REST, and MCP beside it
+		fmt.Fprintf(c.err, "Duvo emulator at %s (set %s to use the real one)\n", server.Listen(), duvo.EnvAPIKey)
+		done = func() {
+			d.Close()
+			server.Close()
 		}
-		return client, f.poll, func() {}, err
+		if poll == 0 {
+			poll = 100 * time.Millisecond
+		}
+		if f.transport == "rest" {
+			client, err = duvo.New(server.Options()...)
+		} else {
+			tools, err = mcp.Connect(ctx, mcp.With(server.Options()...))
+		}
 	}
-	server := duvotest.NewServer(duvotest.WithScenario(duvotest.Demo()))
-	fmt.Fprintf(c.err, "Duvo emulator at %s (set %s to use the real one)\n", server.URL, duvo.EnvAPIKey)
-	poll = f.poll
-	if poll == 0 {
-		poll = 100 * time.Millisecond
+	if err != nil {
+		done()
+		return nil, 0, nil, err
 	}
-	return server.Client(), poll, server.Close, nil
+	if tools == nil {
+		fmt.Fprintf(c.err, "Duvo: %s\n", client)
+		return client, poll, done, nil
+	}
+	fmt.Fprintf(c.err, "Duvo: %s, through MCP %s\n", tools, tools.Protocol())
+	end := done
+	return tools, poll, func() {
+		_ = tools.Close()
+		end()
+	}, nil
 }
 
 // report prints the outcome.

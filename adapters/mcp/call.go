@@ -1,0 +1,247 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+type threadKey struct{}
+
+// A thread is where a Job and the host's user meet: what the Job's policy asks
+// is served by whichever tool call about the Job is there to carry it, the one
+// that started it or a later one of check_job.
+type thread struct {
+	asks  chan *ask   // unbuffered: taken by a call that can carry it
+	lines chan string // of progress; what finds no place is left out
+}
+
+func newThread() *thread { return &thread{asks: make(chan *ask), lines: make(chan string, 64)} }
+
+// An ask is a request on its way to the host's user.
+type ask struct {
+	ctx   context.Context // ends when the answer no longer matters
+	req   duvotool.Request
+	form  *form
+	reply chan formAnswer // takes one without waiting
+}
+
+// Progress tells the calls of a [Server] how their Jobs are doing. Give it to
+// [duvotool.WithObserver]; next, if it is not nil, is told every event too.
+func Progress(next func(duvotool.Event)) func(duvotool.Event) {
+	return func(e duvotool.Event) {
+		if t, _ := e.Context().Value(threadKey{}).(*thread); t != nil {
+			select {
+			case t.lines <- e.String():
+			default:
+			}
+		}
+		if next != nil {
+			next(e)
+		}
+	}
+}
+
+// A call is a tool call from its first request to its result. With peers of
+// revision 2026-07-28 that may take several requests: each that asks the user
+// something ends, and the answer comes with the next.
+type call struct {
+	id     string
+	what   string // of tool, arguments and caller
+	thread *thread
+	ctx    context.Context // with what the registry goes by
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed once out and err are there
+	out    string
+	err    error
+
+	told float64 // of progress
+
+	// Guarded by Server.mu, while the call waits to be entered again.
+	waits *ask
+	round int
+	timer *time.Timer
+}
+
+const (
+	heartbeat     = 15 * time.Second // progress is told at least so often
+	reentryWithin = 30 * time.Minute // after an input request, or the caller counts as gone
+)
+
+var (
+	errHostGone = errors.New("mcp: the host did not come back with its user's answer")
+	errEnded    = errors.New("mcp: the server was closed")
+)
+
+// begin runs a tool in a goroutine of its own.
+func (s *Server) begin(ctx context.Context, t *thread, what string, run func(context.Context) (string, error)) *call {
+	c := &call{id: newID(), what: what, thread: t, done: make(chan struct{})}
+	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, t))
+	c.ctx = ctx
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.cancel(errEnded)
+	}
+	s.running[c] = struct{}{}
+	s.calls.Go(func() {
+		defer close(c.done)
+		defer func() {
+			if p := recover(); p != nil {
+				c.err = fmt.Errorf("mcp: panic: %s", duvotool.SafeLine(fmt.Sprint(p), 500))
+			}
+			c.cancel(nil)
+			s.mu.Lock()
+			delete(s.running, c)
+			s.mu.Unlock()
+		}()
+		c.out, c.err = run(ctx)
+	})
+	return c
+}
+
+// attend serves a call until it has a result, or something to ask that ends
+// this request.
+func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) (*sdk.CallToolResult, error) {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	last := "the Job is at work"
+	elicitations := make(chan struct{})
+	open := 0 // elicitations whose forms are shown
+	defer func() {
+		for ; open > 0; open-- {
+			<-elicitations // they end with ctx, or with what they ask about
+		}
+	}()
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	done := c.done
+	for {
+		if done == nil && open == 0 {
+			return s.finish(ctx, req, c)
+		}
+		select {
+		case <-done:
+			if done = nil; open > 0 {
+				last = "the Job waits for your answer"
+			}
+		case <-elicitations:
+			if open--; done == nil {
+				c = s.look(c)
+				done = c.done
+			}
+		case a := <-c.thread.asks:
+			switch {
+			case !canElicit(req):
+				a.reply <- formAnswer{}
+			case hasInputRequests(req):
+				return s.inputRequired(c, a)
+			default:
+				open++
+				go func() {
+					defer func() { elicitations <- struct{}{} }()
+					a.reply <- s.elicit(ctx, req, a)
+				}()
+			}
+		case last = <-c.thread.lines:
+			s.tell(ctx, req, c, last)
+		case <-beat.C:
+			s.tell(ctx, req, c, last)
+		case <-ctx.Done():
+			// The host has left. That is no answer to anything: the Job is
+			// left as it is, unless the registry was told to stop it.
+			leave(nil)
+			c.cancel(context.Cause(ctx))
+			<-c.done
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// look returns a call that tells what became of the Job since, where c did not
+// wait for the answer to a form; else c.
+func (s *Server) look(c *call) *call {
+	handle := handleIn(c.out)
+	if c.err != nil || handle == "" {
+		return c
+	}
+	again := s.begin(c.ctx, c.thread, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
+	again.told = c.told
+	return again
+}
+
+// tell sends progress, where the host asked for it.
+func (s *Server) tell(ctx context.Context, req *sdk.CallToolRequest, c *call, line string) {
+	token := req.Params.GetProgressToken()
+	if token == nil {
+		return
+	}
+	c.told++
+	if err := req.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: c.told, Message: line}); err != nil {
+		s.log.Debug("mcp: telling progress", "error", duvotool.SafeLine(err.Error(), 300))
+	}
+}
+
+// finish is the result of a call that is over.
+func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) (*sdk.CallToolResult, error) {
+	for more := true; more; {
+		select {
+		case line := <-c.thread.lines:
+			s.tell(ctx, req, c, line)
+		default:
+			more = false
+		}
+	}
+	if c.err != nil {
+		return failed(c.err.Error()), nil
+	}
+	if h := handleIn(c.out); h != "" {
+		s.remember(h, c.thread)
+	}
+	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
+}
+
+func failed(text string) *sdk.CallToolResult {
+	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: duvotool.SafeText(text, 2000)}}}
+}
+
+// handleLine is the line of an observation that tells a handle; the Job's words
+// come after it.
+var handleLine = regexp.MustCompile(`(?m)^To learn later how it ended, use the tool check_job with the handle (job-[a-z2-7]{26})\.$`)
+
+var handleForm = regexp.MustCompile(`job-[a-z2-7]{26}`)
+
+func handleIn(observation string) string {
+	if m := handleLine.FindStringSubmatch(observation); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// elicit shows a form to the user of a host with a revision before 2026-07-28.
+func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) formAnswer {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.ctx, cancel)()
+	res, err := req.Session.Elicit(ctx, a.form.params)
+	if err != nil || res == nil {
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("mcp: asking the host's user", "error", duvotool.SafeLine(err.Error(), 300))
+		}
+		return formAnswer{}
+	}
+	return formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
+}
+
+func canElicit(req *sdk.CallToolRequest) bool {
+	caps := req.ClientCapabilities()
+	return caps != nil && caps.Elicitation != nil && (caps.Elicitation.Form != nil || caps.Elicitation.URL == nil)
+}
+
+// hasInputRequests reports whether the peer is asked by input requests.
+func hasInputRequests(req *sdk.CallToolRequest) bool { return req.ProtocolVersion() >= "2026-07-28" }

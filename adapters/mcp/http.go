@@ -1,0 +1,65 @@
+package mcp
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// idleSession is how long a session of an older revision is kept without a
+// request.
+const idleSession = time.Hour
+
+// Handler serves hosts over Streamable HTTP. Each request needs a bearer token
+// that verify accepts; see [Token] for one that is fixed. The user of its
+// TokenInfo becomes the caller of the Jobs, and no other user can reach them.
+// opts may be nil; it names the metadata of the resource where an authorization
+// server gives out the tokens.
+//
+// Peers of revision 2026-07-28 are served without sessions, older ones with.
+func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerTokenOptions) (http.Handler, error) {
+	if verify == nil {
+		return nil, errors.New("mcp: Handler: a verifier of tokens is needed")
+	}
+	get := func(*http.Request) *sdk.Server { return s.mcp }
+	stateless := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true, Logger: s.log})
+	stateful := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{SessionTimeout: idleSession, Logger: s.log})
+	choose := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Mcp-Protocol-Version") >= "2026-07-28" {
+			stateless.ServeHTTP(w, r)
+			return
+		}
+		stateful.ServeHTTP(w, r)
+	})
+	return http.NewCrossOriginProtection().Handler(auth.RequireBearerToken(verify, opts)(choose)), nil
+}
+
+// minToken is how long a fixed token must be, in bytes.
+const minToken = 16
+
+// Token accepts one fixed token, of at least 16 bytes. It tells no user.
+func Token(token string) (auth.TokenVerifier, error) {
+	if len(token) < minToken {
+		return nil, fmt.Errorf("mcp: a token of %d bytes can be guessed; use %d or more", len(token), minToken)
+	}
+	for _, r := range token {
+		if r <= ' ' || r > '~' {
+			return nil, errors.New("mcp: the token has a character that no header can carry")
+		}
+	}
+	want := sha256.Sum256([]byte(token))
+	return func(_ context.Context, given string, _ *http.Request) (*auth.TokenInfo, error) {
+		got := sha256.Sum256([]byte(given))
+		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			return nil, auth.ErrInvalidToken
+		}
+		return &auth.TokenInfo{Expiration: time.Now().Add(time.Hour)}, nil
+	}, nil
+}

@@ -1,0 +1,186 @@
+package mcp_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/mcp"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/require"
+)
+
+// bearer sends a token with every request.
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	if b.token != "" {
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.next.RoundTrip(r)
+}
+
+// served is a server of tools on a socket.
+type served struct {
+	*host
+	http *httptest.Server
+}
+
+func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *served {
+	quick := refunds
+	quick.Script = func(j *duvotest.Job) {
+		if j.AskApproval("Refund 120 EUR", "") && j.AskApproval("Tell the customer", "") {
+			j.Complete("Refunded.")
+		}
+		j.Complete("Not refunded.")
+	}
+	h := &host{d: duvotest.New(duvotest.WithAssignments(quick))}
+	t.Cleanup(h.d.Close)
+	var err error
+	h.reg, err = duvotool.Discover(t.Context(), h.d.Client(), append([]duvotool.Option{duvotool.WithPolicy(mcp.Elicit(nil, duvotool.For(refundsID))),
+		duvotool.WithObserver(mcp.Progress(nil)), duvotool.WithPollInterval(5 * time.Millisecond)}, opts...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.reg.Close(context.Background())) })
+	h.s, err = mcp.NewServer(h.reg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.s.Close(context.Background())) })
+	handler, err := h.s.Handler(verify, nil)
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return &served{h, server}
+}
+
+func (s *served) connect(t *testing.T, token, revision string, user answers) (*sdk.ClientSession, error) {
+	own := &http.Transport{}
+	t.Cleanup(own.CloseIdleConnections)
+	session, err := s.client(user).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, HTTPClient: &http.Client{Transport: bearer{token, own}}},
+		&sdk.ClientSessionOptions{ProtocolVersion: revision})
+	if err == nil {
+		t.Cleanup(func() { _ = session.Close() })
+	}
+	return session, err
+}
+
+const serverToken = "a-token-of-the-test"
+
+func TestOverHTTP(t *testing.T) {
+	verify, err := mcp.Token(serverToken)
+	require.NoError(t, err)
+	for _, revision := range revisions {
+		t.Run(revision, func(t *testing.T) {
+			s := serve(t, verify)
+			session, err := s.connect(t, serverToken, revision, sayYes)
+			require.NoError(t, err)
+			require.Equal(t, revision, session.InitializeResult().ProtocolVersion)
+			s.ClientSession = session
+			require.Contains(t, s.call(t, "refunds", "order 4711"), "Refunded.")
+			require.Equal(t, map[string]bool{"Refund 120 EUR": true, "Tell the customer": true}, s.approvals())
+			require.Len(t, s.d.Jobs(), 1)
+			s.mu.Lock()
+			told := strings.Join(s.progress, "\n")
+			s.mu.Unlock()
+			require.Contains(t, told, "asks: Refund 120 EUR")
+
+			none, err := s.connect(t, serverToken, revision, nil)
+			require.NoError(t, err)
+			s.ClientSession = none
+			require.Contains(t, s.call(t, "refunds", "order 4712"), "Not refunded.")
+			decline, err := s.connect(t, serverToken, revision, act("decline"))
+			require.NoError(t, err)
+			s.ClientSession = decline
+			require.Contains(t, s.call(t, "refunds", "order 4713"), "Not refunded.")
+			require.Equal(t, 2, strings.Count(s.jobTexts(), "Not refunded."))
+		})
+	}
+}
+
+func (h *host) jobTexts() string {
+	var b strings.Builder
+	for _, j := range h.d.Jobs() {
+		for _, m := range j.Messages {
+			b.WriteString(m.Text + "\n")
+		}
+	}
+	return b.String()
+}
+
+func TestHTTPNeedsAToken(t *testing.T) {
+	verify, err := mcp.Token(serverToken)
+	require.NoError(t, err)
+	s := serve(t, verify)
+	for _, token := range []string{"", "wrong", serverToken + "x", serverToken[:10]} {
+		for _, revision := range revisions {
+			_, err := s.connect(t, token, revision, sayYes)
+			require.Error(t, err, token)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.http.URL, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"refunds","arguments":{"input":"x"}}}`))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json, text/event-stream")
+		resp, err := bearer{token, http.DefaultTransport}.RoundTrip(req)
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	require.Empty(t, s.d.Jobs())
+	_, err = mcp.Token("short")
+	require.ErrorContains(t, err, "guessed")
+	_, err = mcp.Token("a token with spaces in it")
+	require.ErrorContains(t, err, "character")
+	_, err = s.s.Handler(nil, nil)
+	require.Error(t, err)
+}
+
+// Two users of one server do not meet: neither in sessions nor by handles.
+func TestUsersAreApart(t *testing.T) {
+	users := map[string]string{"token-of-kim": "kim", "token-of-lee": "lee"}
+	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+		if users[token] == "" {
+			return nil, errors.Join(auth.ErrInvalidToken)
+		}
+		return &auth.TokenInfo{UserID: users[token], Expiration: time.Now().Add(time.Hour)}, nil
+	}
+	for _, revision := range revisions {
+		t.Run(revision, func(t *testing.T) {
+			var mu sync.Mutex
+			var callers []string
+			s := serve(t, verify, duvotool.WithWaitBudget(50*time.Millisecond), duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				mu.Lock()
+				callers = append(callers, r.Caller.User)
+				mu.Unlock()
+				<-ctx.Done()
+				return duvotool.Decision{}, ctx.Err()
+			})))
+			kim, err := s.connect(t, "token-of-kim", revision, nil)
+			require.NoError(t, err)
+			lee, err := s.connect(t, "token-of-lee", revision, nil)
+			require.NoError(t, err)
+			s.ClientSession = kim
+			out := s.call(t, "refunds", "order 4711")
+			handle := out[strings.Index(out, "job-"):][:30]
+			require.Contains(t, s.call(t, "check_job", handle), "waits for a")
+			s.ClientSession = lee
+			require.Contains(t, s.call(t, "check_job", handle), "no Job with the handle")
+			mu.Lock()
+			require.Equal(t, []string{"kim"}, callers)
+			mu.Unlock()
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package mcp
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// With revision 2026-07-28 a server asks by ending the request with what it
+// wants to know; the host sends the request again, with the answer and a state
+// that the server gave it. The state is signed, and bound to the call, the round,
+// the tool, its arguments, the caller and the digest of what was asked, so an
+// answer counts for nothing but the request that its user saw.
+
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// state binds a re-entry.
+type state struct {
+	Call   string `json:"call"`
+	Round  int    `json:"round"`
+	Digest string `json:"digest"`
+	What   string `json:"what"` // of tool, arguments and caller
+}
+
+// what is the digest of what a call asks for, and for whom.
+func what(name string, arguments json.RawMessage, user string) string {
+	h := sha256.New()
+	for _, part := range []string{name, string(arguments), user} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+func (s *Server) seal(st state) string {
+	raw, err := json.Marshal(st)
+	if err != nil {
+		panic(err) // strings and a number
+	}
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write(raw)
+	enc := base64.RawURLEncoding
+	return enc.EncodeToString(raw) + "." + enc.EncodeToString(mac.Sum(nil))
+}
+
+func (s *Server) open(sealed string) (state, bool) {
+	body, sum, _ := strings.Cut(sealed, ".")
+	raw, err1 := base64.RawURLEncoding.DecodeString(body)
+	given, err2 := base64.RawURLEncoding.DecodeString(sum)
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write(raw)
+	var st state
+	if err1 != nil || err2 != nil || !hmac.Equal(mac.Sum(nil), given) || json.Unmarshal(raw, &st) != nil {
+		return state{}, false
+	}
+	return st, true
+}
+
+// answerID names the one input request of a result.
+const answerID = "decision"
+
+// inputRequired ends this request with a question. The call waits to be entered
+// again.
+func (s *Server) inputRequired(c *call, a *ask) (*sdk.CallToolResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.cancel(errEnded)
+		return failed(errEnded.Error()), nil
+	}
+	c.waits = a
+	c.round++
+	s.waiting[c.id] = c
+	c.timer = time.AfterFunc(reentryWithin, func() {
+		s.mu.Lock()
+		waits := s.waiting[c.id] == c
+		if waits {
+			delete(s.waiting, c.id)
+		}
+		s.mu.Unlock()
+		if waits {
+			c.cancel(errHostGone)
+		}
+	})
+	return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{answerID: a.form.params},
+		RequestState: s.seal(state{c.id, c.round, a.req.Digest(), c.what})}, nil
+}
+
+const noReentry = "This answer belongs to no request that waits for one. Nothing was decided by it."
+
+// enterAgain goes on with a call that waits for its user's answer.
+func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+	st, ok := s.open(req.Params.RequestState)
+	if !ok || st.What != what(req.Params.Name, req.Params.Arguments, userOf(req)) {
+		return failed(noReentry), nil
+	}
+	s.mu.Lock()
+	c := s.waiting[st.Call]
+	if c == nil || c.round != st.Round || c.waits.req.Digest() != st.Digest {
+		s.mu.Unlock()
+		return failed(noReentry), nil
+	}
+	delete(s.waiting, st.Call)
+	a := c.waits
+	c.waits = nil
+	c.timer.Stop()
+	s.mu.Unlock()
+	answer := formAnswer{}
+	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil {
+		answer = formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
+	}
+	a.reply <- answer
+	select {
+	case <-c.done: // its wait budget was used up meanwhile
+		c = s.look(c)
+	default:
+	}
+	return s.attend(ctx, req, c)
+}

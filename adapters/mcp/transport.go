@@ -1,0 +1,351 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A transport carries the requests of a duvo.Client as tool calls of an MCP
+// server. One request is one POST; what else goes over the wire is the
+// handshake, once for each session.
+//
+// What net/http or the server tells (a status, headers, how a connection broke)
+// reaches the client as if it had sent that POST itself, and a tool's failure
+// as the answer that REST would have given. So it decodes, classifies, paces and
+// retries as ever.
+type transport struct {
+	next     http.RoundTripper
+	protocol string  // to begin with; empty: the newest
+	oauth    *tokens // nil: a key
+
+	turn chan struct{} // holds one; who takes it may open a session
+
+	mu      sync.Mutex
+	session *session // nil: none
+	opened  int
+	closed  bool
+}
+
+func newTransport(next http.RoundTripper, protocol string, oauth *tokens) *transport {
+	t := &transport{next: next, protocol: protocol, oauth: oauth, turn: make(chan struct{}, 1)}
+	t.turn <- struct{}{}
+	return t
+}
+
+// A session is an MCP session, or what stands for one where the protocol has
+// none.
+type session struct {
+	*sdk.ClientSession
+	credentials *credentials
+}
+
+// credentials are the headers of the latest request; what belongs to no request
+// is sent with them.
+type credentials struct {
+	mu     sync.Mutex
+	header http.Header
+}
+
+func (c *credentials) set(h http.Header) {
+	own := http.Header{}
+	for _, name := range []string{"Authorization", "User-Agent"} {
+		if v := h.Values(name); len(v) > 0 {
+			own[name] = v
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.header = own
+}
+
+func (c *credentials) get() http.Header {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.header
+}
+
+// An unsentError is a failure before the tool call was sent.
+type unsentError struct{ error }
+
+func (e unsentError) Unwrap() error  { return e.error }
+func (e unsentError) NoEffect() bool { return true }
+
+var errClosed = errors.New("the MCP client is closed")
+
+// RoundTrip sends one request. It sends it again only after an answer that the
+// server gives before it looks at the call: its session is gone, or its token
+// is no longer good.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	call, err := translate(r)
+	if err == nil && call.name == directUpload {
+		return t.next.RoundTrip(r)
+	}
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	if err != nil {
+		return nil, unsentError{err}
+	}
+	header := r.Header
+	for again := false; ; again = true {
+		s, refused, err := t.open(r.Context(), call.endpoint, header)
+		if err != nil {
+			return nil, err
+		}
+		x := refused
+		if x == nil {
+			s.credentials.set(header)
+			x = s.call(r.Context(), call, header)
+		}
+		switch {
+		case x.status == http.StatusUnauthorized && t.oauth != nil && !again:
+			token, err := t.oauth.renew(r.Context(), header.Get("Authorization"), x)
+			if err != nil {
+				return nil, unsentError{err}
+			}
+			header = header.Clone()
+			header.Set("Authorization", "Bearer "+token)
+			continue
+		case refused != nil:
+			return refused.relay(r), nil
+		case !x.sent:
+			t.drop(s)
+			if !again && r.Context().Err() == nil {
+				continue
+			}
+			return nil, unsentError{cmpErr(r.Context().Err(), x.err, errors.New("the MCP session ended"))}
+		case x.status == http.StatusNotFound, x.status == http.StatusBadRequest && s.ID() != "":
+			// The server does not know the session, perhaps because it was
+			// started anew. It looked at nothing else.
+			t.drop(s)
+			if !again {
+				continue
+			}
+			if x.status == http.StatusNotFound {
+				// Not that what was asked for does not exist.
+				return nil, unsentError{errors.New("the MCP server does not know the session that it has just opened")}
+			}
+		}
+		return x.response(r, call.operation)
+	}
+}
+
+// cmpErr returns the first error that is not nil.
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open returns the session, making it where there is none. What the server
+// refused a handshake with is an answer, as if to the request itself.
+func (t *transport) open(ctx context.Context, endpoint string, header http.Header) (*session, *exchange, error) {
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		return nil, nil, unsentError{ctx.Err()}
+	}
+	defer func() { t.turn <- struct{}{} }()
+	t.mu.Lock()
+	s, closed := t.session, t.closed
+	t.mu.Unlock()
+	switch {
+	case closed:
+		return nil, nil, unsentError{errClosed}
+	case s != nil:
+		return s, nil, nil
+	}
+	s, x, err := t.handshake(ctx, endpoint, header)
+	if err != nil {
+		return nil, nil, unsentError{err}
+	}
+	if x != nil {
+		return nil, x, nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		go s.Close()
+		return nil, nil, unsentError{errClosed}
+	}
+	t.session = s
+	t.opened++
+	return s, nil, nil
+}
+
+// drop forgets a session that no longer works.
+func (t *transport) drop(s *session) {
+	t.mu.Lock()
+	mine := t.session == s
+	if mine {
+		t.session = nil
+	}
+	t.mu.Unlock()
+	if mine {
+		_ = s.Close()
+	}
+}
+
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func (t *transport) close() error {
+	t.mu.Lock()
+	s := t.session
+	t.session, t.closed = nil, true
+	t.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.Close()
+}
+
+// handshake opens a session: the protocol's revision is agreed on, and the
+// tools are listed once, to know that none is missing.
+func (t *transport) handshake(ctx context.Context, endpoint string, header http.Header) (*session, *exchange, error) {
+	s := &session{credentials: &credentials{}}
+	s.credentials.set(header)
+	x := &exchange{handshake: true}
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
+	client := sdk.NewClient(&sdk.Implementation{Name: "duvotool", Version: "v0"}, &sdk.ClientOptions{
+		Capabilities: &sdk.ClientCapabilities{}, MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true}})
+	var err error
+	s.ClientSession, err = client.Connect(ctx, &sdk.StreamableClientTransport{
+		Endpoint: endpoint, MaxRetries: -1, DisableStandaloneSSE: true,
+		HTTPClient: &http.Client{Transport: &wire{t.next, s.credentials},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, &sdk.ClientSessionOptions{ProtocolVersion: t.protocol})
+	if err == nil {
+		err = s.check(ctx)
+	}
+	if err == nil {
+		return s, nil, nil
+	}
+	if s.ClientSession != nil {
+		_ = s.Close()
+	}
+	switch x.finish(); {
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case x.err != nil:
+		return nil, nil, fmt.Errorf("MCP handshake: %w", x.err)
+	case x.status == http.StatusNotFound:
+		return nil, nil, errors.New("MCP handshake: 404 Not Found: there is no MCP server here; is the base URL right?")
+	case x.status >= 500:
+		return nil, nil, fmt.Errorf("MCP handshake: %d %s", x.status, http.StatusText(x.status))
+	case x.status >= 300:
+		return nil, x, nil
+	}
+	return nil, nil, fmt.Errorf("MCP handshake: %w", err)
+}
+
+const (
+	maxToolPages = 100
+	maxTools     = 10_000
+)
+
+// check reports the tools that are missing.
+func (s *session) check(ctx context.Context) error {
+	missing := required()
+	var cursor string
+	for page, n := 0, 0; ; page++ {
+		list, err := s.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+		if err != nil {
+			return err
+		}
+		for _, tool := range list.Tools {
+			if tool != nil {
+				missing = slices.DeleteFunc(missing, func(name string) bool { return name == tool.Name })
+			}
+		}
+		n += len(list.Tools)
+		if len(missing) == 0 {
+			return nil
+		}
+		if list.NextCursor == "" {
+			break
+		}
+		if list.NextCursor == cursor || page == maxToolPages || n > maxTools {
+			return errors.New("the server's list of tools does not end")
+		}
+		cursor = list.NextCursor
+	}
+	return &MissingError{Operations: missing}
+}
+
+// A MissingError says that an MCP server lacks tools, by the operations of
+// Duvo's API that they are named after.
+type MissingError struct{ Operations []string }
+
+// Error names them.
+func (e *MissingError) Error() string {
+	return "the MCP server lacks the tools " + strings.Join(e.Operations, ", ")
+}
+
+// call sends a tool call.
+func (s *session) call(ctx context.Context, call toolCall, header http.Header) *exchange {
+	x := &exchange{header: header}
+	_, err := s.CallTool(context.WithValue(ctx, exchangeKey{}, x), &sdk.CallToolParams{Name: call.name, Arguments: call.arguments})
+	if x.finish(); !x.done && x.err == nil {
+		x.err = cmpErr(ctx.Err(), err, errors.New("the MCP session ended"))
+	}
+	return x
+}
+
+// relay is what the server answered, as an answer to another request.
+func (x *exchange) relay(r *http.Request) *http.Response {
+	return answer(r, x.status, x.answered, x.body)
+}
+
+// response is the answer that REST would have given.
+func (x *exchange) response(r *http.Request, o operation) (*http.Response, error) {
+	switch {
+	case x.err != nil:
+		return nil, x.err
+	case x.status < 200 || x.status >= 300:
+		return x.relay(r), nil
+	case x.answer.Error != nil:
+		body := fmt.Sprintf(`{"error":%s,"message":%s}`, strconv.Quote("mcp_error"), quote(fmt.Sprintf("%d %s", int(x.answer.Error.Code), x.answer.Error.Message)))
+		return answer(r, statusOfRPC(x.answer.Error), x.answered, []byte(body)), nil
+	}
+	rep, err := decodeResult(x.answer.Result, o)
+	if err != nil {
+		return nil, err
+	}
+	header := x.answered
+	if after := number(field(rep.body, "retry_after")); rep.status == http.StatusTooManyRequests && after > 0 && header.Get("Retry-After") == "" {
+		header = header.Clone()
+		header.Set("Retry-After", strconv.Itoa(after))
+	}
+	return answer(r, rep.status, header, rep.body), nil
+}
+
+func answer(r *http.Request, status int, from http.Header, body []byte) *http.Response {
+	header := http.Header{}
+	for name, values := range from {
+		switch http.CanonicalHeaderKey(name) {
+		case "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Retry-After", "Date", "X-Request-Id", "Www-Authenticate":
+			header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	header.Set("Content-Type", "application/json")
+	return &http.Response{Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: r}
+}

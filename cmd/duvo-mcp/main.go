@@ -1,0 +1,279 @@
+// Duvo-mcp offers a team's Duvo Assignments as tools to an MCP host, over stdio
+// or, with -http, over Streamable HTTP.
+//
+//	DUVO_API_KEY       the key; DUVO_TEAM_ID and DUVO_API_BASE_URL are read too
+//	DUVO_MCP_TOKEN     the bearer token that hosts must send, with -http
+//
+// What a Job asks a person for is denied, unless -elicit lets the host's user
+// decide it, or -fallback leave leaves it to Duvo's own inbox. With -emulator no
+// account is needed:
+//
+//	duvo-mcp -emulator -elicit all
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/mcp"
+	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/policy"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// envToken is the environment variable of the token that hosts must send.
+const envToken = "DUVO_MCP_TOKEN"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, nil)
+	stop()
+	os.Exit(code)
+}
+
+type flags struct {
+	emulator  bool
+	transport string
+	http      string
+	plainHTTP bool
+	elicit    []string
+	fallback  string
+	only      []string
+	budget    time.Duration
+	patience  time.Duration
+	poll      time.Duration
+	refresh   time.Duration
+	verbose   bool
+}
+
+func parseFlags(args []string, out io.Writer) (flags, error) {
+	var f flags
+	fs := flag.NewFlagSet("duvo-mcp", flag.ContinueOnError)
+	fs.SetOutput(out)
+	fs.BoolVar(&f.emulator, "emulator", false, "serve the Assignments of an emulated Duvo inside this process")
+	fs.StringVar(&f.transport, "transport", "rest", "how Duvo is reached: `rest|mcp`")
+	fs.StringVar(&f.http, "http", "", "serve Streamable HTTP at this `ADDRESS`, such as 127.0.0.1:8080, instead of stdio")
+	fs.BoolVar(&f.plainHTTP, "allow-plain-http", false, "let -http listen on an address that is not a loopback one; put TLS in front")
+	list := func(into *[]string) func(string) error {
+		return func(s string) error {
+			for part := range strings.SplitSeq(s, ",") {
+				if part = strings.TrimSpace(part); part != "" {
+					*into = append(*into, part)
+				}
+			}
+			return nil
+		}
+	}
+	fs.Func("elicit", "let the host's user approve for the Assignments with these `IDS`, comma-separated, or for all; nobody vouches that the host asks a person", list(&f.elicit))
+	fs.StringVar(&f.fallback, "fallback", "deny", "what becomes of all other requests: `deny|leave`; leave waits for the reviewers in Duvo's own inbox")
+	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated", list(&f.only))
+	fs.DurationVar(&f.budget, "wait", 45*time.Second, "how long a call waits for its Job before it returns a handle for check_job; 0: to the end")
+	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
+	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
+	fs.DurationVar(&f.refresh, "refresh", 10*time.Minute, "how often the Assignments are listed again; 0: never")
+	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
+	if err := fs.Parse(args); err != nil {
+		return f, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return f, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case f.transport != "rest" && f.transport != "mcp":
+		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
+	case f.fallback != "deny" && f.fallback != "leave":
+		return f, fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
+	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.patience <= 0:
+		return f, errors.New("-wait, -poll and -refresh cannot be negative, and -patience must be positive")
+	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
+		return f, errors.New("-elicit is either all or IDs")
+	}
+	if f.http != "" {
+		host, _, err := net.SplitHostPort(f.http)
+		if err != nil {
+			return f, fmt.Errorf("-http: %q is no address such as 127.0.0.1:8080", f.http)
+		}
+		if ip := net.ParseIP(host); !f.plainHTTP && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return f, fmt.Errorf("-http: %q would let the token travel unencrypted; use a loopback address, or -allow-plain-http behind something that speaks TLS", f.http)
+		}
+	}
+	return f, nil
+}
+
+// run is the program; it returns the exit code. listening, if not nil, is told
+// the address of -http.
+func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) int {
+	f, err := parseFlags(args, errs)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = serve(ctx, f, in, out, errs, listening)
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "duvo-mcp:", duvotool.SafeLine(err.Error(), 1000))
+		return 1
+	}
+	return 0
+}
+
+func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) error {
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
+	backend, closeBackend, err := connect(ctx, &f, log)
+	if err != nil {
+		return err
+	}
+	defer closeBackend()
+	var server atomic.Pointer[mcp.Server]
+	observe := mcp.Progress(func(e duvotool.Event) {
+		if s := server.Load(); s != nil && e.Kind == duvotool.EventRefreshed {
+			s.Update()
+		}
+	})
+	opts := []duvotool.Option{
+		duvotool.WithPolicy(policyFor(f)), duvotool.WithObserver(observe),
+		duvotool.WithWaitBudget(f.budget), duvotool.WithLogger(log),
+	}
+	if f.poll > 0 {
+		opts = append(opts, duvotool.WithPollInterval(f.poll))
+	}
+	if f.refresh > 0 {
+		opts = append(opts, duvotool.WithRefreshEvery(f.refresh))
+	}
+	for _, id := range f.only {
+		opts = append(opts, duvotool.Keep(duvotool.ByID(id)))
+	}
+	reg, err := duvotool.Discover(ctx, backend, opts...)
+	if err != nil {
+		return err
+	}
+	s, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
+	if err != nil {
+		return errors.Join(err, reg.Close(ctx))
+	}
+	server.Store(s)
+	fmt.Fprintf(errs, "duvo-mcp: %d Assignments on offer\n", len(reg.All()))
+	if f.http == "" {
+		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
+		if errors.Is(err, io.EOF) {
+			err = nil // the host is gone
+		}
+	} else {
+		err = listen(ctx, f.http, s, errs, listening)
+	}
+	if ctx.Err() != nil {
+		err = nil // asked to end
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return errors.Join(err, s.Close(closing), reg.Close(closing))
+}
+
+// policyFor makes the policy of the flags.
+func policyFor(f flags) duvotool.Policy {
+	fallback := duvotool.AlwaysDeny()
+	if f.fallback == "leave" {
+		fallback = duvotool.LeaveToDuvo()
+	}
+	var ask duvotool.Policy
+	switch {
+	case len(f.elicit) == 0:
+		return fallback
+	case f.elicit[0] == "all":
+		ask = duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			return mcp.Elicit(fallback, duvotool.For(r.Assignment.ID)).Decide(ctx, r)
+		})
+	default:
+		var rules []duvotool.Rule
+		for _, id := range f.elicit {
+			rules = append(rules, duvotool.For(id))
+		}
+		ask = mcp.Elicit(fallback, rules...)
+	}
+	return policy.Timeout(f.patience, ask, fallback)
+}
+
+// connect returns the way to Duvo, or to one in this process.
+func connect(ctx context.Context, f *flags, log *slog.Logger) (backend duvotool.Backend, done func(), err error) {
+	opts := []duvo.Option{duvo.WithLogger(log)}
+	if f.emulator {
+		d := duvotest.New(duvotest.WithScenario(duvotest.Demo()))
+		if f.poll == 0 {
+			f.poll = 100 * time.Millisecond
+		}
+		if f.transport == "rest" {
+			return d.Client(opts...), d.Close, nil
+		}
+		c, err := mcp.Connect(ctx, mcp.With(duvotestmcp.New(d).Options()...), mcp.With(opts...))
+		if err != nil {
+			d.Close()
+			return nil, nil, err
+		}
+		return c, func() { _ = c.Close(); d.Close() }, nil
+	}
+	if strings.TrimSpace(os.Getenv(duvo.EnvAPIKey)) == "" {
+		return nil, nil, fmt.Errorf("set %s, or use -emulator", duvo.EnvAPIKey)
+	}
+	if f.transport == "mcp" {
+		c, err := mcp.FromEnv(ctx, mcp.With(opts...))
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, func() { _ = c.Close() }, nil
+	}
+	c, err := duvo.FromEnv(opts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, c.CloseIdleConnections, nil
+}
+
+// listen serves Streamable HTTP until ctx ends.
+func listen(ctx context.Context, address string, server *mcp.Server, errs io.Writer, listening func(net.Addr)) error {
+	verify, err := mcp.Token(os.Getenv(envToken))
+	if err != nil {
+		return fmt.Errorf("%s: %w", envToken, err)
+	}
+	handler, err := server.Handler(verify, nil)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(errs, "duvo-mcp: serving http://%s\n", l.Addr())
+	if listening != nil {
+		listening(l.Addr())
+	}
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	_ = s.Close()
+	<-ended
+	return nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func noEnv(t *testing.T) {
+	for _, name := range []string{"DUVO_API_KEY", "DUVO_TEAM_ID", "DUVO_API_BASE_URL", envToken} {
+		t.Setenv(name, "")
+	}
+}
+
+// host connects over stdio to the program, which runs in this process.
+func host(t *testing.T, user func(*sdk.ElicitParams) *sdk.ElicitResult, args ...string) (*sdk.ClientSession, func() int) {
+	toServer, fromHost := io.Pipe()
+	toHost, fromServer := io.Pipe()
+	var errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(context.Background(), args, toServer, fromServer, &errs, nil) }()
+	o := &sdk.ClientOptions{}
+	if user != nil {
+		o.ElicitationHandler = func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) { return user(r.Params), nil }
+	}
+	session, err := sdk.NewClient(&sdk.Implementation{Name: "test host"}, o).Connect(t.Context(), &sdk.IOTransport{Reader: toHost, Writer: fromHost}, nil)
+	require.NoError(t, err)
+	return session, func() int {
+		_ = session.Close()
+		c := <-code
+		t.Log(errs.String())
+		return c
+	}
+}
+
+func call(t *testing.T, s *sdk.ClientSession, tool, input string) string {
+	t.Helper()
+	res, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: map[string]any{"input": input}})
+	require.NoError(t, err)
+	return res.Content[0].(*sdk.TextContent).Text
+}
+
+func TestStdio(t *testing.T) {
+	noEnv(t)
+	yes := func(*sdk.ElicitParams) *sdk.ElicitResult {
+		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}
+	}
+	no := func(*sdk.ElicitParams) *sdk.ElicitResult { return &sdk.ElicitResult{Action: "decline"} }
+	for name, c := range map[string]struct {
+		user func(*sdk.ElicitParams) *sdk.ElicitResult
+		args []string
+		says string
+	}{
+		"approved":              {yes, []string{"-elicit", "all"}, "refund of 120 EUR"},
+		"approved over MCP":     {yes, []string{"-elicit", "all", "-transport", "mcp"}, "refund of 120 EUR"},
+		"declined":              {no, []string{"-elicit", "all"}, "store credit"},
+		"no elicitation":        {nil, []string{"-elicit", "all"}, "store credit"},
+		"nobody may approve":    {yes, nil, "store credit"},
+		"another may, this not": {yes, []string{"-elicit", "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b01"}, "store credit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, end := host(t, c.user, append([]string{"-emulator", "-poll", "5ms"}, c.args...)...)
+			require.Contains(t, call(t, s, "complaint_handler", "my order 4711 is damaged, I want my 120 EUR back"), c.says)
+			require.Zero(t, end())
+		})
+	}
+}
+
+func TestHTTP(t *testing.T) {
+	noEnv(t)
+	t.Setenv(envToken, "0123456789abcdef")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	address := make(chan net.Addr, 1)
+	var errs bytes.Buffer
+	code := -1
+	wg.Go(func() {
+		code = run(ctx, []string{"-emulator", "-http", "127.0.0.1:0"}, io.NopCloser(strings.NewReader("")), nil, &errs, func(a net.Addr) { address <- a })
+	})
+	own := &http.Transport{}
+	defer own.CloseIdleConnections()
+	url := "http://" + (<-address).String()
+	connect := func(token string) (*sdk.ClientSession, error) {
+		return sdk.NewClient(&sdk.Implementation{Name: "test host"}, nil).Connect(t.Context(),
+			&sdk.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearer{token, own}}}, nil)
+	}
+	_, err := connect("wrong")
+	require.Error(t, err)
+	s, err := connect("0123456789abcdef")
+	require.NoError(t, err)
+	require.Contains(t, call(t, s, "complaint_handler", "my order 4711 is damaged, I want my 120 EUR back"), "store credit")
+	_ = s.Close()
+	cancel()
+	wg.Wait()
+	require.Zero(t, code, errs.String())
+	require.NotContains(t, errs.String(), "0123456789abcdef")
+}
+
+type bearer struct {
+	token string
+	next  http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
+}
+
+func TestBadUse(t *testing.T) {
+	for says, args := range map[string][]string{
+		"set DUVO_API_KEY":      nil,
+		"-transport is rest":    {"-transport", "pigeon"},
+		"-fallback is deny":     {"-fallback", "approve"},
+		"unexpected argument":   {"-emulator", "x"},
+		"either all or IDs":     {"-elicit", "all,b"},
+		"no address such as":    {"-emulator", "-http", "8080"},
+		"travel unencrypted":    {"-emulator", "-http", "0.0.0.0:8080"},
+		"can be guessed":        {"-emulator", "-http", "127.0.0.1:0"},
+		"must be positive":      {"-emulator", "-patience", "0s"},
+		"flag provided but not": {"-nonsense"},
+		"the Assignment ID":     {"-emulator", "-only", " ,x y"},
+	} {
+		t.Run(says, func(t *testing.T) {
+			noEnv(t)
+			var errs bytes.Buffer
+			code := run(t.Context(), args, io.NopCloser(strings.NewReader("")), nil, &errs, nil)
+			if says == "the Assignment ID" { // an ID of nothing is no error: nothing is on offer
+				require.Contains(t, errs.String(), "0 Assignments")
+				return
+			}
+			require.Equal(t, 1, code)
+			require.Contains(t, errs.String(), says)
+		})
+	}
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs the TypeScript host against duvo-mcp, with both lines of the SDK and both
+# transports. Needs Go, Node 20 or later, npm and its registry.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+server=
+trap 'if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+
+cp "$here/package.json" "$here/host.mjs" "$work/"
+(cd "$here/../.." && go build -o "$work/duvo-mcp" .)
+cd "$work"
+npm install --no-audit --no-fund --ignore-scripts --silent
+
+for revision in 2025-11-25 2026-07-28; do
+	echo "== stdio, $revision"
+	node host.mjs "$work/duvo-mcp" "$revision"
+done
+
+export DUVO_MCP_TOKEN=0123456789abcdef0123456789abcdef
+"$work/duvo-mcp" -emulator -elicit all -poll 20ms -http 127.0.0.1:0 2>"$work/log" &
+server=$!
+for _ in $(seq 100); do
+	url=$(sed -n 's/^duvo-mcp: serving //p' "$work/log")
+	[ -n "$url" ] && break
+	sleep 0.1
+done
+for revision in 2025-11-25 2026-07-28; do
+	echo "== Streamable HTTP, $revision"
+	node host.mjs "$work/duvo-mcp" "$revision" -url "$url"
+done

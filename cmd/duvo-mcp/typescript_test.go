@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A host of another ecosystem, where Node and npm are there: both lines of the
+// TypeScript SDK, over stdio and Streamable HTTP. The script works by itself,
+// too.
+func TestTypeScriptHost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it installs packages")
+	}
+	for _, program := range []string{"bash", "node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not there", program)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "npm", "view", "@modelcontextprotocol/client", "version").CombinedOutput(); err != nil {
+		t.Skipf("npm reaches no registry: %s", out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "bash", "testdata/typescript/run.sh").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, 4, strings.Count(string(out), "\nok\n"), string(out))
+	require.Equal(t, 16, strings.Count(string(out), ": not approved\n"), string(out))
+}
