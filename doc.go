@@ -14,7 +14,8 @@
 //	if err != nil { ... }
 //	defer reg.Close(context.Background())
 //
-//	agent := agents.NewOneShotAgent(model, reg.Tools())
+//	agent, err := langchaingo.NewAgent(model, reg) // adapters/langchaingo
+//	if err != nil { ... }
 //	ctx = duvotool.WithOperationScope(ctx, conversationID)
 //	answer, err := chains.Run(ctx, agents.NewExecutor(agent), complaint)
 //

@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -33,4 +37,17 @@ func TestCatalog(t *testing.T) {
 	require.Less(t, search.largest(), 1_500)
 	require.Less(t, own.largest(), 1_500)
 	require.Less(t, search.total(), router.total())
+
+	// The README tells these figures.
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	for name, c := range map[string]cost{"500 tools": all, "a router": router, "a search": search} {
+		row := regexp.MustCompile(`\| ` + name + ` \| ([0-9,]+)(?: tokens)? \| ([0-9,]+) \| ([0-9,]+) \|`).FindStringSubmatch(string(readme))
+		require.Len(t, row, 4, name)
+		for i, measured := range []int{c.requests[0], c.largest(), c.total()} {
+			told, err := strconv.Atoi(strings.ReplaceAll(row[i+1], ",", ""))
+			require.NoError(t, err)
+			require.InEpsilon(t, measured, told, 0.02, "%s: the README says %d", name, told)
+		}
+	}
 }
