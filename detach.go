@@ -197,8 +197,7 @@ func (o *operations) find(ctx context.Context, handle string) (*operation, error
 	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
 		return nil, nil
 	}
-	op, _ = o.insert(op)
-	return op, nil
+	return o.keep(op), nil
 }
 
 // check waits for an operation as far as the budget goes. It never begins one,

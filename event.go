@@ -17,6 +17,7 @@ type EventKind string
 const (
 	EventQueued    EventKind = "queued"    // the call waits for its turn; see WithJobLimit
 	EventStarted   EventKind = "started"   // the Job exists
+	EventResumed   EventKind = "resumed"   // it was in the journal, and is taken up
 	EventStatus    EventKind = "status"    // its status changed; may be left out when they come fast
 	EventRequested EventKind = "requested" // it waits for a person; the policy is asked
 	EventSuspended EventKind = "suspended" // the policy put the decision off; see Registry.Pending
@@ -61,6 +62,8 @@ func (e Event) String() string {
 	switch e.Kind {
 	case EventQueued:
 		return fmt.Sprintf("%s waits for its turn behind %d others", name, e.Before)
+	case EventResumed:
+		return fmt.Sprintf("%s is taken up again", name)
 	case EventStatus:
 		return fmt.Sprintf("%s is %s", name, SafeLine(string(e.Status), 40))
 	case EventRequested:

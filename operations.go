@@ -140,8 +140,17 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	if op.slot() != slotOf(tenant, key) {
 		return nil, fmt.Errorf("%w: the record %s is of another operation", ErrJournal, rec.Key)
 	}
+	return o.keep(op), nil
+}
+
+// keep inserts an operation that was restored, unless it needs nothing more: then
+// the journal keeps it.
+func (o *operations) keep(op *operation) *operation {
+	if op.result != nil && op.result.Outcome != OutcomeUnknown {
+		return op
+	}
 	op, _ = o.insert(op)
-	return op, nil
+	return op
 }
 
 // A barrier is what the journal holds of an Assignment that an unknown outcome

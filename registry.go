@@ -93,6 +93,8 @@ type catalog struct {
 	tools    []*Tool          // kept ones, by name
 	byID     map[string]*Tool // kept ones
 	collided []string
+	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
+	held     []duvo.Assignment
 	index    func() *search.Index // of tools, made when it is first needed
 }
 
@@ -206,6 +208,9 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	}
 	names, collided := toolNames(all)
 	cat := catalog{byID: map[string]*Tool{}, collided: collided}
+	r.mu.RLock()
+	before := r.catalog
+	r.mu.RUnlock()
 	for _, a := range all {
 		if !r.cfg.keeps(a, tree) {
 			continue
@@ -213,6 +218,10 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		t, err := r.newTool(a, names[a.ID], tree)
 		if err != nil {
 			return catalog{}, err
+		}
+		if !cat.accept(r.cfg, before, t) {
+			r.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+			continue
 		}
 		cat.tools = append(cat.tools, t)
 		cat.byID[a.ID] = t
@@ -291,7 +300,8 @@ type Changes struct {
 	Added    []duvo.Assignment
 	Removed  []duvo.Assignment
 	Changed  []Change
-	Collided []string // tool names that carry a suffix since this refresh, because others are alike
+	Collided []string          // tool names that carry a suffix since this refresh, because others are alike
+	Held     []duvo.Assignment // all that WithAcceptance holds back now
 }
 
 // A Change is an Assignment that reads differently now.
@@ -300,7 +310,7 @@ type Change struct {
 	NameBefore, NameAfter string // of the tool
 }
 
-// Empty reports whether nothing changed.
+// Empty reports whether nothing changed in what is offered.
 func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
 }
@@ -346,6 +356,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Collided = append(c.Collided, n)
 		}
 	}
+	c.Held = now.held
 	r.tellChanges(ctx, c)
 	return c, nil
 }
