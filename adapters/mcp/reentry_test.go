@@ -323,18 +323,20 @@ func TestFormIsShownAgain(t *testing.T) {
 // Two calls with one key are one operation: each may carry the question.
 func TestCallsOfOneOperation(t *testing.T) {
 	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
-		p := params("refunds", "order 4711", "", nil)
-		p.Meta = sdk.Meta{mcp.OperationKey: "k1"}
+		keyed := func() *sdk.CallToolParams {
+			p := params("refunds", "order 4711", "", nil)
+			p.Meta = sdk.Meta{mcp.OperationKey: "k1"}
+			return p
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // before the Job asks
 		defer cancel()
 		first := make(chan error, 1)
 		go func() {
-			own := *p
-			_, err := h.CallTool(ctx, &own)
+			_, err := h.CallTool(ctx, keyed())
 			first <- err
 		}()
 		time.Sleep(time.Second)
-		res, err := h.CallTool(t.Context(), p)
+		res, err := h.CallTool(t.Context(), keyed())
 		require.Contains(t, text(t, res, err), "Refunded.")
 		require.Error(t, <-first)
 		require.Len(t, h.d.Jobs(), 1)
