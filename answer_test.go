@@ -271,7 +271,7 @@ func decoded(t *testing.T, data string) (v verdict) {
 func TestCorrectionSurvivesDeath(t *testing.T) {
 	life := func(t *testing.T, d *duvotest.Duvo, j duvotool.Journal, dieAt string) (*duvotool.Result, *process) {
 		p := newProcess(j, d.Client(), dieAt)
-		res, _, end := callIn(t, p, "order 1", "4711", duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
+		res, end, _ := callIn(t, p, "order 1", "4711", duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
 		end()
 		return res, p
 	}

@@ -178,7 +178,7 @@ var slowRefunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Descriptio
 	}}
 
 // callIn calls once in a process, in which the policy approves after a while.
-func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option) (*duvotool.Result, error, func()) {
+func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option) (*duvotool.Result, func(), error) {
 	asked := duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
 		time.Sleep(time.Minute)
 		return duvotool.Approve("ops", "fine"), nil
@@ -187,7 +187,7 @@ func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option
 	require.NoError(t, err)
 	end := func() { _ = reg.Close(context.Background()) }
 	res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), input)
-	return res, err, end
+	return res, end, err
 }
 
 // steps are all steps of a call with an approval, in the order they come.
@@ -196,7 +196,7 @@ func steps(t *testing.T) (all []string) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		p := newProcess(duvotool.NewMemoryJournal(), d.Client(), "")
-		res, err, end := callIn(t, p, "order 1", "120 EUR")
+		res, end, err := callIn(t, p, "order 1", "120 EUR")
 		require.NoError(t, err)
 		require.Equal(t, "refunded 120 EUR", res.Output)
 		end()
@@ -226,7 +226,7 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	defer d.Close()
 	journal := duvotool.NewMemoryJournal()
 	first := newProcess(journal, d.Client(), at)
-	res, err, end := callIn(t, first, "order 1", "120 EUR")
+	res, end, err := callIn(t, first, "order 1", "120 EUR")
 	require.True(t, first.isDead())
 	if err == nil { // it died when all was done
 		require.True(t, strings.HasSuffix(at, "put 7"), at)
@@ -234,7 +234,7 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	}
 	end()
 	second := newProcess(journal, d.Client(), "")
-	again, err, end := callIn(t, second, "order 1", "120 EUR")
+	again, end, err := callIn(t, second, "order 1", "120 EUR")
 	defer end()
 	require.NoError(t, err)
 	require.Equal(t, duvotool.OutcomeCompleted, again.Outcome, again.Note)
@@ -267,14 +267,14 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 
 	third := newProcess(journal, d.Client(), "")
 	before := d.Count("getRun")
-	once, err, end := callIn(t, third, "order 1", "120 EUR")
+	once, end, err := callIn(t, third, "order 1", "120 EUR")
 	defer end()
 	require.NoError(t, err)
 	once.Repeated, again.Repeated = false, false
 	require.Equal(t, again.Observation(), once.Observation())
 	require.Equal(t, len(again.Messages), len(once.Messages))
 	require.Equal(t, before, d.Count("getRun"), "what is recorded is not read again")
-	_, err, end = callIn(t, third, "order 1", "500 EUR")
+	_, end, err = callIn(t, third, "order 1", "500 EUR")
 	defer end()
 	require.ErrorIs(t, err, duvotool.ErrKeyReused)
 }

@@ -3,6 +3,8 @@ package duvotool
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -132,6 +134,16 @@ func (c *checkTool) Description() string {
 	return "Tells how a Job is doing that had not ended when its tool returned. The input is the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz. It waits a while for the Job to end. It starts nothing."
 }
 
+// Schema is the JSON Schema of the arguments, for agents that show it.
+func (c *checkTool) Schema() json.RawMessage {
+	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the tool gave"}},"required":["handle"],"additionalProperties":false}`)
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (c *checkTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	return c.Call(ctx, string(args)) // which finds the handle wherever it stands
+}
+
 func (c *checkTool) Call(ctx context.Context, input string) (string, error) {
 	end := c.reg.callbackStart(ctx, input)
 	out, err := c.call(ctx, input)
@@ -185,12 +197,12 @@ func (o *operations) find(ctx context.Context, handle string) (*operation, error
 	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
 		return nil, nil
 	}
-	op, _ = o.insert(op)
-	return op, nil
+	return o.keep(op), nil
 }
 
-// check waits for an operation as far as the budget goes. It never begins one:
-// a run that ended with an error and without a Job stays so.
+// check waits for an operation as far as the budget goes. It never begins one,
+// so that looking is all that it does: of a call that ended with an error it
+// tells what there is.
 func (op *operation) check(ctx context.Context) (*Result, error) {
 	op.mu.Lock()
 	idle, known, err := op.run == nil && op.result == nil, op.jobID != "", op.news.err
@@ -203,5 +215,26 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 		return &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Key: op.key,
 			Note: "no Job was started: " + why}, nil
 	}
+	if idle {
+		job, err := op.reg.backend.Job(ctx, op.jobID)
+		switch {
+		case errors.Is(err, duvo.ErrNotFound):
+			return op.parkedResult(OutcomeGone, ""), nil
+		case err != nil:
+			return nil, op.errorOf(err)
+		case job.Status.Terminal():
+			return op.parkedResult(outcomeOf(job.Status), job.Status), nil
+		}
+		return op.parkedResult(OutcomePending, job.Status), nil
+	}
 	return op.wait(ctx)
+}
+
+// parkedResult tells how the Job of an operation stands that nobody works on.
+func (op *operation) parkedResult(o Outcome, status duvo.Status) *Result {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return &Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input,
+		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
+		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
 }

@@ -2,9 +2,11 @@ package duvotool_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -318,5 +320,37 @@ func TestBudgetBehindARunThatWindsDown(t *testing.T) {
 		require.Equal(t, duvotool.OutcomePending, res.Outcome)
 		require.NotEmpty(t, res.Handle)
 		require.LessOrEqual(t, time.Since(began), 30*time.Second)
+	})
+}
+
+// TestCheckOnlyReads: of a call that ended with an error check_job tells how the
+// Job stands, and takes up nothing.
+func TestCheckOnlyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		var asked atomic.Int64
+		reg := discover(t, d.Client(), duvotool.WithWaitBudget(5*time.Second), duvotool.WithPolicy(duvotool.PolicyFunc(
+			func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+				asked.Add(1)
+				return duvotool.Decision{}, errors.New("the policy is broken")
+			})))
+		res, err := reg.All()[0].Run(t.Context(), "1 EUR")
+		require.NoError(t, err)
+		require.NotEmpty(t, res.Handle)
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 1, asked.Load())
+		out, err := reg.CheckTool().Call(t.Context(), res.Handle)
+		require.NoError(t, err)
+		require.Contains(t, out, "still waits for a person")
+		require.Contains(t, out, "nobody here works on it")
+		require.EqualValues(t, 1, asked.Load())
+		yes := true
+		require.NoError(t, d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}))
+		time.Sleep(time.Minute)
+		out, err = reg.CheckTool().Call(t.Context(), res.Handle)
+		require.NoError(t, err)
+		require.Contains(t, out, "completed")
+		require.Zero(t, d.Count("respondToHumanRequest"))
 	})
 }

@@ -89,6 +89,13 @@
 // [WithJobLimit]. A Job that waits costs about 2 KiB and no goroutine but its
 // caller's.
 //
+// # Large catalogs
+//
+// [Registry.Search] finds tools by words in people's language.
+// [Registry.SearchTool] and [Registry.RunTool] give that to a model, and
+// [Registry.RouterTool] is one tool for the whole catalog. They are other doors
+// to the same tools: what a call may do, its key and its policy stay the same.
+//
 // # Typed tools
 //
 // A tool takes plain text, or, with [InputOf], [RenderInput] or [InputSchema],

@@ -17,6 +17,7 @@ type EventKind string
 const (
 	EventQueued    EventKind = "queued"    // the call waits for its turn; see WithJobLimit
 	EventStarted   EventKind = "started"   // the Job exists
+	EventResumed   EventKind = "resumed"   // it was in the journal, and is taken up
 	EventStatus    EventKind = "status"    // its status changed; may be left out when they come fast
 	EventRequested EventKind = "requested" // it waits for a person; the policy is asked
 	EventSuspended EventKind = "suspended" // the policy put the decision off; see Registry.Pending
@@ -61,6 +62,8 @@ func (e Event) String() string {
 	switch e.Kind {
 	case EventQueued:
 		return fmt.Sprintf("%s waits for its turn behind %d others", name, e.Before)
+	case EventResumed:
+		return fmt.Sprintf("%s is taken up again", name)
 	case EventStatus:
 		return fmt.Sprintf("%s is %s", name, SafeLine(string(e.Status), 40))
 	case EventRequested:
@@ -100,13 +103,17 @@ type eventQueue struct {
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	waiting []Event
+	waiting []*Event
+	status  map[eventOf]*Event // the last that waits of an operation, where it is a status
 	busy    bool
 	idle    chan struct{} // closed while nothing is told; made anew by send
 }
 
+// eventOf names an operation.
+type eventOf struct{ tenant, key, assignment string }
+
 func newEventQueue(tell func(Event), log *slog.Logger) *eventQueue {
-	q := &eventQueue{tell: tell, log: log, idle: make(chan struct{})}
+	q := &eventQueue{tell: tell, log: log, status: map[eventOf]*Event{}, idle: make(chan struct{})}
 	close(q.idle)
 	return q
 }
@@ -117,20 +124,16 @@ func (q *eventQueue) send(e Event) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if e.Kind == EventStatus {
-		for i := len(q.waiting) - 1; i >= 0; i-- {
-			w := &q.waiting[i]
-			if w.Key != e.Key || w.Assignment.ID != e.Assignment.ID {
-				continue
-			}
-			if w.Kind == EventStatus {
-				*w = e
-				return
-			}
-			break
-		}
+	of := eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}
+	if e.Kind != EventStatus {
+		delete(q.status, of)
+	} else if last := q.status[of]; last != nil {
+		*last = e
+		return
+	} else {
+		q.status[of] = &e
 	}
-	q.waiting = append(q.waiting, e)
+	q.waiting = append(q.waiting, &e)
 	if !q.busy {
 		q.busy = true
 		q.idle = make(chan struct{})
@@ -150,8 +153,11 @@ func (q *eventQueue) drain() {
 		}
 		e := q.waiting[0]
 		q.waiting = q.waiting[1:]
+		if of := (eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}); q.status[of] == e {
+			delete(q.status, of)
+		}
 		q.mu.Unlock()
-		q.tellSafely(e)
+		q.tellSafely(*e)
 	}
 }
 

@@ -74,6 +74,21 @@ func TestMarkedStarts(t *testing.T) {
 	}
 }
 
+// TestMarkedStartThatCannotBeLookedFor is unknown, and not sent again.
+func TestMarkedStartThatCannotBeLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(reader), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}), duvotest.WithForbidden("listRuns"))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithMarkedStarts())
+		defer shut(t, reg)
+		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter})
+		res, err := reg.All()[0].Run(t.Context(), "read")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Len(t, d.Jobs(), 1)
+	})
+}
+
 // TestDeathWhileKeysAreIgnored kills the process at every step of a start.
 func TestDeathWhileKeysAreIgnored(t *testing.T) {
 	for _, at := range []string{"before put 1", "after put 1", "before start", "after start", "before put 2", "after put 2"} {
@@ -82,10 +97,10 @@ func TestDeathWhileKeysAreIgnored(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 				defer d.Close()
 				journal := duvotool.NewMemoryJournal()
-				_, err, end := callIn(t, newProcess(journal, d.Client(), at), "k", "1 EUR", duvotool.WithMarkedStarts())
-				require.Error(t, err)
+				res, end, err := callIn(t, newProcess(journal, d.Client(), at), "k", "1 EUR", duvotool.WithMarkedStarts())
+				require.True(t, err != nil || res.Outcome == duvotool.OutcomeUnknown)
 				end()
-				res, err, end := callIn(t, newProcess(journal, d.Client(), ""), "k", "1 EUR", duvotool.WithMarkedStarts())
+				res, end, err = callIn(t, newProcess(journal, d.Client(), ""), "k", "1 EUR", duvotool.WithMarkedStarts())
 				defer end()
 				require.NoError(t, err)
 				require.Equal(t, "refunded 1 EUR", res.Output)

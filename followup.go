@@ -2,6 +2,7 @@ package duvotool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -239,6 +240,25 @@ func (c *continueTool) Name() string { return continueToolName }
 
 func (c *continueTool) Description() string {
 	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message."
+}
+
+// FunctionDescription is Description for agents that offer the Schema.
+func (c *continueTool) FunctionDescription() string {
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer."
+}
+
+// Schema is the JSON Schema of the arguments, for agents that show it.
+func (c *continueTool) Schema() json.RawMessage {
+	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the Job's tool gave"},"message":{"type":"string","description":"What to say to the worker"}},"required":["handle","message"],"additionalProperties":false}`)
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	var in struct{ Handle, Message string }
+	if err := json.Unmarshal(args, &in); err != nil {
+		return `The arguments must be an object with the texts "handle" and "message".`, nil
+	}
+	return c.Call(ctx, in.Handle+" "+in.Message)
 }
 
 func (c *continueTool) Call(ctx context.Context, input string) (string, error) {

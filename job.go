@@ -172,7 +172,8 @@ func (op *operation) attend(fresh bool) {
 		s.watch.alone()
 	}
 	early := op.reg.early.take(strings.ToLower(s.id), earlyAge)
-	if early || !fresh && !r.calm {
+	further := s.status.Terminal() || fresh && !onItsWay(s.status) // lists tell nothing new of it then
+	if early || further || !fresh && !r.calm {
 		s.watch.now() // a webhook was faster, or it is taken up again
 		return
 	}

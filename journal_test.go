@@ -489,7 +489,7 @@ func TestDecisionOfYesterday(t *testing.T) {
 				defer d.Close()
 				j := duvotool.NewMemoryJournal()
 				p := newProcess(j, d.Client(), "after put 4")
-				_, _, end := callIn(t, p, "k", "1 EUR")
+				_, end, _ := callIn(t, p, "k", "1 EUR")
 				end()
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				time.Sleep(c.away)

@@ -143,6 +143,22 @@ func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err
 	return Record{}, false, err
 }
 
+// unfinished lists the records of operations that are not done.
+func (l *ledger) unfinished(ctx context.Context) (all []Record, err error) {
+	err = l.safely(func() error {
+		for r, err := range l.journal.Unfinished(ctx) {
+			if err != nil {
+				return err
+			}
+			if strings.HasPrefix(r.Key, opRecord) {
+				all = append(all, r)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
 // put stores a record and returns its new revision. A caller's cancellation does
 // not reach it.
 func (l *ledger) put(r Record) (revision uint64, err error) {

@@ -1,10 +1,12 @@
 package duvotool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 const (
 	locateSkew = 5 * time.Minute // between Duvo's clock and ours
 	locateRows = 1000            // of the list, at most
+	locateKept = 16 * locateRows // Jobs whose sandboxes are remembered
 )
 
 var errTooMany = errors.New("too many Jobs have been started since")
@@ -53,7 +56,7 @@ func (op *operation) otherAtWork() bool {
 // It returns an empty ID if there is none, or nothing to know it by.
 func (op *operation) locate() (jobID string, err error) {
 	s := &op.job
-	if id := op.reg.tokens.jobOf(tokenOf(s.webhook)); id != "" {
+	if id := op.reg.tokens.get(tokenOf(s.webhook)); id != "" {
 		return id, nil
 	}
 	lister, ok := op.reg.backend.(JobLister)
@@ -61,24 +64,41 @@ func (op *operation) locate() (jobID string, err error) {
 		return "", nil
 	}
 	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
-	known := op.reg.ops.byJob()
+	var rows []duvo.Job
+	var cut error
 	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.assignment.ID, s.firstSent.Add(-locateSkew)) {
-		if err != nil {
+		if err != nil && !errors.Is(err, errTooMany) {
 			return "", err
 		}
+		if cut = err; err == nil {
+			rows = append(rows, row)
+		}
+	}
+	// It is probably one of those that were created when the start was sent.
+	slices.SortStableFunc(rows, func(a, b duvo.Job) int {
+		return cmp.Compare(a.CreatedAt.Sub(s.firstSent).Abs(), b.CreatedAt.Sub(s.firstSent).Abs())
+	})
+	known := op.reg.ops.byJob()
+	for _, row := range rows {
 		if known[strings.ToLower(row.ID)] != nil {
 			continue
 		}
-		job, err := op.reg.backend.Job(ctx, row.ID)
-		switch {
-		case errors.Is(err, duvo.ErrNotFound):
-		case err != nil:
-			return "", err
-		case job.SandboxID == s.sandbox:
-			return job.ID, nil
+		// A sandbox stays a Job's for good. What was read is not read again, so
+		// that looking for many among many, with failures, comes to an end.
+		box := op.reg.boxes.get(row.ID)
+		if box == "" {
+			job, err := op.reg.backend.Job(ctx, row.ID)
+			if err != nil && !errors.Is(err, duvo.ErrNotFound) {
+				return "", err
+			}
+			box = job.SandboxID
+			op.reg.boxes.note(row.ID, box)
+		}
+		if box == s.sandbox {
+			return row.ID, nil
 		}
 	}
-	return "", nil
+	return "", cut
 }
 
 // jobsSince lists the Jobs of an Assignment, the oldest first.

@@ -51,7 +51,7 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 		}
 		again := false
 		for n, ids := range users {
-			if len(ids) < 2 && n != checkToolName && n != continueToolName {
+			if len(ids) < 2 && !reserved(n) {
 				continue
 			}
 			for _, id := range ids {
@@ -71,6 +71,16 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 	}
 	slices.Sort(collided)
 	return names, collided
+}
+
+// reserved names are those of the registry's own tools, and one that
+// adapters/langchaingo needs.
+func reserved(name string) bool {
+	switch name {
+	case checkToolName, continueToolName, routerToolName, runToolName, searchToolName, "duvo_call":
+		return true
+	}
+	return false
 }
 
 const (

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/runscope"
 )
 
 // operations holds the operations of a registry by key. There is one Job per
@@ -139,8 +140,17 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	if op.slot() != slotOf(tenant, key) {
 		return nil, fmt.Errorf("%w: the record %s is of another operation", ErrJournal, rec.Key)
 	}
+	return o.keep(op), nil
+}
+
+// keep inserts an operation that was restored, unless it needs nothing more: then
+// the journal keeps it.
+func (o *operations) keep(op *operation) *operation {
+	if op.result != nil && op.result.Outcome != OutcomeUnknown {
+		return op
+	}
 	op, _ = o.insert(op)
-	return op, nil
+	return op
 }
 
 // A barrier is what the journal holds of an Assignment that an unknown outcome
@@ -339,6 +349,12 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 	}
 	if t.cfg.oncePerScope && follow == nil {
 		return refuse(ErrNoScope)
+	}
+	if run := runscope.Of(ctx); run != "" {
+		if follow != nil {
+			return callKey{key: scopePrefix + hash("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
+		}
+		return callKey{key: scopePrefix + hash("run", run, t.assignment.ID, input), exact: true}, nil
 	}
 	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
 }

@@ -44,7 +44,8 @@ type config struct {
 	settle      time.Duration
 	retention   time.Duration
 	maxCatalog  int
-	jobLimit    int // zero: none
+	accept      func(Change) bool // nil: everything is offered
+	jobLimit    int               // zero: none
 
 	journal     Journal // nil: none
 	journalKeys []journalKey

@@ -2,6 +2,7 @@ package duvotool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -70,7 +71,7 @@ func (r *Registry) tellChanges(ctx context.Context, c Changes) {
 		return
 	}
 	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
-	c = Changes{slices.Clone(c.Added), slices.Clone(c.Removed), slices.Clone(c.Changed), slices.Clone(c.Collided)} // the observer's own
+	c = Changes{slices.Clone(c.Added), slices.Clone(c.Removed), slices.Clone(c.Changed), slices.Clone(c.Collided), slices.Clone(c.Held)} // the observer's own
 	r.events.send(Event{ctx: context.WithoutCancel(ctx), Kind: EventRefreshed, At: time.Now(), Changes: &c})
 }
 
@@ -81,3 +82,57 @@ func (c Changes) String() string {
 	}
 	return fmt.Sprintf("%d added, %d removed, %d changed, %d names collide", len(c.Added), len(c.Removed), len(c.Changed), len(c.Collided))
 }
+
+// WithAcceptance holds back what nobody has looked at: accept is asked about each
+// kept Assignment that is new, with a zero Before, and about each that reads
+// differently than when it was last accepted: by another name, folder, Build or
+// description. One that is not accepted is not offered; a tool that was handed
+// out for it answers the model that it is gone. It is asked about again at each
+// refresh. [Changes.Held] lists what is held back.
+//
+// Others may write descriptions, and the model reads them. What was accepted is
+// known to the registry alone: a program that keeps a list of Build IDs, say,
+// decides the same after a restart. accept must return soon; a panic refuses.
+func WithAcceptance(accept func(Change) bool) Option {
+	return optionFunc(func(c *config) error {
+		if accept == nil {
+			return errors.New("WithAcceptance: the function is nil")
+		}
+		c.accept = accept
+		return nil
+	})
+}
+
+// accept reports whether a tool may be offered, and notes it either way.
+func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
+	if cfg.accept == nil {
+		return true
+	}
+	if cat.accepted == nil {
+		cat.accepted = map[string]*Tool{}
+	}
+	id := t.assignment.ID
+	was := before.accepted[id]
+	change := Change{After: t.assignment, NameAfter: t.name}
+	if was != nil {
+		cat.accepted[id] = was // unless the new one is
+		change.Before, change.NameBefore = was.assignment, was.name
+	}
+	ok := was != nil && sameAssignment(was.assignment, t.assignment)
+	if !ok {
+		var err error
+		func() {
+			defer recoverAs(&err, errAcceptPanic)
+			ok = cfg.accept(change)
+		}()
+		ok = ok && err == nil
+	}
+	if !ok {
+		cat.held = append(cat.held, t.assignment)
+		return false
+	}
+	cat.accepted[id] = t
+	return true
+}
+
+var errAcceptPanic = errors.New("duvotool: the function of WithAcceptance panicked")

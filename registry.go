@@ -13,6 +13,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/search"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -75,7 +76,8 @@ type Registry struct {
 	queue   *queue
 	ledger  *ledger // nil: there is no journal
 
-	tokens     tokens // of webhooks
+	tokens     pairs  // the Jobs that webhooks with which tokens were about
+	boxes      pairs  // the sandboxes of Jobs that were read to find one
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 
@@ -91,6 +93,9 @@ type catalog struct {
 	tools    []*Tool          // kept ones, by name
 	byID     map[string]*Tool // kept ones
 	collided []string
+	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
+	held     []duvo.Assignment
+	index    func() *search.Index // of tools, made when it is first needed
 }
 
 // Discover lists the Assignments of the backend and makes a tool of each. The
@@ -113,7 +118,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, fmt.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}}
+	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -203,6 +208,9 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	}
 	names, collided := toolNames(all)
 	cat := catalog{byID: map[string]*Tool{}, collided: collided}
+	r.mu.RLock()
+	before := r.catalog
+	r.mu.RUnlock()
 	for _, a := range all {
 		if !r.cfg.keeps(a, tree) {
 			continue
@@ -210,6 +218,10 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		t, err := r.newTool(a, names[a.ID], tree)
 		if err != nil {
 			return catalog{}, err
+		}
+		if !cat.accept(r.cfg, before, t) {
+			r.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+			continue
 		}
 		cat.tools = append(cat.tools, t)
 		cat.byID[a.ID] = t
@@ -219,6 +231,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.name, b.name) })
+	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
 }
 
@@ -287,7 +300,8 @@ type Changes struct {
 	Added    []duvo.Assignment
 	Removed  []duvo.Assignment
 	Changed  []Change
-	Collided []string // tool names that carry a suffix since this refresh, because others are alike
+	Collided []string          // tool names that carry a suffix since this refresh, because others are alike
+	Held     []duvo.Assignment // all that WithAcceptance holds back now
 }
 
 // A Change is an Assignment that reads differently now.
@@ -296,7 +310,7 @@ type Change struct {
 	NameBefore, NameAfter string // of the tool
 }
 
-// Empty reports whether nothing changed.
+// Empty reports whether nothing changed in what is offered.
 func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
 }
@@ -342,6 +356,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Collided = append(c.Collided, n)
 		}
 	}
+	c.Held = now.held
 	r.tellChanges(ctx, c)
 	return c, nil
 }

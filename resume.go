@@ -118,14 +118,12 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
+	records, err := l.unfinished(ctx)
+	if err != nil {
+		return err
+	}
 	var resumed []*operation
-	for rec, err := range l.journal.Unfinished(ctx) {
-		if err != nil {
-			return fmt.Errorf("duvotool: reading the journal: %w", err)
-		}
-		if !strings.HasPrefix(rec.Key, opRecord) {
-			continue
-		}
+	for _, rec := range records {
 		op, err := r.restore(rec)
 		if err != nil {
 			return err
@@ -162,7 +160,9 @@ func (op *operation) resume(calm bool) {
 	op.mu.Lock()
 	op.run, op.resumed = r, true
 	started := op.jobID != ""
+	e := Event{ctx: r.ctx, Kind: EventResumed, JobID: op.jobID, Status: op.news.status}
 	op.mu.Unlock()
+	op.tell(e)
 	if started {
 		op.deliver(r, (*operation).begin) // takes no time
 		return
@@ -252,13 +252,11 @@ func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error
 	if r.ledger == nil {
 		return nil, ErrUnknownJob
 	}
-	for rec, err := range r.ledger.journal.Unfinished(ctx) {
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrJournal, err)
-		}
-		if !strings.HasPrefix(rec.Key, opRecord) {
-			continue
-		}
+	records, err := r.ledger.unfinished(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range records {
 		op, err := r.restore(rec)
 		if err != nil {
 			return nil, err

@@ -31,8 +31,8 @@ type Tool struct {
 // Assignment that is no longer offered it is what was known.
 func (t *Tool) latest() *Tool {
 	now := t.reg.kept(t.assignment.ID)
-	if now == nil || now == t {
-		return t
+	if now == nil || now == t || sameAssignment(now.assignment, t.assignment) && now.folder == t.folder && now.description == t.description {
+		return t // no copy for each call's operation to keep
 	}
 	own := *t
 	own.assignment, own.folder, own.description, own.undescribed = now.assignment, now.folder, now.description, now.undescribed
@@ -76,6 +76,15 @@ func (t *Tool) Name() string { return t.name }
 // of at most 1,024 characters. That of a typed tool then tells its arguments, for
 // agents that do not offer [Tool.Schema].
 func (t *Tool) Description() string { return t.withHint(t.latest().description) }
+
+// FunctionDescription is Description without the arguments, for agents that
+// offer [Tool.Schema].
+func (t *Tool) FunctionDescription() string { return t.latest().description }
+
+// Folder returns the path of the Assignment's folder in Duvo, as in
+// "Support/Refunds". It is empty where the Assignment lies in none, or the
+// backend knows no folders.
+func (t *Tool) Folder() string { return t.latest().folder }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it.
 func (t *Tool) Assignment() duvo.Assignment { return t.latest().assignment }

@@ -100,7 +100,8 @@ func OutputOf[T any]() ToolOption {
 // CorrectOnce sends a Job that has completed, and whose answer is not what
 // [OutputOf] asks for, a message that tells what is expected, once. That resumes
 // the Job, so the call goes on waiting. It needs a backend that is a
-// [JobMessenger], and does nothing without OutputOf.
+// [JobMessenger], and does nothing without OutputOf or the Out of [As]. A message
+// of [Registry.Continue] is not followed by one.
 func CorrectOnce() ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error { t.correct = true; return nil })
 }

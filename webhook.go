@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -221,39 +222,42 @@ func (r *Registry) wake(jobID, delivery string) {
 	}
 }
 
-// tokens remembers which Jobs deliveries with which tokens were about, a bounded
-// number of them. A token is known to one operation and Duvo; so it tells the
-// Job of a start whose answer was lost. Its methods may be called at once.
-type tokens struct {
+// pairs remembers what belongs to which key, the first that was told of each and a
+// bounded number of them. Its methods may be called at once.
+type pairs struct {
+	max int // how many; zero: earlyMax
+
 	mu    sync.Mutex
-	jobs  map[string]string
+	of    map[string]string
 	order []string
 }
 
-func (m *tokens) note(token, jobID string) {
-	if token == "" || len(token) > 64 {
+// note remembers a pair. Neither may be empty; a longer key than IDs and tokens
+// have is not remembered.
+func (m *pairs) note(key, value string) {
+	if key == "" || value == "" || len(key) > 64 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.jobs[token]; ok {
+	if _, ok := m.of[key]; ok {
 		return
 	}
-	if m.jobs == nil {
-		m.jobs = map[string]string{}
+	if m.of == nil {
+		m.of = map[string]string{}
 	}
-	m.jobs[token] = jobID
-	if m.order = append(m.order, token); len(m.order) > earlyMax {
-		delete(m.jobs, m.order[0])
+	m.of[key] = value
+	if m.order = append(m.order, key); len(m.order) > cmp.Or(m.max, earlyMax) {
+		delete(m.of, m.order[0])
 		m.order = m.order[1:]
 	}
 }
 
-// jobOf returns the Job of a token; empty if none is known.
-func (m *tokens) jobOf(token string) string {
+// get returns what belongs to a key; empty if that is not known.
+func (m *pairs) get(key string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.jobs[token]
+	return m.of[key]
 }
 
 // A recent remembers names for a while, a bounded number of them. Its methods

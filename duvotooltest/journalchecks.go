@@ -115,7 +115,7 @@ func (k journalKit) unfinished(j duvotool.Journal) (map[string]duvotool.Record, 
 			return nil, fmt.Errorf("listing the unfinished: %w", err)
 		}
 		if _, twice := all[r.Key]; twice {
-			return nil, fmt.Errorf("Unfinished lists %q twice", r.Key)
+			return nil, fmt.Errorf("its Unfinished lists %q twice", r.Key)
 		}
 		all[r.Key] = r
 	}
@@ -131,15 +131,15 @@ func (k journalKit) listed(j duvotool.Journal, want ...duvotool.Record) error {
 	for _, w := range want {
 		got, ok := all[w.Key]
 		if !ok {
-			return fmt.Errorf("Unfinished does not list %q", w.Key)
+			return fmt.Errorf("its Unfinished does not list %q", w.Key)
 		}
 		if err := same(got, w); err != nil {
-			return fmt.Errorf("Unfinished: %w", err)
+			return fmt.Errorf("its Unfinished: %w", err)
 		}
 		delete(all, w.Key)
 	}
 	for key := range all {
-		return fmt.Errorf("Unfinished lists %q, which is done or not there", key)
+		return fmt.Errorf("its Unfinished lists %q, which is done or not there", key)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (k journalKit) forgets(j duvotool.Journal, before time.Time, want int) erro
 		return fmt.Errorf("forgetting: %w", err)
 	}
 	if n != want {
-		return fmt.Errorf("Forget returned %d, and there were %d to forget", n, want)
+		return fmt.Errorf("its Forget returned %d, and there were %d to forget", n, want)
 	}
 	return nil
 }
@@ -489,15 +489,15 @@ func checkUnfinishedChanging(k journalKit) error {
 			}
 			for i := range steady {
 				if _, ok := all[name(i)]; !ok {
-					return fmt.Errorf("Unfinished left out %q, which was there all the time", name(i))
+					return fmt.Errorf("its Unfinished left out %q, which was there all the time", name(i))
 				}
 			}
 			for key, r := range all {
 				if r.Done {
-					return fmt.Errorf("Unfinished lists %q as done", key)
+					return fmt.Errorf("its Unfinished lists %q as done", key)
 				}
 				if strings.TrimRight(string(r.Data), "+") != key {
-					return fmt.Errorf("Unfinished lists %q with data that were never put", key)
+					return fmt.Errorf("its Unfinished lists %q with data that were never put", key)
 				}
 			}
 		}
@@ -610,7 +610,7 @@ func checkForgetChanging(k journalKit) error {
 		return err
 	}
 	if total += n; total != 4*(each/8) {
-		return fmt.Errorf("Forget says that it deleted %d, and %d were to be", total, 4*(each/8))
+		return fmt.Errorf("its Forget says that it deleted %d, and %d were to be", total, 4*(each/8))
 	}
 	all, err := k.unfinished(j)
 	if err == nil && len(all) != 4*(each/8) {
@@ -657,14 +657,14 @@ func checkContexts(k journalKit) error {
 	n := 0
 	for _, err := range j.Unfinished(ctx) {
 		if n++; n > 1 {
-			return errors.New("Unfinished went on after an error")
+			return errors.New("its Unfinished went on after an error")
 		}
 		if err := told("Unfinished", err); err != nil {
 			return err
 		}
 	}
 	if n == 0 {
-		return errors.New("Unfinished with an ended context listed nothing, without an error")
+		return errors.New("its Unfinished with an ended context listed nothing, without an error")
 	}
 	if err := errors.Join(k.holds(j, r), k.holds(j, old), k.lacks(j, "b")); err != nil {
 		return fmt.Errorf("after calls with an ended context: %w", err)
@@ -685,7 +685,7 @@ func checkContexts(k journalKit) error {
 		cancel(cause)
 	}
 	if n == 51 && err == nil {
-		return errors.New("Unfinished listed on, and without an error, after its context had ended")
+		return errors.New("its Unfinished listed on, and without an error, after its context had ended")
 	}
 	return told("Unfinished", err)
 }
@@ -699,7 +699,7 @@ func checkSlices(k journalKit) error {
 		return err
 	}
 	if string(data) != "before" || string(data[:cap(data)][len(data):]) != strings.Repeat("\x00", 64-len(data)) {
-		return errors.New("Put changed the slice that it was given")
+		return errors.New("its Put changed the slice that it was given")
 	}
 	r.Data = []byte("before")
 	copy(data, "AFTER!")
@@ -735,7 +735,7 @@ func checkSlices(k journalKit) error {
 		list = append(list, r)
 	}
 	if len(list) != 2 {
-		return fmt.Errorf("Unfinished lists %d of 2", len(list))
+		return fmt.Errorf("its Unfinished lists %d of 2", len(list))
 	}
 	kept := map[string]duvotool.Record{"a": r, "b": second}
 	spoil(list[0].Data)

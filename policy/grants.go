@@ -153,6 +153,17 @@ func (g *Grants) Decide(_ context.Context, req duvotool.Request) (duvotool.Decis
 	return duvotool.Pass().Via("Grants"), nil
 }
 
+// Vetoes reports whether a grant that denies is for the request.
+func (g *Grants) Vetoes(req duvotool.Request) bool {
+	g.mu.Lock()
+	g.expire()
+	all := slices.Clone(g.all)
+	g.mu.Unlock()
+	return slices.ContainsFunc(all, func(gr *grant) bool {
+		return gr.Denies && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) && gr.where(req)
+	})
+}
+
 // use takes one of the grant's uses; false if it holds no longer.
 func (g *Grants) use(gr *grant) bool {
 	g.mu.Lock()

@@ -73,3 +73,16 @@ func TestCheckAcceptsWhatIsWritten(t *testing.T) {
 		}))
 	}
 }
+
+// A page that is used and said to be free would be overwritten by the next Put.
+func TestUsedPageIsFree(t *testing.T) {
+	path, _ := made(t, 40)
+	newest, _ := newestMeta(t, path)
+	b := read(t, path)
+	m := b[newest+pageHeader:]
+	root, list := order.Uint64(m[16:]), b[order.Uint64(m[32:])*pageSize:]
+	require.NotZero(t, order.Uint16(list[10:]), "there are free pages")
+	order.PutUint64(list[pageHeader:], root)
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	requireErr(t, path, ErrCorrupt, "said to be free")
+}

@@ -249,6 +249,7 @@ func TestKilled(t *testing.T) {
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, r.Revision, revision, key)
 			require.LessOrEqual(t, r.Revision, revision+1, key)
+			acked[key] = r.Revision // what was read stays, too
 		}
 		require.NoError(t, j.Close())
 	}

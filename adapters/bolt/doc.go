@@ -26,8 +26,8 @@
 // is then compared with the head file. So damage, whatever it hit, shows as an
 // error that matches [ErrCorrupt] before anything was done on its strength, and
 // not as a wrong record, a record that is missing, or a process that died in the
-// mapped memory. Damage in pages that hold nothing does not matter. Reading costs
-// about a second for each GiB.
+// mapped memory. Damage in pages that hold nothing does not matter. For
+// 10,000 records of 2 KiB that takes about 0.1 s (BenchmarkOpen).
 //
 // A file that changes or fails while it is open is noticed when its records are
 // read, each by its checksum; faults of the mapped memory become errors. After

@@ -124,7 +124,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		st, err := check(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
+		if err != nil || st.metaDamaged { // bbolt's own check panics at a meta page with a wrong number
 			return
 		}
 		path := filepath.Join(t.TempDir(), "any.db")

@@ -247,6 +247,10 @@ func TestForeignChanges(t *testing.T) {
 			k[8]++
 			return b.Put(k, indexed)
 		},
+		"a bucket more": func(tx *bbolt.Tx) error {
+			_, err := tx.CreateBucket([]byte("more"))
+			return err
+		},
 		"no head":  func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyHead) },
 		"no index": func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketDone) },
 		"a bucket inside": func(tx *bbolt.Tx) error {
@@ -314,6 +318,36 @@ func TestTornSlot(t *testing.T) {
 	}
 }
 
+// One slot was written where the other one belongs.
+func TestMisplacedSlot(t *testing.T) {
+	for i := range 2 {
+		path, last := made(t, 5)
+		b := read(t, path+".head")
+		copy(b[i*slotSize:][:slotSize], b[(1-i)*slotSize:])
+		require.NoError(t, os.WriteFile(path+".head", b, 0o600))
+		holds(t, open(t, path), last)
+	}
+}
+
+// The head file of another journal that is as old, or of one before it.
+func TestAnotherHeadFile(t *testing.T) {
+	path, _ := made(t, 5)
+	other := newPath(t)
+	j := open(t, other)
+	for i := range 5 {
+		put(t, j, duvotool.Record{Key: fmt.Sprint("other-", i)})
+	}
+	copyFile(t, other+".head", path+".head")
+	requireErr(t, path, ErrCorrupt, "other records")
+
+	ahead := put(t, j, duvotool.Record{Key: "one-more"})
+	require.NoError(t, j.Close())
+	shorter, _ := made(t, 5)
+	copyFile(t, shorter+".head", other+".head")
+	requireErr(t, other, ErrCorrupt, "other records")
+	holds(t, open(t, other, AcceptLoss()), ahead)
+}
+
 // A crash while a meta page was written, which nobody was told of.
 func TestTornMeta(t *testing.T) {
 	path, last := made(t, 5)
@@ -355,6 +389,12 @@ func TestLostTransaction(t *testing.T) {
 	requireErr(t, path, ErrCorrupt)
 	require.NoError(t, os.Remove(path+".head"))
 	requireErr(t, path, ErrCorrupt, "missing")
+
+	first, _ := made(t, 1) // what is left is a journal as it is made
+	newest, _ = newestMeta(t, first)
+	flip(t, first, newest+30)
+	require.NoError(t, os.Truncate(first+".head", 0))
+	requireErr(t, first, ErrCorrupt, "missing")
 
 	j := open(t, path, AcceptLoss())
 	_, err = j.Get(t.Context(), last.Key)
@@ -398,6 +438,14 @@ func TestCompacts(t *testing.T) {
 		put(t, j, duvotool.Record{Key: fmt.Sprint("key-", i), Done: true, Data: bytes.Repeat([]byte{byte(i)}, 8<<10)})
 	}
 	last := put(t, j, duvotool.Record{Key: "last", Data: []byte("kept")})
+	require.NoError(t, j.Close())
+	full, err := os.Stat(path)
+	require.NoError(t, err)
+	j = open(t, path)
+	same, err := os.Stat(path)
+	require.NoError(t, err)
+	require.True(t, os.SameFile(full, same), "there is little to gain")
+
 	n, err := j.Forget(t.Context(), time.Now())
 	require.NoError(t, err)
 	require.Equal(t, 300, n)

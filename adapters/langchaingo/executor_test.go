@@ -85,6 +85,21 @@ var kinds = []kind{
 		args, _ := json.Marshal(map[string]string{"__arg1": input})
 		return &llms.ContentChoice{ToolCalls: []llms.ToolCall{{ID: "c1", Type: "function", FunctionCall: &llms.FunctionCall{Name: tool, Arguments: string(args)}}}}
 	}, func(s string) *llms.ContentChoice { return text("%s", s) }, nil},
+
+	{"ours", func(m llms.Model, ts []tools.Tool) agents.Agent {
+		a, err := langchaingo.NewAgent(m, langchaingo.Tools(ts))
+		if err != nil {
+			panic(err)
+		}
+		return a
+	}, func(tool, input string) *llms.ContentChoice {
+		return &llms.ContentChoice{ToolCalls: []llms.ToolCall{callOf("c1", tool, input)}}
+	}, func(s string) *llms.ContentChoice { return text("%s", s) }, nil},
+}
+
+func callOf(id, tool, input string) llms.ToolCall {
+	args, _ := json.Marshal(map[string]string{"input": input})
+	return llms.ToolCall{ID: id, Type: "function", FunctionCall: &llms.FunctionCall{Name: tool, Arguments: string(args)}}
 }
 
 var refunds = duvotest.Assignment{Name: "Refunds", Description: "Refunds orders.", Script: func(j *duvotest.Job) {

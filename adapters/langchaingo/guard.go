@@ -1,5 +1,3 @@
-// Package langchaingo holds what langchaingo's agents need to work well with
-// duvotool's tools.
 package langchaingo
 
 import (
@@ -21,6 +19,9 @@ import (
 func Guard(model llms.Model) llms.Model { return guard{model} }
 
 type guard struct{ llms.Model }
+
+// Unwrap returns the model.
+func (g guard) Unwrap() llms.Model { return g.Model }
 
 // GenerateContent asks the model and guards every choice that calls a tool.
 func (g guard) GenerateContent(ctx context.Context, messages []llms.MessageContent, options ...llms.CallOption) (*llms.ContentResponse, error) {

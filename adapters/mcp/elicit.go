@@ -97,6 +97,11 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 	}
 }
 
+// Vetoes asks the rules and the fallback.
+func (e elicit) Vetoes(req duvotool.Request) bool {
+	return e.allowed != nil && duvotool.Vetoes(e.allowed, req) || duvotool.Vetoes(e.fallback, req)
+}
+
 // take turns what the host answered into a decision.
 func (e elicit) take(ctx context.Context, req duvotool.Request, f *form, a formAnswer) (duvotool.Decision, error) {
 	if a.action != "accept" {

@@ -54,7 +54,7 @@ type Order struct {
 	Weights  map[string]float64 `json:"weights,omitempty"`
 	Anything any                `json:"anything,omitempty"`
 	Raw      json.RawMessage    `json:"raw,omitempty"`
-	hidden   chan int
+	_        chan int
 	Hidden   chan int `json:"-"`
 }
 

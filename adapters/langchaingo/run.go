@@ -1,0 +1,171 @@
+package langchaingo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/tmc/langchaingo/llms"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// RunCalls runs the tool calls of one turn and returns their responses, in the
+// order of the calls. Those of duvotool's tools run at the same time, as far
+// as the registry's limits go; others, that say nothing about concurrent use,
+// one after the other.
+//
+// A call that fails, that names no tool or that has arguments which make no
+// sense is told in its response and takes nothing from the others. The error is
+// for the end of the context or the registry only; the responses are complete
+// even so.
+//
+// The operations are those of ctx: give it a scope with
+// [duvotool.WithOperationScope], so that a model that repeats itself starts no
+// second Job.
+func RunCalls(ctx context.Context, ts []tools.Tool, calls []llms.ToolCall) ([]llms.ToolCallResponse, error) {
+	byName := map[string]tools.Tool{}
+	for _, t := range ts {
+		byName[strings.ToUpper(functionName(t.Name()))] = t
+	}
+	out := make([]llms.ToolCallResponse, len(calls))
+	ends := make([]error, len(calls))
+	var running sync.WaitGroup
+	var inTurn []func()
+	for i, c := range calls {
+		out[i].ToolCallID = c.ID
+		if c.FunctionCall == nil {
+			out[i].Content = "The call names no tool."
+			continue
+		}
+		out[i].Name = c.FunctionCall.Name
+		t := byName[strings.ToUpper(c.FunctionCall.Name)]
+		if t == nil {
+			out[i].Content = fmt.Sprintf("There is no tool %q.", duvotool.SafeLine(c.FunctionCall.Name, 100))
+			continue
+		}
+		run := func() { out[i].Content, ends[i] = invoke(ctx, t, c.FunctionCall.Arguments) }
+		if !concurrent(t) {
+			inTurn = append(inTurn, run)
+			continue
+		}
+		running.Go(run)
+	}
+	for _, run := range inTurn {
+		run()
+	}
+	running.Wait()
+	for i, err := range ends {
+		if err != nil {
+			out[i].Content = "The call was given up: the program is stopping. What it may have started goes on."
+		}
+	}
+	for _, err := range ends {
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// An argumentsTool is offered with its schema, and may be called at once with
+// others.
+type argumentsTool interface {
+	tools.Tool
+	Schema() json.RawMessage
+	CallArguments(ctx context.Context, arguments json.RawMessage) (string, error)
+}
+
+func concurrent(t tools.Tool) bool {
+	_, ok := t.(argumentsTool)
+	return ok
+}
+
+// invoke calls a tool with the arguments of a model's call. The error is nil
+// unless the run is over.
+func invoke(ctx context.Context, t tools.Tool, args string) (out string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = "The tool failed: it panicked. What it had begun may have been done.", nil
+		}
+	}()
+	if strings.TrimSpace(args) == "" {
+		args = "{}"
+	}
+	if a, ok := t.(argumentsTool); ok {
+		out, err = a.CallArguments(ctx, json.RawMessage(args))
+		return observe(ctx, out, err)
+	}
+	input, problem := textInput(args)
+	if problem != "" {
+		return problem, nil
+	}
+	out, err = t.Call(ctx, input)
+	return observe(ctx, out, err)
+}
+
+// textInput finds the one text that a tool without a schema takes.
+func textInput(args string) (input, problem string) {
+	const want = `The tool was not called: the arguments must be a JSON object with the text field "input".`
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(args), &fields); err != nil || fields == nil {
+		return "", want
+	}
+	value, ok := fields["input"]
+	if !ok {
+		return "", want
+	}
+	if json.Unmarshal(value, &input) != nil {
+		input = string(value) // an object or a number: as it stands
+	}
+	return input, ""
+}
+
+// observe tells an error as the model can use it. It passes on the error that
+// ends the run.
+func observe(ctx context.Context, out string, err error) (string, error) {
+	switch {
+	case err == nil:
+		return out, nil
+	case ctx.Err() != nil, errors.Is(err, duvotool.ErrClosed):
+		return "", err
+	}
+	var job *duvotool.JobError
+	if !errors.As(err, &job) {
+		return "The tool failed: " + duvotool.SafeLine(err.Error(), 300), nil
+	}
+	var what string
+	switch {
+	case job.JobID != "":
+		what = fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look.", duvotool.SafeLine(job.JobID, 64))
+	case job.Phase == duvotool.PhaseStarting:
+		what = "It is not known whether a Job was started. Do not repeat the call; a person must look."
+	default:
+		what = "No Job was started."
+	}
+	return what + " The reason: " + reason(job) + ".", nil
+}
+
+// reason tells a kind of failure in our own words: an error's own may hold what
+// is no business of a model.
+func reason(err *duvotool.JobError) string {
+	switch {
+	case errors.Is(err, duvotool.ErrNoScope):
+		return "this Assignment may only be called within an operation scope, which the program did not set"
+	case errors.Is(err, duvotool.ErrKeyReused):
+		return "the program gave an operation key that stands for another call"
+	case errors.Is(err, duvo.ErrUnauthorized):
+		return "Duvo does not accept the program's key"
+	case errors.Is(err, duvo.ErrForbidden):
+		return "the program's key may not do this"
+	case err.Phase == duvotool.PhaseDeciding:
+		return "the program's approval policy failed, and nothing was answered"
+	case errors.Is(err, duvo.ErrUnavailable), errors.Is(err, duvo.ErrRateLimited):
+		return "Duvo cannot be reached"
+	}
+	return "a failure in the program, which its operators can see"
+}

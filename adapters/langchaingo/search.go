@@ -1,0 +1,117 @@
+package langchaingo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/duvotool/duvotool"
+	"github.com/tmc/langchaingo/schema"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// A finder is duvo_search, for an agent that offers what was found.
+type finder struct{ reg *duvotool.Registry }
+
+const (
+	foundAtOnce = 5
+	fitting     = 0.7  // of the best one: less is named, but not offered yet
+	foundInAll  = 10   // in one run; the latest ones are offered
+	shownOfAll  = 1500 // characters of their descriptions
+	shownOfEach = 300
+)
+
+func (f *finder) Name() string { return f.reg.SearchTool().Name() }
+
+func (f *finder) Description() string {
+	return f.reg.SearchTool().Description() + " You can then call what it found, as tools."
+}
+
+func (f *finder) Schema() json.RawMessage {
+	return f.reg.SearchTool().(interface{ Schema() json.RawMessage }).Schema()
+}
+
+// Call takes the words, or an object with the field query.
+func (f *finder) Call(ctx context.Context, input string) (string, error) {
+	out, err := f.reg.SearchTool().Call(ctx, input)
+	var args struct{ Query string }
+	if json.Unmarshal([]byte(input), &args) == nil {
+		input = args.Query
+	}
+	hits := f.reg.Search(input, foundAtOnce)
+	if err != nil || len(hits) == 0 {
+		return out, err // which says why
+	}
+	var b strings.Builder
+	b.WriteString("Found, the best first. Each is a tool that you can call now:\n")
+	var less []string
+	for _, t := range hits {
+		if t.Fit < fitting {
+			less = append(less, t.Name())
+			continue
+		}
+		b.WriteString("- " + t.Name())
+		if t.Folder() != "" {
+			fmt.Fprintf(&b, " (%s)", duvotool.SafeLine(t.Folder(), 80))
+		}
+		b.WriteByte('\n')
+	}
+	if len(less) > 0 {
+		b.WriteString("Less likely, and no tools yet; search for the name of one that you need: " + strings.Join(less, ", "))
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (f *finder) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	return f.Call(ctx, string(args))
+}
+
+var foundLine = regexp.MustCompile(`(?m)^- ([a-zA-Z0-9_-]+)`)
+
+// found returns the tools that these steps have found and that still are there.
+// It reads them off the observations: so it holds for a run that another
+// process began.
+func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
+	var names []string // the latest last
+	for _, s := range steps {
+		name := s.Action.Tool
+		if _, m, ok := unmark(s.Action.ToolInput); ok && m.tool != "" {
+			name = m.tool
+		}
+		if name != f.Name() {
+			continue
+		}
+		for _, line := range foundLine.FindAllStringSubmatch(s.Observation, -1) {
+			if i := slices.Index(names, line[1]); i >= 0 {
+				names = slices.Delete(names, i, i+1)
+			}
+			names = append(names, line[1])
+		}
+	}
+	names = names[max(0, len(names)-foundInAll):]
+	byName := map[string]*duvotool.Tool{}
+	for _, t := range f.reg.All() {
+		byName[t.Name()] = t
+	}
+	var out []tools.Tool
+	for _, n := range names {
+		if t := byName[n]; t != nil {
+			out = append(out, disclosed{t, min(shownOfEach, shownOfAll/len(names))})
+		}
+	}
+	return out
+}
+
+// disclosed is a tool whose description is kept short.
+type disclosed struct {
+	*duvotool.Tool
+	shown int // characters
+}
+
+func (d disclosed) FunctionDescription() string {
+	return duvotool.SafeLine(d.Tool.FunctionDescription(), d.shown)
+}

@@ -1,0 +1,96 @@
+package duvotool_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/stretchr/testify/require"
+)
+
+// While the observer is slow, statuses of one Job take each other's place, and
+// nothing else is left out.
+func TestEventsCoalesce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{start: func(n int, _ duvo.StartJob) (duvo.Job, error) {
+			return duvo.Job{ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
+		}}
+		f.job = func(n int) (duvo.Job, error) {
+			switch {
+			case n > 100 && f.responds >= 2:
+				return duvo.Job{Status: duvo.StatusCompleted}, nil
+			case n > 60 && f.responds < 2:
+				return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
+			case n/2%2 == 0:
+				return duvo.Job{Status: duvo.StatusStarting}, nil
+			}
+			return duvo.Job{Status: duvo.StatusRunning}, nil
+		}
+		hold := make(chan struct{})
+		told := map[string][]duvotool.EventKind{}
+		reg := discover(t, f, decide(duvotool.Approve("kim", ""), nil), duvotool.WithObserver(func(e duvotool.Event) {
+			<-hold
+			told[e.Caller.Tenant] = append(told[e.Caller.Tenant], e.Kind)
+		}))
+		ctx := duvotool.WithOperationKey(t.Context(), "one key")
+		var wg sync.WaitGroup
+		for _, tenant := range []string{"a", "b"} {
+			wg.Go(func() {
+				_, err := reg.All()[0].Run(duvotool.WithCaller(ctx, duvotool.Caller{Tenant: tenant}), "x")
+				require.NoError(t, err)
+			})
+		}
+		time.Sleep(time.Hour)
+		wg.Wait() // the engine has not waited
+		close(hold)
+		require.NoError(t, reg.Close(context.Background()))
+		for _, tenant := range []string{"a", "b"} {
+			var kinds []duvotool.EventKind
+			for i, k := range told[tenant] {
+				require.False(t, i > 0 && k == duvotool.EventStatus && kinds[len(kinds)-1] == k, "%v", told[tenant])
+				kinds = append(kinds, k)
+			}
+			require.Equal(t, duvotool.EventStarted, kinds[0])
+			require.Equal(t, duvotool.EventStatus, kinds[1])
+			require.Contains(t, kinds, duvotool.EventRequested)
+			require.Contains(t, kinds, duvotool.EventDecided)
+			require.Contains(t, kinds, duvotool.EventDelivered)
+			require.Equal(t, duvotool.EventFinished, kinds[len(kinds)-1])
+		}
+	})
+}
+
+// Two tenants may use one key: a status of the one is none of the other.
+func TestStatusesOfTenantsStayApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		told := map[string]int{}
+		f := &fake{job: running, start: func(n int, _ duvo.StartJob) (duvo.Job, error) {
+			return duvo.Job{ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
+		}}
+		reg := discover(t, f, duvotool.WithObserver(func(e duvotool.Event) {
+			<-hold
+			if e.Kind == duvotool.EventStatus {
+				told[e.Caller.Tenant]++
+			}
+		}))
+		ctx, cancel := context.WithCancel(duvotool.WithOperationKey(t.Context(), "one key"))
+		var wg sync.WaitGroup
+		for _, tenant := range []string{"a", "b"} {
+			wg.Go(func() {
+				_, _ = reg.All()[0].Run(duvotool.WithCaller(ctx, duvotool.Caller{Tenant: tenant}), "x")
+			})
+		}
+		time.Sleep(time.Minute)
+		close(hold)
+		synctest.Wait()
+		require.Equal(t, map[string]int{"a": 1, "b": 1}, told)
+		cancel()
+		wg.Wait()
+	})
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"github.com/duvotool/duvotool"
+)
+
+// forgetful makes a journal that never writes every nth record that it is given,
+// and behaves as if it had until its process ends. Zero forgets nothing.
+func forgetful(j duvotool.Journal, n int) duvotool.Journal {
+	if n == 0 {
+		return j
+	}
+	return &forgetting{Journal: j, n: n, kept: map[string]duvotool.Record{}, real: map[string]uint64{}}
+}
+
+type forgetting struct {
+	duvotool.Journal
+	n int
+
+	mu   sync.Mutex
+	puts int
+	kept map[string]duvotool.Record // as they were put in this life
+	real map[string]uint64          // the revisions on disk
+}
+
+func (f *forgetting) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.puts++
+	before, here := f.kept[r.Key]
+	if here && before.Revision != r.Revision {
+		return 0, duvotool.ErrConflict
+	}
+	now := r
+	now.Revision++
+	if f.puts%f.n == 0 {
+		if !here {
+			f.real[r.Key] = r.Revision
+		}
+		f.kept[r.Key] = now
+		return now.Revision, nil
+	}
+	if here {
+		r.Revision = f.real[r.Key]
+	}
+	revision, err := f.Journal.Put(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	f.real[r.Key], f.kept[r.Key] = revision, now
+	return now.Revision, nil
+}
+
+func (f *forgetting) Get(ctx context.Context, key string) (duvotool.Record, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r, here := f.kept[key]; here {
+		return r, nil
+	}
+	return f.Journal.Get(ctx, key)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	isChild()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := program(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// program is the command: 0 if nothing was lost, doubled or unauthorised, 1 if
+// something was or the run failed, 2 for flags that make no sense.
+func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	var c config
+	var asJSON, quiet bool
+	var minutes float64
+	fs.IntVar(&c.Jobs, "jobs", 200, "how many `Jobs` to run")
+	fs.IntVar(&c.Kills, "kills", 10, "how often a worker is `killed`")
+	fs.Float64Var(&c.Faults, "faults", 0.2, "the `part` of all requests and webhooks that something goes wrong with")
+	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
+	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
+	fs.IntVar(&c.Workers, "workers", 2, "how many worker `processes` there are, each with its journal")
+	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
+	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
+	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
+	fs.BoolVar(&asJSON, "json", false, "print the report as a line of JSON")
+	fs.BoolVar(&quiet, "quiet", false, "tell nothing of the progress")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	killsGiven := false
+	fs.Visit(func(f *flag.Flag) { killsGiven = killsGiven || f.Name == "kills" })
+	if minutes > 0 {
+		c.Jobs, c.Soak = 0, time.Duration(minutes*float64(time.Minute))
+		if !killsGiven {
+			c.Kills = 0
+		}
+	}
+	if err := c.check(fs.NArg()); err != nil {
+		fmt.Fprintln(stderr, "chaos:", err)
+		return 2
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64N(1<<53-1) + 1 // a number that JSON readers keep whole
+	}
+	if !quiet {
+		c.Progress = stderr
+		fmt.Fprintf(stderr, "seed %d\n", c.Seed)
+	}
+	rep, err := run(ctx, c)
+	if err != nil {
+		fmt.Fprintln(stderr, "chaos:", err)
+		return 1
+	}
+	if asJSON {
+		if err := json.NewEncoder(stdout).Encode(rep); err != nil {
+			fmt.Fprintln(stderr, "chaos:", err)
+			return 1
+		}
+	} else {
+		rep.print(stdout)
+	}
+	if !rep.clean() {
+		return 1
+	}
+	return 0
+}
+
+// check refuses what makes no sense.
+func (c config) check(args int) error {
+	switch {
+	case args > 0:
+		return errors.New("there are flags only, no arguments")
+	case c.Soak < 0, c.Soak == 0 && c.Jobs < 1:
+		return errors.New("-jobs: there is nothing to run")
+	case c.Kills < 0:
+		return errors.New("-kills: the number is negative")
+	case !(c.Faults >= 0 && c.Faults < 1):
+		return errors.New("-faults: it must be at least 0 and less than 1")
+	case c.Workers < 1, c.InFlight < 1:
+		return errors.New("-workers and -inflight: at least one is needed")
+	}
+	return nil
+}

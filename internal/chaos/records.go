@@ -1,0 +1,91 @@
+package main
+
+import (
+	"maps"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/duvotool/duvotool"
+)
+
+// What the processes write down for the checker.
+
+// A delivered is an outcome that a caller got.
+type delivered struct {
+	Key     string           `json:"key"`
+	Life    int              `json:"life"` // of the worker
+	At      time.Time        `json:"at"`
+	Outcome duvotool.Outcome `json:"outcome"`
+	JobID   string           `json:"job_id"`
+	Output  string           `json:"output"`
+
+	// Wrong tells of something else that a caller got, and must not get.
+	Wrong string `json:"wrong,omitempty"`
+}
+
+// same reports whether two deliveries tell the same.
+func (d delivered) same(o delivered) bool {
+	return d.Outcome == o.Outcome && d.JobID == o.JobID && d.Output == o.Output
+}
+
+// A decided is a decision that a policy or a person made, written down before
+// anybody else learnt of it; or, with Told, what became of a person's.
+type decided struct {
+	At        time.Time         `json:"at"`
+	Life      int               `json:"life"` // of the worker
+	By        string            `json:"by"`
+	Key       string            `json:"key"`
+	JobID     string            `json:"job_id"`
+	RequestID string            `json:"request_id"`
+	Verdict   duvotool.Verdict  `json:"verdict"`
+	Answers   map[string]string `json:"answers,omitempty"`
+	Told      bool              `json:"told,omitempty"`
+	Error     string            `json:"error,omitempty"` // that the person was told
+}
+
+// says reports whether a response says what was decided.
+func (d decided) says(r response) bool {
+	return d.Verdict == r.verdict && maps.Equal(d.Answers, r.answers)
+}
+
+// A response is what a response to a human request says.
+type response struct {
+	verdict duvotool.Verdict
+	answers map[string]string
+}
+
+func responseOf(approved *bool, answers map[string]string) response {
+	switch {
+	case approved == nil:
+		return response{duvotool.Answered, answers}
+	case *approved:
+		return response{verdict: duvotool.Approved}
+	}
+	return response{verdict: duvotool.Denied}
+}
+
+// A sample is how much a worker uses at a time.
+type sample struct {
+	At         time.Time `json:"at,omitzero"`
+	Life       int       `json:"life,omitempty"`
+	RSS        int64     `json:"rss"`  // bytes
+	Anonymous  int64     `json:"anon"` // the part of RSS that no file stands behind, bytes
+	Heap       int64     `json:"heap"` // bytes of live and unswept objects
+	Goroutines int       `json:"goroutines"`
+}
+
+// Files of a worker.
+func journalFile(dir string, w int) string {
+	return filepath.Join(dir, "journal-"+strconv.Itoa(w)+".db")
+}
+func outcomesFile(dir string, w int) string {
+	return filepath.Join(dir, "outcomes-"+strconv.Itoa(w)+".jsonl")
+}
+func decisionsFile(dir string, w int) string {
+	return filepath.Join(dir, "decisions-"+strconv.Itoa(w)+".jsonl")
+}
+func samplesFile(dir string, w int) string {
+	return filepath.Join(dir, "samples-"+strconv.Itoa(w)+".jsonl")
+}
+func logFile(dir string, w int) string { return filepath.Join(dir, "worker-"+strconv.Itoa(w)+".log") }

@@ -1,0 +1,172 @@
+package duvotool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/tmc/langchaingo/tools"
+)
+
+const (
+	routerToolName = "duvo"
+	runToolName    = "duvo_run"
+
+	// maxListed is how many Assignments a router names. Providers take an enum
+	// of no more than 1,000 values.
+	maxListed = 1000
+)
+
+// RouterTool returns the tool duvo, one tool for the whole catalog: its
+// arguments are an Assignment, by the name of its tool, and the input. It is
+// for catalogs of some dozens up to a thousand; beyond, and where every word of
+// the prompt counts, use [Registry.SearchTool].
+//
+// A call is the same as one of the Assignment's own tool: it has the same
+// operation key, policy and limits. Its names are those of the last
+// [Registry.Refresh].
+func (r *Registry) RouterTool() tools.Tool { return &routerTool{r, true} }
+
+// RunTool returns the tool duvo_run, which is that of [Registry.RouterTool]
+// without the list of Assignments: the model has their names from
+// [Registry.SearchTool].
+func (r *Registry) RunTool() tools.Tool { return &routerTool{r, false} }
+
+type routerTool struct {
+	reg    *Registry
+	listed bool
+}
+
+func (t *routerTool) Name() string {
+	if t.listed {
+		return routerToolName
+	}
+	return runToolName
+}
+
+const routerUse = `The input is JSON: {"assignment": "name", "input": "what is to be done, in plain words with every detail, or a JSON object for an Assignment that has fields"}.`
+
+// Description tells how to call it and, for models that read no schema, lists
+// the Assignments by folder.
+func (t *routerTool) Description() string {
+	if !t.listed {
+		return "Hands work to the Duvo Assignment with a name that " + searchToolName + " found. " + routerUse
+	}
+	all, more := t.names()
+	byFolder := map[string][]string{}
+	for _, own := range all {
+		byFolder[own.folder] = append(byFolder[own.folder], own.name)
+	}
+	folders := make([]string, 0, len(byFolder))
+	for f := range byFolder {
+		folders = append(folders, f)
+	}
+	slices.Sort(folders)
+	var b strings.Builder
+	b.WriteString("Hands work to one of the Duvo Assignments. " + routerUse + " The Assignments:")
+	for i, f := range folders {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		if f != "" {
+			fmt.Fprintf(&b, " in %s:", safetext.OneLine(f, 80))
+		}
+		b.WriteString(" " + strings.Join(byFolder[f], ", "))
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, "; and %d more, which %s finds", more, searchToolName)
+	}
+	return b.String() + "."
+}
+
+// FunctionDescription is Description for agents that show the Schema too.
+func (t *routerTool) FunctionDescription() string {
+	if !t.listed {
+		return "Hands work to the Duvo Assignment with a name that " + searchToolName + " found."
+	}
+	_, folders := t.reg.assignmentsByFolder()
+	return "Hands work to one of the Duvo Assignments." + folders
+}
+
+// names returns the tools to list, and how many are left out.
+func (t *routerTool) names() (listed []*Tool, more int) {
+	all := t.reg.All()
+	if len(all) > maxListed {
+		return all[:maxListed], len(all) - maxListed
+	}
+	return all, 0
+}
+
+// Schema is the JSON Schema of the arguments, with the Assignments as an enum.
+func (t *routerTool) Schema() json.RawMessage {
+	name := map[string]any{"type": "string", "description": "The name that " + searchToolName + " found"}
+	if all, more := t.names(); t.listed && more == 0 && len(all) > 0 {
+		var names []string
+		for _, own := range all {
+			names = append(names, own.name)
+		}
+		name = map[string]any{"type": "string", "enum": names}
+	}
+	schema, _ := json.Marshal(map[string]any{ // strings and maps always marshal
+		"type": "object", "required": []string{"assignment", "input"}, "additionalProperties": false,
+		"properties": map[string]any{
+			"assignment": name,
+			"input":      map[string]any{"type": "string", "description": "What is to be done, in plain words with every detail; for an Assignment that has fields, a JSON object of them"},
+		},
+	})
+	return schema
+}
+
+// Call takes the object that Description tells of.
+func (t *routerTool) Call(ctx context.Context, input string) (string, error) {
+	return t.CallArguments(ctx, json.RawMessage(react.Input(input)))
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (t *routerTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	own, work, problem := t.route(args)
+	if problem != "" {
+		return t.reg.ownCall(ctx, string(args), func() (string, error) { return problem, nil })
+	}
+	return own.callWith(ctx, work)
+}
+
+// route picks the tool and its arguments, or tells what is wrong.
+func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessage, problem string) {
+	var in struct {
+		Assignment string          `json:"assignment"`
+		Input      json.RawMessage `json:"input"`
+	}
+	if err := json.Unmarshal(args, &in); err != nil {
+		return nil, nil, "No Job was started: the arguments cannot be read. " + routerUse
+	}
+	if in.Assignment == "" {
+		return nil, nil, "No Job was started: the assignment is missing. " + routerUse
+	}
+	if own = t.reg.Tool(in.Assignment); own == nil {
+		problem = fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(in.Assignment, 100))
+		var near []string
+		for _, hit := range t.reg.Search(in.Assignment, 3) {
+			near = append(near, hit.name)
+		}
+		if len(near) > 0 {
+			problem += " Similar ones: " + strings.Join(near, ", ") + "."
+		}
+		return nil, nil, problem
+	}
+	return own, in.Input, ""
+}
+
+// callWith calls the tool with an input that is a JSON text, or any other JSON,
+// which is for tools whose input has fields.
+func (t *Tool) callWith(ctx context.Context, input json.RawMessage) (string, error) {
+	var text string
+	if len(input) > 0 && json.Unmarshal(input, &text) != nil {
+		text = string(input)
+	}
+	return t.Call(ctx, text) // which tells the model if there is none
+}
