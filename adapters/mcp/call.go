@@ -201,7 +201,7 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 		return failed(c.err.Error()), nil
 	}
 	if h := handleIn(c.out); h != "" {
-		s.remember(h, c.thread)
+		_ = s.remember(h, c.thread)
 	}
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
 }
@@ -225,14 +225,17 @@ func handleIn(observation string) string {
 
 // elicit shows a form to the user of a host with a revision before 2026-07-28.
 func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) formAnswer {
-	ctx, cancel := context.WithCancel(ctx)
+	own, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.ctx, cancel)()
-	res, err := req.Session.Elicit(ctx, a.form.params)
-	if err != nil || res == nil {
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn("mcp: asking the host's user", "error", duvotool.SafeLine(err.Error(), 300))
-		}
+	res, err := req.Session.Elicit(own, a.form.params)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, sdk.ErrConnectionClosed):
+		return formAnswer{action: hostLeft}
+	case err != nil:
+		s.log.Warn("mcp: asking the host's user", "error", duvotool.SafeLine(err.Error(), 300))
+		return formAnswer{}
+	case res.Action == hostLeft: // only we say so
 		return formAnswer{}
 	}
 	return formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}

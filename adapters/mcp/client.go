@@ -158,6 +158,6 @@ func (c *Client) Sessions() int {
 	return c.transport.opened
 }
 
-// Close ends the session. Calls that come later fail, without effect. It may be
-// called more than once.
+// Close ends the session, once the calls that are under way have ended. Calls
+// that come later fail, without effect. It may be called more than once.
 func (c *Client) Close() error { return c.transport.close() }

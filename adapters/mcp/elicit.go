@@ -75,20 +75,25 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 			return e.instead(ctx, req, formAnswer{})
 		}
 	}
-	a := &ask{ctx: ctx, req: req, form: form, reply: make(chan formAnswer, 1)}
-	select {
-	case t.asks <- a:
-	case <-ctx.Done():
-		return duvotool.Decision{}, context.Cause(ctx)
-	}
-	select {
-	case answer := <-a.reply:
-		if ctx.Err() != nil {
+	for {
+		a := &ask{ctx: ctx, req: req, form: form, reply: make(chan formAnswer, 1)}
+		select {
+		case t.asks <- a:
+		case <-ctx.Done():
 			return duvotool.Decision{}, context.Cause(ctx)
 		}
-		return e.take(ctx, req, form, answer)
-	case <-ctx.Done():
-		return duvotool.Decision{}, context.Cause(ctx)
+		select {
+		case answer := <-a.reply:
+			switch {
+			case ctx.Err() != nil:
+				return duvotool.Decision{}, context.Cause(ctx)
+			case answer.action == hostLeft:
+				continue // that is no answer: the next call about the Job asks again
+			}
+			return e.take(ctx, req, form, answer)
+		case <-ctx.Done():
+			return duvotool.Decision{}, context.Cause(ctx)
+		}
 	}
 }
 
@@ -127,7 +132,7 @@ func (e elicit) instead(ctx context.Context, req duvotool.Request, a formAnswer)
 
 // A formAnswer is what became of a form. Its zero value: nobody was asked.
 type formAnswer struct {
-	action  string // accept, decline or cancel
+	action  string // accept, decline or cancel, or hostLeft
 	content map[string]any
 	by      string // who says so, as far as is known
 }
@@ -137,6 +142,9 @@ type form struct {
 	params *sdk.ElicitParams
 	labels [][]string // for each question, what its options are called in the form
 }
+
+// hostLeft is the action of a host that ended its call while the form was open.
+const hostLeft = "left"
 
 const (
 	maxFormQuestions = 50

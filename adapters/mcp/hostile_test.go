@@ -226,6 +226,7 @@ func TestHostileHandshakes(t *testing.T) {
 					return
 				}
 				require.Error(t, err)
+				require.NotErrorIs(t, err, duvo.ErrNotFound, "that would tell of what was asked for")
 				require.NoError(t, ctx.Err(), "it ends by itself")
 				require.NotContains(t, err.Error(), d.Key())
 				require.Less(t, len(err.Error()), 3000)
@@ -234,4 +235,24 @@ func TestHostileHandshakes(t *testing.T) {
 		}
 	}
 	require.Less(t, pages, 500)
+}
+
+// A 404 of the endpoint is no Job that is gone, and has done nothing.
+func TestEndpointThatIsGone(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	h := &hostile{good: duvotestmcp.New(d), bad: func(w http.ResponseWriter, _ *http.Request, _ string) { w.WriteHeader(http.StatusNotFound) }}
+	c, err := mcp.Connect(t.Context(), mcp.With(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(duvotest.MemoryURL),
+		duvo.WithHTTPClient(duvotest.InMemory(h)), duvo.WithRetries(1, 0)))
+	require.NoError(t, err)
+	defer c.Close()
+	h.method.Store("getRun")
+	_, err = c.Job(t.Context(), refundsID)
+	require.ErrorIs(t, err, duvo.ErrUnavailable)
+	require.NotErrorIs(t, err, duvo.ErrNotFound)
+	h.method.Store("startRun")
+	_, err = c.StartJob(t.Context(), duvo.StartJob{AssignmentID: refundsID, Message: "x"})
+	require.ErrorIs(t, err, duvo.ErrUnavailable)
+	require.False(t, duvo.MayHaveTakenEffect(err))
+	require.Empty(t, d.Jobs())
 }

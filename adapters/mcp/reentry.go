@@ -87,6 +87,7 @@ func (s *Server) inputRequired(c *call, a *ask) (*sdk.CallToolResult, error) {
 		s.mu.Unlock()
 		if waits {
 			c.cancel(errHostGone)
+			a.reply <- formAnswer{action: hostLeft}
 		}
 	})
 	return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{answerID: a.form.params},
@@ -113,7 +114,7 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	c.timer.Stop()
 	s.mu.Unlock()
 	answer := formAnswer{}
-	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil {
+	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil && res.Action != hostLeft {
 		answer = formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
 	}
 	a.reply <- answer

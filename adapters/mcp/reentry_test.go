@@ -286,3 +286,59 @@ func TestUpdate(t *testing.T) {
 		require.Equal(t, "refunds", list.Tools[1].Name)
 	})
 }
+
+// A host that ends its call while the form is open has decided nothing; the next
+// call shows the form again.
+func TestFormIsShownAgain(t *testing.T) {
+	shown := 0
+	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
+		if shown++; shown%3 == 1 {
+			time.Sleep(time.Hour)
+		}
+		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}, nil
+	}, func(t *testing.T, h *host) {
+		if h.InitializeResult().ProtocolVersion >= "2026-07-28" {
+			t.Skip("there the call that asks has ended")
+		}
+		out := h.call(t, "refunds", "order 4711")
+		handle := out[strings.Index(out, "job-"):][:30]
+		time.Sleep(5 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := h.CallTool(ctx, params("check_job", handle, "", nil))
+		cancel()
+		require.Error(t, err)
+		synctest.Wait()
+		require.Empty(t, h.approvals())
+		for range 5 {
+			if out = h.call(t, "check_job", handle); strings.Contains(out, "completed") {
+				break
+			}
+		}
+		require.Contains(t, out, "Refunded.")
+		require.Equal(t, 3, shown)
+		shown = 0
+	}, duvotool.WithWaitBudget(20*time.Second))
+}
+
+// Two calls with one key are one operation: each may carry the question.
+func TestCallsOfOneOperation(t *testing.T) {
+	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+		keyed := func() *sdk.CallToolParams {
+			p := params("refunds", "order 4711", "", nil)
+			p.Meta = sdk.Meta{mcp.OperationKey: "k1"}
+			return p
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // before the Job asks
+		defer cancel()
+		first := make(chan error, 1)
+		go func() {
+			_, err := h.CallTool(ctx, keyed())
+			first <- err
+		}()
+		time.Sleep(time.Second)
+		res, err := h.CallTool(t.Context(), keyed())
+		require.Contains(t, text(t, res, err), "Refunded.")
+		require.Error(t, <-first)
+		require.Len(t, h.d.Jobs(), 1)
+	})
+}

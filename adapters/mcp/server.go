@@ -37,11 +37,11 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	names   []string         // of the tools on offer
+	offered []string         // names of tools
 	waiting map[string]*call // for a host to come back, by call
 	running map[*call]struct{}
-	threads map[string]*thread // by the handle of check_job
-	handles []string           // oldest first
+	threads map[string]*thread // of Jobs that other calls may be about, by handle or operation
+	names   []string           // of the threads, oldest first
 }
 
 // A ServerOption configures a [Server].
@@ -78,9 +78,9 @@ func WithServerLogger(l *slog.Logger) ServerOption {
 // that is sent again starts no second Job. A host's model does not write _meta.
 const OperationKey = "duvotool/operationKey"
 
-// maxHandles bounds how many Jobs past their wait budget can still ask their
-// host's user something.
-const maxHandles = 10_000
+// maxThreads bounds how many Jobs can ask their host's user something through
+// another call than the one that started them.
+const maxThreads = 10_000
 
 // NewServer offers the tools that a registry has now; see [Server.Update].
 func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
@@ -122,7 +122,7 @@ func (s *Server) Update() {
 		names = append(names, t.Name())
 	}
 	var gone []string
-	for _, name := range s.names {
+	for _, name := range s.offered {
 		if !slices.Contains(names, name) {
 			gone = append(gone, name)
 		}
@@ -130,7 +130,7 @@ func (s *Server) Update() {
 	if len(gone) > 0 {
 		s.mcp.RemoveTools(gone...)
 	}
-	s.names = names
+	s.offered = names
 }
 
 func describe(name, title, description string, schema json.RawMessage) *sdk.Tool {
@@ -190,9 +190,12 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, t *thread,
 	if req.Params.RequestState != "" || len(req.Params.InputResponses) > 0 {
 		return s.enterAgain(ctx, req)
 	}
-	runCtx, err := s.bind(ctx, req)
+	runCtx, operation, err := s.bind(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if operation != "" { // any of its calls may carry what its Job asks
+		t = s.remember(operation, t)
 	}
 	c := s.begin(runCtx, t, what(req.Params.Name, req.Params.Arguments, userOf(req)), func(ctx context.Context) (string, error) {
 		return run(ctx, req.Params.Arguments)
@@ -200,24 +203,28 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, t *thread,
 	return s.attend(ctx, req, c)
 }
 
-// bind gives a call's context what the registry goes by.
-func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Context, error) {
-	if user := userOf(req); user != "" {
+// bind gives a call's context what the registry goes by, and names the operation
+// that the call belongs to; empty: one of its own.
+func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Context, string, error) {
+	user, operation := userOf(req), ""
+	if user != "" {
 		ctx = duvotool.WithCaller(ctx, duvotool.Caller{Tenant: user, User: user})
 	}
 	if s.scope != nil {
 		if scope := s.scope(req); scope != "" {
 			ctx = duvotool.WithOperationScope(ctx, scope)
+			operation = what("scope "+req.Params.Name+" "+scope, req.Params.Arguments, user)
 		}
 	}
 	if v, ok := req.Params.Meta[OperationKey]; ok {
 		key, isText := v.(string)
 		if !isText || key == "" {
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
+			return nil, "", &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
 		}
 		ctx = duvotool.WithOperationKey(ctx, key)
+		operation = what("key "+key, nil, user)
 	}
-	return ctx, nil
+	return ctx, operation, nil
 }
 
 // checking makes the handler of check_job: the call carries what its Job asks
@@ -236,18 +243,21 @@ func (s *Server) checking(run func(context.Context, json.RawMessage) (string, er
 	}
 }
 
-// remember keeps the thread of a Job whose call returned before its end.
-func (s *Server) remember(handle string, t *thread) {
+// remember keeps a thread by a handle or an operation, and returns the one that
+// was kept before, if any.
+func (s *Server) remember(name string, t *thread) *thread {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.threads[handle] == nil {
-		s.handles = append(s.handles, handle)
+	if before := s.threads[name]; before != nil {
+		return before
 	}
-	s.threads[handle] = t
-	for len(s.handles) > maxHandles {
-		delete(s.threads, s.handles[0])
-		s.handles = s.handles[1:]
+	s.threads[name] = t
+	s.names = append(s.names, name)
+	for len(s.names) > maxThreads {
+		delete(s.threads, s.names[0])
+		s.names = s.names[1:]
 	}
+	return t
 }
 
 // Run serves one host over a transport, such as the SDK's StdioTransport, until

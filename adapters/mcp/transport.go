@@ -28,7 +28,8 @@ type transport struct {
 	protocol string  // to begin with; empty: the newest
 	oauth    *tokens // nil: a key
 
-	turn chan struct{} // holds one; who takes it may open a session
+	turn   chan struct{}  // holds one; who takes it may open a session
+	ending sync.WaitGroup // sessions that are dropped
 
 	mu      sync.Mutex
 	session *session // nil: none
@@ -50,28 +51,34 @@ type session struct {
 }
 
 // credentials are the headers of the latest request; what belongs to no request
-// is sent with them.
+// is sent with them, and where there are none, not at all: the session is gone.
 type credentials struct {
 	mu     sync.Mutex
 	header http.Header
+	gone   bool
 }
 
 func (c *credentials) set(h http.Header) {
-	own := http.Header{}
+	var own http.Header
 	for _, name := range []string{"Authorization", "User-Agent"} {
 		if v := h.Values(name); len(v) > 0 {
+			if own == nil {
+				own = http.Header{}
+			}
 			own[name] = v
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.header = own
+	if c.gone = c.gone || h == nil; !c.gone {
+		c.header = own
+	}
 }
 
-func (c *credentials) get() http.Header {
+func (c *credentials) get() (header http.Header, gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.header
+	return c.header, c.gone
 }
 
 // An unsentError is a failure before the tool call was sent.
@@ -178,7 +185,7 @@ func (t *transport) open(ctx context.Context, endpoint string, header http.Heade
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		go s.Close()
+		_ = s.Close() // nothing is under way in it
 		return nil, nil, unsentError{errClosed}
 	}
 	t.session = s
@@ -186,17 +193,17 @@ func (t *transport) open(ctx context.Context, endpoint string, header http.Heade
 	return s, nil, nil
 }
 
-// drop forgets a session that no longer works.
+// drop forgets a session that no longer works. Calls that are under way in it
+// end by themselves, and nobody waits for them.
 func (t *transport) drop(s *session) {
 	t.mu.Lock()
-	mine := t.session == s
-	if mine {
-		t.session = nil
+	defer t.mu.Unlock()
+	if t.session != s {
+		return
 	}
-	t.mu.Unlock()
-	if mine {
-		_ = s.Close()
-	}
+	t.session = nil
+	s.credentials.set(nil)
+	t.ending.Go(func() { _ = s.Close() })
 }
 
 // CloseIdleConnections is called by http.Client.CloseIdleConnections.
@@ -211,6 +218,7 @@ func (t *transport) close() error {
 	s := t.session
 	t.session, t.closed = nil, true
 	t.mu.Unlock()
+	t.ending.Wait()
 	if s == nil {
 		return nil
 	}

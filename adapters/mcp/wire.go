@@ -74,7 +74,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		out.Body, out.GetBody, out.ContentLength = io.NopCloser(bytes.NewReader(body)), nil, int64(len(body))
 	}
 	isCall := x != nil && !x.handshake && m.Method == "tools/call"
-	header := w.credentials.get()
+	header, gone := w.credentials.get()
+	if gone && !isCall {
+		return plain(r, http.StatusNoContent, nil), nil // there is nothing left to end
+	}
 	if isCall {
 		header = x.header
 		if key := header.Values("Idempotency-Key"); len(key) > 0 {
@@ -93,9 +96,6 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(out)
 	if err != nil {
 		x.note(func() { x.done, x.err = true, err })
-		if isCall {
-			return stub(r, m.ID), nil
-		}
 		return nil, err
 	}
 	defer resp.Body.Close()
