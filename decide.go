@@ -27,6 +27,7 @@ type pendingState struct {
 	stage     stage
 	gone      bool    // a read did not show it
 	recheck   bool    // restored from the journal: denials that stand now win over what was decided
+	recorded  bool    // the journal holds that the policy is asked about it
 	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
@@ -174,8 +175,16 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 		op.fail(err)
 		return true
 	}
-	// When it was first seen is kept, so that deadlines outlive the process.
-	if s.dirty = false; !op.mustSave() || op.cancelled() {
+	// When it was first seen is kept, so that deadlines outlive the process. What
+	// is there already is not written again: that would throw over what another
+	// process, which asks at the same time, is about to decide.
+	if s.dirty || !p.recorded {
+		if s.dirty = false; !op.mustSave() {
+			return true
+		}
+		p.recorded = true
+	}
+	if op.cancelled() {
 		return true
 	}
 	op.waitsFor(&p.request)

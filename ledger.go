@@ -349,7 +349,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 			return fmt.Errorf("%w: operation %s: the request %s makes no sense", ErrJournal, SafeLine(e.Key, 120), SafeLine(q.ID, 64))
 		}
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
-			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true,
+			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true, recorded: true,
 			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
