@@ -37,6 +37,8 @@ type pendingState struct {
 	sealed    *duvo.Response // once there is something to send
 	decidedAt time.Time
 	sentAt    time.Time     // when the last attempt began
+	announced time.Time     // until when the attempt may begin that the journal tells of already; zero: it tells of none
+	lag       time.Duration // how long the journal took the last time
 	settle    time.Duration // from sentAt, before an unclear attempt is repeated
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
@@ -233,7 +235,8 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	var err error
 	func() {
 		defer recoverAs(&err, ErrPolicyPanic)
-		denied = Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
+		_, all := op.tool.cfg.policy.(alwaysDeny) // at the end of others it only stands for no opinion
+		denied = all || Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
 	}()
 	return denied || err != nil
 }
@@ -416,12 +419,25 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		return true
 	}
 	stage, sentAt, delivery, reached, doubts := p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts
+	now := time.Now()
 	p.stage = stageSending
-	p.sentAt = time.Now()
+	p.sentAt = now
 	p.entry.Delivery = Sent
 	p.reached = true
 	p.doubts++ // until the opposite is proven, also by a panic
-	err := op.save(nil)
+	var err error
+	if now.After(p.announced) {
+		// Where the journal is slow it is told of the attempt beforehand, and the
+		// read just before comes after that.
+		if p.lag > 0 {
+			p.sentAt = now.Add(2*p.lag + 2*staleRead)
+		}
+		until := p.sentAt
+		if err = op.save(nil); err == nil {
+			p.announced = until
+		}
+		p.sentAt = now
+	}
 	if slow := time.Since(seen.began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
 		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
 		switch {
@@ -438,6 +454,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 			op.park()
 			return true
 		}
+		p.lag = time.Since(now)
 		notSent("recording it took so long that the Job is read once more")
 		s.watch.now()
 		return false

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -79,6 +80,9 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	} else {
 		repeated = true
 	}
+	if repeated && !key.exact {
+		op.reword(input)
+	}
 	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.inputNow() != input || !op.job.followUp.same(follow)) {
 		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
@@ -88,6 +92,16 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 
 func (o *operations) failed(t *Tool, key string, err error) error {
 	return &JobError{Phase: PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
+}
+
+// reword gives an operation another input, if a run with the one it has has
+// proved that it starts nothing.
+func (op *operation) reword(input string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == PhaseNew && !op.ended.IsZero() {
+		op.input = input
+	}
 }
 
 func slotOf(tenant, key string) string { return tenant + "\x00" + key }
@@ -317,10 +331,13 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 	refuse := func(err error) (callKey, error) {
 		return callKey{}, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: err}
 	}
+	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
+		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
+	}
 	if v := ctx.Value(opKey{}); v != nil {
 		key := v.(string)
-		if key == "" || len(key) > maxKey {
-			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(key), maxKey))
+		if key == "" || len(key) > maxKey || !utf8.ValidString(key) {
+			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(key), maxKey))
 		}
 		return callKey{key: key, exact: true}, nil
 	}

@@ -74,6 +74,12 @@ func (op *operation) adopt() {
 	l := op.reg.ledger
 	var e entry
 	rec, found, err := l.get(context.Background(), op.record.key)
+	if b := op.job.startState; err == nil && !found && b != nil && !b.doubtful {
+		// Nothing was started, and that was forgotten in time.
+		op.record.revision = 0
+		op.post(op.run, (*operation).begin)
+		return
+	}
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
@@ -119,12 +125,9 @@ func (r *Registry) takeUp(ctx context.Context) error {
 		return nil
 	}
 	var resumed []*operation
-	for rec, err := range l.journal.Unfinished(ctx) {
+	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
 			return fmt.Errorf("duvotool: reading the journal: %w", err)
-		}
-		if !strings.HasPrefix(rec.Key, opRecord) {
-			continue
 		}
 		op, err := r.restore(rec)
 		if err != nil {
@@ -252,12 +255,9 @@ func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error
 	if r.ledger == nil {
 		return nil, ErrUnknownJob
 	}
-	for rec, err := range r.ledger.journal.Unfinished(ctx) {
+	for rec, err := range r.ledger.unfinished(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrJournal, err)
-		}
-		if !strings.HasPrefix(rec.Key, opRecord) {
-			continue
+			return nil, err
 		}
 		op, err := r.restore(rec)
 		if err != nil {

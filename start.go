@@ -31,6 +31,9 @@ func (op *operation) startJob() bool {
 					return false
 				}
 				continue
+			case err != nil && op.tool.cfg.marked:
+				op.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for: " + SafeLine(err.Error(), 200))
+				return false
 			case err != nil:
 				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", SafeLine(err.Error(), 500))
 			case found != "":
