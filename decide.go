@@ -331,6 +331,10 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	switch err := op.save(nil); {
 	case errors.Is(err, ErrConflict):
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = "the decision does not count: another process has the operation in hand"
+		})
 		op.adopt() // perhaps somebody else has decided
 		return
 	case err != nil:

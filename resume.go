@@ -97,13 +97,38 @@ func (op *operation) adopt() {
 		return
 	}
 	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
+	var deciders map[string][]chan error
+	for id, p := range op.job.requests {
+		if len(p.replies) > 0 {
+			if deciders == nil {
+				deciders = map[string][]chan error{}
+			}
+			deciders[id], p.replies = p.replies, nil
+		}
+	}
 	op.job.rest(ErrRequestChanged)
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false
-	if err := op.take(rec, e); err != nil {
+	err = op.take(rec, e)
+	for id, replies := range deciders {
+		for _, c := range replies {
+			switch p := op.job.requests[id]; {
+			case err == nil && p != nil && p.entry != nil:
+				c <- &DecidedError{cloneEntry(*p.entry)}
+			default:
+				c <- ErrRequestChanged
+			}
+		}
+	}
+	if err != nil {
 		op.fail(err)
 		return
+	}
+	op.unsuspend()
+	if t := op.ticket; t != nil { // it enters as what it is now
+		op.ticket = nil
+		op.reg.queue.leave(t)
 	}
 	if result != nil {
 		op.conclusion(result, true)
@@ -163,6 +188,11 @@ func (op *operation) resume(calm bool) {
 	r := newRun(WithCaller(context.Background(), op.caller))
 	r.detached, r.calm = true, calm
 	op.mu.Lock()
+	if op.run != nil || op.result != nil { // somebody was faster
+		op.mu.Unlock()
+		op.reg.life.leave()
+		return
+	}
 	op.run, op.resumed = r, true
 	started := op.jobID != ""
 	op.mu.Unlock()

@@ -2,7 +2,10 @@ package duvotool_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -336,5 +339,109 @@ func TestDenyAllAfterARestart(t *testing.T) {
 		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 		require.NoError(t, err)
 		require.Equal(t, "not refunded", res.Output)
+	})
+}
+
+// TestTwoDecideInTwoProcesses: the one who comes second is told who was first, and
+// callers of both get the one outcome.
+func TestTwoDecideInTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		later := duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Suspend(), nil
+		}))
+		log := &auditLog{}
+		a := open(t, d.Client(), j, later)
+		b := open(t, d.Client(), j, later, duvotool.WithAudit(log))
+		ctx := duvotool.WithOperationKey(t.Context(), "k")
+		for _, reg := range []*duvotool.Registry{a, b} {
+			res, err := reg.All()[0].Run(ctx, "1 EUR")
+			require.NoError(t, err)
+			require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			require.Len(t, reg.Pending(), 1)
+		}
+		// The response is slow, so that the request still waits when b decides.
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
+		go func() { _ = a.Decide(t.Context(), a.Pending()[0], duvotool.Approve("kim", "")) }()
+		time.Sleep(time.Second)
+		err := b.Decide(t.Context(), b.Pending()[0], duvotool.Deny("lee", "no"))
+		var decided *duvotool.DecidedError
+		require.ErrorAs(t, err, &decided)
+		require.Equal(t, "kim", decided.Entry.By)
+		require.Empty(t, b.Pending())
+		require.Equal(t, duvotool.AuditFailed, log.records[len(log.records)-1].Event)
+		for _, reg := range []*duvotool.Registry{b, a} {
+			res, err := reg.All()[0].Run(ctx, "1 EUR")
+			require.NoError(t, err)
+			require.Equal(t, "refunded 1 EUR", res.Output)
+			require.Empty(t, reg.Pending())
+		}
+		require.Len(t, d.Jobs(), 1)
+		shut(t, a)
+		shut(t, b)
+	})
+}
+
+// TestManyTakeUpAParkedJob at the same moment, by every way there is: all of them
+// get its outcome, and the registry closes.
+func TestManyTakeUpAParkedJob(t *testing.T) {
+	for range 300 {
+		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "x",
+			Script: func(j *duvotest.Job) { j.AskApproval("x", ""); j.Complete("done") }}))
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), decide(duvotool.Leave(), nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for len(d.Jobs()) == 0 {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "x")
+		require.ErrorIs(t, err, context.Canceled)
+		id := d.Jobs()[0].ID
+		if _ = reg.Wait(t.Context()); len(reg.Jobs()) > 0 {
+			t.Fatal(reg.Jobs())
+		}
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				var err error
+				switch i % 3 {
+				case 0, 1:
+					_, err = reg.Stop(t.Context(), id, "kim")
+				default:
+					_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
+				}
+				if !errors.Is(err, duvotool.ErrUnknownJob) {
+					require.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		shut(t, reg)
+		d.Close()
+	}
+}
+
+// TestShortRetention: what is about to begin is not forgotten, so that Close ends
+// it.
+func TestShortRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		reg := discover(t, d.Client(), duvotool.WithRetention(1), decide(duvotool.Leave(), nil))
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				_, err := reg.All()[0].Run(t.Context(), fmt.Sprint(i))
+				require.ErrorIs(t, err, duvotool.ErrClosed)
+			})
+		}
+		time.Sleep(time.Minute)
+		require.Len(t, reg.Jobs(), 200)
+		shut(t, reg)
+		wg.Wait()
 	})
 }
