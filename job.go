@@ -120,13 +120,7 @@ func (op *operation) begin() {
 	if op.ticket == nil && op.limited() {
 		r := op.run
 		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
-		t.begin = func() {
-			op.post(r, func(op *operation) {
-				if op.ticket == t {
-					op.begin()
-				}
-			})
-		}
+		t.begin = func() { op.post(r, (*operation).begin) }
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
 			op.tell(Event{Kind: EventQueued, Before: before})

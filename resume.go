@@ -125,11 +125,6 @@ func (op *operation) adopt() {
 		op.fail(err)
 		return
 	}
-	op.unsuspend()
-	if t := op.ticket; t != nil { // it enters as what it is now
-		op.ticket = nil
-		op.reg.queue.leave(t)
-	}
 	if result != nil {
 		op.conclusion(result, true)
 		return

@@ -2,10 +2,7 @@ package duvotool_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -371,7 +368,7 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		require.ErrorAs(t, err, &decided)
 		require.Equal(t, "kim", decided.Entry.By)
 		require.Empty(t, b.Pending())
-		require.Equal(t, duvotool.AuditFailed, log.records[len(log.records)-1].Event)
+		require.Contains(t, log.records[len(log.records)-1].Error, "does not count")
 		for _, reg := range []*duvotool.Registry{b, a} {
 			res, err := reg.All()[0].Run(ctx, "1 EUR")
 			require.NoError(t, err)
@@ -381,67 +378,5 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		require.Len(t, d.Jobs(), 1)
 		shut(t, a)
 		shut(t, b)
-	})
-}
-
-// TestManyTakeUpAParkedJob at the same moment, by every way there is: all of them
-// get its outcome, and the registry closes.
-func TestManyTakeUpAParkedJob(t *testing.T) {
-	for range 300 {
-		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "x",
-			Script: func(j *duvotest.Job) { j.AskApproval("x", ""); j.Complete("done") }}))
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), decide(duvotool.Leave(), nil))
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			for len(d.Jobs()) == 0 {
-				runtime.Gosched()
-			}
-			cancel()
-		}()
-		_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "x")
-		require.ErrorIs(t, err, context.Canceled)
-		id := d.Jobs()[0].ID
-		if _ = reg.Wait(t.Context()); len(reg.Jobs()) > 0 {
-			t.Fatal(reg.Jobs())
-		}
-		var wg sync.WaitGroup
-		for i := range 6 {
-			wg.Go(func() {
-				var err error
-				switch i % 3 {
-				case 0, 1:
-					_, err = reg.Stop(t.Context(), id, "kim")
-				default:
-					_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
-				}
-				if !errors.Is(err, duvotool.ErrUnknownJob) {
-					require.NoError(t, err)
-				}
-			})
-		}
-		wg.Wait()
-		shut(t, reg)
-		d.Close()
-	}
-}
-
-// TestShortRetention: what is about to begin is not forgotten, so that Close ends
-// it.
-func TestShortRetention(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
-		defer d.Close()
-		reg := discover(t, d.Client(), duvotool.WithRetention(1), decide(duvotool.Leave(), nil))
-		var wg sync.WaitGroup
-		for i := range 200 {
-			wg.Go(func() {
-				_, err := reg.All()[0].Run(t.Context(), fmt.Sprint(i))
-				require.ErrorIs(t, err, duvotool.ErrClosed)
-			})
-		}
-		time.Sleep(time.Minute)
-		require.Len(t, reg.Jobs(), 200)
-		shut(t, reg)
-		wg.Wait()
 	})
 }

@@ -166,20 +166,6 @@ func (op *operation) awaitOutcome(requestID string) {
 		return
 	}
 	delete(op.suspended, requestID)
-	op.tellNoMore()
-}
-
-// unsuspend is awaitOutcome for all requests.
-func (op *operation) unsuspend() {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	op.suspended = nil
-	op.tellNoMore()
-}
-
-// tellNoMore lets callers wait for the Job again once nothing is suspended.
-// Called with mu held.
-func (op *operation) tellNoMore() {
 	op.news.request = nil
 	if r := op.run; r != nil && len(op.suspended) == 0 && r.interim != nil {
 		r.interim = nil
