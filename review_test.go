@@ -380,3 +380,175 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		shut(t, b)
 	})
 }
+
+// TestSettleOutlivesTheProcess: what the process before may have sent when it died
+// is not sent again while that may be on its way.
+func TestSettleOutlivesTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
+		j := duvotool.NewMemoryJournal()
+		_, _, end := callIn(t, newProcess(j, d.Client(), "after respond"), "k", "1 EUR")
+		end()
+		res, err, end := callIn(t, newProcess(j, d.Client(), ""), "k", "1 EUR")
+		defer end()
+		require.NoError(t, err)
+		require.Equal(t, "refunded 1 EUR", res.Output)
+		var sent []time.Time
+		for _, r := range d.Requests() {
+			if r.Op == "respondToHumanRequest" {
+				sent = append(sent, r.At)
+			}
+		}
+		require.Len(t, sent, 2)
+		require.GreaterOrEqual(t, sent[1].Sub(sent[0]), 75*time.Second)
+	})
+}
+
+// TestRecordsOfOthers: a record of another operation is not taken for one's own,
+// neither when it is looked up nor when it appears under way.
+func TestRecordsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		reg := open(t, d.Client(), j, approveAfter(time.Minute, nil))
+		var wg sync.WaitGroup
+		for _, tenant := range []string{"a", "b"} {
+			wg.Go(func() {
+				ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: tenant})
+				_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
+				require.ErrorIs(t, err, duvotool.ErrJournal)
+			})
+		}
+		time.Sleep(10 * time.Second)
+		var both []duvotool.Record
+		for r, err := range j.Unfinished(t.Context()) {
+			require.NoError(t, err)
+			both = append(both, r)
+		}
+		require.Len(t, both, 2)
+		both[0].Data, both[1].Data = both[1].Data, both[0].Data
+		for _, r := range both {
+			_, err := j.Put(t.Context(), r)
+			require.NoError(t, err)
+		}
+		wg.Wait()
+		shut(t, reg)
+		reg = open(t, d.Client(), j, duvotool.WithoutResume())
+		ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "a"})
+		_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
+		require.ErrorIs(t, err, duvotool.ErrJournal)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		shut(t, reg)
+	})
+}
+
+// TestReplicasWithOneKeyAndTwoInputs: one of them is refused, also where both
+// looked before either had begun.
+func TestReplicasWithOneKeyAndTwoInputs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		var wg sync.WaitGroup
+		var refused, done atomic.Int64
+		for i := range 2 {
+			reg := open(t, d.Client(), &slowJournal{j, time.Second}, approveAfter(time.Second, nil))
+			defer shut(t, reg)
+			wg.Go(func() {
+				input := strings.Repeat("1", i+1) + " EUR"
+				res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), input)
+				if err != nil {
+					require.ErrorIs(t, err, duvotool.ErrKeyReused)
+					refused.Add(1)
+					return
+				}
+				require.Equal(t, "refunded "+input, res.Output)
+				done.Add(1)
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, refused.Load())
+		require.EqualValues(t, 1, done.Load())
+		require.Len(t, d.Jobs(), 1)
+	})
+}
+
+// TestStartOfAnotherProcess: while another process may be sending a start, it is
+// waited for; a second Job is not risked.
+func TestStartOfAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter, Latency: 20 * time.Second})
+		var wg sync.WaitGroup
+		for i := range 2 {
+			reg := open(t, d.Client(), j, approveAfter(time.Second, nil), duvotool.WithMarkedStarts())
+			defer shut(t, reg)
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
+				require.NoError(t, err)
+				require.Equal(t, "refunded 1 EUR", res.Output)
+			})
+		}
+		wg.Wait()
+		require.Len(t, d.Jobs(), 1)
+	})
+}
+
+// TestUnknownBarsInOtherProcesses that are at work already, and no record is left
+// of it in the end.
+func TestUnknownBarsInOtherProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		a, b := open(t, d.Client(), j), open(t, d.Client(), j)
+		lostStart(d, 1)
+		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
+		for i, reg := range []*duvotool.Registry{a, b} {
+			res, err := reg.All()[0].Run(ctx, strings.Repeat("1", i+1)+" EUR")
+			require.NoError(t, err)
+			require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		}
+		require.Len(t, d.Jobs(), 1)
+		require.NoError(t, a.Reconcile(t.Context(), a.Jobs()[0], d.Jobs()[0].ID, "kim"))
+		require.NoError(t, a.Wait(t.Context()))
+		for r, err := range j.Unfinished(t.Context()) {
+			require.NoError(t, err)
+			t.Errorf("%s is left", r.Key)
+		}
+		shut(t, a)
+		shut(t, b)
+	})
+}
+
+// TestFollowUpIsPartOfAKey: the same words after another turn are another call.
+func TestFollowUpIsPartOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithFollowUps())
+		defer shut(t, reg)
+		scope := duvotool.WithCaller(duvotool.WithOperationScope(t.Context(), "s"), duvotool.Caller{Tenant: "a"})
+		first, err := reg.All()[0].Run(scope, "a")
+		require.NoError(t, err)
+		key := duvotool.WithOperationKey(scope, "k")
+		second, err := reg.Continue(key, first, "b")
+		require.NoError(t, err)
+		_, err = reg.Continue(key, second, "b")
+		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		_, err = reg.All()[0].Run(key, "b")
+		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.Equal(t, 1, d.Count("postRunMessage"))
+
+		out, err := reg.ContinueTool().Call(duvotool.WithCaller(scope, duvotool.Caller{Tenant: "b"}), second.Handle+" c")
+		require.NoError(t, err)
+		require.Contains(t, out, "There is no Job", "a handle of another tenant")
+		require.Equal(t, 1, d.Count("postRunMessage"))
+	})
+}
