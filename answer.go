@@ -75,6 +75,7 @@ func (op *operation) correct(problem string, seen int) bool {
 		return false
 	}
 	// A message resumes whatever waits, so the Job is read just before.
+	read := time.Now()
 	job, err := op.reg.backend.Job(op.run.ctx, s.id)
 	if op.cancelled() {
 		return true
@@ -88,6 +89,10 @@ func (op *operation) correct(problem string, seen int) bool {
 	if !op.mustSave() || op.cancelled() {
 		a.Corrected = time.Time{} // as far as this process goes
 		return true
+	}
+	if !op.takesStill(read, func(s duvo.Status) bool { return s == duvo.StatusCompleted }) {
+		op.addNote("it could not be asked to correct its answer")
+		return op.cancelled()
 	}
 	text := correction(problem, op.tool.cfg.output.schema)
 	err = op.send(func(ctx context.Context) error {

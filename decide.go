@@ -27,6 +27,7 @@ type pendingState struct {
 	stage     stage
 	gone      bool    // a read did not show it
 	recheck   bool    // restored from the journal: denials that stand now win over what was decided
+	recorded  bool    // the journal holds that the policy is asked about it
 	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
@@ -36,6 +37,8 @@ type pendingState struct {
 	sealed    *duvo.Response // once there is something to send
 	decidedAt time.Time
 	sentAt    time.Time     // when the last attempt began
+	announced time.Time     // until when the attempt may begin that the journal tells of already; zero: it tells of none
+	lag       time.Duration // how long the journal took the last time
 	settle    time.Duration // from sentAt, before an unclear attempt is repeated
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
@@ -174,8 +177,16 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 		op.fail(err)
 		return true
 	}
-	// When it was first seen is kept, so that deadlines outlive the process.
-	if s.dirty = false; !op.mustSave() || op.cancelled() {
+	// When it was first seen is kept, so that deadlines outlive the process. What
+	// is there already is not written again: that would throw over what another
+	// process, which asks at the same time, is about to decide.
+	if s.dirty || !p.recorded {
+		if s.dirty = false; !op.mustSave() {
+			return true
+		}
+		p.recorded = true
+	}
+	if op.cancelled() {
 		return true
 	}
 	op.waitsFor(&p.request)
@@ -224,7 +235,8 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	var err error
 	func() {
 		defer recoverAs(&err, ErrPolicyPanic)
-		denied = Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
+		_, all := op.tool.cfg.policy.(alwaysDeny) // at the end of others it only stands for no opinion
+		denied = all || Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
 	}()
 	return denied || err != nil
 }
@@ -319,6 +331,10 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	switch err := op.save(nil); {
 	case errors.Is(err, ErrConflict):
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = "the decision does not count: another process has the operation in hand"
+		})
 		op.adopt() // perhaps somebody else has decided
 		return
 	case err != nil:
@@ -407,12 +423,25 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		return true
 	}
 	stage, sentAt, delivery, reached, doubts := p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts
+	now := time.Now()
 	p.stage = stageSending
-	p.sentAt = time.Now()
+	p.sentAt = now
 	p.entry.Delivery = Sent
 	p.reached = true
 	p.doubts++ // until the opposite is proven, also by a panic
-	err := op.save(nil)
+	var err error
+	if now.After(p.announced) {
+		// Where the journal is slow it is told of the attempt beforehand, and the
+		// read just before comes after that.
+		if p.lag > 0 {
+			p.sentAt = now.Add(2*p.lag + 2*staleRead)
+		}
+		until := p.sentAt
+		if err = op.save(nil); err == nil {
+			p.announced = until
+		}
+		p.sentAt = now
+	}
 	if slow := time.Since(seen.began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
 		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
 		switch {
@@ -429,6 +458,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 			op.park()
 			return true
 		}
+		p.lag = time.Since(now)
 		notSent("recording it took so long that the Job is read once more")
 		s.watch.now()
 		return false

@@ -205,8 +205,12 @@ func (o *operations) find(ctx context.Context, handle string) (*operation, error
 // tells what there is.
 func (op *operation) check(ctx context.Context) (*Result, error) {
 	op.mu.Lock()
-	idle, known, err := op.run == nil && op.result == nil, op.jobID != "", op.news.err
+	idle, known, err, phase := op.run == nil && op.result == nil, op.jobID != "", op.news.err, op.phase
 	op.mu.Unlock()
+	if idle && !known && phase == PhaseStarting {
+		return &Result{Outcome: OutcomeUnknown, Assignment: op.tool.assignment, Input: op.inputNow(), Key: op.key,
+			Note: "its start was sent, and no answer told whether it took effect"}, nil
+	}
 	if idle && !known {
 		why := "no reason is known"
 		if err != nil {

@@ -59,7 +59,7 @@ const followUpLag = 30 * time.Second
 // wants to know. With [WithOperationScope] the same message after the same Result
 // is the same operation. [OncePerScope] does not count it.
 func (r *Registry) Continue(ctx context.Context, after *Result, message string) (*Result, error) {
-	if after == nil || after.JobID == "" {
+	if after == nil || after.JobID == "" || after.Assignment.ID == "" {
 		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
 	}
 	if err := ctx.Err(); err != nil {
@@ -110,6 +110,7 @@ func (op *operation) postFollowUp() bool {
 			}
 		}
 		count, err := op.countMessages()
+		read := time.Now()
 		var job duvo.Job
 		if err == nil && !op.cancelled() {
 			job, err = op.reg.backend.Job(op.run.ctx, s.id) // the read just before
@@ -141,6 +142,13 @@ func (op *operation) postFollowUp() bool {
 			f.SentAt, f.Doubtful = sentAt, doubtful
 			return op.intentFailed(err)
 		}
+		if !op.takesStill(read, takesMessages) {
+			f.SentAt, f.Doubtful = sentAt, doubtful
+			if !op.pause(nil, attempt, doubtful) {
+				return false
+			}
+			continue
+		}
 		err = op.send(func(ctx context.Context) error {
 			_, err := messenger.PostMessage(ctx, s.id, op.inputNow(), "duvotool-"+hash("message", op.caller.Tenant, op.key, s.id))
 			return err
@@ -157,6 +165,17 @@ func (op *operation) postFollowUp() bool {
 			return false
 		}
 	}
+}
+
+// takesStill reads the Job again where its last read is no longer just before,
+// because recording what is to be sent took long. It reports whether the Job may
+// be sent a message.
+func (op *operation) takesStill(read time.Time, takes func(duvo.Status) bool) bool {
+	if time.Since(read) <= staleRead {
+		return true
+	}
+	job, err := op.reg.backend.Job(op.run.ctx, op.job.id)
+	return err == nil && op.run.ctx.Err() == nil && takes(job.Status)
 }
 
 // againAfter waits after an attempt that did nothing, or ends the run if another

@@ -460,6 +460,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		return false
 	}
 	// A message resumes whatever waits, so the Job is read just before.
+	read := time.Now()
 	job, err := op.reg.backend.Job(op.run.ctx, s.id)
 	if op.cancelled() {
 		return true
@@ -471,6 +472,10 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 	s.told = true
 	if !op.mustSave() || op.cancelled() {
 		return true
+	}
+	if !op.takesStill(read, takesMessages) {
+		op.addNote("the reasons of denials were not told to the Job")
+		return op.cancelled()
 	}
 	err = op.send(func(ctx context.Context) error {
 		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("reasons", s.id))

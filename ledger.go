@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -144,19 +145,27 @@ func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err
 }
 
 // unfinished lists the records of operations that are not done.
-func (l *ledger) unfinished(ctx context.Context) (all []Record, err error) {
-	err = l.safely(func() error {
-		for r, err := range l.journal.Unfinished(ctx) {
-			if err != nil {
-				return err
+func (l *ledger) unfinished(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		going := true
+		err := l.safely(func() error {
+			for rec, err := range l.journal.Unfinished(ctx) {
+				if err != nil {
+					return err
+				}
+				if !strings.HasPrefix(rec.Key, opRecord) {
+					continue
+				}
+				if going = yield(rec, nil); !going {
+					return nil
+				}
 			}
-			if strings.HasPrefix(r.Key, opRecord) {
-				all = append(all, r)
-			}
+			return nil
+		})
+		if err != nil && going {
+			yield(Record{}, err)
 		}
-		return nil
-	})
-	return all, err
+	}
 }
 
 // put stores a record and returns its new revision. A caller's cancellation does
@@ -349,12 +358,35 @@ func (op *operation) entry() entry {
 	return e
 }
 
+// maxSkew is how far the clocks of those who share a journal may be apart. A
+// time of a record that lies further ahead comes from a clock that was wrong.
+const maxSkew = 5 * time.Minute
+
+// notAfter returns the earlier of a record's time and now: nothing that was
+// recorded is yet to come.
+func notAfter(t, now time.Time) time.Time {
+	if t.After(now) {
+		return now
+	}
+	return t
+}
+
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
 	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
 		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping}
+	now := time.Now()
 	if e.JobID == "" {
-		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential, e.Owner}
+		if e.FirstSent.After(now.Add(maxSkew)) {
+			e.FirstSent = now.Add(-startDoubtMax - time.Second) // too long ago, for all we know
+		}
+		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, notAfter(e.FirstSent, now), notAfter(e.LastSent, now), e.Doubtful, e.Credential, e.Owner}
+	}
+	if f := s.followUp; f != nil {
+		f.SentAt = notAfter(f.SentAt, now)
+	}
+	if a := s.answer; a != nil {
+		a.Corrected = notAfter(a.Corrected, now)
 	}
 	for i := range e.Decisions {
 		s.entries = append(s.entries, &e.Decisions[i])
@@ -364,8 +396,12 @@ func (s *jobState) restore(op *operation, e entry) error {
 		if !ok || q.ID == "" || q.Decision < 0 || q.Decision > len(s.entries) {
 			return fmt.Errorf("%w: operation %s: the request %s makes no sense", ErrJournal, SafeLine(e.Key, 120), SafeLine(q.ID, 64))
 		}
+		if q.DecidedAt.After(now.Add(maxSkew)) {
+			q.DecidedAt = time.Time{} // nobody knows how old it is
+		}
+		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
-			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true,
+			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true, recorded: true,
 			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
@@ -415,6 +451,9 @@ func (op *operation) save(set func(*entry)) error {
 		return err
 	}
 	revision, err := l.put(r)
+	for _, p := range op.job.requests {
+		p.announced = time.Time{} // whoever announced an attempt says so anew
+	}
 	if err == nil {
 		op.record.revision = revision
 		if b := op.job.startState; b != nil {

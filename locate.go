@@ -232,9 +232,13 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 		return &JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
 	}
 	op.result, op.run = nil, run
-	op.mu.Unlock()
 	reply := make(chan error, 1)
-	op.post(run, func(op *operation) { reply <- op.reconciled(job, by) })
+	op.postLocked(run, func(op *operation) { // the first of its run: whatever comes, there is a reply
+		err := errors.New("duvotool: reconciling: it panicked")
+		defer func() { reply <- err }()
+		err = op.reconciled(job, by)
+	})
+	op.mu.Unlock()
 	select {
 	case err := <-reply:
 		return err
@@ -275,7 +279,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	}
 	if err != nil {
 		*s = before
-		op.at(PhaseStarting, "")
+		op.at(PhaseStarting, s.id)
 		res := op.resultSoFar(OutcomeUnknown)
 		op.conclusion(res, false)
 		return err
@@ -300,8 +304,5 @@ func (op *operation) errorOf(cause error) *JobError {
 func (o *operations) reconciled(op *operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
-	if o.unknown[slot] == op {
-		delete(o.unknown, slot)
-	}
+	o.letIn(op)
 }

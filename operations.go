@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/runscope"
@@ -24,15 +26,15 @@ type operations struct {
 	retention time.Duration
 
 	mu       sync.Mutex
-	byKey    map[string]*operation // by tenant and key
-	byHandle map[string]*operation // those that check_job knows; nil until there is one
-	talks    map[string]*operation // follow-ups that are under way, by Job ID in lower case; nil until there is one
-	unknown  map[string]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	byKey    map[string]*operation   // by tenant and key
+	byHandle map[string]*operation   // those that check_job knows; nil until there is one
+	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
+	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
 	swept    time.Time
 }
 
 func newOperations(r *Registry) *operations {
-	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, unknown: map[string]*operation{}}
+	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, unknown: map[string][]*operation{}}
 }
 
 // A callKey is the operation key of a call.
@@ -80,6 +82,9 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	} else {
 		repeated = true
 	}
+	if repeated && !key.exact {
+		op.reword(input)
+	}
 	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.inputNow() != input || !op.job.followUp.same(follow)) {
 		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
@@ -89,6 +94,16 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 
 func (o *operations) failed(t *Tool, key string, err error) error {
 	return &JobError{Phase: PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
+}
+
+// reword gives an operation another input, if a run with the one it has has
+// proved that it starts nothing.
+func (op *operation) reword(input string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == PhaseNew && op.ended != 0 {
+		op.input = input
+	}
 }
 
 func slotOf(tenant, key string) string { return tenant + "\x00" + key }
@@ -127,8 +142,11 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	op := o.byKey[slotOf(tenant, key)]
 	o.mu.Unlock()
 	l := o.reg.ledger
-	if op != nil || l == nil {
+	switch {
+	case l == nil:
 		return op, nil
+	case op != nil:
+		return o.reread(ctx, op)
 	}
 	rec, found, err := l.find(ctx, opRecord, tenant, key)
 	if err != nil || !found {
@@ -153,22 +171,89 @@ func (o *operations) keep(op *operation) *operation {
 	return op
 }
 
-// A barrier is what the journal holds of an Assignment that an unknown outcome
-// bars from a scope.
+// reread returns an operation as it is now, where another process may have
+// reconciled what is unknown here.
+func (o *operations) reread(ctx context.Context, op *operation) (*operation, error) {
+	op.mu.Lock()
+	idle := op.isUnknown()
+	op.mu.Unlock()
+	if !idle {
+		return op, nil
+	}
+	rec, found, err := o.reg.ledger.get(ctx, op.record.key)
+	if err != nil || !found {
+		return op, err
+	}
+	now, err := o.reg.restore(rec)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op.mu.Lock()
+	same := !op.isUnknown() || op.record.revision >= rec.Revision // nothing runs, so nobody owns the mail
+	op.mu.Unlock()
+	switch other := o.byKey[op.slot()]; {
+	case same:
+		return op, nil
+	case other != op && other != nil:
+		return other, nil
+	}
+	o.drop(op)
+	o.letIn(op)
+	o.byKey[now.slot()] = now
+	o.giveHandle(now)
+	if now.isUnknown() {
+		o.keepOut(now)
+	}
+	return now, nil
+}
+
+// isUnknown reports whether the outcome is unknown and nothing goes on about it.
+// Called with mu held.
+func (op *operation) isUnknown() bool {
+	return op.run == nil && op.result != nil && op.result.Outcome == OutcomeUnknown
+}
+
+// A barrier is what the journal holds of an Assignment that unknown outcomes bar
+// from a scope.
 type barrier struct {
-	Tenant string `json:"tenant,omitempty"`
-	Key    string `json:"key"` // of the operation
+	Tenant string   `json:"tenant,omitempty"`
+	Key    string   `json:"key"`              // of the operation
+	Others []string `json:"others,omitempty"` // further ones
+}
+
+func (b barrier) keys() []string {
+	if b.Key == "" {
+		return nil
+	}
+	return append([]string{b.Key}, b.Others...)
 }
 
 // barred finds the operation that bars an Assignment from a scope; nil if none
 // does.
 func (o *operations) barred(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
 	o.mu.Lock()
-	op := o.unknown[unknownSlot(tenant, scope, assignment)]
+	here := slices.Clone(o.unknown[unknownSlot(tenant, scope, assignment)])
 	o.mu.Unlock()
 	l := o.reg.ledger
-	if op != nil || l == nil {
-		return op, nil
+	for _, op := range here {
+		if l == nil {
+			return op, nil
+		}
+		op, err := o.reread(ctx, op)
+		if err != nil {
+			return nil, err
+		}
+		op.mu.Lock()
+		bars := op.result != nil && op.result.Outcome == OutcomeUnknown
+		op.mu.Unlock()
+		if bars {
+			return op, nil
+		}
+	}
+	if l == nil {
+		return nil, nil
 	}
 	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
 	if err != nil || !found || rec.Done {
@@ -178,20 +263,36 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 	if err := l.open(rec, &b); err != nil {
 		return nil, err
 	}
-	op, err = o.lookUp(ctx, b.Tenant, b.Key)
-	if op == nil || err != nil {
-		return nil, err
-	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if op.result != nil && op.result.Outcome == OutcomeUnknown {
-		return op, nil
+	for _, key := range b.keys() {
+		op, err := o.lookUp(ctx, b.Tenant, key)
+		if err != nil {
+			return nil, err
+		}
+		if op == nil {
+			continue
+		}
+		op.mu.Lock()
+		bars := op.result != nil && op.result.Outcome == OutcomeUnknown
+		op.mu.Unlock()
+		if bars {
+			return op, nil
+		}
 	}
 	return nil, nil // reconciled since, or it never came so far
 }
 
-// bar keeps an Assignment out of a scope, in the journal, or lets it in again.
-func (o *operations) bar(op *operation, on bool) error {
+// bar lets an operation keep its Assignment out of its scope, in the journal, or
+// no longer.
+func (o *operations) bar(op *operation, on bool) (err error) {
+	for range 5 { // others of the scope may do so at once
+		if err = o.barOnce(op, on); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+func (o *operations) barOnce(op *operation, on bool) error {
 	l := o.reg.ledger
 	if l == nil || op.scope == "" {
 		return nil
@@ -205,8 +306,22 @@ func (o *operations) bar(op *operation, on bool) error {
 	case !found:
 		rec = Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
 	}
-	rec.Done = !on
-	if rec.Data, err = l.close(barrier{op.caller.Tenant, op.key}, rec.Key); err != nil {
+	b := barrier{Tenant: op.caller.Tenant}
+	if found && !rec.Done {
+		if err := l.open(rec, &b); err != nil {
+			return err
+		}
+	}
+	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.key })
+	if on {
+		keys = append(keys, op.key)
+	}
+	rec.Done = len(keys) == 0
+	b.Key, b.Others = op.key, nil
+	if len(keys) > 0 {
+		b.Key, b.Others = keys[0], keys[1:]
+	}
+	if rec.Data, err = l.close(b, rec.Key); err != nil {
 		return err
 	}
 	_, err = l.put(rec)
@@ -223,13 +338,29 @@ func (o *operations) settled(op *operation, outcome Outcome, detached, journaled
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if outcome == OutcomeUnknown {
-		if op.scope != "" {
-			o.unknown[unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)] = op
-		}
+		o.keepOut(op)
 		return
 	}
 	if strings.HasPrefix(op.key, freshPrefix) && !detached || journaled {
 		o.drop(op)
+	}
+}
+
+// keepOut lets an operation keep its Assignment out of its scope. Called with mu
+// held.
+func (o *operations) keepOut(op *operation) {
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	if op.scope != "" && !slices.Contains(o.unknown[slot], op) {
+		o.unknown[slot] = append(o.unknown[slot], op)
+	}
+}
+
+// letIn is the opposite of keepOut. Called with mu held.
+func (o *operations) letIn(op *operation) {
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
+	if o.unknown[slot] = left; len(left) == 0 {
+		delete(o.unknown, slot)
 	}
 }
 
@@ -255,7 +386,7 @@ func (o *operations) sweep() {
 	for _, op := range o.byKey {
 		op.mu.Lock()
 		done := op.result != nil && op.result.Outcome != OutcomeUnknown
-		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix)
+		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix) && op.ended != 0 // else its run is about to begin
 		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
 		op.mu.Unlock()
 		if old {
@@ -327,10 +458,13 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 	refuse := func(err error) (callKey, error) {
 		return callKey{}, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: err}
 	}
+	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
+		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
+	}
 	if v := ctx.Value(opKey{}); v != nil {
 		key := v.(string)
-		if key == "" || len(key) > maxKey {
-			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(key), maxKey))
+		if key == "" || len(key) > maxKey || !utf8.ValidString(key) {
+			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(key), maxKey))
 		}
 		return callKey{key: key, exact: true}, nil
 	}

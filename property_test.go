@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math/bits"
 	"net"
@@ -47,6 +48,11 @@ import (
 //   - A server that acts and then answers 4xx is believed: the record of a
 //     decision may then say refused or superseded of a response that was taken.
 //   - Two requests with one ID and one text are the same to a client.
+//
+// With a journal there may be two lives: the first process dies at a step of its
+// way (from then on nothing of it reaches Duvo, the journal or the audit, and
+// what it had begun to send may still land), or is closed; and a second one, on
+// the same journal, is called for the same. All that must hold, holds over both.
 func TestProperties(t *testing.T) {
 	want := 20000
 	if testing.Short() {
@@ -92,6 +98,9 @@ type plan struct {
 	deeds   []otherDeed
 	closeAt time.Duration // zero: when all is over
 	journal bool
+	dieAt   int           // the step of the first process that it dies at; zero: it does not
+	down    time.Duration // between two processes; zero: there is one
+	later   [][]callPlan  // what the second one is called for, by operation
 }
 
 type opPlan struct {
@@ -236,6 +245,19 @@ func drawPlan(t *rapid.T) plan {
 	if upTo("closing early", 7) == 0 {
 		p.closeAt = dur("close at", s, 7*s, 31*s, 10*m)
 	}
+	if p.journal && upTo("one life", 4) > 0 {
+		p.down = dur("down for", 10*ms, s, 20*s, 3*m, 14*m, 20*m, 5*time.Hour)
+		if upTo("ends well", 4) > 0 {
+			p.dieAt = 1 + upTo("dies at", 60)
+		}
+		for range p.ops {
+			var calls []callPlan
+			for range upTo("later calls", 2) {
+				calls = append(calls, callPlan{at: dur("later at", 0, s, m), patience: dur("later patience", 2*time.Hour, 40*s, s), asModel: upTo("later as a model", 4) == 0})
+			}
+			p.later = append(p.later, append(calls, callPlan{at: 15 * m, patience: 2 * time.Hour}))
+		}
+	}
 	return p
 }
 
@@ -257,6 +279,12 @@ type life struct {
 	opOf   map[string]int // by Job ID
 	bad    []string
 	closed time.Time
+
+	ticks  int    // steps of the first process
+	dead   moment // when it died; zero: it did not
+	ended  moment // when the first process died or was closed; zero: it is the only one so far
+	second moment // when the second one began
+	died   chan struct{}
 
 	jobs     []duvotest.JobRecord
 	requests []duvotest.Request
@@ -286,6 +314,7 @@ type lifeRead struct {
 	began, end moment
 	request    string // empty: it waited for none
 	digest     string
+	process    int
 }
 
 type lifePost struct {
@@ -296,6 +325,7 @@ type lifePost struct {
 	body, key  string
 	began, end moment
 	status     int // zero: no answer came, or none that can be read
+	process    int
 }
 
 type lifeCall struct {
@@ -306,6 +336,7 @@ type lifeCall struct {
 	text       string
 	err        error
 	asModel    bool
+	process    int
 }
 
 type lifeAct struct {
@@ -354,60 +385,195 @@ func (l *life) ofJob(id string) int {
 func live(t *testing.T, p plan) *life {
 	l := &life{plan: p, events: map[string]int{}, opOf: map[string]int{}}
 	synctest.Test(t, func(t *testing.T) {
-		l.t0 = time.Now()
+		l.t0, l.died = time.Now(), make(chan struct{})
 		opts := []duvotest.Option{duvotest.WithProfile(p.profile), duvotest.WithQuirks(p.quirks), duvotest.WithRateLimit(p.rate), duvotest.WithPace(p.pace),
 			duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refunds an order.", Script: l.script})}
 		l.duvo = duvotest.New(opts...)
 		defer l.duvo.Close()
-		client := l.duvo.Client(duvo.WithHTTPClient(&http.Client{Transport: l.wire(l.duvo.HTTPClient().Transport)}))
-		regOpts := []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(l.decide)), duvotool.StopOn(p.stopOn...),
-			duvotool.WithSettleTime(p.settle), duvotool.WithJobTimeout(p.timeout), duvotool.WithAudit(&l.audit)}
+		var journal duvotool.Journal
 		if p.journal {
-			regOpts = append(regOpts, duvotool.WithJournal(duvotool.NewMemoryJournal()))
+			journal = duvotool.NewMemoryJournal()
 		}
-		reg, err := duvotool.Discover(t.Context(), client, regOpts...)
-		if err != nil {
-			l.bad = append(l.bad, "discovery: "+err.Error())
-			return
+		var calls [][]callPlan
+		for _, o := range p.ops {
+			calls = append(calls, o.calls)
 		}
-		l.duvo.Inject(p.faults...)
-		began := time.Now()
-
-		var wg sync.WaitGroup
-		for op, o := range p.ops {
-			for _, c := range o.calls {
-				wg.Go(func() { l.call(reg, op, c) })
-			}
-			l.event(op, "start")
+		over := l.process(t, 1, journal, calls)
+		if p.down > 0 {
+			time.Sleep(p.down)
+			l.log(func(m moment) { l.second = m; l.say("a second process") })
+			<-l.process(t, 2, journal, p.later)
 		}
-		done := make(chan struct{})
-		go func() { wg.Wait(); close(done) }()
-		closeReg := func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Hour)
-			defer cancel()
-			l.log(func(m moment) { l.say("closing"); l.closed = m.at })
-			if err := reg.Close(ctx); err != nil {
-				l.bad = append(l.bad, "(g) closing: "+err.Error())
-			}
-		}
-		if p.closeAt > 0 {
-			time.Sleep(p.closeAt - time.Since(began))
-			closeReg()
-		}
-		select {
-		case <-done:
-		case <-time.After(24 * time.Hour):
-			panic("(g) a call hangs:\n" + l.story())
-		}
-		time.Sleep(20 * time.Minute) // what comes late, comes
-		if p.closeAt == 0 {
-			closeReg()
-		}
+		<-over
 		time.Sleep(time.Minute)
 		l.jobs, l.requests = l.duvo.Jobs(), l.duvo.Requests()
 		// The bubble does not end before every goroutine has.
 	})
 	return l
+}
+
+// process lets one process make calls until it is closed or dies. What it returns
+// is closed once nothing of it runs any more.
+func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls [][]callPlan) <-chan struct{} {
+	p, over := l.plan, make(chan struct{})
+	mine := &oneProcess{l: l, number: number, journal: journal}
+	client := l.duvo.Client(duvo.WithHTTPClient(&http.Client{Transport: mine.wire(l.duvo.HTTPClient().Transport)}))
+	regOpts := []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(l.decide)), duvotool.StopOn(p.stopOn...),
+		duvotool.WithSettleTime(p.settle), duvotool.WithJobTimeout(p.timeout), duvotool.WithAudit(mine)}
+	if journal != nil {
+		regOpts = append(regOpts, duvotool.WithJournal(mine))
+	}
+	reg, err := duvotool.Discover(t.Context(), client, regOpts...)
+	if err != nil {
+		l.bad = append(l.bad, "(g) discovery: "+err.Error())
+		close(over)
+		return over
+	}
+	if number == 1 {
+		l.duvo.Inject(p.faults...)
+	}
+	began := time.Now()
+
+	var wg sync.WaitGroup
+	for op := range calls {
+		for _, c := range calls[op] {
+			if number == 1 || p.ops[op].naming != unnamed {
+				wg.Go(func() { l.call(reg, number, op, c) })
+			}
+		}
+		l.event(op, "start")
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	closed := false
+	closeReg := func() {
+		if closed {
+			return
+		}
+		closed = true
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Hour)
+		defer cancel()
+		l.log(func(m moment) {
+			l.say("closing")
+			if l.ended.seq == 0 {
+				l.ended = m
+			}
+			if number == 2 || p.down == 0 {
+				l.closed = m.at
+			}
+		})
+		if err := reg.Close(ctx); err != nil {
+			l.bad = append(l.bad, "(g) closing: "+err.Error())
+		}
+	}
+	died := l.died
+	if number == 2 {
+		died = nil
+	}
+	wait := func(d time.Duration) (ok bool) {
+		select {
+		case <-time.After(d):
+			return true
+		case <-died:
+			return false
+		}
+	}
+	finish := func() {
+		closeReg()
+		select {
+		case <-done:
+		case <-time.After(24 * time.Hour):
+			panic("(g) a call hangs:\n" + l.story())
+		}
+		close(over)
+	}
+	if p.closeAt > 0 && number == 1 {
+		if wait(p.closeAt - time.Since(began)) {
+			closeReg()
+		}
+	}
+	select {
+	case <-done:
+		if !closed {
+			wait(20 * time.Minute) // what comes late, comes
+		}
+	case <-died:
+	case <-time.After(24 * time.Hour):
+		panic("(g) a call hangs:\n" + l.story())
+	}
+	go finish() // what ignores its context runs on
+	return over
+}
+
+// oneProcess is what a process does to the world. Once it is dead it does nothing
+// more, and learns nothing more.
+type oneProcess struct {
+	l       *life
+	number  int
+	journal duvotool.Journal
+}
+
+// step goes past a step; false if the process is dead.
+func (o *oneProcess) step(name string) bool {
+	l := o.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o.number != 1 {
+		return true
+	}
+	if l.dead.seq > 0 {
+		return false
+	}
+	if l.ticks++; l.ticks != l.plan.dieAt || l.ended.seq > 0 {
+		return true
+	}
+	l.dead = l.now()
+	l.ended = l.dead
+	l.say("the process dies %s", name)
+	close(l.died)
+	return false
+}
+
+func (o *oneProcess) isDead() bool {
+	o.l.mu.Lock()
+	defer o.l.mu.Unlock()
+	return o.number == 1 && o.l.dead.seq > 0
+}
+
+func (o *oneProcess) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+	if !o.step("before a put") {
+		return 0, errDead
+	}
+	n, err := o.journal.Put(ctx, r)
+	if !o.step("after a put") {
+		return 0, errDead
+	}
+	return n, err
+}
+
+func (o *oneProcess) Get(ctx context.Context, key string) (duvotool.Record, error) {
+	if o.isDead() {
+		return duvotool.Record{}, errDead
+	}
+	return o.journal.Get(ctx, key)
+}
+
+func (o *oneProcess) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
+	return o.journal.Unfinished(ctx)
+}
+
+func (o *oneProcess) Forget(ctx context.Context, before time.Time) (int, error) {
+	if o.isDead() {
+		return 0, errDead
+	}
+	return o.journal.Forget(ctx, before)
+}
+
+func (o *oneProcess) Record(ctx context.Context, r duvotool.AuditRecord) error {
+	if o.isDead() {
+		return errDead
+	}
+	return o.l.audit.Record(ctx, r)
 }
 
 // script plays the moves of the operation that the Job belongs to.
@@ -517,7 +683,7 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 	return d, nil
 }
 
-func (l *life) call(reg *duvotool.Registry, op int, c callPlan) {
+func (l *life) call(reg *duvotool.Registry, process, op int, c callPlan) {
 	time.Sleep(c.at)
 	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
@@ -527,7 +693,7 @@ func (l *life) call(reg *duvotool.Registry, op int, c callPlan) {
 	case namedByScope:
 		ctx = duvotool.WithOperationScope(ctx, "scope-"+strconv.Itoa(op))
 	}
-	k := &lifeCall{op: op, asModel: c.asModel}
+	k := &lifeCall{op: op, asModel: c.asModel, process: process}
 	k.deadline, _ = ctx.Deadline()
 	l.log(func(m moment) {
 		k.began = m
@@ -612,26 +778,33 @@ type wireFunc func(*http.Request) (*http.Response, error)
 func (f wireFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // wire notes what passes between the engine and the emulator.
-func (l *life) wire(next http.RoundTripper) wireFunc {
+func (o *oneProcess) wire(next http.RoundTripper) wireFunc {
+	l := o.l
 	return func(r *http.Request) (*http.Response, error) {
+		if o.isDead() {
+			return nil, errDead
+		}
 		path := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		switch {
 		case r.Method == http.MethodPost:
-			return l.post(next, r, path)
+			if !o.step("before a POST") {
+				return nil, errDead
+			}
+			return l.post(o, next, r, path)
 		case len(path) == 3 && path[1] == "runs":
-			return l.read(next, r, path[2])
+			return l.read(o, next, r, path[2])
 		}
 		return next.RoundTrip(r)
 	}
 }
 
-func (l *life) post(next http.RoundTripper, r *http.Request, path []string) (*http.Response, error) {
+func (l *life) post(o *oneProcess, next http.RoundTripper, r *http.Request, path []string) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	p := &lifePost{op: -1, name: path[len(path)-1], body: string(body), key: r.Header.Get("Idempotency-Key")}
+	p := &lifePost{op: -1, process: o.number, name: path[len(path)-1], body: string(body), key: r.Header.Get("Idempotency-Key")}
 	if path[1] == "runs" {
 		p.jobID = path[2]
 		p.op = l.ofJob(p.jobID)
@@ -667,6 +840,9 @@ func (l *life) post(next http.RoundTripper, r *http.Request, path []string) (*ht
 			status = 0
 		}
 	}
+	if !o.step("after a POST") {
+		resp, err, status = nil, errDead, 0
+	}
 	l.log(func(m moment) {
 		p.end, p.status = m, status
 		l.say("op %d: POST %s %.8s: %d %v", p.op, p.name, p.request, p.status, err)
@@ -674,10 +850,13 @@ func (l *life) post(next http.RoundTripper, r *http.Request, path []string) (*ht
 	return resp, err
 }
 
-func (l *life) read(next http.RoundTripper, r *http.Request, jobID string) (*http.Response, error) {
-	read := &lifeRead{jobID: jobID, op: l.ofJob(jobID)}
+func (l *life) read(o *oneProcess, next http.RoundTripper, r *http.Request, jobID string) (*http.Response, error) {
+	read := &lifeRead{jobID: jobID, op: l.ofJob(jobID), process: o.number}
 	l.log(func(m moment) { read.began = m })
 	resp, err := next.RoundTrip(r)
+	if !o.step("after a read") {
+		return nil, errDead
+	}
 	if err != nil {
 		l.log(func(moment) { l.say("op %d: read: %v", read.op, err) })
 		return resp, err
@@ -751,10 +930,93 @@ func (l *life) check() []string {
 		l.checkOperation(op, fail)
 	}
 	for _, c := range l.calls {
-		l.checkCall(c, fail)
+		if !l.unheard(c) {
+			l.checkCall(c, fail)
+		}
 	}
 	l.checkAudit(fail)
+	l.checkTakenUp(fail)
 	return l.bad
+}
+
+// unheard tells whether a call did not return before its process died.
+func (l *life) unheard(c *lifeCall) bool {
+	return c.process == 1 && l.dead.seq > 0 && (c.end.seq == 0 || c.end.seq > l.dead.seq)
+}
+
+// inFlight tells whether calls of an operation were under way when the first
+// process ended, or else, when the last one had left it.
+func (l *life) inFlight(op int) (yes bool, left time.Time) {
+	for _, c := range l.calls {
+		if c.op != op || c.process != 1 || c.began.seq > l.ended.seq {
+			continue
+		}
+		if c.end.seq == 0 || c.end.seq > l.ended.seq {
+			yes = true
+		} else if c.end.at.After(left) {
+			left = c.end.at
+		}
+	}
+	return yes, left
+}
+
+// checkTakenUp is about the second process: (h) it takes up what was under way,
+// and leaves alone what its callers had left.
+func (l *life) checkTakenUp(fail failFunc) {
+	if l.ended.seq == 0 || l.plan.down == 0 {
+		return
+	}
+	for op, o := range l.plan.ops {
+		called := time.Time{} // in the second process
+		var last *lifeCall
+		for _, c := range l.calls {
+			if c.op == op && c.process == 2 {
+				called, last = sooner(called, c.began.at), c
+			}
+		}
+		touched := time.Time{}
+		for _, r := range l.reads {
+			if r.op == op && r.process == 2 {
+				touched = sooner(touched, r.began.at)
+			}
+		}
+		for _, p := range l.posts {
+			if p.op == op && p.process == 2 {
+				touched = sooner(touched, p.began.at)
+			}
+		}
+		under, left := l.inFlight(op)
+		if !under && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
+			fail("(h) op %d was left by its callers, and taken up all the same", op)
+		}
+		done := last == nil || last.res == nil || last.res.Outcome == duvotool.OutcomeUnknown || last.res.Outcome == duvotool.OutcomeGone || !last.res.EndedAt.After(l.ended.at)
+		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
+		if under && left.IsZero() && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
+			fail("(h) op %d was under way, and not taken up before it was called", op)
+		}
+	}
+}
+
+// clean tells that nothing ended an operation by an error.
+func (l *life) clean(op int) bool {
+	for _, f := range l.plan.faults {
+		if f.Status >= 400 && f.Status < 500 || f.Op == "startRun" || f.Op == "getRun" {
+			return false
+		}
+	}
+	for _, a := range l.asks {
+		if a.op == op && !a.valid() && a.decision.Verdict != duvotool.Left {
+			return false
+		}
+	}
+	return true
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // checkAudit holds the audit against what the wire saw and the policy said: (f)
@@ -934,7 +1196,7 @@ func (l *life) checkPost(p *lifePost, fail failFunc) {
 func (l *life) readBefore(p *lifePost, after moment) *lifeRead {
 	var last *lifeRead
 	for _, r := range l.reads {
-		if r.jobID == p.jobID && !r.began.at.Before(after.at) && r.end.seq < p.began.seq && p.began.at.Sub(r.began.at) <= 5*time.Second {
+		if r.jobID == p.jobID && r.process == p.process && !r.began.at.Before(after.at) && r.end.seq < p.began.seq && p.began.at.Sub(r.began.at) <= 5*time.Second {
 			if last == nil || r.began.seq > last.began.seq {
 				last = r
 			}
@@ -991,13 +1253,20 @@ func (l *life) checkHeld(p *lifePost, fail failFunc) {
 	if p.name == "stop" {
 		return
 	}
-	if !l.closed.IsZero() && p.began.at.After(l.closed) {
+	closed := l.closed
+	if p.process == 1 && l.plan.down > 0 {
+		closed = l.ended.at
+	}
+	if !closed.IsZero() && p.began.at.After(closed) {
 		fail("(d) POST %s after Close", p.name)
 	}
 	for _, c := range l.calls {
-		if c.op == p.op && !c.began.at.After(p.began.at) && !c.end.at.Before(p.began.at) {
+		if c.op == p.op && c.process == p.process && !c.began.at.After(p.began.at) && !c.end.at.Before(p.began.at) {
 			return
 		}
+	}
+	if under, left := l.inFlight(p.op); p.process == 2 && (under || l.ended.at.Sub(left) <= 3*time.Minute) {
+		return
 	}
 	fail("(d) op %d: POST %s while nobody waited", p.op, p.name)
 }
@@ -1063,10 +1332,7 @@ func (l *life) checkOperation(op int, fail failFunc) {
 	var text string
 	var starts []*lifePost
 	for _, c := range l.calls {
-		if c.op != op {
-			continue
-		}
-		if c.err != nil {
+		if c.op != op || c.err != nil || l.unheard(c) {
 			continue
 		}
 		if c.res == nil {
@@ -1100,7 +1366,7 @@ func (l *life) checkOperation(op int, fail failFunc) {
 	most := 1
 	if l.plan.profile.Idempotency == duvotest.KeysIgnored {
 		for _, p := range starts {
-			if p.status != http.StatusCreated {
+			if p.status != http.StatusCreated || p.process == 1 && l.dead.seq > 0 {
 				most++
 			}
 		}
@@ -1247,7 +1513,8 @@ func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *l
 			fail("(f) %v of %.8s is told as refused, and was taken", verdict, d.RequestID)
 		}
 	case duvotool.Unconfirmed:
-		if !slices.ContainsFunc(posts, unclear) {
+		died := l.dead.seq > 0 && a.end.seq < l.dead.seq // perhaps while it was sent
+		if !died && !slices.ContainsFunc(posts, unclear) {
 			fail("(f) %v of %.8s is told as unconfirmed, and no attempt was unclear", verdict, d.RequestID)
 		}
 	default:

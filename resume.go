@@ -74,6 +74,12 @@ func (op *operation) adopt() {
 	l := op.reg.ledger
 	var e entry
 	rec, found, err := l.get(context.Background(), op.record.key)
+	if b := op.job.startState; err == nil && !found && b != nil && !b.doubtful {
+		// Nothing was started, and that was forgotten in time.
+		op.record.revision = 0
+		op.post(op.run, (*operation).begin)
+		return
+	}
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
@@ -91,11 +97,31 @@ func (op *operation) adopt() {
 		return
 	}
 	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
+	var deciders map[string][]chan error
+	for id, p := range op.job.requests {
+		if len(p.replies) > 0 {
+			if deciders == nil {
+				deciders = map[string][]chan error{}
+			}
+			deciders[id], p.replies = p.replies, nil
+		}
+	}
 	op.job.rest(ErrRequestChanged)
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false
-	if err := op.take(rec, e); err != nil {
+	err = op.take(rec, e)
+	for id, replies := range deciders {
+		for _, c := range replies {
+			switch p := op.job.requests[id]; {
+			case err == nil && p != nil && p.entry != nil:
+				c <- &DecidedError{cloneEntry(*p.entry)}
+			default:
+				c <- ErrRequestChanged
+			}
+		}
+	}
+	if err != nil {
 		op.fail(err)
 		return
 	}
@@ -118,12 +144,11 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
-	records, err := l.unfinished(ctx)
-	if err != nil {
-		return err
-	}
 	var resumed []*operation
-	for _, rec := range records {
+	for rec, err := range l.unfinished(ctx) {
+		if err != nil {
+			return fmt.Errorf("duvotool: reading the journal: %w", err)
+		}
 		op, err := r.restore(rec)
 		if err != nil {
 			return err
@@ -158,6 +183,11 @@ func (op *operation) resume(calm bool) {
 	r := newRun(WithCaller(context.Background(), op.caller))
 	r.detached, r.calm = true, calm
 	op.mu.Lock()
+	if op.run != nil || op.result != nil { // somebody was faster
+		op.mu.Unlock()
+		op.reg.life.leave()
+		return
+	}
 	op.run, op.resumed = r, true
 	started := op.jobID != ""
 	e := Event{ctx: r.ctx, Kind: EventResumed, JobID: op.jobID, Status: op.news.status}
@@ -252,11 +282,10 @@ func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error
 	if r.ledger == nil {
 		return nil, ErrUnknownJob
 	}
-	records, err := r.ledger.unfinished(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, rec := range records {
+	for rec, err := range r.ledger.unfinished(ctx) {
+		if err != nil {
+			return nil, err
+		}
 		op, err := r.restore(rec)
 		if err != nil {
 			return nil, err
