@@ -112,6 +112,9 @@ func (h *host) client(user answers) *sdk.Client {
 func (h *host) call(t *testing.T, tool, input string) string {
 	t.Helper()
 	params := &sdk.CallToolParams{Name: tool, Arguments: map[string]any{"input": input}}
+	if tool == "check_job" {
+		params.Arguments = map[string]any{"handle": input}
+	}
 	params.SetProgressToken("p")
 	res, err := h.CallTool(t.Context(), params)
 	require.NoError(t, err)

@@ -257,7 +257,8 @@ func TestTypedTools(t *testing.T) {
 		require.Contains(t, out, "Not refunded.")
 		require.JSONEq(t, `{"order":4711}`, h.d.Jobs()[0].Input)
 		handle := out[strings.Index(out, "job-"):][:30]
-		require.Contains(t, h.call(t, "continue_job", handle+" thanks"), "You said: thanks")
+		res, err = h.CallTool(t.Context(), &sdk.CallToolParams{Name: "continue_job", Arguments: map[string]any{"handle": handle, "message": "thanks"}})
+		require.Contains(t, text(t, res, err), "You said: thanks")
 		require.Len(t, h.d.Jobs(), 1)
 	}, duvotool.Configure(duvotool.ByID(refundsID), duvotool.InputOf[refund](), duvotool.WithFollowUps()))
 }
@@ -304,7 +305,7 @@ func TestFormIsShownAgain(t *testing.T) {
 		handle := out[strings.Index(out, "job-"):][:30]
 		time.Sleep(5 * time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := h.CallTool(ctx, params("check_job", handle, "", nil))
+		_, err := h.CallTool(ctx, &sdk.CallToolParams{Name: "check_job", Arguments: map[string]any{"handle": handle}})
 		cancel()
 		require.Error(t, err)
 		synctest.Wait()
@@ -341,4 +342,29 @@ func TestCallsOfOneOperation(t *testing.T) {
 		require.Error(t, <-first)
 		require.Len(t, h.d.Jobs(), 1)
 	})
+}
+
+// A large catalog is searched.
+func TestSearchedCatalog(t *testing.T) {
+	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+		server, err := mcp.NewServer(h.reg, mcp.WithTools(h.reg.SearchTool(), h.reg.RunTool(), h.reg.CheckTool()))
+		require.NoError(t, err)
+		defer server.Close(context.Background())
+		h.s = server
+		session := h.connect(t, "2025-11-25", sayYes)
+		defer session.Close()
+		list, err := session.ListTools(t.Context(), nil)
+		require.NoError(t, err)
+		require.Len(t, list.Tools, 3)
+		for _, tool := range list.Tools {
+			require.Equal(t, tool.Name != "duvo_run", tool.Annotations.ReadOnlyHint, tool.Name)
+		}
+		res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "duvo_search", Arguments: map[string]any{"query": "give money back for an order"}})
+		require.Contains(t, text(t, res, err), "refunds")
+		res, err = session.CallTool(t.Context(), &sdk.CallToolParams{Name: "duvo_run", Arguments: map[string]any{"assignment": "refunds", "input": "order 4711"}})
+		require.Contains(t, text(t, res, err), "Refunded.")
+		require.Len(t, h.forms, 2)
+	})
+	_, err := mcp.NewServer(nil)
+	require.Error(t, err)
 }

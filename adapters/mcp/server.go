@@ -31,6 +31,7 @@ type Server struct {
 	mcp    *sdk.Server
 	log    *slog.Logger
 	scope  func(*sdk.CallToolRequest) string
+	tools  []tools.Tool // nil: the registry's
 	secret []byte
 
 	calls sync.WaitGroup // tools that run
@@ -58,6 +59,20 @@ func WithScope(scope func(*sdk.CallToolRequest) string) ServerOption {
 			return errors.New("WithScope: the function is nil")
 		}
 		s.scope = scope
+		return nil
+	}
+}
+
+// WithTools offers these tools of the registry in place of [duvotool.Registry.Tools].
+// A catalog that is too large to be listed whole is offered by
+//
+//	mcp.WithTools(reg.SearchTool(), reg.RunTool(), reg.CheckTool())
+func WithTools(offered ...tools.Tool) ServerOption {
+	return func(s *Server) error {
+		if len(offered) == 0 || slices.Contains(offered, nil) {
+			return errors.New("WithTools: no tools, or a nil one")
+		}
+		s.tools = slices.Clone(offered)
 		return nil
 	}
 }
@@ -113,12 +128,12 @@ func (s *Server) Update() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
-	for _, t := range s.reg.Tools() {
-		if own, ok := t.(*duvotool.Tool); ok {
-			s.mcp.AddTool(describe(t.Name(), own.Assignment().Name, t.Description(), own.Schema()), s.handler(own.CallArguments))
-		} else {
-			s.offerOwn(t)
-		}
+	tools := s.tools
+	if tools == nil {
+		tools = s.reg.Tools()
+	}
+	for _, t := range tools {
+		s.offer(t)
 		names = append(names, t.Name())
 	}
 	var gone []string
@@ -142,9 +157,21 @@ func describe(name, title, description string, schema json.RawMessage) *sdk.Tool
 
 var plainSchema = json.RawMessage(`{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`)
 
-// offerOwn offers a tool of the registry's own: check_job, continue_job.
-func (s *Server) offerOwn(t tools.Tool) {
-	d := describe(t.Name(), strings.ReplaceAll(t.Name(), "_", " "), t.Description(), plainSchema)
+// withSchema is a tool that takes arguments of a schema.
+type withSchema interface {
+	Schema() json.RawMessage
+	CallArguments(context.Context, json.RawMessage) (string, error)
+}
+
+// offer offers one tool.
+func (s *Server) offer(t tools.Tool) {
+	title, description, schema := strings.ReplaceAll(t.Name(), "_", " "), t.Description(), plainSchema
+	if own, ok := t.(*duvotool.Tool); ok {
+		title = own.Assignment().Name
+	}
+	if f, ok := t.(interface{ FunctionDescription() string }); ok {
+		description = f.FunctionDescription() // without what the schema tells
+	}
 	run := func(ctx context.Context, arguments json.RawMessage) (string, error) {
 		input, err := inputOf(arguments)
 		if err != nil {
@@ -152,12 +179,19 @@ func (s *Server) offerOwn(t tools.Tool) {
 		}
 		return t.Call(ctx, input)
 	}
-	if t.Name() == s.reg.CheckTool().Name() {
-		d.Annotations.ReadOnlyHint, d.Annotations.DestructiveHint = true, nil
-		s.mcp.AddTool(d, s.checking(run))
-		return
+	if own, ok := t.(withSchema); ok {
+		schema, run = own.Schema(), own.CallArguments
 	}
-	s.mcp.AddTool(d, s.handler(run))
+	d := describe(t.Name(), title, description, schema)
+	handle := s.handler(run)
+	switch t.Name() {
+	case s.reg.CheckTool().Name():
+		handle = s.checking(run)
+		fallthrough
+	case s.reg.SearchTool().Name():
+		d.Annotations.ReadOnlyHint, d.Annotations.DestructiveHint = true, nil
+	}
+	s.mcp.AddTool(d, handle)
 }
 
 // inputOf reads the arguments of a tool of [plainSchema].
@@ -232,13 +266,11 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Co
 func (s *Server) checking(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		t := newThread()
-		if input, err := inputOf(req.Params.Arguments); err == nil {
-			s.mu.Lock()
-			if known := s.threads[handleForm.FindString(strings.ToLower(input))]; known != nil {
-				t = known
-			}
-			s.mu.Unlock()
+		s.mu.Lock()
+		if known := s.threads[handleForm.FindString(strings.ToLower(string(req.Params.Arguments)))]; known != nil {
+			t = known
 		}
+		s.mu.Unlock()
 		return s.serve(ctx, req, t, run)
 	}
 }
