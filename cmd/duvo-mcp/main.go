@@ -80,7 +80,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 			return nil
 		}
 	}
-	fs.Func("elicit", "let the host's user approve for the Assignments with these `IDS`, comma-separated, or for all; nobody vouches that the host asks a person", list(&f.elicit))
+	fs.Func("elicit", "let the host's user decide for the Assignments with these `IDS`, comma-separated, or for all; nobody vouches that the host asks a person", list(&f.elicit))
 	fs.StringVar(&f.fallback, "fallback", "deny", "what becomes of all other requests: `deny|leave`; leave waits for the reviewers in Duvo's own inbox")
 	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated", list(&f.only))
 	fs.DurationVar(&f.budget, "wait", 45*time.Second, "how long a call waits for its Job before it returns a handle for check_job; 0: to the end")
@@ -194,21 +194,16 @@ func policyFor(f flags) duvotool.Policy {
 	if f.fallback == "leave" {
 		fallback = duvotool.LeaveToDuvo()
 	}
-	var ask duvotool.Policy
-	switch {
-	case len(f.elicit) == 0:
+	if len(f.elicit) == 0 {
 		return fallback
-	case f.elicit[0] == "all":
-		ask = duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
-			return mcp.Elicit(fallback, duvotool.For(r.Assignment.ID)).Decide(ctx, r)
-		})
-	default:
-		var rules []duvotool.Rule
-		for _, id := range f.elicit {
-			rules = append(rules, duvotool.For(id))
-		}
-		ask = mcp.Elicit(fallback, rules...)
 	}
+	ask := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		id := r.Assignment.ID
+		if f.elicit[0] != "all" && !slices.ContainsFunc(f.elicit, func(s string) bool { return strings.EqualFold(s, id) }) {
+			return fallback.Decide(ctx, r)
+		}
+		return mcp.Elicit(fallback, duvotool.For(id)).Decide(ctx, r)
+	})
 	return policy.Timeout(f.patience, ask, fallback)
 }
 

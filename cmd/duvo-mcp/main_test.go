@@ -145,3 +145,22 @@ func TestBadUse(t *testing.T) {
 		})
 	}
 }
+
+// Questions too are asked of the host's user for the named Assignments only.
+func TestElicitNamesAssignments(t *testing.T) {
+	noEnv(t)
+	asked := 0
+	answer := func(p *sdk.ElicitParams) *sdk.ElicitResult {
+		asked++
+		return &sdk.ElicitResult{Action: "cancel"}
+	}
+	s, end := host(t, answer, "-emulator", "-poll", "5ms", "-wait", "500ms", "-elicit", "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b01")
+	out := call(t, s, "contract_review", "Please review this contract.")
+	require.Contains(t, out, "has not ended")
+	require.Zero(t, asked)
+	require.Zero(t, end())
+	s, end = host(t, answer, "-emulator", "-poll", "5ms", "-wait", "2s", "-elicit", "all")
+	call(t, s, "contract_review", "Please review this contract.")
+	require.NotZero(t, asked)
+	require.Zero(t, end())
+}
