@@ -23,7 +23,9 @@ const idleSession = time.Hour
 // opts may be nil; it names the metadata of the resource where an authorization
 // server gives out the tokens.
 //
-// Peers of revision 2026-07-28 are served without sessions, older ones with.
+// Peers of revision 2026-07-28 are served without sessions, older ones with. A
+// call that waits for its user's answer lives in this process all the same: where
+// there are several, a host must come back to the one that it left.
 func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerTokenOptions) (http.Handler, error) {
 	if verify == nil {
 		return nil, errors.New("mcp: Handler: a verifier of tokens is needed")
