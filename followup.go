@@ -27,6 +27,7 @@ type followUp struct {
 	Turn     string    `json:"turn"`               // the operation key that it follows
 	After    int       `json:"after,omitempty"`    // how many messages stand before it
 	Before   time.Time `json:"before,omitzero"`    // updated_at of the Job, just before it was posted
+	FirstAt  time.Time `json:"first_at,omitzero"`  // the first attempt; zero: none
 	SentAt   time.Time `json:"sent_at,omitzero"`   // the latest attempt; zero: none
 	Doubtful bool      `json:"doubtful,omitempty"` // an attempt may have taken effect unseen
 	Posted   bool      `json:"posted,omitempty"`   // it is there
@@ -108,6 +109,10 @@ func (op *operation) postFollowUp() bool {
 			if f.Posted {
 				return op.maySave()
 			}
+			if time.Since(f.FirstAt) > startDoubtMax {
+				op.unknown("its message was sent, and no answer told whether it was taken")
+				return false
+			}
 		}
 		count, err := op.countMessages()
 		read := time.Now()
@@ -137,6 +142,9 @@ func (op *operation) postFollowUp() bool {
 			f.After = count
 		}
 		sentAt, doubtful := f.SentAt, f.Doubtful
+		if !doubtful {
+			f.FirstAt = time.Now()
+		}
 		f.Before, f.SentAt, f.Doubtful, f.Late = job.UpdatedAt, time.Now(), true, true
 		if err := op.save(nil); err != nil || op.run.ctx.Err() != nil {
 			f.SentAt, f.Doubtful = sentAt, doubtful
@@ -185,7 +193,7 @@ func (op *operation) againAfter(err error, attempt int) bool {
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
 		op.settle(OutcomeGone, nil)
-	case s.followUp.Doubtful && time.Since(s.followUp.SentAt) > startDoubtMax:
+	case s.followUp.Doubtful && time.Since(s.followUp.FirstAt) > startDoubtMax:
 		op.unknown("its message was sent, and no answer told whether it was taken")
 	case !duvo.Temporary(err), attempt >= startAttempts && !s.followUp.Doubtful:
 		op.fail(err)

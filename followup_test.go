@@ -142,6 +142,25 @@ func TestFollowUpIsPostedOnce(t *testing.T) {
 	}
 }
 
+// TestFollowUpInDoubtEnds: where nobody can tell whether a message was taken, it
+// is unknown after a while, though the Job works on for others.
+func TestFollowUpInDoubtEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal())
+		defer shut(t, reg)
+		first, err := reg.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: duvotest.StatusBefore, Times: 1000})
+		begin := time.Now()
+		res, err := reg.Continue(t.Context(), first, "b")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Less(t, time.Since(begin), 20*time.Minute)
+	})
+}
+
 func TestContinueTool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))

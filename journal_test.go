@@ -447,6 +447,35 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// TestQueuedAtClose: a call that returned because nothing was sent for it is not
+// sent by the next process.
+func TestQueuedAtClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
+		defer d.Close()
+		j := duvotool.NewMemoryJournal()
+		reg := open(t, d.Client(), j, approveAfter(time.Hour, nil), duvotool.WithJobLimit(1))
+		var wg sync.WaitGroup
+		for _, key := range []string{"first", "second"} {
+			wg.Go(func() {
+				_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), key)
+				require.ErrorIs(t, err, duvotool.ErrClosed)
+			})
+			time.Sleep(time.Second)
+		}
+		shut(t, reg)
+		wg.Wait()
+		reg = open(t, d.Client(), j, approveAfter(time.Second, nil))
+		require.Len(t, reg.Resumed(), 1)
+		require.NoError(t, reg.Wait(t.Context()))
+		require.Len(t, d.Jobs(), 1)
+		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "second"), "second")
+		require.NoError(t, err)
+		require.Equal(t, "refunded second", res.Output)
+		shut(t, reg)
+	})
+}
+
 func TestDrainOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))

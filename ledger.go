@@ -383,7 +383,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		s.startState = &startState{e.Webhook, e.Sandbox, e.Files, notAfter(e.FirstSent, now), notAfter(e.LastSent, now), e.Doubtful, e.Credential, e.Owner}
 	}
 	if f := s.followUp; f != nil {
-		f.SentAt = notAfter(f.SentAt, now)
+		f.FirstAt, f.SentAt = notAfter(f.FirstAt, now), notAfter(f.SentAt, now)
 	}
 	if a := s.answer; a != nil {
 		a.Corrected = notAfter(a.Corrected, now)

@@ -349,8 +349,13 @@ func (op *operation) failAs(err error) {
 	}
 	op.job.rest(err)
 	sent := op.record != nil && (op.job.id != "" || op.record.revision > 0)
-	if sent && !errors.Is(err, ErrClosed) && !op.job.parked {
-		// The next process leaves it alone, as this one does.
+	// The next process takes up what was in flight when the registry was closed,
+	// but starts nothing of which a caller was told that nothing was sent.
+	op.mu.Lock()
+	detached := op.run.detached
+	op.mu.Unlock()
+	inFlight := errors.Is(err, ErrClosed) && (detached || op.job.id != "" || op.job.startState != nil && op.job.doubtful)
+	if sent && !inFlight && !op.job.parked {
 		op.job.parked = true
 		if err := op.save(nil); err != nil && !errors.Is(err, ErrConflict) {
 			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", SafeLine(err.Error(), 500))

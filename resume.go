@@ -252,7 +252,9 @@ func (op *operation) info() (i JobInfo, ok bool) {
 
 // Resume takes up a Job that this registry, or an earlier one with the same
 // journal, has started, and waits for its end like the call that started it.
-// A Job that neither knows is refused with [ErrUnknownJob].
+// A Job that neither knows is refused with [ErrUnknownJob]; so is one that its
+// callers had left, under no key or scope of theirs, before this registry was
+// made: call with the key of its [JobError].
 func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
