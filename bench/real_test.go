@@ -162,6 +162,16 @@ func fill(t *testing.T, q *quiet, n int) (reg *duvotool.Registry, end func()) {
 // benchMemory: what a Job that waits costs.
 func benchMemory(r *making) {
 	n := r.many(10_000, 2000)
+	// The runtime keeps what goroutines were made of that have ended. Those that
+	// start the Jobs, each for a moment, are not to be counted by their chance
+	// overlap.
+	warm := make(chan struct{})
+	var ended sync.WaitGroup
+	for range 3 * n {
+		ended.Go(func() { <-warm })
+	}
+	close(warm)
+	ended.Wait()
 	park := make(chan struct{})
 	before, stacksBefore := heap()
 	var idle sync.WaitGroup
