@@ -72,6 +72,20 @@ func WithTools(offered ...tools.Tool) ServerOption {
 		if len(offered) == 0 || slices.Contains(offered, nil) {
 			return errors.New("WithTools: no tools, or a nil one")
 		}
+		seen := map[string]bool{}
+		for _, t := range offered {
+			name := t.Name()
+			if seen[name] {
+				return fmt.Errorf("WithTools: there are two tools named %.80q", name)
+			}
+			seen[name] = true
+			var schema struct {
+				Type any `json:"type"`
+			}
+			if own, ok := t.(withSchema); ok && (json.Unmarshal(own.Schema(), &schema) != nil || schema.Type != "object") {
+				return fmt.Errorf("WithTools: the schema of the tool %.80q is not that of an object", name)
+			}
+		}
 		s.tools = slices.Clone(offered)
 		return nil
 	}
