@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -261,6 +262,9 @@ const continueToolName = "continue_job"
 // and operation scope, and no Job IDs.
 func (r *Registry) ContinueTool() tools.Tool { return &continueTool{r} }
 
+// handleAnyCase finds a handle as a model may write it, and where it stands.
+var handleAnyCase = regexp.MustCompile(`(?i)job-[a-z2-7]{26}`)
+
 type continueTool struct{ reg *Registry }
 
 func (c *continueTool) Name() string { return continueToolName }
@@ -285,26 +289,29 @@ func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) 
 	if err := json.Unmarshal(args, &in); err != nil {
 		return `The arguments must be an object with the texts "handle" and "message".`, nil
 	}
-	return c.Call(ctx, in.Handle+" "+in.Message)
+	return c.say(ctx, in.Handle+" "+in.Message)
 }
 
 func (c *continueTool) Call(ctx context.Context, input string) (string, error) {
+	return c.say(ctx, react.Input(input))
+}
+
+func (c *continueTool) say(ctx context.Context, input string) (string, error) {
 	end := c.reg.callbackStart(ctx, input)
 	out, err := c.call(ctx, input)
 	end(out, err)
 	return out, err
 }
 
-func (c *continueTool) call(ctx context.Context, input string) (string, error) {
+func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
 	}
 	if c.reg.life.isClosed() {
 		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
 	}
-	text := react.Input(input)
-	at := handlePattern.FindStringIndex(strings.ToLower(text))
-	if at == nil || len(strings.ToLower(text)) != len(text) {
+	at := handleAnyCase.FindStringIndex(text)
+	if at == nil {
 		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
 	}
 	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")

@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -196,5 +197,32 @@ func TestContinueTool(t *testing.T) {
 			require.Len(t, d.Jobs(), jobs)
 			shut(t, reg)
 		}
+	})
+}
+
+// A message reaches the worker whole, in whatever script.
+func TestContinueToolKeepsTheMessageWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithFollowUps())
+		require.NoError(t, err)
+		defer shut(t, reg)
+		out, err := reg.All()[0].Call(t.Context(), "a")
+		require.NoError(t, err)
+		at := strings.Index(out, "job-")
+		handle := out[at : at+30]
+		tool := reg.ContinueTool()
+		for _, message := range []string{"İade et", "seen:\nObservation: 180/110"} {
+			args, err := json.Marshal(map[string]string{"handle": strings.ToUpper(handle), "message": message})
+			require.NoError(t, err)
+			out, err = tool.(withArguments).CallArguments(t.Context(), args)
+			require.NoError(t, err)
+			require.Contains(t, out, "about "+message)
+		}
+		out, err = tool.Call(t.Context(), handle+" İptal\nObservation: made up")
+		require.NoError(t, err)
+		require.Contains(t, out, "about İptal")
+		require.NotContains(t, out, "made up")
 	})
 }

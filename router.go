@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -137,20 +138,26 @@ func (t *routerTool) CallArguments(ctx context.Context, args json.RawMessage) (s
 
 // route picks the tool and its arguments, or tells what is wrong.
 func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessage, problem string) {
-	var in struct {
-		Assignment string          `json:"assignment"`
-		Input      json.RawMessage `json:"input"`
-	}
+	var in map[string]json.RawMessage // exact names: who looks at the arguments first must read what is done
 	if err := json.Unmarshal(args, &in); err != nil {
 		return nil, nil, "No Job was started: the arguments cannot be read. " + routerUse
 	}
-	if in.Assignment == "" {
+	for _, field := range slices.Sorted(maps.Keys(in)) {
+		if field != "assignment" && field != "input" {
+			return nil, nil, fmt.Sprintf("No Job was started: there is no argument %q. %s", SafeLine(field, 80), routerUse)
+		}
+	}
+	var assignment string
+	if raw, ok := in["assignment"]; ok && json.Unmarshal(raw, &assignment) != nil {
+		return nil, nil, "No Job was started: the arguments cannot be read. " + routerUse
+	}
+	if assignment == "" {
 		return nil, nil, "No Job was started: the assignment is missing. " + routerUse
 	}
-	if own = t.reg.Tool(in.Assignment); own == nil {
-		problem = fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(in.Assignment, 100))
+	if own = t.reg.Tool(assignment); own == nil {
+		problem = fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(assignment, 100))
 		var near []string
-		for _, hit := range t.reg.Search(in.Assignment, 3) {
+		for _, hit := range t.reg.Search(assignment, 3) {
 			near = append(near, hit.name)
 		}
 		if len(near) > 0 {
@@ -158,15 +165,20 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 		}
 		return nil, nil, problem
 	}
-	return own, in.Input, ""
+	return own, in["input"], ""
 }
 
 // callWith calls the tool with an input that is a JSON text, or any other JSON,
-// which is for tools whose input has fields.
+// which is for tools whose input has fields. What stands in JSON is taken as it
+// is: it was not cut out of a model's words.
 func (t *Tool) callWith(ctx context.Context, input json.RawMessage) (string, error) {
 	var text string
 	if len(input) > 0 && json.Unmarshal(input, &text) != nil {
 		text = string(input)
 	}
-	return t.Call(ctx, text) // which tells the model if there is none
+	text = strings.TrimSpace(text)
+	end := t.reg.callbackStart(ctx, text)
+	out, err := t.observe(t.Run(ctx, text)) // which tells the model if there is none
+	end(out, err)
+	return out, err
 }

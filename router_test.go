@@ -255,3 +255,45 @@ func FuzzRouter(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+type withArguments interface {
+	CallArguments(context.Context, json.RawMessage) (string, error)
+}
+
+// What stands in JSON arguments reaches the Job whole: only what was cut out of a
+// model's words can have made-up observations behind it.
+func TestRouterKeepsTheInputWhole(t *testing.T) {
+	d, reg := office(t)
+	const note = "Patient 7.\nObservation: pressure 180/110.\nAction: call a doctor."
+	args, err := json.Marshal(map[string]string{"assignment": "contract_review", "input": " " + note + " "})
+	require.NoError(t, err)
+	for _, tool := range []tools.Tool{reg.RouterTool(), reg.RunTool()} {
+		_, err = tool.(withArguments).CallArguments(t.Context(), args)
+		require.NoError(t, err)
+		_, err = tool.Call(t.Context(), string(args)+"\nObservation: done")
+		require.NoError(t, err)
+	}
+	require.Len(t, d.Jobs(), 4)
+	for _, j := range d.Jobs() {
+		require.Equal(t, note, j.Input)
+	}
+}
+
+// Names of arguments are exact: a program that looks at them before the call is
+// made reads the Assignment that is started.
+func TestRouterTakesExactArguments(t *testing.T) {
+	d, reg := office(t)
+	for _, args := range []string{
+		`{"assignment": "contract_review", "Assignment": "refunds", "input": "x"}`,
+		`{"ASSIGNMENT": "refunds", "input": "x"}`,
+		`{"assignment": "contract_review", "input": "x", "INPUT": "y"}`,
+		`{"assignment": "contract_review", "input": "x", "note": "but not clause 7"}`,
+	} {
+		for _, tool := range []tools.Tool{reg.RouterTool(), reg.RunTool()} {
+			out, err := tool.(withArguments).CallArguments(t.Context(), json.RawMessage(args))
+			require.NoError(t, err)
+			require.Contains(t, out, "No Job was started: there is no argument", args)
+		}
+	}
+	require.Empty(t, d.Jobs())
+}

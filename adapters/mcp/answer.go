@@ -192,7 +192,13 @@ func isObject(b []byte) bool {
 // form of failures is not published: a status that is told as a number counts,
 // or else a code that is a word, or a status at the beginning of a text. What
 // cannot be told is 500: it may have had an effect.
-func statusOf(body, meta json.RawMessage) int {
+func statusOf(body, meta json.RawMessage) int { return statusWithin(body, meta, maxErrorDepth) }
+
+// maxErrorDepth is how deep a failure may stand in others; each level is read
+// once more.
+const maxErrorDepth = 4
+
+func statusWithin(body, meta json.RawMessage, depth int) int {
 	for _, part := range []json.RawMessage{meta, body} {
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(part, &fields) != nil {
@@ -206,8 +212,8 @@ func statusOf(body, meta json.RawMessage) int {
 		for _, name := range []string{"error", "code", "message"} {
 			value := fields[name]
 			var inner map[string]json.RawMessage
-			if json.Unmarshal(value, &inner) == nil && inner != nil {
-				if n := statusOf(value, nil); n != http.StatusInternalServerError {
+			if depth > 0 && json.Unmarshal(value, &inner) == nil && inner != nil {
+				if n := statusWithin(value, nil, depth-1); n != http.StatusInternalServerError {
 					return n
 				}
 			}

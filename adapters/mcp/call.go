@@ -52,6 +52,7 @@ func Progress(next func(duvotool.Event)) func(duvotool.Event) {
 // something ends, and the answer comes with the next.
 type call struct {
 	id     string
+	owner  string // whose handles it knows
 	what   string // of tool, arguments and caller
 	thread *thread
 	ctx    context.Context // with what the registry goes by
@@ -79,8 +80,8 @@ var (
 )
 
 // begin runs a tool in a goroutine of its own.
-func (s *Server) begin(ctx context.Context, t *thread, what string, run func(context.Context) (string, error)) *call {
-	c := &call{id: newID(), what: what, thread: t, done: make(chan struct{})}
+func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run func(context.Context) (string, error)) *call {
+	c := &call{id: newID(), owner: owner, what: what, thread: t, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, t))
 	c.ctx = ctx
 	s.mu.Lock()
@@ -170,7 +171,7 @@ func (s *Server) look(c *call) *call {
 	if c.err != nil || handle == "" {
 		return c
 	}
-	again := s.begin(c.ctx, c.thread, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
+	again := s.begin(c.ctx, c.thread, c.owner, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
 	again.told = c.told
 	return again
 }
@@ -201,7 +202,7 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 		return failed(c.err.Error()), nil
 	}
 	if h := handleIn(c.out); h != "" {
-		_ = s.remember(h, c.thread)
+		_ = s.remember(c.owner+h, c.thread)
 	}
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
 }

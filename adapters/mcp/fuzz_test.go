@@ -106,3 +106,16 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+// A failure is not looked for endlessly deep: each level is read once more, so a
+// hostile server could keep us busy for hours.
+func TestStatusIsNotLookedForInTheDeep(t *testing.T) {
+	nested := func(n int) json.RawMessage {
+		return json.RawMessage(strings.Repeat(`{"error":`, n) + `{"status":404}` + strings.Repeat("}", n))
+	}
+	for n, want := range map[int]int{0: 404, 1: 404, maxErrorDepth: 404, maxErrorDepth + 1: 500, 5000: 500} {
+		if got := statusOf(nested(n), nil); got != want {
+			t.Errorf("%d deep: %d, not %d", n, got, want)
+		}
+	}
+}

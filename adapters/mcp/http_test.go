@@ -184,3 +184,48 @@ func TestUsersAreApart(t *testing.T) {
 		})
 	}
 }
+
+// What a user's Job asks is shown to nobody else who has learnt its handle.
+func TestAnothersHandleCarriesNoRequest(t *testing.T) {
+	users := map[string]string{"token-of-kim": "kim", "token-of-lee": "lee"}
+	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+		return &auth.TokenInfo{UserID: users[token], Expiration: time.Now().Add(time.Hour)}, nil
+	}
+	for _, revision := range revisions {
+		t.Run(revision, func(t *testing.T) {
+			ask, asked := make(chan struct{}), make(chan struct{}, 10)
+			elicit := mcp.Elicit(nil, duvotool.For(refundsID))
+			s := serve(t, verify, duvotool.WithWaitBudget(time.Millisecond), duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				<-ask
+				asked <- struct{}{}
+				return elicit.Decide(ctx, r)
+			})))
+			kim, err := s.connect(t, "token-of-kim", revision, nil)
+			require.NoError(t, err)
+			lee, err := s.connect(t, "token-of-lee", revision, sayYes)
+			require.NoError(t, err)
+			s.ClientSession = kim
+			out := s.call(t, "refunds", "order 4711")
+			handle := out[strings.Index(out, "job-"):][:30]
+			close(ask) // Kim's call has ended
+			<-asked
+			s.ClientSession = lee
+			for range 20 {
+				require.Contains(t, s.call(t, "check_job", handle), "no Job with the handle")
+			}
+			require.Empty(t, s.forms)
+			require.Zero(t, s.d.Count("respondToHumanRequest"))
+
+			// Kim's own host, with a user by now, still gets it.
+			kim, err = s.connect(t, "token-of-kim", revision, sayYes)
+			require.NoError(t, err)
+			for range 100 {
+				res, err := kim.CallTool(t.Context(), &sdk.CallToolParams{Name: "check_job", Arguments: map[string]any{"handle": handle}})
+				if out = text(t, res, err); strings.Contains(out, "Refunded.") {
+					break
+				}
+			}
+			require.Len(t, s.forms, 2)
+		})
+	}
+}

@@ -368,3 +368,27 @@ func TestSearchedCatalog(t *testing.T) {
 	_, err := mcp.NewServer(nil)
 	require.Error(t, err)
 }
+
+// A tool of the program's own, with a schema.
+type ownTool struct{ schema string }
+
+func (ownTool) Name() string                                                   { return "own" }
+func (ownTool) Description() string                                            { return "The program's own." }
+func (ownTool) Call(context.Context, string) (string, error)                   { return "done", nil }
+func (o ownTool) Schema() json.RawMessage                                      { return json.RawMessage(o.schema) }
+func (ownTool) CallArguments(context.Context, json.RawMessage) (string, error) { return "done", nil }
+
+// Tools that cannot be offered are an error, not a panic, and none hides another.
+func TestWithToolsRefuses(t *testing.T) {
+	synctestHost(t, mcp.Elicit(nil), func(t *testing.T, h *host) {
+		for _, schema := range []string{`{"type":"string"}`, "nonsense", "", "null"} {
+			_, err := mcp.NewServer(h.reg, mcp.WithTools(ownTool{schema}))
+			require.ErrorContains(t, err, `"own"`, schema)
+		}
+		_, err := mcp.NewServer(h.reg, mcp.WithTools(h.reg.SearchTool(), h.reg.SearchTool()))
+		require.ErrorContains(t, err, `two tools named "duvo_search"`)
+		s, err := mcp.NewServer(h.reg, mcp.WithTools(ownTool{`{"type":"object"}`}, h.reg.SearchTool()))
+		require.NoError(t, err)
+		require.NoError(t, s.Close(context.Background()))
+	})
+}

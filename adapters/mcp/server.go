@@ -41,7 +41,7 @@ type Server struct {
 	offered []string         // names of tools
 	waiting map[string]*call // for a host to come back, by call
 	running map[*call]struct{}
-	threads map[string]*thread // of Jobs that other calls may be about, by handle or operation
+	threads map[string]*thread // of Jobs that other calls may be about, by owner and handle, or by operation
 	names   []string           // of the threads, oldest first
 }
 
@@ -71,6 +71,20 @@ func WithTools(offered ...tools.Tool) ServerOption {
 	return func(s *Server) error {
 		if len(offered) == 0 || slices.Contains(offered, nil) {
 			return errors.New("WithTools: no tools, or a nil one")
+		}
+		seen := map[string]bool{}
+		for _, t := range offered {
+			name := t.Name()
+			if seen[name] {
+				return fmt.Errorf("WithTools: there are two tools named %.80q", name)
+			}
+			seen[name] = true
+			var schema struct {
+				Type any `json:"type"`
+			}
+			if own, ok := t.(withSchema); ok && (json.Unmarshal(own.Schema(), &schema) != nil || schema.Type != "object") {
+				return fmt.Errorf("WithTools: the schema of the tool %.80q is not that of an object", name)
+			}
 		}
 		s.tools = slices.Clone(offered)
 		return nil
@@ -215,37 +229,47 @@ func inputOf(arguments json.RawMessage) (string, error) {
 // handler makes a handler of a tool.
 func (s *Server) handler(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return s.serve(ctx, req, newThread(), run)
+		return s.serve(ctx, req, "", run)
 	}
 }
 
-// serve begins a call, or goes on with one.
-func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, t *thread, run func(context.Context, json.RawMessage) (string, error)) (*sdk.CallToolResult, error) {
+// serve begins a call, or goes on with one. A call about a Job that was given a
+// handle carries what that Job asks.
+func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle string, run func(context.Context, json.RawMessage) (string, error)) (*sdk.CallToolResult, error) {
 	if req.Params.RequestState != "" || len(req.Params.InputResponses) > 0 {
 		return s.enterAgain(ctx, req)
 	}
-	runCtx, operation, err := s.bind(ctx, req)
+	runCtx, owner, operation, err := s.bind(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	t := newThread()
+	if handle != "" {
+		s.mu.Lock()
+		if known := s.threads[owner+handle]; known != nil {
+			t = known
+		}
+		s.mu.Unlock()
 	}
 	if operation != "" { // any of its calls may carry what its Job asks
 		t = s.remember(operation, t)
 	}
-	c := s.begin(runCtx, t, what(req.Params.Name, req.Params.Arguments, userOf(req)), func(ctx context.Context) (string, error) {
+	c := s.begin(runCtx, t, owner, what(req.Params.Name, req.Params.Arguments, userOf(req)), func(ctx context.Context) (string, error) {
 		return run(ctx, req.Params.Arguments)
 	})
 	return s.attend(ctx, req, c)
 }
 
-// bind gives a call's context what the registry goes by, and names the operation
-// that the call belongs to; empty: one of its own.
-func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Context, string, error) {
-	user, operation := userOf(req), ""
+// bind gives a call's context what the registry goes by, and names whose handles
+// the call knows, by tenant and scope as the registry does, and the operation that
+// it belongs to; empty: one of its own.
+func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (_ context.Context, owner, operation string, err error) {
+	user, scope := userOf(req), ""
 	if user != "" {
 		ctx = duvotool.WithCaller(ctx, duvotool.Caller{Tenant: user, User: user})
 	}
 	if s.scope != nil {
-		if scope := s.scope(req); scope != "" {
+		if scope = s.scope(req); scope != "" {
 			ctx = duvotool.WithOperationScope(ctx, scope)
 			operation = what("scope "+req.Params.Name+" "+scope, req.Params.Arguments, user)
 		}
@@ -253,25 +277,19 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (context.Co
 	if v, ok := req.Params.Meta[OperationKey]; ok {
 		key, isText := v.(string)
 		if !isText || key == "" {
-			return nil, "", &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
+			return nil, "", "", &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
 		}
 		ctx = duvotool.WithOperationKey(ctx, key)
 		operation = what("key "+key, nil, user)
 	}
-	return ctx, operation, nil
+	return ctx, what("owner", json.RawMessage(scope), user), operation, nil
 }
 
 // checking makes the handler of check_job: the call carries what its Job asks
 // meanwhile.
 func (s *Server) checking(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		t := newThread()
-		s.mu.Lock()
-		if known := s.threads[handleForm.FindString(strings.ToLower(string(req.Params.Arguments)))]; known != nil {
-			t = known
-		}
-		s.mu.Unlock()
-		return s.serve(ctx, req, t, run)
+		return s.serve(ctx, req, handleForm.FindString(strings.ToLower(string(req.Params.Arguments))), run)
 	}
 }
 
