@@ -1,0 +1,184 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// seal makes the response that every attempt will send.
+func seal(jobID string, p *pendingState, d Decision) *duvo.Response {
+	r := &duvo.Response{JobID: jobID, RequestID: p.id,
+		IdempotencyKey: "duvotool-" + hash("respond", jobID, p.id, p.digest)}
+	if d.Verdict == Answered {
+		r.Answers = d.Answers
+		return r
+	}
+	approved := d.Verdict == Approved
+	r.Approved = &approved
+	return r
+}
+
+// respondIfFresh sends the sealed response, if this read of the Job is recent:
+// it shows the request with the digest that was decided on. Otherwise it asks
+// for another read. It returns true if the run has ended.
+func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
+	s := &op.job
+	if seen.began.Before(p.decidedAt) || seen.began.Before(p.sentAt) || time.Since(seen.began) > staleRead {
+		s.watch.now()
+		return false
+	}
+	op.at(PhaseResponding, s.id)
+	if err := op.audit(AuditSent, p.about); err != nil {
+		op.fail(err)
+		return true
+	}
+	notSent := func(why string) {
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = "not sent: " + why
+		})
+	}
+	if op.run.ctx.Err() != nil {
+		notSent("the call ended meanwhile")
+		op.park()
+		return true
+	}
+	stage, sentAt, delivery, reached, doubts := p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts
+	now := time.Now()
+	p.stage = stageSending
+	p.sentAt = now
+	p.entry.Delivery = Sent
+	p.reached = true
+	p.doubts++ // until the opposite is proven, also by a panic
+	var err error
+	if now.After(p.announced) {
+		// Where the journal is slow it is told of the attempt beforehand, and the
+		// read just before comes after that.
+		if p.lag > 0 {
+			p.sentAt = now.Add(2*p.lag + 2*staleRead)
+		}
+		until := p.sentAt
+		if err = op.save(nil); err == nil {
+			p.announced = until
+		}
+		p.sentAt = now
+	}
+	if slow := time.Since(seen.began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
+		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
+		switch {
+		case errors.Is(err, ErrConflict):
+			notSent("another process has it in hand")
+			op.adopt()
+			return true
+		case err != nil:
+			notSent(SafeLine(err.Error(), 500))
+			op.fail(err)
+			return true
+		case op.run.ctx.Err() != nil:
+			notSent("the call ended meanwhile")
+			op.park()
+			return true
+		}
+		p.lag = time.Since(now)
+		notSent("recording it took so long that the Job is read once more")
+		s.watch.now()
+		return false
+	}
+	err = op.send(func(ctx context.Context) error {
+		r := *p.sealed
+		r.Answers = maps.Clone(r.Answers)
+		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), r)
+	})
+	s.watch.alive(err == nil)
+	if err != nil {
+		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			p.about(r)
+			r.Error = SafeLine(err.Error(), 500)
+		})
+	}
+	inDoubt := duvo.MayHaveTakenEffect(err) && !errors.Is(err, duvo.ErrConflict)
+	if !inDoubt {
+		p.doubts = doubts
+	}
+	switch {
+	case err == nil:
+		p.stage = stageDone
+		s.human = false // from now on the Job works again
+		s.lastLook = time.Now()
+		op.at(PhaseWatching, s.id)
+		op.delivered(p, Accepted)
+	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
+		op.fail(err)
+		return true
+	case inDoubt, p.doubts > 0 && p.doubts <= responseDoubts:
+		// A later refusal proves nothing about an unclear attempt. The next
+		// reads tell: the request is gone, or it still waits, and the same
+		// response is sent again once any late effect must have landed.
+		p.doubts = doubts + 1
+		p.settle = op.reg.cfg.settle + time.Since(p.sentAt) // from the end of the attempt
+		if isLocal(err) {
+			p.settle = op.reg.cfg.settle + op.reg.cfg.postTimeout // it may still be on its way
+		}
+	case duvo.Temporary(err):
+		// It provably did nothing.
+		p.failures++
+		p.settle = duvo.RetryAfter(err)
+		if p.settle == 0 {
+			p.settle = time.Second << min(p.failures-1, 6)
+		}
+		if isLocal(err) && !reached {
+			// It never left: the request has had no response of ours yet.
+			p.reached, p.stage, p.sentAt, p.entry.Delivery = false, stageDecided, time.Time{}, NotSent
+		}
+	default:
+		return op.responseRefused(p, err)
+	}
+	if p.stage == stageSending || p.stage == stageDecided {
+		s.watch.schedule(p.settle)
+	}
+	return !op.maySave()
+}
+
+// responseRefused reads again after the server refused a first attempt: a
+// request that is gone or another was answered by somebody else, which is no
+// error. It returns true if the run has ended.
+func (op *operation) responseRefused(p *pendingState, cause error) bool {
+	s := &op.job
+	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	if op.cancelled() {
+		return true
+	}
+	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || digest(s.id, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
+		p.stage = stageDone
+		op.delivered(p, p.fate())
+		s.dirty = true
+		s.watch.now()
+		return false
+	}
+	op.delivered(p, Refused)
+	p.stage, p.why = stageNobody, "Duvo refused the response, and the Job still waits"
+	op.fail(fmt.Errorf("the response was refused: %w", cause))
+	return true
+}
+
+// delivered records what became of a decision.
+func (op *operation) delivered(p *pendingState, d Delivery) {
+	if p.entry == nil {
+		return
+	}
+	p.entry.Delivery = d
+	_ = op.audit(AuditDelivered, p.about)
+	p.answerDeciders(deliveryError(d))
+	op.tellDecision(EventDelivered, p)
+}
+
+func (op *operation) tellDecision(kind EventKind, p *pendingState) {
+	e := cloneEntry(*p.entry)
+	op.tell(Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
+}
