@@ -152,7 +152,11 @@ func (op *operation) attend(fresh bool) {
 	s.lastLook = time.Now()
 	r := op.run
 	var w *watch
-	w = op.reg.watcher.watch(r.ctx, duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}, func(seen sighting) {
+	known := duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}
+	if f := s.followUp; f != nil {
+		known.UpdatedAt = f.Before // an older row is of its last end
+	}
+	w = op.reg.watcher.watch(r.ctx, known, func(seen sighting) {
 		if seen.hint {
 			op.post(r, func(op *operation) {
 				if op.job.watch == w {

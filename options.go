@@ -39,6 +39,7 @@ type config struct {
 	observer    func(Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
+	trustLists  bool
 	refresh     time.Duration // zero: only when asked to
 	postTimeout time.Duration
 	settle      time.Duration

@@ -124,7 +124,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, err
 	}
 	r.catalog = cat
-	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery)
+	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
 	r.events = newEventQueue(r.tellEvent(), r.log)
 	r.queue = newQueue(cfg.jobLimit)
 	r.ledger = newLedger(cfg, r.life)

@@ -262,3 +262,42 @@ func TestBurstOfStartsAtALimit(t *testing.T) {
 		require.LessOrEqual(t, d.CountStatus(429), 5)
 	}, duvotest.WithAssignment(crowdWorker), duvotest.WithRateLimit(120))
 }
+
+// TestTrustLists: a completed Job is not read where lists are trusted and right,
+// and is where they are not.
+func TestTrustLists(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts   []duvotool.Option
+		quirks duvotest.Quirks
+		least  int // reads of Jobs
+		most   int
+	}{
+		"default":                 {nil, duvotest.Quirks{}, 800, 1200},
+		"trusted":                 {[]duvotool.Option{duvotool.TrustLists()}, duvotest.Quirks{}, 0, 700}, // the last hundreds are found in the whole list
+		"trusted, filter ignored": {[]duvotool.Option{duvotool.TrustLists()}, duvotest.Quirks{FilterIgnored: true}, 0, 1200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 800
+				d := duvotest.New(duvotest.WithAssignment(sleeper))
+				defer d.Close()
+				reg := discover(t, d.Client(), c.opts...)
+				var wg sync.WaitGroup
+				for i := range n {
+					wg.Go(func() {
+						input := (20*time.Minute + time.Duration(i)*time.Second).String()
+						res, err := reg.All()[0].Run(t.Context(), input)
+						require.NoError(t, err)
+						require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+						require.NotEmpty(t, res.Output)
+						require.Equal(t, d.Jobs()[0].AssignmentID, res.Assignment.ID)
+					})
+				}
+				wg.Wait()
+				require.Equal(t, n, d.Count("listRunMessages"))
+				require.GreaterOrEqual(t, d.Count("getRun"), c.least)
+				require.LessOrEqual(t, d.Count("getRun"), c.most)
+			})
+		})
+	}
+}

@@ -184,7 +184,7 @@ func (p *pass) page(f duvo.JobFilter) (page duvo.JobPage, err error) {
 	if f.Status != "" && slices.ContainsFunc(page.Jobs, func(j duvo.Job) bool { return j.Status != f.Status }) {
 		return page, errFilter
 	}
-	p.rows(page.Jobs)
+	p.rows(page.Jobs, f.Status)
 	return page, nil
 }
 

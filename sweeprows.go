@@ -19,6 +19,7 @@ type listed struct {
 	refuted  time.Time // updated_at of the last row that a read refuted
 	seen     uint32    // the last sweep that showed it
 	seenAt   time.Time // when that was
+	ended    *duvo.Job // a row that takes the place of the next read; see TrustLists
 	hinted   bool      // a row leads to the next read
 	refutals uint8     // in a row
 	absences uint8     // in a row, each of them refuted by a read
@@ -98,8 +99,8 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 	}
 }
 
-// rows takes in the rows of a page.
-func (p *pass) rows(rows []duvo.Job) {
+// rows takes in the rows of a page of the list by this status; empty: of all.
+func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	type changed struct {
 		n   *watch
 		row duvo.Job
@@ -107,7 +108,7 @@ func (p *pass) rows(rows []duvo.Job) {
 	var hints []changed
 	p.w.mu.Lock()
 	for _, row := range rows {
-		if n := p.w.byJob[strings.ToLower(row.ID)]; n != nil && p.row(n, row) {
+		if n := p.w.byJob[strings.ToLower(row.ID)]; n != nil && p.row(n, row, list) {
 			hints = append(hints, changed{n, row})
 		}
 	}
@@ -119,7 +120,7 @@ func (p *pass) rows(rows []duvo.Job) {
 
 // row takes in the row of a Job of ours. It returns true if the row tells of
 // progress that needs no read. Called with watcher.mu held.
-func (p *pass) row(n *watch, row duvo.Job) bool {
+func (p *pass) row(n *watch, row duvo.Job, list duvo.Status) bool {
 	if n.seen != p.number && n.added.Before(p.began) {
 		if !n.single {
 			p.unseen--
@@ -145,6 +146,9 @@ func (p *pass) row(n *watch, row duvo.Job) bool {
 	case onItsWay(row.Status) && onItsWay(n.status):
 		n.status = row.Status
 		return true
+	}
+	if p.w.trust && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero() && (moved || n.updated.IsZero()) {
+		n.ended = &row
 	}
 	n.hint, n.hinted = row.UpdatedAt, true
 	n.byWish = sooner(n.byWish, time.Now())

@@ -30,6 +30,7 @@ type watcher struct {
 	life    *lifetime
 	log     *slog.Logger
 	every   time.Duration // zero: by age
+	trust   bool          // see TrustLists
 
 	mu      sync.Mutex
 	byJob   map[string]*watch // those that are not stopped, by Job ID in lower case
@@ -54,8 +55,8 @@ const maxReads = 16
 // on one request at a time asks whether it is back.
 const outage = 5
 
-func newWatcher(b Backend, life *lifetime, log *slog.Logger, every time.Duration) *watcher {
-	w := &watcher{backend: b, life: life, log: log, every: every, byJob: map[string]*watch{}}
+func newWatcher(b Backend, life *lifetime, log *slog.Logger, every time.Duration, trust bool) *watcher {
+	w := &watcher{backend: b, life: life, log: log, every: every, trust: trust, byJob: map[string]*watch{}}
 	w.lister, _ = b.(JobLister)
 	return w
 }
@@ -302,12 +303,20 @@ func (w *watcher) tick() {
 func (w *watcher) read(n *watch, class duvo.Priority) {
 	defer w.life.leave()
 	s := sighting{began: time.Now()}
-	func() {
-		defer recoverAs(&s.err, errBackendPanic)
-		s.job, s.err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
-	}()
 	w.mu.Lock()
-	if n.ctx.Err() == nil {
+	row := n.ended
+	n.ended = nil
+	w.mu.Unlock()
+	if row != nil {
+		s.job = *row
+	} else {
+		func() {
+			defer recoverAs(&s.err, errBackendPanic)
+			s.job, s.err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
+		}()
+	}
+	w.mu.Lock()
+	if row == nil && n.ctx.Err() == nil {
 		w.outcome(s.err)
 		w.down = w.failing > 0
 	}

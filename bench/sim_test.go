@@ -214,6 +214,17 @@ func benchRequests(r *making) {
 			}
 			s.close()
 		})
+		if n >= 1000 {
+			synctest.Test(r.t, func(t *testing.T) {
+				s := newSim(t, []duvotest.Option{duvotest.WithRateLimit(5000)}, duvotool.TrustLists())
+				requests := drive(s, func(ctx context.Context) { s.one(ctx, about(length)) })
+				f := figure{"requests", name, "duvotool, TrustLists", values(s, requests)}
+				r.print(f)
+				require.Less(t, s.ended.quantile(.99), 15.5)
+				require.Less(t, f.Values[0].Value, 3.0)
+				s.close()
+			})
+		}
 		require.Greater(r.t, loopCost, 100.0)
 		if n >= 40 {
 			require.Less(r.t, ours, 4.1)
