@@ -274,12 +274,12 @@ func TestTrustLists(t *testing.T) {
 	}{
 		"default":                 {nil, duvotest.Quirks{}, 800, 1200},
 		"trusted":                 {[]duvotool.Option{duvotool.TrustLists()}, duvotest.Quirks{}, 0, 700}, // the last hundreds are found in the whole list
-		"trusted, filter ignored": {[]duvotool.Option{duvotool.TrustLists()}, duvotest.Quirks{FilterIgnored: true}, 0, 1200},
+		"trusted, filter ignored": {[]duvotool.Option{duvotool.TrustLists()}, duvotest.Quirks{FilterIgnored: true}, 500, 1200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const n = 800
-				d := duvotest.New(duvotest.WithAssignment(sleeper))
+				d := duvotest.New(duvotest.WithAssignment(sleeper), duvotest.WithQuirks(c.quirks))
 				defer d.Close()
 				reg := discover(t, d.Client(), c.opts...)
 				var wg sync.WaitGroup
