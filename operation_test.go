@@ -307,3 +307,18 @@ func TestCloseReleasesCallersAndNamesTheDeaf(t *testing.T) {
 		require.Zero(t, f.responds)
 	})
 }
+
+// TestTenantsNeverMeet, whatever characters their names and keys are made of.
+func TestTenantsNeverMeet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: ended(duvo.StatusCompleted)}
+		reg := discover(t, f)
+		for _, c := range [][2]string{{"a", "b\x00c"}, {"a\x00b", "c"}, {"", "a\x00b\x00c"}} {
+			ctx := duvotool.WithCaller(duvotool.WithOperationKey(t.Context(), c[1]), duvotool.Caller{Tenant: c[0]})
+			res, err := reg.All()[0].Run(ctx, "x")
+			require.NoError(t, err)
+			require.False(t, res.Repeated)
+		}
+		require.Equal(t, 3, f.starts)
+	})
+}

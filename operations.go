@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -106,7 +107,7 @@ func (op *operation) reword(input string) {
 	}
 }
 
-func slotOf(tenant, key string) string { return tenant + "\x00" + key }
+func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
 
 func (op *operation) slot() string { return slotOf(op.caller.Tenant, op.key) }
 
@@ -329,7 +330,7 @@ func (o *operations) barOnce(op *operation, on bool) error {
 }
 
 func unknownSlot(tenant, scope, assignment string) string {
-	return tenant + "\x00" + scope + "\x00" + assignment
+	return slotOf(tenant, slotOf(scope, assignment))
 }
 
 // settled notes that an operation has an outcome. One that no key of a
