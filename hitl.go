@@ -121,6 +121,10 @@ const (
 	SourceTimeout   Source = "timeout"   // nobody decided in time
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 
+	// SourceNobody is a denial for want of anybody who could be asked, or who
+	// answered: nobody denied.
+	SourceNobody Source = "nobody"
+
 	// SourceUnauthenticated is somebody whom nobody has identified, at a program
 	// that may have answered in their place. It is no person's vote.
 	SourceUnauthenticated Source = "unauthenticated"

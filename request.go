@@ -31,7 +31,8 @@ type Request struct {
 	Assignment duvo.Assignment // what the Job runs
 	BuildID    string          // the Build that the Job runs, as the Job tells it
 	Folder     string          // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
-	Input      string          // what the Job was started with
+	Input      string          // what the Job was started with: checked by us, and the same for as long as the Job lives
+	FollowUp   string          // what was added since by a message, in the model's own words and unchecked; empty: nothing
 	Caller     Caller          // for whom the call was made; see WithCaller
 
 	Key       string    // the operation key of the call
