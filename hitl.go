@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -122,7 +123,7 @@ const (
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 
 	// SourceNobody is a denial for want of anybody who could be asked, or who
-	// answered: nobody denied.
+	// answered: nobody denied, and Duvo is sent nothing. See [Nobody].
 	SourceNobody Source = "nobody"
 
 	// SourceUnauthenticated is somebody whom nobody has identified, at a program
@@ -166,6 +167,12 @@ func Approve(by, reason string) Decision { return Decision{Verdict: Approved, By
 // refuse a question: a denied one is left unanswered, and after a minute the
 // call returns with [OutcomePending]; or the Job is stopped, with [StopOn].
 func Deny(by, reason string) Decision { return Decision{Verdict: Denied, By: by, Reason: reason} }
+
+// Nobody denies for want of anybody who could be asked, or who answered: a host
+// that shows no forms, a form that was closed, a person who is not on duty. The
+// reason says which. Nothing is sent to Duvo, where the request stays open to
+// others, and no reader takes it for somebody's denial.
+func Nobody(reason string) Decision { return Decision{Reason: reason, Source: SourceNobody} }
 
 // Answer answers the questions of a request: answers is keyed by the question's
 // text and must fit it, see [Request.CheckAnswers]. The identity by is
@@ -213,13 +220,20 @@ func (d Decision) Check(req Request) error {
 	return nil
 }
 
-// AlwaysDeny denies everything. It is the default.
-func AlwaysDeny() Policy { return alwaysDeny{} }
+// AlwaysDeny denies everything. It is the default. The reason, if one is given,
+// is what the model and the audit are told; several are joined.
+func AlwaysDeny(reason ...string) Policy {
+	return alwaysDeny{strings.TrimSpace(strings.Join(reason, "; "))}
+}
 
-type alwaysDeny struct{}
+type alwaysDeny struct{ reason string }
 
-func (alwaysDeny) Decide(context.Context, Request) (Decision, error) {
-	return Decision{By: "policy always-deny", Reason: "this program's policy approves nothing", Source: SourcePolicy, Path: "AlwaysDeny"}, nil
+func (a alwaysDeny) Decide(context.Context, Request) (Decision, error) {
+	reason := a.reason
+	if reason == "" {
+		reason = "this program's policy approves nothing"
+	}
+	return Decision{By: "policy always-deny", Reason: reason, Source: SourcePolicy, Path: "AlwaysDeny"}, nil
 }
 
 func (alwaysDeny) String() string { return "AlwaysDeny" }
