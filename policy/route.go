@@ -145,7 +145,7 @@ func (f fixedAnswers) Decide(_ context.Context, req duvotool.Request) (duvotool.
 
 func (f fixedAnswers) Validate() error {
 	switch {
-	case strings.TrimSpace(f.by) == "":
+	case duvotool.PersonKey(f.by) == "":
 		return errors.New("Answers: it is not said on whose behalf")
 	case len(f.known) == 0:
 		return errors.New("Answers: no answers")
