@@ -98,6 +98,9 @@ func (op *operation) notPending(except string) {
 		case stageSending:
 			op.delivered(p, p.fate())
 		default:
+			if p.entry != nil && p.entry.nobody() && !op.job.stopping {
+				p.entry.Delivery = Superseded // somebody else could decide
+			}
 			op.awaitOutcome(p.id)
 			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
 				p.about(r)
@@ -286,6 +289,10 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	}
 	switch d.Verdict {
 	case Passed:
+		if d.Source == SourceNobody {
+			d.Verdict = Denied
+			break
+		}
 		d = Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: SourcePolicy, Path: d.Path}
 	case Suspended:
 		err := op.audit(AuditDecided, func(r *AuditRecord) {
@@ -319,11 +326,15 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	s.entries = append(s.entries, p.entry)
 	p.recheck = false
-	refusesQuestion := d.Verdict == Denied && req.Kind == duvo.Question
+	open := d.nobody() || d.Verdict == Denied && req.Kind == duvo.Question // nothing is sent, and it waits on
 	switch {
 	case d.Verdict == Left:
 		p.stage = stageDone
-	case refusesQuestion:
+	case d.nobody():
+		p.stage, p.why = stageNobody, "nobody could be asked, nothing was sent to Duvo, and the Job still waits"
+	case open && d.Source == SourceTimeout:
+		p.stage, p.why = stageNobody, "nobody answered the question in time, and the Job still waits"
+	case open:
 		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
 	default:
 		p.sealed = seal(s.id, p, d)
@@ -349,25 +360,34 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	op.tellDecision(EventDecided, p)
 	op.at(PhaseWatching, s.id)
-	switch {
-	case p.stage == stageDecided:
+	if p.stage == stageDecided {
 		op.at(PhaseResponding, s.id)
 		s.watch.now() // the read just before
 		return
-	case refusesQuestion && op.tool.cfg.stopOn[QuestionDenied]:
-		p.answerDeciders(nil)
-		op.addNote("a question was denied")
+	}
+	p.answerDeciders(nil)
+	if open {
+		op.leaveOpen(d)
+	}
+}
+
+// leaveOpen goes on with a Job whose request got no response of ours: it is
+// stopped, if that is wished for, or given a while in which somebody else may
+// decide.
+func (op *operation) leaveOpen(d Decision) {
+	cause, note := QuestionDenied, "a question was denied"
+	if d.nobody() {
+		cause, note = NobodyToAsk, "nobody could be asked"
+	}
+	if op.tool.cfg.stopOn[cause] {
+		op.addNote(note)
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
 			return
 		}
-	default:
-		p.answerDeciders(nil)
 	}
-	if refusesQuestion {
-		s.stuck = time.Now()
-		s.watch.schedule(stuckGrace)
-	}
+	op.job.stuck = time.Now()
+	op.job.watch.schedule(stuckGrace)
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.

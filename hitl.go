@@ -119,7 +119,7 @@ type Source string
 const (
 	SourcePolicy    Source = "policy"    // a rule or program
 	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called [Registry.Decide]
-	SourceTimeout   Source = "timeout"   // nobody decided in time
+	SourceTimeout   Source = "timeout"   // nobody decided in time; a rule for that case did
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 
 	// SourceNobody is a denial for want of anybody who could be asked, or who
@@ -148,6 +148,34 @@ type Decision struct {
 	// Path tells which policies the decision came through, as in
 	// "FirstOf[2] > Forward". Policies that ask others add to it with Via.
 	Path string `json:"path,omitempty"`
+}
+
+// HasOpinion reports whether the decision decides anything: [Pass] and [Nobody]
+// do not, and a policy that asks several goes on to the next.
+func (d Decision) HasOpinion() bool { return d.Verdict != Passed && !d.nobody() }
+
+// nobody reports whether it is a denial for want of anybody to ask.
+func (d Decision) nobody() bool { return d.Verdict == Denied && d.Source == SourceNobody }
+
+// after returns the decision as one that was made where the one before could ask
+// nobody: a rule's denial then says so, since that is what led to it.
+func (d Decision) after(before Decision) Decision {
+	if before.nobody() && d.Verdict == Denied && (d.Source == "" || d.Source == SourcePolicy) {
+		d.Reason = strings.TrimSuffix("nobody could be asked: "+before.Reason, ": ") + strings.TrimSuffix("; "+d.Reason, "; ")
+	}
+	return d
+}
+
+// summary tells the verdict and whose it is, on one line: what did not come from
+// anybody is not told as anybody's.
+func (d Decision) summary() string {
+	switch {
+	case d.nobody():
+		return "not decided, because nobody could be asked"
+	case d.Verdict == Denied && d.Source == SourceTimeout:
+		return "denied because nobody decided in time"
+	}
+	return d.Verdict.String() + " by " + orNobody(d.By)
 }
 
 // Via returns the decision as one that came through a policy of this name.
@@ -204,7 +232,7 @@ func (d Decision) Check(req Request) error {
 	default:
 		return fmt.Errorf("%w: %v is unknown", ErrInvalidDecision, d.Verdict)
 	}
-	if d.By == "" {
+	if PersonKey(d.By) == "" || d.Source == SourceNobody {
 		return fmt.Errorf("%w: it does not say who decided", ErrInvalidDecision)
 	}
 	switch {
@@ -269,12 +297,14 @@ func (f forward) Validate() error { return f.ask.Validate() }
 func (forward) String() string { return "Forward" }
 
 // FirstOf asks the policies in order until one has an opinion. If none has,
-// neither has FirstOf. An error of one ends the asking.
+// neither has FirstOf; where one could ask nobody, see [Nobody], that is what it
+// says. An error of one ends the asking.
 func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
 
 type firstOf []Policy
 
 func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
+	last := Pass()
 	for i, p := range f {
 		if p == nil {
 			return Decision{}, errNilPolicy
@@ -283,14 +313,18 @@ func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
 			return Decision{}, context.Cause(ctx)
 		}
 		d, err := p.Decide(ctx, req)
-		if err != nil || d.Verdict != Passed {
-			if d.Path == "" {
-				d.Path = policyName(p)
-			}
-			return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
+		if d.Path == "" {
+			d.Path = policyName(p)
+		}
+		d = d.Via(fmt.Sprintf("FirstOf[%d]", i+1))
+		switch {
+		case err != nil || d.HasOpinion():
+			return d.after(last), err
+		case d.nobody():
+			last = d
 		}
 	}
-	return Pass(), nil
+	return last, nil
 }
 
 // Vetoes asks all, the later ones too: a denial may stand behind one that had an

@@ -21,7 +21,10 @@ type DecidedError struct{ Entry DecisionEntry }
 
 // Error names who decided what.
 func (e *DecidedError) Error() string {
-	return fmt.Sprintf("duvotool: the request was already %s by %s", e.Entry.Verdict, orNobody(e.Entry.By))
+	if e.Entry.nobody() {
+		return "duvotool: the request was given up, because nobody could be asked"
+	}
+	return "duvotool: the request was already " + e.Entry.summary()
 }
 
 // Unwrap returns ErrNotPending.
@@ -61,7 +64,7 @@ func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
 	if err := d.Check(req); err != nil {
 		return err
 	}
-	if d.Verdict == Passed || d.Verdict == Suspended {
+	if !d.HasOpinion() || d.Verdict == Suspended {
 		return fmt.Errorf("%w: %s decides nothing", ErrInvalidDecision, d.Verdict)
 	}
 	if err := ctx.Err(); err != nil {

@@ -31,8 +31,8 @@ func Then(after time.Duration, p duvotool.Policy) Step { return Step{after: afte
 // Escalate asks first, and then takes the steps in their order, each once: it
 // reminds, or asks somebody else as well. Whoever decides first has decided;
 // the context of the others ends. One that passes or fails does not hold up the
-// rest. If nobody has an opinion, neither has Escalate; if nobody has and
-// somebody failed, that is its error.
+// rest, nor does one that could ask nobody, see [duvotool.Nobody]. If none has an
+// opinion, neither has Escalate; if somebody failed then, that is its error.
 //
 // A policy that is asked again, after a restart say, takes the steps that are
 // due at once and in order.
@@ -53,6 +53,7 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 	answers := make(chan answer, len(e.steps)+1)
 	ask(inner, 0, e.first, req, answers)
 	open, next := 1, 0
+	last := duvotool.Pass()
 	var errs []error
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -69,7 +70,7 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 			}
 		}
 		if open == 0 {
-			return duvotool.Pass(), errors.Join(errs...)
+			return last, errors.Join(errs...)
 		}
 		var due <-chan time.Time
 		if next < len(e.steps) {
@@ -82,8 +83,10 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 			switch {
 			case a.err != nil:
 				errs = append(errs, a.err)
-			case a.d.Verdict != duvotool.Passed:
+			case a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1)), nil
+			case a.d.Verdict != duvotool.Passed: // it could ask nobody
+				last = a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1))
 			}
 		case <-due:
 		case <-ctx.Done():
