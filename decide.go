@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -155,10 +156,18 @@ func (op *operation) waiting(seen sighting) bool {
 	case stageDecided:
 		return op.respondIfFresh(p, seen)
 	case stageSending:
-		if time.Since(p.sentAt) >= p.settle {
+		switch {
+		case time.Since(p.sentAt) < p.settle:
+			s.watch.schedule(p.settle - time.Since(p.sentAt))
+		case op.vetoed(p, seen.job, q):
+			// It may have arrived; what is denied by now is not sent once more.
+			p.stage = stageDone
+			s.dirty = true
+			op.addNote("a response that an earlier process may have sent was not sent again: the policy denies by now what it says")
+			op.delivered(p, p.fate())
+		default:
 			return op.respondIfFresh(p, seen)
 		}
-		s.watch.schedule(p.settle - time.Since(p.sentAt))
 	case stageNobody:
 		return op.stuckFor(stuckGrace, p.why)
 	case stageDone:
@@ -222,7 +231,7 @@ func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 }
 
 // vetoed reports whether an approval or answer that an earlier process has
-// recorded is denied by a rule of today's policy. It looks once.
+// recorded is denied by today's policy, whatever anybody says. It looks once.
 func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
 	if !p.recheck {
 		return false
@@ -238,8 +247,12 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	var err error
 	func() {
 		defer recoverAs(&err, ErrPolicyPanic)
-		_, all := op.tool.cfg.policy.(alwaysDeny) // at the end of others it only stands for no opinion
-		denied = all || Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
+		at := p.decidedAt
+		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
+			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
+		}
+		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
+		denied = certain && v == Denied
 	}()
 	return denied || err != nil
 }
@@ -254,6 +267,9 @@ func (op *operation) waitsFor(q *Request) {
 func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
 	defer life.callback("policy " + policyName(policy))()
 	defer recoverAs(&err, ErrPolicyPanic)
+	if i, d, err := Veto(ctx, req, policy); i >= 0 {
+		return d, err
+	}
 	return policy.Decide(ctx, req)
 }
 

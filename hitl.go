@@ -49,9 +49,10 @@ func (f PolicyFunc) Validate() error {
 	return nil
 }
 
-// A Vetoer is a [Policy] with denials that stand, whatever was decided before. A
-// decision that an earlier process has recorded and not sent is held against
-// them once more. The policies of this module that hold others ask those.
+// A Vetoer is a [Policy] with denials that stand, whatever others decide: rules
+// that deny, say. They are asked before anybody else is, and a decision that an
+// earlier process has recorded and not sent is held against them once more. The
+// policies of this module that hold others ask those; see [Veto] and [Foreseer].
 type Vetoer interface {
 	// Vetoes reports whether the request is denied by a rule. It must not ask
 	// anybody.
@@ -298,17 +299,21 @@ func (forward) String() string { return "Forward" }
 
 // FirstOf asks the policies in order until one has an opinion. If none has,
 // neither has FirstOf; where one could ask nobody, see [Nobody], that is what it
-// says. An error of one ends the asking.
+// says. An error of one ends the asking. A denial that stands, see [Vetoer], wins
+// wherever in the order it is.
 func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
 
 type firstOf []Policy
 
 func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
+	if slices.Contains(f, nil) {
+		return Decision{}, errNilPolicy
+	}
+	if i, d, err := Veto(ctx, req, f...); i >= 0 {
+		return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
+	}
 	last := Pass()
 	for i, p := range f {
-		if p == nil {
-			return Decision{}, errNilPolicy
-		}
 		if err := ctx.Err(); err != nil {
 			return Decision{}, context.Cause(ctx)
 		}

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// viaRegistry begins the path of what was decided by Registry.Decide.
+const viaRegistry = "Registry.Decide"
+
 // ErrNotPending is returned by [Registry.Decide] for a request that waits for
 // no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
 // Where it was decided before, the error is a [*DecidedError].
@@ -128,7 +131,7 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 	}
 	p.replies = append(p.replies, reply)
 	op.awaitOutcome(p.id)
-	op.settleDecision(p, d.Via("Registry.Decide"))
+	op.settleDecision(p, d.Via(viaRegistry))
 }
 
 // suspend releases the callers with a pending result. The run goes on without

@@ -38,6 +38,9 @@ func (b *budget) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 	if b.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
+	if d, vetoed, err := vetoed(ctx, "Budget", req, b.p, b.then); vetoed {
+		return d, err
+	}
 	d, err := decide(ctx, "Budget", b.p, req)
 	if err != nil || d.Verdict != duvotool.Approved || b.take(purse{req.Caller.Tenant, strings.ToLower(req.Assignment.ID)}) {
 		return d, err
@@ -71,6 +74,12 @@ func (b *budget) take(from purse) bool {
 // Vetoes asks both.
 func (b *budget) Vetoes(req duvotool.Request) bool {
 	return duvotool.Vetoes(b.p, req) || duvotool.Vetoes(b.then, req)
+}
+
+// Foresee knows what p does for certain, but for approvals, which are counted.
+func (b *budget) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	v, certain := duvotool.Foresee(b.p, req, at)
+	return v, certain && v != duvotool.Approved
 }
 
 func (b *budget) Validate() error {

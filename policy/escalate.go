@@ -47,6 +47,9 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 	if e.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
+	if d, vetoed, err := vetoed(ctx, e.String(), req, e.asked()...); vetoed {
+		return d, err
+	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	began := firstSeen(req)
@@ -112,12 +115,31 @@ func (reminder) String() string { return "Remind" }
 
 // Vetoes asks all.
 func (e escalate) Vetoes(req duvotool.Request) bool {
-	return duvotool.Vetoes(e.first, req) ||
-		slices.ContainsFunc(e.steps, func(s Step) bool { return duvotool.Vetoes(s.ask, req) })
+	return slices.ContainsFunc(e.asked(), func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
+// asked returns all that may be asked.
+func (e escalate) asked() []duvotool.Policy {
+	all := []duvotool.Policy{e.first}
+	for _, s := range e.steps {
+		if s.ask != nil {
+			all = append(all, s.ask)
+		}
+	}
+	return all
+}
+
+// Foresee knows of a denial by the first, or by a step whose time had come.
+func (e escalate) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	denies := func(p duvotool.Policy) bool {
+		v, certain := duvotool.Foresee(p, req, at)
+		return certain && v == duvotool.Denied
+	}
+	due := func(s Step) bool { return s.ask != nil && !at.Before(firstSeen(req).Add(s.after)) && denies(s.ask) }
+	return duvotool.Denied, denies(e.first) || slices.ContainsFunc(e.steps, due)
 }
 
 func (e escalate) Validate() error {
-	all := []duvotool.Policy{e.first}
 	var errs []error
 	var before time.Duration
 	for i, s := range e.steps {
@@ -128,11 +150,8 @@ func (e escalate) Validate() error {
 			errs = append(errs, fmt.Errorf("Escalate: step %d comes after %v, which is not later than the one before", i+1, s.after))
 		}
 		before = s.after
-		if s.ask != nil {
-			all = append(all, s.ask)
-		}
 	}
-	return errors.Join(append(errs, validate("Escalate", all...))...)
+	return errors.Join(append(errs, validate("Escalate", e.asked()...))...)
 }
 
 func (escalate) String() string { return "Escalate" }

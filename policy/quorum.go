@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
@@ -32,6 +33,9 @@ func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 	}
 	if req.Kind != duvo.Approval {
 		return duvotool.Pass().Via(q.String()), nil
+	}
+	if d, vetoed, err := vetoed(ctx, q.String(), req, q.approvers...); vetoed {
+		return d, err
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -110,6 +114,17 @@ func (t *tally) add(d duvotool.Decision) {
 // Vetoes asks all: one denial denies.
 func (q quorum) Vetoes(req duvotool.Request) bool {
 	return slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
+// Foresee knows of a denial by one, and that there is no opinion about questions.
+func (q quorum) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	if req.Kind != duvo.Approval {
+		return duvotool.Passed, true
+	}
+	return duvotool.Denied, slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool {
+		v, certain := duvotool.Foresee(p, req, at)
+		return certain && v == duvotool.Denied
+	})
 }
 
 func (q quorum) Validate() error {

@@ -33,6 +33,9 @@ func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 	if t.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
+	if d, vetoed, err := vetoed(ctx, "Timeout", req, t.p, t.fallback); vetoed {
+		return d, err
+	}
 	deadline := firstSeen(req).Add(t.d)
 	left := time.Until(deadline)
 	if left > 0 {
@@ -85,6 +88,15 @@ func (t timeout) expired(d duvotool.Decision) duvotool.Decision {
 // Vetoes asks both.
 func (t timeout) Vetoes(req duvotool.Request) bool {
 	return duvotool.Vetoes(t.p, req) || duvotool.Vetoes(t.fallback, req)
+}
+
+// Foresee knows what its first policy does for certain, and, where the time was
+// over, its fallback.
+func (t timeout) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	if at.Before(firstSeen(req).Add(t.d)) {
+		return duvotool.Foresee(t.p, req, at)
+	}
+	return duvotool.Foresee(t.fallback, req, at)
 }
 
 func (t timeout) Validate() error {
