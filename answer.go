@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
 )
@@ -181,9 +182,8 @@ func (o *outputSpec) find(answer string) (data json.RawMessage, problem string) 
 }
 
 // decodes reports why JSON that fits the schema does not decode, if so.
-func (o *outputSpec) decodes(data []byte) (err error) {
-	defer recoverAs(&err, errRenderPanic)
-	return o.check(data)
+func (o *outputSpec) decodes(data []byte) error {
+	return guard.Run(errRenderPanic, func() error { return o.check(data) })
 }
 
 // lastJSON returns the last few objects and lists in a text, outermost ones

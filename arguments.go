@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
 )
@@ -74,11 +75,10 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 
 // render makes the message of arguments that fit.
 func (t *Tool) render(arguments []byte) (message string, err error) {
-	var panicked error
-	func() {
-		defer recoverAs(&panicked, errRenderPanic)
+	panicked := guard.Run(errRenderPanic, func() error {
 		message, err = t.cfg.input.message(arguments)
-	}()
+		return nil
+	})
 	if panicked != nil {
 		return "", &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: panicked}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // An AuditLog keeps what happened to human requests, for those who ask later
@@ -133,12 +134,10 @@ func (op *operation) audit(event AuditEvent, about func(*AuditRecord)) error {
 	// What happened is kept also when nobody waits for it any more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
 	defer cancel()
-	var err error
-	func() {
-		defer recoverAs(&err, ErrAudit)
+	err := guard.Run(ErrAudit, func() error {
 		defer op.reg.life.callback("audit log")()
-		err = log.Record(ctx, r)
-	}()
+		return log.Record(ctx, r)
+	})
 	if err == nil {
 		return nil
 	}

@@ -2,7 +2,8 @@ package duvotool
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // callbackStart tells langchaingo's handler that a tool call begins, and
@@ -14,12 +15,9 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 		return func(string, error) {}
 	}
 	safely := func(f func()) {
-		defer func() {
-			if p := recover(); p != nil {
-				r.log.ErrorContext(ctx, "duvotool: the callbacks handler panicked", "panic", fmt.Sprint(p))
-			}
-		}()
-		f()
+		if err := guard.Run(errObserver, func() error { f(); return nil }); err != nil {
+			r.log.ErrorContext(ctx, "duvotool: a tool call was not told to the callbacks handler", "error", err.Error())
+		}
 	}
 	safely(func() { h.HandleToolStart(ctx, input) })
 	return func(out string, err error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/track"
 )
 
@@ -215,8 +216,13 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	op.reg.life.again()
 	go func() {
 		defer op.reg.life.leave()
-		d, err := askSafely(ctx, op.reg.life, policy, req)
-		op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
+		var d Decision
+		guard.Then(ErrPolicyPanic, func() (err error) {
+			d, err = askPolicy(ctx, op.reg.life, policy, req)
+			return err
+		}, func(err error) {
+			op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
+		})
 	}()
 	return false
 }
@@ -243,17 +249,16 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	if p.entry.Verdict == Denied {
 		return false
 	}
-	var denied bool
-	var err error
-	func() {
-		defer recoverAs(&err, ErrPolicyPanic)
+	denied := false
+	err := guard.Run(ErrPolicyPanic, func() error {
 		at := p.decidedAt
 		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
 			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
 		}
 		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
 		denied = certain && v == Denied
-	}()
+		return nil
+	})
 	return denied || err != nil
 }
 
@@ -264,9 +269,8 @@ func (op *operation) waitsFor(q *Request) {
 	op.news.request = q
 }
 
-func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
+func askPolicy(ctx context.Context, life *lifetime, policy Policy, req Request) (Decision, error) {
 	defer life.callback("policy " + policyName(policy))()
-	defer recoverAs(&err, ErrPolicyPanic)
 	if i, d, err := Veto(ctx, req, policy); i >= 0 {
 		return d, err
 	}
@@ -296,7 +300,7 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 		op.undecided(p, err)
 		return
 	}
-	name := policyName(op.tool.cfg.policy)
+	name := safeName(op.tool.cfg.policy)
 	if d.Source == "" {
 		d.Source = SourcePolicy
 	}
@@ -411,9 +415,9 @@ func (op *operation) undecided(p *pendingState, err error) {
 	s := &op.job
 	_ = op.audit(AuditUndecided, func(r *AuditRecord) {
 		p.about(r)
-		r.Error = err.Error()
+		r.Error = fmt.Sprint(err) // its own words may panic
 	})
-	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", policyName(op.tool.cfg.policy), "error", SafeLine(err.Error(), 500))
+	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", safeName(op.tool.cfg.policy), "error", SafeLine(fmt.Sprint(err), 500))
 	if op.tool.cfg.stopOn[PolicyFailed] {
 		op.stopJob()
 	}

@@ -24,7 +24,8 @@ var (
 	// Nothing was sent.
 	ErrInvalidDecision = errors.New("duvotool: the policy's decision does not fit the request")
 
-	// ErrPolicyPanic is a policy that panicked. Nothing was sent.
+	// ErrPolicyPanic is a policy that panicked, or ended its goroutine. Nothing was
+	// sent.
 	ErrPolicyPanic = errors.New("duvotool: the policy panicked")
 
 	// ErrAnsweredElsewhere is the cause that ends a policy's context when the

@@ -2,12 +2,14 @@ package duvotool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // EventKind tells what happened to a Job.
@@ -142,6 +144,12 @@ func (q *eventQueue) send(e Event) {
 }
 
 func (q *eventQueue) drain() {
+	through := false
+	defer func() {
+		if !through { // the observer ended this goroutine: another goes on
+			go q.drain()
+		}
+	}()
 	for {
 		q.mu.Lock()
 		if len(q.waiting) == 0 {
@@ -149,6 +157,7 @@ func (q *eventQueue) drain() {
 			q.waiting = nil
 			close(q.idle)
 			q.mu.Unlock()
+			through = true
 			return
 		}
 		e := q.waiting[0]
@@ -162,13 +171,14 @@ func (q *eventQueue) drain() {
 }
 
 func (q *eventQueue) tellSafely(e Event) {
-	defer func() {
-		if p := recover(); p != nil {
-			q.log.Error("duvotool: the observer panicked", "event", string(e.Kind), "job", e.JobID, "panic", fmt.Sprint(p))
+	guard.Then(errObserver, func() error { q.tell(e); return nil }, func(err error) {
+		if err != nil {
+			q.log.Error("duvotool: an event is lost", "event", string(e.Kind), "job", e.JobID, "error", err.Error())
 		}
-	}()
-	q.tell(e)
+	})
 }
+
+var errObserver = errors.New("the observer or the callbacks handler panicked")
 
 // close waits until everything was told.
 func (q *eventQueue) close(ctx context.Context) error {

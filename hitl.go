@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // A Policy decides how a waiting Job is answered. It is asked once for each
@@ -361,6 +362,14 @@ func validatePolicy(p Policy) error {
 		return v.Validate()
 	}
 	return nil
+}
+
+// safeName is policyName where the policy's own String may not do harm.
+func safeName(p Policy) (name string) {
+	if guard.Run(ErrPolicyPanic, func() error { name = policyName(p); return nil }) != nil {
+		return fmt.Sprintf("%T", p)
+	}
+	return name
 }
 
 // policyName names a policy for logs and errors.

@@ -13,6 +13,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // WithJournal keeps in j what the registry must remember of its operations.
@@ -184,12 +186,11 @@ func (l *ledger) put(r Record) (revision uint64, err error) {
 
 // safely runs a call of the journal. What it returns matches ErrJournal, but
 // for ErrNoRecord and ErrConflict.
-func (l *ledger) safely(f func() error) (err error) {
-	func() {
-		defer recoverAs(&err, ErrJournal)
+func (l *ledger) safely(f func() error) error {
+	err := guard.Run(ErrJournal, func() error {
 		defer l.life.callback("journal")()
-		err = f()
-	}()
+		return f()
+	})
 	if err == nil || errors.Is(err, ErrNoRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrJournal) {
 		return err
 	}

@@ -3,9 +3,10 @@ package duvotool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // An operation is one piece of work under one key: at most one Job, whatever
@@ -265,24 +266,13 @@ func (op *operation) sort() {
 }
 
 func (op *operation) perform(do func(*operation)) {
-	var err error
-	func() {
-		defer recoverAs(&err, errBackendPanic)
-		do(op)
-	}()
+	err := guard.Run(errBackendPanic, func() error { do(op); return nil })
 	if err != nil {
 		op.fail(err)
 	}
 }
 
 var errBackendPanic = errors.New("duvotool: panic")
-
-// recoverAs turns a panic into an error of the given kind.
-func recoverAs(err *error, kind error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %s", kind, SafeLine(fmt.Sprint(p), 500))
-	}
-}
 
 // at notes how far the operation has come.
 func (op *operation) at(p Phase, jobID string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // WithRefreshEvery refreshes the registry in the background, about every d, until
@@ -59,10 +60,11 @@ func (r *Registry) refreshNext(ctx context.Context) bool {
 }
 
 // refreshSafely keeps a panic of a backend from ending the process.
-func (r *Registry) refreshSafely(ctx context.Context) (err error) {
-	defer recoverAs(&err, errBackendPanic)
-	_, err = r.Refresh(ctx)
-	return err
+func (r *Registry) refreshSafely(ctx context.Context) error {
+	return guard.Run(errBackendPanic, func() error {
+		_, err := r.Refresh(ctx)
+		return err
+	})
 }
 
 // tellChanges tells the observer what a refresh found.
@@ -120,12 +122,12 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	}
 	ok := was != nil && sameAssignment(was.assignment, t.assignment)
 	if !ok {
-		var err error
-		func() {
-			defer recoverAs(&err, errAcceptPanic)
-			ok = cfg.accept(change)
-		}()
-		ok = ok && err == nil
+		ok = guard.Run(errAcceptPanic, func() error {
+			if !cfg.accept(change) {
+				return errHeldBack
+			}
+			return nil
+		}) == nil
 	}
 	if !ok {
 		cat.held = append(cat.held, t.assignment)
@@ -135,4 +137,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	return true
 }
 
-var errAcceptPanic = errors.New("duvotool: the function of WithAcceptance panicked")
+var (
+	errAcceptPanic = errors.New("duvotool: the function of WithAcceptance panicked")
+	errHeldBack    = errors.New("duvotool: the Assignment is held back")
+)

@@ -118,7 +118,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, fmt.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}}
+	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err

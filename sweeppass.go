@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // A pass is one sweep under way.
@@ -190,10 +191,10 @@ func (p *pass) page(f duvo.JobFilter) (page duvo.JobPage, err error) {
 
 func (p *pass) read(f duvo.JobFilter) (page duvo.JobPage, err error) {
 	f.PageSize = pageRows
-	func() {
-		defer recoverAs(&err, errBackendPanic)
+	err = guard.Run(errBackendPanic, func() (err error) {
 		page, err = p.w.lister.JobPage(p.ctx, f)
-	}()
+		return err
+	})
 	if err == nil && len(page.Jobs) > pageRows {
 		err = errors.New("a page has more rows than were asked for")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // A watcher reads the Jobs in flight of a registry and hands what it read to
@@ -310,10 +311,10 @@ func (w *watcher) read(n *watch, class duvo.Priority) {
 	if row != nil {
 		s.job = *row
 	} else {
-		func() {
-			defer recoverAs(&s.err, errBackendPanic)
-			s.job, s.err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
-		}()
+		s.err = guard.Run(errBackendPanic, func() (err error) {
+			s.job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
+			return err
+		})
 	}
 	w.mu.Lock()
 	if row == nil && n.ctx.Err() == nil {

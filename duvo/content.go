@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // What an upload reads.
@@ -64,12 +66,21 @@ func (e *exactReader) Read(p []byte) (n int, err error) {
 	if e.err != nil {
 		return 0, e.err
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			e.err = fmt.Errorf("the content panicked: %v", r)
-			n, err = 0, e.err
-		}
-	}()
+	done := false
+	err = guard.Run(errContent, func() (err error) {
+		n, err = e.read(p)
+		done = true
+		return err
+	})
+	if !done {
+		n, e.err = 0, err
+	}
+	return n, err
+}
+
+var errContent = errors.New("the content panicked")
+
+func (e *exactReader) read(p []byte) (n int, err error) {
 	if int64(len(p)) > e.left {
 		p = p[:e.left]
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // pagesAhead is how many pages of a long list are asked for at once.
@@ -47,7 +49,10 @@ func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
 	return rows, total, nil
 }
 
-var errRepeats = errors.New("the server repeats a page")
+var (
+	errRepeats   = errors.New("the server repeats a page")
+	errTransport = errors.New("duvo: the HTTP client panicked")
+)
 
 // all yields the rows, page after page, each ID once: a row that moved to the
 // next page while we read is not told twice.
@@ -156,8 +161,14 @@ func (p *prefetch[T]) plan(ctx context.Context, l list[T], offset, total, n int)
 		c := make(chan fetched[T], 1)
 		p.pages[at] = c
 		go func() {
-			rows, total, err := l.page(ctx, at)
-			c <- fetched[T]{rows, total, err}
+			var f fetched[T]
+			guard.Then(errTransport, func() (err error) {
+				f.rows, f.total, err = l.page(ctx, at)
+				return err
+			}, func(err error) {
+				f.err = err
+				c <- f
+			})
 		}()
 	}
 }

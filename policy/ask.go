@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/track"
 )
 
@@ -16,25 +17,24 @@ type answer struct {
 	err  error
 }
 
-// ask asks a policy in a goroutine of its own. A panic is its error.
+// ask asks a policy in a goroutine of its own. A panic is its error, and so is the
+// end of the goroutine.
 func ask(ctx context.Context, from int, p duvotool.Policy, req duvotool.Request, to chan<- answer) {
 	track.Go(ctx, "policy "+name(p), func() {
 		a := answer{from: from}
-		func() {
-			defer func() {
-				if v := recover(); v != nil {
-					a.err = fmt.Errorf("%w: %s", duvotool.ErrPolicyPanic, duvotool.SafeLine(fmt.Sprint(v), 500))
-				}
-			}()
-			a.d, a.err = p.Decide(ctx, req)
-		}()
-		if a.err == nil {
-			a.err = a.d.Check(req)
-		}
-		if a.err == nil && a.d.Path == "" {
-			a.d.Path = name(p)
-		}
-		to <- a // buffered for all that are ever asked
+		guard.Then(duvotool.ErrPolicyPanic, func() (err error) {
+			a.d, err = p.Decide(ctx, req)
+			if err == nil {
+				err = a.d.Check(req)
+			}
+			if err == nil && a.d.Path == "" {
+				a.d.Path = name(p)
+			}
+			return err
+		}, func(err error) {
+			a.err = err
+			to <- a // buffered for all that are ever asked
+		})
 	})
 }
 
