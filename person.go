@@ -18,8 +18,17 @@ import (
 func PersonKey(name string) string {
 	seen := strings.Map(visible, strings.ToValidUTF8(name, "\ufffd"))
 	// Folding may take letters apart that belong together, and the other way round.
-	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(seen)))
+	folded := norm.NFKC.String(strings.Map(first, cases.Fold().String(norm.NFKC.String(seen))))
 	return strings.Join(strings.Fields(strings.Map(visible, folded)), " ")
+}
+
+// first returns the first of the letters that differ by their case alone.
+func first(r rune) rune {
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	return least
 }
 
 // visible drops what takes no room and makes a space of all that separates.

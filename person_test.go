@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"testing"
+	"unicode"
 
 	"github.com/duvotool/duvotool"
 	"github.com/stretchr/testify/require"
@@ -31,8 +32,17 @@ func TestPersonKey(t *testing.T) {
 	}
 }
 
-// TestPersonKeyOfAKey: a key is its own.
+// TestPersonKeyOfAKey: a key is its own, and the cases of a letter have one.
 func TestPersonKeyOfAKey(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		key := duvotool.PersonKey(string(r))
+		if again := duvotool.PersonKey(key); again != key {
+			t.Errorf("%q has the key %q, and that has %q", r, key, again)
+		}
+		if other := duvotool.PersonKey(string(unicode.SimpleFold(r))); other != key && r < 0xD800 {
+			t.Errorf("%q has the key %q, and in another case %q", r, key, other)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		key := duvotool.PersonKey(rapid.String().Draw(t, "name"))
 		require.Equal(t, key, duvotool.PersonKey(key), "%q", key)

@@ -1,0 +1,324 @@
+package duvotool_test
+
+import (
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	combine "github.com/duvotool/duvotool/policy"
+	"github.com/stretchr/testify/require"
+	"github.com/tmc/langchaingo/callbacks"
+)
+
+// words are what a String does harm with.
+type words func()
+
+func (w words) String() string { w(); return "" }
+
+// harms are what a user's code may do that no error tells of.
+var harms = map[string]func(){
+	"panic":                     func() { panic("boom") },
+	"Goexit":                    runtime.Goexit, // as testify's require does
+	"panic with words that do":  func() { panic(words(func() { panic("again") })) },
+	"panic with words that end": func() { panic(words(runtime.Goexit)) },
+}
+
+// A hook is a place where a user's code is called.
+type hook struct {
+	opts    func(harm func()) []duvotool.Option
+	backend func(f *fake, harm func()) duvotool.Backend
+	input   string
+	err     error // what the call returns; nil: the Job is as if nothing had been
+}
+
+type namedPolicy struct{ harm func() }
+
+func (namedPolicy) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
+	return duvotool.Approve("kim", ""), nil
+}
+func (n namedPolicy) String() string { n.harm(); return "" }
+
+type vetoing struct{ namedPolicy }
+
+func (v vetoing) Vetoes(duvotool.Request) bool { v.harm(); return false }
+
+// badError is an error of a policy that does harm when it is read.
+type badError struct{ harm func() }
+
+func (b badError) Error() string { b.harm(); return "" }
+
+type harmfulAudit struct{ harm func() }
+
+func (h harmfulAudit) Record(context.Context, duvotool.AuditRecord) error { h.harm(); return nil }
+
+type harmfulJournal struct {
+	duvotool.Journal
+	harm func()
+}
+
+func (h harmfulJournal) Put(context.Context, duvotool.Record) (uint64, error) {
+	h.harm()
+	return 0, nil
+}
+
+type harmfulLog struct{ harm func() }
+
+func (h harmfulLog) Enabled(context.Context, slog.Level) bool  { return true }
+func (h harmfulLog) Handle(context.Context, slog.Record) error { h.harm(); return nil }
+func (h harmfulLog) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h harmfulLog) WithGroup(string) slog.Handler             { return h }
+
+// harmfulHandler does harm wherever langchaingo's handler is called.
+type harmfulHandler struct {
+	callbacks.SimpleHandler
+	harm func()
+}
+
+func (h harmfulHandler) HandleText(context.Context, string)      { h.harm() }
+func (h harmfulHandler) HandleToolStart(context.Context, string) { h.harm() }
+func (h harmfulHandler) HandleToolEnd(context.Context, string)   { h.harm() }
+func (h harmfulHandler) HandleToolError(context.Context, error)  { h.harm() }
+
+type harmfulMessages struct {
+	*fake
+	harm func()
+}
+
+func (h harmfulMessages) Messages(context.Context, string) iter.Seq2[duvo.Message, error] {
+	return func(func(duvo.Message, error) bool) { h.harm() }
+}
+
+// asked makes a policy that does harm when it is asked.
+func asked(harm func()) duvotool.Policy {
+	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		harm()
+		return duvotool.Decision{}, nil
+	})
+}
+
+func kims() duvotool.Policy { return duvotool.Forward(decisionOf(duvotool.Approve("kim", ""))) }
+
+func absent() duvotool.Policy {
+	return duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+		<-ctx.Done()
+		return duvotool.Decision{}, context.Cause(ctx)
+	})
+}
+
+// policyHooks are the places in policies, and in what they are made of.
+func policyHooks() map[string]hook {
+	out := map[string]hook{}
+	add := func(name string, err error, p func(harm func()) duvotool.Policy) {
+		out[name] = hook{err: err, opts: func(harm func()) []duvotool.Option { return []duvotool.Option{duvotool.WithPolicy(p(harm))} }}
+	}
+	failed := duvotool.ErrPolicyPanic
+	add("policy", failed, asked)
+	add("policy, forwarded", failed, func(harm func()) duvotool.Policy { return duvotool.Forward(asked(harm).(duvotool.PolicyFunc)) })
+	add("policy, first of", failed, func(harm func()) duvotool.Policy { return duvotool.FirstOf(asked(harm), kims()) })
+	add("policy in time", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, asked(harm), kims()) })
+	add("fallback", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, absent(), asked(harm)) })
+	add("approver", failed, func(harm func()) duvotool.Policy { return combine.Quorum(2, kims(), asked(harm)) })
+	add("approver, one too many", nil, func(harm func()) duvotool.Policy { return combine.Quorum(1, kims(), asked(harm)) })
+	add("escalated", nil, func(harm func()) duvotool.Policy {
+		return combine.Escalate(asked(harm), combine.Then(time.Hour, kims()))
+	})
+	add("reminder", nil, func(harm func()) duvotool.Policy {
+		late := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			time.Sleep(time.Hour)
+			return duvotool.Approve("kim", ""), nil
+		})
+		return combine.Escalate(late, combine.Remind(time.Minute, func(context.Context, duvotool.Request) { harm() }))
+	})
+	add("budgeted", failed, func(harm func()) duvotool.Policy { return combine.Budget(1, time.Hour, asked(harm), kims()) })
+	add("predicate", failed, func(harm func()) duvotool.Policy {
+		return duvotool.AutoApprove(duvotool.For(fakeID).When(func(duvotool.Request) bool { harm(); return true }))
+	})
+	add("predicate of a veto", failed, func(harm func()) duvotool.Policy {
+		return duvotool.FirstOf(kims(), duvotool.AutoApprove(duvotool.For(fakeID).When(func(duvotool.Request) bool { harm(); return true }).Denies()))
+	})
+	add("match", failed, func(harm func()) duvotool.Policy {
+		return combine.Route(combine.When(func(duvotool.Request) bool { harm(); return true }, kims()))
+	})
+	add("grant", failed, func(harm func()) duvotool.Policy {
+		g := combine.NewGrants()
+		_, _ = g.Where("kim", fakeID, "all", func(duvotool.Request) bool { harm(); return true }, combine.Terms{})
+		return g
+	})
+	add("veto", failed, func(harm func()) duvotool.Policy { return vetoing{namedPolicy{harm}} })
+	add("name", failed, func(harm func()) duvotool.Policy { return namedPolicy{harm} })
+	add("name within", failed, func(harm func()) duvotool.Policy { return duvotool.FirstOf(namedPolicy{harm}) })
+	add("name in time", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, namedPolicy{harm}, kims()) })
+	add("typed nil", failed, func(func()) duvotool.Policy { var g *combine.Grants; return g })
+	add("typed nil within", failed, func(func()) duvotool.Policy { var g *combine.Grants; return combine.Quorum(1, g) })
+	// What reads the error words it in place, so no panic of its own comes through.
+	add("error", errAny, func(harm func()) duvotool.Policy {
+		return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Decision{}, badError{harm}
+		})
+	})
+	return out
+}
+
+type plainOrder struct {
+	ID string `json:"id"`
+}
+
+var errAny = io.ErrUnexpectedEOF // any error will do
+
+func otherHooks() map[string]hook {
+	approve := decide(duvotool.Approve("kim", ""), nil)
+	with := func(o func(harm func()) duvotool.Option) func(func()) []duvotool.Option {
+		return func(harm func()) []duvotool.Option { return []duvotool.Option{approve, o(harm)} }
+	}
+	job := func(f *fake, harm func()) duvotool.Backend {
+		f.job = func(int) (duvo.Job, error) { harm(); return duvo.Job{}, nil }
+		return f
+	}
+	return map[string]hook{
+		"observer":          {opts: with(func(harm func()) duvotool.Option { return duvotool.WithObserver(func(duvotool.Event) { harm() }) })},
+		"callbacks handler": {opts: with(func(harm func()) duvotool.Option { return duvotool.WithCallbacks(harmfulHandler{harm: harm}) })},
+		"observer beside a handler": {opts: func(harm func()) []duvotool.Option {
+			return []duvotool.Option{approve, duvotool.WithObserver(func(duvotool.Event) { harm() }), duvotool.WithCallbacks(harmfulHandler{harm: harm})}
+		}},
+		"audit log": {err: duvotool.ErrAudit, opts: with(func(harm func()) duvotool.Option { return duvotool.WithAudit(harmfulAudit{harm}) })},
+		"journal": {err: duvotool.ErrJournal, opts: with(func(harm func()) duvotool.Option {
+			return duvotool.WithJournal(harmfulJournal{duvotool.NewMemoryJournal(), harm})
+		})},
+		"logger": {err: duvotool.ErrInvalidDecision, opts: func(harm func()) []duvotool.Option {
+			return []duvotool.Option{decide(duvotool.Answer("kim", nil), nil), duvotool.WithLogger(slog.New(harmfulLog{harm}))}
+		}},
+		"render": {err: errAny, input: `{"id":"4711"}`, opts: with(func(harm func()) duvotool.Option {
+			return duvotool.RenderInput(func(plainOrder) (string, error) { harm(); return "", nil })
+		})},
+		"read": {err: errAny, opts: with(func(func()) duvotool.Option { return approve }), backend: job},
+		"start": {err: errAny, opts: with(func(func()) duvotool.Option { return approve }), backend: func(f *fake, harm func()) duvotool.Backend {
+			f.start = func(int, duvo.StartJob) (duvo.Job, error) { harm(); return duvo.Job{}, nil }
+			return f
+		}},
+		"response": {err: errAny, opts: with(func(func()) duvotool.Option { return approve }), backend: func(f *fake, harm func()) duvotool.Backend {
+			f.respond = func(int, duvo.Response) error { harm(); return nil }
+			return f
+		}},
+		"messages": {err: errAny, opts: with(func(func()) duvotool.Option { return approve }), backend: func(f *fake, harm func()) duvotool.Backend {
+			return harmfulMessages{f, harm}
+		}},
+	}
+}
+
+// TestHarm: whatever a user's code does, wherever it is called, is one Job's error,
+// or an event's or a line's loss: never the process's end, and never a hang of the
+// call or of Close.
+func TestHarm(t *testing.T) {
+	all := policyHooks()
+	for name, h := range otherHooks() {
+		all[name] = h
+	}
+	for name, h := range all {
+		for what, harm := range harms {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { suffer(t, h, harm) })
+			})
+		}
+	}
+}
+
+func suffer(t *testing.T, h hook, harm func()) {
+	f := &fake{}
+	f.asks(approval)
+	var b duvotool.Backend = f
+	if h.backend != nil {
+		b = h.backend(f, harm)
+	}
+	log := &logLines{}
+	opts := append([]duvotool.Option{duvotool.WithLogger(slog.New(slog.NewTextHandler(log, nil)))}, h.opts(harm)...)
+	reg := discover(t, b, opts...)
+	input := h.input
+	if input == "" {
+		input = "4711"
+	}
+	var out string
+	var err error
+	returned := make(chan struct{})
+	go func() { // the caller's goroutine must return, and not end
+		defer close(returned)
+		out, err = "the goroutine ended", errAny
+		ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+		defer cancel()
+		out, err = reg.All()[0].Call(ctx, input)
+	}()
+	<-returned
+	require.NotEqual(t, "the goroutine ended", out)
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "it hung")
+	switch h.err {
+	case nil:
+		require.NoError(t, err)
+		require.Contains(t, out, "the end")
+		require.True(t, *f.sent[0].Approved)
+		require.Len(t, f.sent, 1)
+	case errAny:
+		var je *duvotool.JobError
+		require.ErrorAs(t, err, &je)
+	default:
+		require.ErrorIs(t, err, h.err)
+		require.Empty(t, f.sent)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.NoError(t, reg.Close(ctx))
+}
+
+// logLines keep what is logged.
+type logLines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(p))
+	return len(p), nil
+}
+
+// TestLostEventsAreLogged, and those after them are told.
+func TestLostEventsAreLogged(t *testing.T) {
+	for name, harm := range harms {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{}
+			f.asks(approval)
+			log := &logLines{}
+			var told []duvotool.EventKind
+			reg := discover(t, f, decide(duvotool.Approve("kim", ""), nil), duvotool.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+				duvotool.WithObserver(func(e duvotool.Event) {
+					if told = append(told, e.Kind); e.Kind == duvotool.EventRequested {
+						harm()
+					}
+				}))
+			_, err := reg.All()[0].Run(t.Context(), "4711")
+			require.NoError(t, err)
+			require.NoError(t, reg.Close(t.Context()))
+			require.Equal(t, duvotool.EventFinished, told[len(told)-1], name)
+			require.True(t, slices.ContainsFunc(log.all, func(l string) bool {
+				return strings.Contains(l, "an event is lost") && strings.Contains(l, "requested")
+			}), name)
+		})
+	}
+}
+
+// TestHarmInAcceptance holds the Assignment back.
+func TestHarmInAcceptance(t *testing.T) {
+	for name, harm := range harms {
+		reg := discover(t, &fake{}, duvotool.WithAcceptance(func(duvotool.Change) bool { harm(); return true }))
+		require.Empty(t, reg.All(), name)
+	}
+}
