@@ -44,8 +44,28 @@ func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if l.brief == nil && twoFaced(rows, l.id) { // the IDs of messages are no promise
+		return nil, 0, badBody(l.op, errTwoFaced, false)
+	}
 	return rows, total, nil
 }
+
+// twoFaced reports whether two rows of a page tell different things of one ID.
+// Between pages a row may have moved on; within one the server contradicts
+// itself.
+func twoFaced[T any](rows []T, id func(T) string) bool {
+	first := make(map[string]int, len(rows))
+	for i, r := range rows {
+		k := id(r)
+		if at, there := first[k]; k != "" && there && !reflect.DeepEqual(rows[at], r) {
+			return true
+		}
+		first[k] = i
+	}
+	return false
+}
+
+var errTwoFaced = errors.New("two rows tell different things of one ID")
 
 var errRepeats = errors.New("the server repeats a page")
 
