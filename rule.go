@@ -74,10 +74,16 @@ func (autoApprove) String() string { return "AutoApprove" }
 // text may have steered. A title tells what the agent says it is about to do,
 // not what it will do; so a rule always names its Assignment, by ID, and is
 // best kept to what would do no harm if the title lied.
+//
+// A rule that allows holds for what a Job asks about the input it was started
+// with. It does not hold for a request with a [Request.FollowUp], in which a
+// model may have said anything since; see [Rule.AfterFollowUps]. One that denies
+// always holds.
 type Rule struct {
 	assignment string
 	conditions []condition
 	denies     bool
+	followUps  bool          // also where a message has added something to the Job
 	uses       *atomic.Int64 // left; shared by the copies of a rule; nil: no limit
 	err        error
 }
@@ -137,6 +143,14 @@ func (r Rule) AtMost(n int) Rule {
 // questions alike, and no other rule can allow it.
 func (r Rule) Denies() Rule {
 	r.denies = true
+	return r
+}
+
+// AfterFollowUps lets the rule hold also for requests with a [Request.FollowUp].
+// Add a [Rule.When] that looks at that text, unless whatever the Job may have
+// been told since its start does no harm.
+func (r Rule) AfterFollowUps() Rule {
+	r.followUps = true
 	return r
 }
 
@@ -200,6 +214,9 @@ func (r Rule) holds(req Request) bool {
 	if r.validate() != nil || !strings.EqualFold(req.Assignment.ID, r.assignment) {
 		return false
 	}
+	if req.FollowUp != "" && !r.denies && !r.followUps {
+		return false
+	}
 	for _, c := range r.conditions {
 		if !c.hold(req) {
 			return false
@@ -229,6 +246,9 @@ func (r Rule) String() string {
 	}
 	for _, c := range r.conditions {
 		parts = append(parts, c.text)
+	}
+	if r.followUps {
+		parts = append(parts, "also after follow-ups")
 	}
 	return strings.Join(parts, ", ")
 }
