@@ -77,7 +77,7 @@ func (op *operation) correct(problem string, seen int) bool {
 	}
 	// A message resumes whatever waits, so the Job is read just before.
 	read := time.Now()
-	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	job, err := op.readJob(op.run.ctx, s.id)
 	if op.cancelled() {
 		return true
 	}

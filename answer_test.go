@@ -307,7 +307,7 @@ func TestContinueTypedJob(t *testing.T) {
 		first, err := reg.Tool("refunds").Run(t.Context(), `{"iban":"DE02"}`)
 		require.NoError(t, err)
 		require.Equal(t, `{"result":"ok"}`, string(first.Data))
-		second, err := reg.Continue(t.Context(), first, "Why?")
+		second, err := reg.Continue(t.Context(), first, `{"iban":"DE03"}`)
 		require.NoError(t, err)
 		require.Equal(t, "Because.", second.Output)
 		require.Nil(t, second.Data)

@@ -71,7 +71,7 @@ func (op *operation) conclude(job duvo.Job) {
 			op.addNote("its messages are no longer there")
 			break
 		}
-		if err != nil && duvo.Temporary(err) {
+		if err != nil && op.readAgain(err) {
 			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
 			s.watch.retry()
 			return
@@ -111,7 +111,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 	}
 	// A message resumes whatever waits, so the Job is read just before.
 	read := time.Now()
-	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	job, err := op.readJob(op.run.ctx, s.id)
 	if op.cancelled() {
 		return true
 	}
@@ -224,7 +224,7 @@ func (op *operation) stopJob() *duvo.Job {
 	}
 	var last *duvo.Job
 	for pause := 100 * time.Millisecond; ; pause *= 2 {
-		job, err := op.reg.backend.Job(ctx, s.id)
+		job, err := op.readJob(ctx, s.id)
 		if err == nil {
 			last, s.status = &job, job.Status
 			if job.Status.Terminal() {

@@ -116,14 +116,19 @@ func (op *operation) notPending(except string) {
 // run has ended.
 func (op *operation) waiting(seen sighting) bool {
 	s := &op.job
+	if op.nobodys() {
+		return true
+	}
 	q := *seen.job.Pending
 	if q.ID == "" || q.Type != duvo.Approval && q.Type != duvo.Question {
 		op.nothingPending()
 		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", SafeLine(string(q.Type), 40)))
 	}
 	op.notPending(q.ID)
-	d := digest(s.id, q)
+	d := op.digest(q)
 	p := s.requests[q.ID]
+	// The Build is no part of the digest, and yet of what was decided about.
+	changed := p != nil && (p.digest != d || p.request.ID != "" && !strings.EqualFold(p.request.BuildID, s.buildID))
 	switch {
 	case p == nil:
 		p = &pendingState{id: q.ID, digest: d, firstSeen: time.Now()}
@@ -131,7 +136,7 @@ func (op *operation) waiting(seen sighting) bool {
 			s.requests = map[string]*pendingState{}
 		}
 		s.requests[q.ID] = p
-	case p.sentAt.IsZero() && (p.gone || p.digest != d || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.job, q))):
+	case p.sentAt.IsZero() && (p.gone || changed || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.job, q))):
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
 		p.endAsking(ErrRequestChanged)
@@ -139,9 +144,13 @@ func (op *operation) waiting(seen sighting) bool {
 			op.delivered(p, Superseded)
 		}
 		op.awaitOutcome(p.id)
-		*p = pendingState{id: q.ID, digest: d, firstSeen: p.firstSeen, asking: p.asking}
+		firstSeen := p.firstSeen
+		if changed {
+			firstSeen = time.Now() // another request: nobody has had any time for it yet
+		}
+		*p = pendingState{id: q.ID, digest: d, firstSeen: firstSeen, asking: p.asking}
 		s.dirty = true
-	case p.digest != d && p.stage == stageSending:
+	case changed && p.stage == stageSending:
 		// A response to this ID was sent; it must remain the only one.
 		op.reg.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
 		p.stage = stageDone
@@ -227,11 +236,16 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	return false
 }
 
+// digest is that of a request of the Job, as [Request.Digest] makes it.
+func (op *operation) digest(q duvo.HumanRequest) string {
+	return digest(op.job.id, op.job.followUp.added(), q)
+}
+
 // requestOf makes what a policy sees.
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 	return Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
-		Assignment: op.tool.assignment, BuildID: op.job.buildID, Input: op.inputNow(), Caller: op.caller, Key: op.key,
+		Assignment: op.tool.assignment, BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
 	}
 }

@@ -70,7 +70,7 @@ func (op *operation) pending(r *run) *Result {
 		return nil
 	}
 	res := &Result{
-		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
+		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -221,6 +221,9 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 	}
 	if idle {
 		job, err := op.reg.backend.Job(ctx, op.jobID)
+		if err == nil {
+			err = op.another(job, op.jobID)
+		}
 		switch {
 		case errors.Is(err, duvo.ErrNotFound):
 			return op.parkedResult(OutcomeGone, ""), nil
@@ -238,7 +241,7 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 func (op *operation) parkedResult(o Outcome, status duvo.Status) *Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return &Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input,
+	return &Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added,
 		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
 		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
 }

@@ -16,7 +16,7 @@ type entry struct {
 	Caller     Caller          `json:"caller,omitzero"`
 	Assignment duvo.Assignment `json:"assignment"`
 	Folder     string          `json:"folder,omitempty"`
-	Input      string          `json:"input"`
+	Input      string          `json:"input"` // of the start
 	Owner      string          `json:"owner"` // the registry that wrote it
 	Phase      Phase           `json:"phase"`
 	Parked     bool            `json:"parked,omitempty"` // not taken up by itself
@@ -35,6 +35,7 @@ type entry struct {
 	Status    duvo.Status   `json:"status,omitempty"`
 	StartedAt time.Time     `json:"started_at,omitzero"`
 	Worked    time.Duration `json:"worked,omitempty"`
+	Ours      bool          `json:"ours,omitempty"` // it was told to run the Assignment
 
 	Requests  []requestEntry  `json:"requests,omitempty"`
 	Decisions []DecisionEntry `json:"decisions,omitempty"`
@@ -83,6 +84,14 @@ func stageNamed(name string) (stage, bool) {
 	return 0, false
 }
 
+// said is what the operation tells its Job.
+func (e *entry) said() string {
+	if f := e.FollowUp; f != nil {
+		return f.Message
+	}
+	return e.Input
+}
+
 // entry is what the journal is to hold of the operation as it is now. Called by
 // who owns the mail.
 func (op *operation) entry() entry {
@@ -95,6 +104,7 @@ func (op *operation) entry() entry {
 		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
 	}
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
+	e.Ours = s.ours
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
@@ -127,7 +137,7 @@ func notAfter(t, now time.Time) time.Time {
 
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
-	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked,
+	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked, ours: e.Ours,
 		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping}
 	now := time.Now()
 	if e.JobID == "" {
@@ -157,7 +167,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
 			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true, recorded: true,
 			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
-				Input: e.Input, Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
+				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
 			p.entry = s.entries[q.Decision-1]
 		}

@@ -18,7 +18,7 @@ import (
 func TestEventsCoalesce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{start: func(n int, _ duvo.StartJob) (duvo.Job, error) {
-			return duvo.Job{ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
+			return duvo.Job{AssignmentID: fakeID, ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
 		}}
 		f.job = func(n int) (duvo.Job, error) {
 			switch {
@@ -71,7 +71,7 @@ func TestStatusesOfTenantsStayApart(t *testing.T) {
 		hold := make(chan struct{})
 		told := map[string]int{}
 		f := &fake{job: running, start: func(n int, _ duvo.StartJob) (duvo.Job, error) {
-			return duvo.Job{ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
+			return duvo.Job{AssignmentID: fakeID, ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
 		}}
 		reg := discover(t, f, duvotool.WithObserver(func(e duvotool.Event) {
 			<-hold

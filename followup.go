@@ -26,6 +26,9 @@ func WithFollowUps() ToolOption {
 type followUp struct {
 	JobID    string    `json:"job_id"`
 	Turn     string    `json:"turn"`               // the operation key that it follows
+	Message  string    `json:"message,omitempty"`  // what is said
+	Added    string    `json:"added,omitempty"`    // all that messages have added to the Job, this one too
+	Known    string    `json:"known,omitempty"`    // what messages have added, as the Result tells that is continued
 	After    int       `json:"after,omitempty"`    // how many messages stand before it
 	Before   time.Time `json:"before,omitzero"`    // updated_at of the Job, just before it was posted
 	FirstAt  time.Time `json:"first_at,omitzero"`  // the first attempt; zero: none
@@ -33,7 +36,35 @@ type followUp struct {
 	Doubtful bool      `json:"doubtful,omitempty"` // an attempt may have taken effect unseen
 	Posted   bool      `json:"posted,omitempty"`   // it is there
 	Late     bool      `json:"-"`                  // the latest attempt may be on its way still
+
+	start string // that the Job was started with, for the operation that is made
 }
+
+// added returns what messages have added to the Job; empty for an operation
+// that starts its Job.
+func (f *followUp) added() string {
+	if f == nil {
+		return ""
+	}
+	return f.Added
+}
+
+// gather takes in the texts of the Job's messages from users, as it tells them:
+// the Result that is continued may be of an earlier turn, and what was said
+// since must not be lost on those who decide. What only the Result knows stays.
+func (f *followUp) gather(start string, users []string) {
+	if len(users) > 0 && strings.TrimSpace(users[0]) == strings.TrimSpace(start) {
+		users = users[1:]
+	}
+	all := strings.Join(users, turnBreak)
+	if known := f.Known; known != "" && !strings.Contains(all, known) {
+		all = strings.TrimSuffix(known+turnBreak+all, turnBreak)
+	}
+	f.Added = strings.TrimPrefix(all+turnBreak+f.Message, turnBreak)
+}
+
+// turnBreak stands between what one message has added and the next.
+const turnBreak = "\n\n"
 
 func (f *followUp) same(g *followUp) bool {
 	if f == nil || g == nil {
@@ -60,6 +91,13 @@ const followUpLag = 30 * time.Second
 // fresh, the message is posted once, and the policy is asked about what the Job
 // wants to know. With [WithOperationScope] the same message after the same Result
 // is the same operation. [OncePerScope] does not count it.
+//
+// What the Job was started with stays [Request.Input]; the message is in
+// [Request.FollowUp], with those before it. Rules and grants hold for such
+// requests only where they say so, see [Rule.AfterFollowUps]. A tool that takes
+// arguments, see [InputOf], takes only such arguments as messages too, checked
+// and rendered as those of a call; all else is an [*InputError]. So is a message
+// by which more would be added to the Job than [WithMaxInput] lets a call have.
 func (r *Registry) Continue(ctx context.Context, after *Result, message string) (*Result, error) {
 	if after == nil || after.JobID == "" || after.Assignment.ID == "" {
 		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
@@ -77,10 +115,25 @@ func (r *Registry) Continue(ctx context.Context, after *Result, message string) 
 	if after.Outcome != OutcomeCompleted && after.Outcome != OutcomeInterrupted {
 		return nil, &InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", SafeLine(after.JobID, 64), after.Outcome)}
 	}
+	if message, err = t.followUpMessage(message); err != nil {
+		return nil, err
+	}
 	if err := t.checkInput(message); err != nil {
 		return nil, err
 	}
-	return r.run(ctx, t, message, &followUp{JobID: after.JobID, Turn: after.Key})
+	return r.run(ctx, t, message, &followUp{JobID: after.JobID, Turn: after.Key, Message: message, start: after.Input, Known: after.FollowUp})
+}
+
+// followUpMessage turns what is to be said to a Job into the message. To a typed
+// tool's Jobs only arguments can be said: what was checked at the start would
+// else be undone by what follows.
+func (t *Tool) followUpMessage(text string) (string, error) {
+	message, err := t.inputMessage(text)
+	var bad *InputError
+	if t.cfg.input != nil && errors.As(err, &bad) {
+		return "", &InputError{Tool: t.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
+	}
+	return message, err
 }
 
 // postFollowUp posts the message, once. It returns false if the run has ended or
@@ -115,11 +168,11 @@ func (op *operation) postFollowUp() bool {
 				return false
 			}
 		}
-		count, err := op.countMessages()
+		count, users, err := op.countMessages()
 		read := time.Now()
 		var job duvo.Job
 		if err == nil && !op.cancelled() {
-			job, err = op.reg.backend.Job(op.run.ctx, s.id) // the read just before
+			job, err = op.readJob(op.run.ctx, s.id) // the read just before
 		}
 		switch {
 		case op.cancelled():
@@ -139,8 +192,8 @@ func (op *operation) postFollowUp() bool {
 			op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", SafeLine(s.id, 64), SafeLine(string(job.Status), 40))})
 			return false
 		}
-		if !f.Doubtful {
-			f.After = count
+		if !f.Doubtful && !op.gather(count, users) {
+			return false
 		}
 		sentAt, doubtful := f.SentAt, f.Doubtful
 		if !doubtful {
@@ -159,7 +212,7 @@ func (op *operation) postFollowUp() bool {
 			continue
 		}
 		err = op.send(func(ctx context.Context) error {
-			_, err := messenger.PostMessage(ctx, s.id, op.inputNow(), "duvotool-"+hash("message", op.caller.Tenant, op.key, s.id))
+			_, err := messenger.PostMessage(ctx, s.id, f.Message, "duvotool-"+hash("message", op.caller.Tenant, op.key, s.id))
 			return err
 		})
 		if err == nil {
@@ -176,6 +229,23 @@ func (op *operation) postFollowUp() bool {
 	}
 }
 
+// gather notes what the Job has been told up to now. It returns false if the run
+// has ended, because with the message it would be more than anybody can check.
+func (op *operation) gather(count int, users []string) bool {
+	f := op.job.followUp
+	f.After = count
+	f.gather(op.inputNow(), users)
+	if limit := op.tool.cfg.maxInput; len(f.Added) > limit {
+		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
+			len(f.Added), SafeLine(op.job.id, 64), limit)})
+		return false
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.added = f.Added
+	return true
+}
+
 // takesStill reads the Job again where its last read is no longer just before,
 // because recording what is to be sent took long. It reports whether the Job may
 // be sent a message.
@@ -183,7 +253,7 @@ func (op *operation) takesStill(read time.Time, takes func(duvo.Status) bool) bo
 	if time.Since(read) <= staleRead {
 		return true
 	}
-	job, err := op.reg.backend.Job(op.run.ctx, op.job.id)
+	job, err := op.readJob(op.run.ctx, op.job.id)
 	return err == nil && op.run.ctx.Err() == nil && takes(job.Status)
 }
 
@@ -225,7 +295,7 @@ func (op *operation) settleFollowUp() bool {
 			if failed = err; err != nil || op.run.ctx.Err() != nil {
 				break
 			}
-			if n++; n > f.After && m.Role == "user" && m.Text == op.inputNow() {
+			if n++; n > f.After && m.Role == "user" && m.Text == f.Message {
 				f.Posted, f.Doubtful = true, false
 				break
 			}
@@ -241,16 +311,22 @@ func (op *operation) settleFollowUp() bool {
 	}
 }
 
-func (op *operation) countMessages() (n int, err error) {
-	for _, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
+// countMessages counts the Job's messages and returns the texts of those from
+// users, as far as they can still be too many.
+func (op *operation) countMessages() (n int, users []string, err error) {
+	size := 0
+	for m, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if n++; n > op.tool.cfg.maxMessages {
-			return 0, fmt.Errorf("the Job has more than %d messages", op.tool.cfg.maxMessages)
+			return 0, nil, fmt.Errorf("the Job has more than %d messages", op.tool.cfg.maxMessages)
+		}
+		if m.Role == "user" && m.Text != "" && size <= 2*op.tool.cfg.maxInput {
+			users, size = append(users, m.Text), size+len(m.Text)
 		}
 	}
-	return n, nil
+	return n, users, nil
 }
 
 // continueToolName is kept free of Assignments.
@@ -270,17 +346,20 @@ type continueTool struct{ reg *Registry }
 func (c *continueTool) Name() string { return continueToolName }
 
 func (c *continueTool) Description() string {
-	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message."
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message. " + typedFollowUps
 }
+
+// typedFollowUps tells a model what it may say to the Jobs of typed tools.
+const typedFollowUps = "To a Job of a tool that takes arguments, the message is such arguments again, as JSON and with nothing beside it."
 
 // FunctionDescription is Description for agents that offer the Schema.
 func (c *continueTool) FunctionDescription() string {
-	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer."
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. " + typedFollowUps
 }
 
 // Schema is the JSON Schema of the arguments, for agents that show it.
 func (c *continueTool) Schema() json.RawMessage {
-	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the Job's tool gave"},"message":{"type":"string","description":"What to say to the worker"}},"required":["handle","message"],"additionalProperties":false}`)
+	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the Job's tool gave"},"message":{"type":"string","description":"What to say to the worker: plain words, or, where the Job's tool takes arguments, such arguments as JSON"}},"required":["handle","message"],"additionalProperties":false}`)
 }
 
 // CallArguments is Call with the arguments of Schema.

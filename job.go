@@ -27,6 +27,9 @@ type jobState struct {
 	lastLook time.Time
 	live     *liveState // nil: nothing was told of messages
 
+	ours      bool      // the start or a read has told that it runs our Assignment
+	malformed time.Time // since when its reads are; zero: they are not
+
 	requests map[string]*pendingState // nil until there is one, by request ID
 	entries  []*DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
@@ -67,6 +70,7 @@ const (
 	startDoubtMax   = 15 * time.Minute // after which an unclear start is not sent again
 	startAttempts   = 6                // of a start that provably did nothing
 	stuckGrace      = time.Minute      // before a wait that nobody here can end is reported
+	malformedGrace  = 5 * time.Minute  // before reads that are malformed end a run
 	acceptedGrace   = 15 * time.Minute // the same, where our response was accepted
 	decisionMaxAge  = 15 * time.Minute // of a decision that was not sent; then the policy is asked again
 	responseDoubts  = 5                // unclear attempts at one response, after which a refusal is believed
@@ -79,7 +83,7 @@ func (s *jobState) init(op *operation, follow *followUp) {
 		return
 	}
 	s.followUp, s.id, s.startedAt = follow, follow.JobID, time.Now()
-	op.jobID = follow.JobID
+	op.jobID, op.message, op.added = follow.JobID, follow.Message, follow.Added
 }
 
 // start is what every attempt to start the Job sends.
@@ -230,10 +234,13 @@ func (op *operation) look(seen sighting) {
 		return
 	}
 	job := seen.job
-	if !strings.EqualFold(job.ID, s.id) {
-		op.fail(fmt.Errorf("asked the backend for Job %s, was told of %q", s.id, SafeLine(job.ID, 64)))
+	told := s.ours
+	if err := op.vouch(job, s.id); err != nil {
+		op.fail(err)
 		return
 	}
+	s.dirty = s.dirty || !told && s.ours
+	s.malformed = time.Time{}
 	if s.followUp.stale(job) {
 		s.watch.schedule(2 * time.Second)
 		return
@@ -300,12 +307,25 @@ func (op *operation) unread(err error) {
 		op.reg.log.Warn("duvotool: a Job no longer exists", "job", s.id)
 		op.nothingPending()
 		op.settle(OutcomeGone, nil)
-	case duvo.Temporary(err):
+	case op.readAgain(err):
 		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
 		s.watch.retry()
 	default:
 		op.fail(err)
 	}
+}
+
+// readAgain reports whether a failed read of the Job or its messages is worth
+// another, later: a malformed one for some minutes.
+func (op *operation) readAgain(err error) bool {
+	s := &op.job
+	if !errors.Is(err, duvo.ErrMalformed) {
+		return duvo.Temporary(err)
+	}
+	if s.malformed.IsZero() {
+		s.malformed = time.Now()
+	}
+	return time.Since(s.malformed) < malformedGrace
 }
 
 // clock adds to the Job's own time what has passed since the last look, unless

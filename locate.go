@@ -91,6 +91,9 @@ func (op *operation) locate() (jobID string, err error) {
 			if err != nil && !errors.Is(err, duvo.ErrNotFound) {
 				return "", err
 			}
+			if err == nil && op.another(job, row.ID) != nil {
+				continue // whatever it was told of, it is not this Job
+			}
 			box = job.SandboxID
 			op.reg.boxes.note(row.ID, box)
 		}
@@ -210,8 +213,8 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 		if job, err = r.backend.Job(ctx, jobID); err != nil {
 			return err
 		}
-		if a := job.AssignmentID; a != "" && a != op.tool.assignment.ID {
-			return fmt.Errorf("duvotool: reconciling: Job %s is of another Assignment", SafeLine(jobID, 64))
+		if err := op.another(job, jobID); err != nil {
+			return fmt.Errorf("duvotool: reconciling: %w", err)
 		}
 		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)

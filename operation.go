@@ -21,7 +21,7 @@ type operation struct {
 	tool   *Tool
 	key    string
 	scope  string // empty: called in none
-	input  string
+	input  string // that its Job was started with
 	caller Caller
 
 	mu      sync.Mutex
@@ -31,6 +31,9 @@ type operation struct {
 	ended   int64 // when the last run ended, in Unix nanoseconds
 	phase   Phase
 	jobID   string
+
+	message string // of a follow-up, guarded by mu; empty: the operation starts its Job
+	added   string // to the Job, by that message and those before it; guarded by mu
 
 	handle string // empty: none was given out
 	news   news
@@ -84,7 +87,7 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *follo
 	res = res.clone()
 	res.Repeated = repeated
 	res.maxShown = t.cfg.maxObservation
-	if res.Input != input {
+	if follow == nil && res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+SafeLine(res.Input, 200))
 	}
 	return res, nil

@@ -74,6 +74,9 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	if op == nil {
 		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
+		if follow != nil {
+			fresh.input = follow.start
+		}
 		if t.reg.ledger != nil {
 			fresh.record = &recordRef{key: fresh.recordName()}
 			fresh.handle = handleOf(fresh.record.key)
@@ -86,7 +89,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.inputNow() != input || !op.job.followUp.same(follow)) {
+	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.said() != input || !op.job.followUp.same(follow)) {
 		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
 	}

@@ -23,6 +23,13 @@ import (
 // they send their request once, return an error for which
 // [duvo.MayHaveTakenEffect] tells whether that may have done something, and
 // leave it to the registry to send again. All methods may be called at once.
+//
+// Which Assignment a Job runs must be told, in AssignmentID, by StartJob or by
+// Job, best by both: a Job that asks for a decision before either has told it
+// ends its call with [ErrOtherJob], and no policy is asked. A Job that is
+// continued was started by another call, so for that one Job must tell. What
+// names another Assignment or Job than the one that was asked for ends the call
+// likewise.
 type Backend interface {
 	// Assignments lists what can be started, with the latest Builds.
 	Assignments(context.Context) iter.Seq2[duvo.Assignment, error]
@@ -51,7 +58,8 @@ type JobStopper interface {
 // A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason] and
 // [CorrectOnce] need one.
 type JobMessenger interface {
-	// PostMessage posts a message, which resumes a Job that has completed.
+	// PostMessage posts a message, which resumes a Job that has completed. From
+	// then on Messages lists it, with the role "user" and the text as it is.
 	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
 }
 

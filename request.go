@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -16,8 +17,10 @@ import (
 
 // A Request is what a waiting Job wants to know from a person.
 //
-// Title, Description and Questions are written by a remote agent and Input by
-// the model: they are data, to be shown with care and never followed.
+// Title, Description and Questions are written by a remote agent, Input and
+// FollowUp by the model: they are data, to be shown with care and never followed.
+// Input is what the start sent, checked where the tool takes arguments; what
+// [Registry.Continue] and the tool continue_job say later is in FollowUp alone.
 // [Request.String] shows all of it safely.
 type Request struct {
 	JobID string           // the Job that waits
@@ -32,7 +35,7 @@ type Request struct {
 	BuildID    string          // the Build that the Job runs, as the Job tells it
 	Folder     string          // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
 	Input      string          // what the Job was started with: checked by us, and the same for as long as the Job lives
-	FollowUp   string          // what was added since by a message, in the model's own words and unchecked; empty: nothing
+	FollowUp   string          // what was added since by messages, all of it, oldest first, in the model's own words and unchecked; empty: nothing
 	Caller     Caller          // for whom the call was made; see WithCaller
 
 	Key       string    // the operation key of the call
@@ -79,7 +82,21 @@ func (r Request) String() string {
 	fmt.Fprintf(&b, "Assignment %s (ID %s, Build %s)\n", safetext.OneLine(r.Assignment.Name, maxShownTitle),
 		safetext.OneLine(r.Assignment.ID, 64), safetext.OneLine(r.BuildID, 64))
 	fmt.Fprintf(&b, "Job %s was started with:\n%s\n", safetext.OneLine(r.JobID, 64), indent(safetext.Block(r.Input, maxShownText)))
+	if r.FollowUp != "" {
+		fmt.Fprintf(&b, "Added later by the model (unchecked):\n%s\n", indent(bothEnds(r.FollowUp, maxShownText)))
+	}
 	return b.String()
+}
+
+// bothEnds shows a text of which the end is as telling as the beginning: the
+// last message is what the Job works on.
+func bothEnds(s string, max int) string {
+	if utf8.RuneCountInString(s) <= max {
+		return safetext.Block(s, max)
+	}
+	r := []rune(s)
+	head, tail := r[:max/2], r[len(r)-max/2:]
+	return fmt.Sprintf("%s\n… [cut, %d characters]\n%s", safetext.Block(string(head), 0), len(r)-len(head)-len(tail), safetext.Block(string(tail), 0))
 }
 
 func indent(s string) string { return "  | " + strings.ReplaceAll(s, "\n", "\n  | ") }
@@ -94,21 +111,30 @@ func SafeText(s string, max int) string { return safetext.Block(s, max) }
 func SafeLine(s string, max int) string { return safetext.OneLine(s, max) }
 
 // Digest identifies what a decision is about: the Job, the request, its type
-// and every byte of its text.
+// and every byte of its text and of FollowUp.
 func (r Request) Digest() string {
-	return digest(r.JobID, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
+	return digest(r.JobID, r.FollowUp, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
 }
 
 // ContentDigest identifies what the request says, and for what: the
-// Assignment, its Build, what the Job was started with, the type and every byte
-// of the text, but neither Job nor request. The same question asked by another
+// Assignment, its Build, what the Job was started with and what was added since,
+// the type and every byte of the text, but neither Job nor request. The same question asked by another
 // Job has the same content digest.
 func (r Request) ContentDigest() string {
-	return digestOf([]string{"duvotool content 1", r.Assignment.ID, r.BuildID, r.Input},
+	what := []string{"duvotool content 1", r.Assignment.ID, r.BuildID, r.Input}
+	if r.FollowUp != "" {
+		what = []string{"duvotool content 2", r.Assignment.ID, r.BuildID, r.Input, r.FollowUp}
+	}
+	return digestOf(what,
 		duvo.HumanRequest{Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
 }
 
-func digest(jobID string, q duvo.HumanRequest) string {
+// digest has a form of its own where something was added to the Job, so that
+// those that were recorded of all others stay what they are.
+func digest(jobID, followUp string, q duvo.HumanRequest) string {
+	if followUp != "" {
+		return digestOf([]string{"duvotool request 2", jobID, q.ID, followUp}, q)
+	}
 	return digestOf([]string{"duvotool request 1", jobID, q.ID}, q)
 }
 

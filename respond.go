@@ -150,11 +150,11 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 // error. It returns true if the run has ended.
 func (op *operation) responseRefused(p *pendingState, cause error) bool {
 	s := &op.job
-	job, err := op.reg.backend.Job(op.run.ctx, s.id)
+	job, err := op.readJob(op.run.ctx, s.id)
 	if op.cancelled() {
 		return true
 	}
-	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || digest(s.id, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
+	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || op.digest(*job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
 		p.stage = stageDone
 		op.delivered(p, p.fate())
 		s.dirty = true

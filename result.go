@@ -38,7 +38,8 @@ type Result struct {
 	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
 	Assignment duvo.Assignment `json:"assignment"`
 	BuildID    string          `json:"build_id,omitempty"`
-	Input      string          `json:"input"`
+	Input      string          `json:"input"`               // that the Job was started with
+	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages; see Request.FollowUp
 	Caller     Caller          `json:"caller,omitzero"`
 	Key        string          `json:"key"`              // the operation key
 	Note       string          `json:"note,omitempty"`   // what else there is to know, in a sentence

@@ -30,12 +30,17 @@ func (r *Registry) restore(rec Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, input: e.Input, caller: e.Caller}
+	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, caller: e.Caller}
 	return op, op.take(rec, e)
 }
 
 // take puts the operation into the state that a record tells of.
 func (op *operation) take(rec Record, e entry) error {
+	if f := e.FollowUp; f != nil && f.Message == "" {
+		// An earlier version took the message for the input; what that was it did
+		// not keep.
+		f.Message, f.Added, e.Input = e.Input, e.Input, ""
+	}
 	if err := op.job.restore(op, e); err != nil {
 		return err
 	}
@@ -43,6 +48,9 @@ func (op *operation) take(rec Record, e entry) error {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
+	if f := e.FollowUp; f != nil {
+		op.message, op.added = f.Message, f.Added
+	}
 	op.result = e.Result
 	op.ended = rec.At.UnixNano()
 	op.news.status, op.news.started, op.news.decisions = e.Status, e.StartedAt, op.job.decisions()
@@ -89,7 +97,7 @@ func (op *operation) adopt() {
 	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
 		err = fmt.Errorf("%w: the record is of another operation", ErrJournal)
 	}
-	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.Input != op.inputNow() && !op.tool.cfg.oncePerScope) {
+	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(e.Assignment.Name, 80))
 	}
 	if err != nil {
@@ -132,6 +140,18 @@ func (op *operation) adopt() {
 	op.post(op.run, (*operation).begin)
 }
 
+// said returns what the operation tells its Job: the start's input, or the
+// message of a follow-up.
+func (op *operation) said() string {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.message != "" {
+		return op.message
+	}
+	return op.input
+}
+
+// inputNow returns what the Job was started with.
 func (op *operation) inputNow() string {
 	op.mu.Lock()
 	defer op.mu.Unlock()
@@ -206,7 +226,8 @@ type JobInfo struct {
 	Caller     Caller
 	JobID      string // empty: none is known
 	Assignment duvo.Assignment
-	Input      string
+	Input      string // of the start
+	FollowUp   string // what was added since by messages; empty: nothing
 	Phase      Phase
 	Status     duvo.Status // the last that was read
 	StartedAt  time.Time   // by our clock; zero: not yet
@@ -240,7 +261,7 @@ func (op *operation) info() (i JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
-	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, Phase: op.phase,
+	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
 		c := *q

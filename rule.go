@@ -74,10 +74,16 @@ func (autoApprove) String() string { return "AutoApprove" }
 // text may have steered. A title tells what the agent says it is about to do,
 // not what it will do; so a rule always names its Assignment, by ID, and is
 // best kept to what would do no harm if the title lied.
+//
+// A rule that allows holds for what a Job asks about the input it was started
+// with. It does not hold for a request with a [Request.FollowUp], in which a
+// model may have said anything since; see [Rule.AfterFollowUps]. One that denies
+// always holds.
 type Rule struct {
 	assignment string
 	conditions []condition
 	denies     bool
+	followUps  bool          // also where a message has added something to the Job
 	uses       *atomic.Int64 // left; shared by the copies of a rule; nil: no limit
 	err        error
 }
@@ -148,6 +154,14 @@ func (r Rule) Denies() Rule {
 	return r
 }
 
+// AfterFollowUps lets the rule hold also for requests with a [Request.FollowUp].
+// Add a [Rule.When] that looks at that text, unless whatever the Job may have
+// been told since its start does no harm.
+func (r Rule) AfterFollowUps() Rule {
+	r.followUps = true
+	return r
+}
+
 // use takes one of the rule's uses; false if none is left.
 func (r Rule) use() bool {
 	if r.uses == nil {
@@ -214,6 +228,9 @@ func (r Rule) mayHold(req Request) bool {
 	if r.validate() != nil || !strings.EqualFold(req.Assignment.ID, r.assignment) {
 		return false
 	}
+	if req.FollowUp != "" && !r.denies && !r.followUps {
+		return false
+	}
 	return !slices.ContainsFunc(r.conditions, func(c condition) bool { return !c.moves && !c.hold(req) })
 }
 
@@ -238,6 +255,9 @@ func (r Rule) String() string {
 	}
 	for _, c := range r.conditions {
 		parts = append(parts, c.text)
+	}
+	if r.followUps {
+		parts = append(parts, "also after follow-ups")
 	}
 	return strings.Join(parts, ", ")
 }

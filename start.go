@@ -3,9 +3,7 @@ package duvotool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -134,8 +132,8 @@ func (op *operation) intentFailed(err error) bool {
 // has ended, or goes on from another's record.
 func (op *operation) started(job duvo.Job) bool {
 	s := &op.job
-	if a := job.AssignmentID; a != "" && !strings.EqualFold(a, op.tool.assignment.ID) {
-		op.fail(fmt.Errorf("the backend was asked for Assignment %s and started %s, Job %s", op.tool.assignment.ID, SafeLine(a, 64), SafeLine(job.ID, 64)))
+	if err := op.vouch(job, job.ID); err != nil {
+		op.fail(err)
 		return false
 	}
 	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
@@ -152,7 +150,7 @@ func (op *operation) started(job duvo.Job) bool {
 // located takes in a Job that was found by locate.
 func (op *operation) located(jobID string) bool {
 	for attempt := 1; ; attempt++ {
-		job, err := op.reg.backend.Job(op.run.ctx, jobID)
+		job, err := op.readJob(op.run.ctx, jobID)
 		switch {
 		case op.cancelled():
 			return false
@@ -160,7 +158,7 @@ func (op *operation) located(jobID string) bool {
 			return op.started(job)
 		case errors.Is(err, duvo.ErrNotFound):
 			return op.started(duvo.Job{ID: jobID}) // and gone since, as the next read tells
-		case !duvo.Temporary(err):
+		case !duvo.Temporary(err) && (!errors.Is(err, duvo.ErrMalformed) || attempt >= startAttempts):
 			op.fail(err)
 			return false
 		case !op.pause(err, attempt, true):

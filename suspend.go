@@ -202,7 +202,7 @@ func (op *operation) resultSoFar(o Outcome) *Result {
 	s := &op.job
 	return &Result{
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
-		Input: op.inputNow(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 )
 
 // How webhooks are bounded.
@@ -151,7 +153,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		Event string `json:"event"`
 		RunID string `json:"run_id"`
 	}
-	if err := json.Unmarshal(body, &event); err != nil {
+	if json.Unmarshal(body, &event) != nil || jsonkeys.Check(body, nil) != nil { // it may name two Jobs
 		refuse(http.StatusBadRequest)
 		return
 	}

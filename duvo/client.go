@@ -2,6 +2,7 @@ package duvo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -164,6 +166,9 @@ func (c *Client) Folders(ctx context.Context) ([]Folder, error) {
 		return nil, err
 	}
 	folders, _, err := decodeList[Folder](body, "folders")
+	if err == nil && twoFaced(folders, func(f Folder) string { return f.ID }) {
+		err = errTwoFaced
+	}
 	if err != nil {
 		return nil, badBody("listAgentFolders", err, false)
 	}
@@ -322,8 +327,32 @@ func (c *Client) Respond(ctx context.Context, r Response) error {
 	}
 	_, err := c.do(ctx, call{op: "respondToHumanRequest", method: http.MethodPost, key: r.IdempotencyKey,
 		path: "/v2/runs/" + r.JobID + "/human-requests/" + r.RequestID + "/respond",
-		body: respondBody{r.Approved, r.Answers}, bare: true})
+		body: respondBody{r.Approved, r.Answers}, bare: true, decode: func(body []byte) error { return checkResponded(body, r) }})
 	return err
+}
+
+// checkResponded refuses an answer that tells of another request than the one
+// that was responded to, or of two. What tells of none is a success as well.
+func checkResponded(body []byte, r Response) error {
+	if !json.Valid(body) {
+		return errors.New("not JSON")
+	}
+	if err := jsonkeys.Check(body, jsonkeys.Shape{"human_request": nil}); err != nil {
+		return err
+	}
+	var w struct {
+		Request struct {
+			ID    loose[string] `json:"id"`
+			JobID loose[string] `json:"run_id"`
+		} `json:"human_request"`
+	}
+	if json.Unmarshal(body, &w) != nil {
+		return nil
+	}
+	if q := w.Request; q.ID.v != "" && !strings.EqualFold(q.ID.v, r.RequestID) || q.JobID.v != "" && !strings.EqualFold(q.JobID.v, r.JobID) {
+		return errors.New("it is about another request")
+	}
+	return nil
 }
 
 type respondBody struct {

@@ -22,6 +22,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/oauth2"
 
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -352,8 +353,8 @@ func neverSent(err error) bool {
 	return false // a TLS alert, say, may also end a connection after the request
 }
 
-// A bodyError is an answer that can be read, but not understood. Asking again
-// would bring the same.
+// A bodyError is an answer that can be read, but not understood. It matches
+// ErrMalformed. Asking again at once would bring the same.
 type bodyError struct {
 	op     string
 	err    error
@@ -362,9 +363,9 @@ type bodyError struct {
 
 func badBody(op string, err error, mutation bool) error { return &bodyError{op, err, mutation} }
 
-func (e *bodyError) Error() string  { return "duvo: " + e.op + ": unexpected answer: " + e.err.Error() }
-func (e *bodyError) Unwrap() error  { return e.err }
-func (e *bodyError) NoEffect() bool { return !e.effect }
+func (e *bodyError) Error() string   { return "duvo: " + e.op + ": unexpected answer: " + e.err.Error() }
+func (e *bodyError) Unwrap() []error { return []error{e.err, ErrMalformed} }
+func (e *bodyError) NoEffect() bool  { return !e.effect }
 
 // A settledError is a failure that all attempts it deserved were made for.
 type settledError struct{ err error }
@@ -401,6 +402,9 @@ func decodeField[T any](body []byte, key string) (v T, err error) {
 	}
 	var w map[string]json.RawMessage
 	if err := json.Unmarshal(body, &w); err != nil {
+		return v, err
+	}
+	if err := jsonkeys.Check(body, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
 		return v, err
 	}
 	raw, ok := w[key]

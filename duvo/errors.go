@@ -20,6 +20,13 @@ var (
 	ErrInvalid      = errors.New("duvo: the request is not valid")
 	ErrRateLimited  = errors.New("duvo: rate limited")
 	ErrUnavailable  = errors.New("duvo: the service is unavailable")
+
+	// ErrMalformed is an answer that is JSON and cannot be understood, or says
+	// two things at once: a key that stands there twice, whatever its case, two
+	// different pending requests, one that is of another Job. Nothing of it
+	// counts, so what it was about is as unknown as before; the next answer may
+	// be sound.
+	ErrMalformed = errors.New("duvo: the answer is malformed")
 )
 
 // An APIError is a failure that the server told. It matches, with errors.Is,

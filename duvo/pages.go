@@ -46,13 +46,32 @@ func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if l.brief == nil && twoFaced(rows, l.id) { // the IDs of messages are no promise
+		return nil, 0, badBody(l.op, errTwoFaced, false)
+	}
 	return rows, total, nil
 }
 
 var (
 	errRepeats   = errors.New("the server repeats a page")
+	errTwoFaced  = errors.New("two rows tell different things of one ID")
 	errTransport = errors.New("duvo: the HTTP client panicked")
 )
+
+// twoFaced reports whether two rows of a page tell different things of one ID.
+// Between pages a row may have moved on; within one the server contradicts
+// itself.
+func twoFaced[T any](rows []T, id func(T) string) bool {
+	first := make(map[string]int, len(rows))
+	for i, r := range rows {
+		k := id(r)
+		if at, there := first[k]; k != "" && there && !reflect.DeepEqual(rows[at], r) {
+			return true
+		}
+		first[k] = i
+	}
+	return false
+}
 
 // all yields the rows, page after page, each ID once: a row that moved to the
 // next page while we read is not told twice.

@@ -28,12 +28,14 @@ type plainJob struct {
 	Pending        json.RawMessage `json:"pending_human_request"`
 }
 
-func (w *plainJob) job() Job {
-	return Job{
+func (w *plainJob) job() (j Job, err error) {
+	j = Job{
 		ID: w.ID, AssignmentID: w.AssignmentID, BuildID: w.BuildID, Status: Status(w.Status), Source: w.Source, SandboxID: w.SandboxID,
 		CreatedAt: parseTime(w.CreatedAt), UpdatedAt: parseTime(w.UpdatedAt), StartedAt: parseTime(w.StartedAt), CompletedAt: parseTime(w.CompletedAt),
-		HumanInTheLoop: w.HumanInTheLoop, Title: w.Title, Number: clampInt(w.Number), AssignmentName: w.AssignmentName, Pending: decodePending(w.Pending),
+		HumanInTheLoop: w.HumanInTheLoop, Title: w.Title, Number: clampInt(w.Number), AssignmentName: w.AssignmentName,
 	}
+	j.Pending, err = decodePending(w.Pending, j.ID)
+	return j, err
 }
 
 type plainMessage struct {
@@ -93,10 +95,10 @@ func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
 		n = w.Total
 		*out = make([]Job, len(w.Rows))
 		for i := range w.Rows {
-			if w.Rows[i].ID == "" {
+			var err error
+			if (*out)[i], err = w.Rows[i].job(); err != nil || w.Rows[i].ID == "" {
 				return nil, 0, false
 			}
-			(*out)[i] = w.Rows[i].job()
 		}
 	default:
 		return nil, 0, false
@@ -108,7 +110,8 @@ func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
 	return rows, total, true
 }
 
-// plainRun is decodeRun for what fits the plain types.
+// plainRun is decodeRun for what fits the plain types, but for a Job whose
+// pending request stands in two places.
 func plainRun(b []byte) (Job, bool) {
 	var w struct {
 		Run     *plainJob       `json:"run"`
@@ -117,11 +120,14 @@ func plainRun(b []byte) (Job, bool) {
 	if json.Unmarshal(b, &w) != nil || w.Run == nil || w.Run.ID == "" {
 		return Job{}, false
 	}
-	j := w.Run.job()
-	if p := decodePending(w.Pending); p != nil {
-		j.Pending = p
+	j, err := w.Run.job()
+	if err != nil || j.Pending != nil && !isNull(w.Pending) {
+		return Job{}, false
 	}
-	return j, true
+	if !isNull(w.Pending) {
+		j.Pending, err = decodePending(w.Pending, j.ID)
+	}
+	return j, err == nil
 }
 
 // parseTime reads a time as servers write it; zero for what is none.

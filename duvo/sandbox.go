@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 )
 
 // MaxDirectUpload is the size, in bytes, up to which a file is uploaded to the
@@ -67,7 +69,12 @@ func (c *Client) CreateSandbox(ctx context.Context) (Sandbox, error) {
 	var s Sandbox
 	// An empty object for the reason that StopJob has.
 	_, err := c.do(ctx, call{op: op, method: http.MethodPost, path: "/v2/sandboxes", body: struct{}{}, repeatable: true,
-		decode: func(body []byte) error { return json.Unmarshal(body, &s) }})
+		decode: func(body []byte) error {
+			if err := json.Unmarshal(body, &s); err != nil {
+				return err
+			}
+			return jsonkeys.Check(body, nil)
+		}})
 	if err != nil {
 		return Sandbox{}, err
 	}
@@ -181,6 +188,9 @@ func decodeUploaded(body []byte, u SandboxUpload) (SandboxFile, error) {
 		Size loose[*float64] `json:"size_bytes"`
 	}
 	if err := json.Unmarshal(body, &w); err != nil {
+		return SandboxFile{}, err
+	}
+	if err := jsonkeys.Check(body, nil); err != nil {
 		return SandboxFile{}, err
 	}
 	if w.Size.v != nil && *w.Size.v != float64(u.Size) {

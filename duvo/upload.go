@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -48,6 +49,9 @@ func decodeUploadURL(body []byte) (uploadURL, error) {
 		Path loose[string] `json:"path"`
 	}
 	if err := json.Unmarshal(body, &w); err != nil {
+		return uploadURL{}, err
+	}
+	if err := jsonkeys.Check(body, nil); err != nil {
 		return uploadURL{}, err
 	}
 	if w.URL == "" {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 )
 
 // loose decodes a field that only decorates: a value of the wrong type leaves
@@ -185,16 +188,29 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 		Source: w.Source.v, SandboxID: w.SandboxID.v, CreatedAt: w.CreatedAt.v, UpdatedAt: w.UpdatedAt.v,
 		StartedAt: w.StartedAt.v, CompletedAt: w.CompletedAt.v, HumanInTheLoop: w.HumanInTheLoop.v,
 		Title: w.Title.v, Number: clampInt(w.Number.v), AssignmentName: w.AssignmentName.v,
-		Pending: decodePending(w.Pending),
 	}
+	pending, err := decodePending(w.Pending, w.ID)
+	if err != nil {
+		*j = Job{}
+		return err
+	}
+	j.Pending = pending
 	return nil
 }
 
-// decodePending reads a pending request; nil for none. One that cannot be read
-// whole becomes a Malformed one, so that nobody answers what was not seen.
-func decodePending(raw json.RawMessage) *HumanRequest {
+// decodePending reads the pending request of a Job; nil for none. One that
+// cannot be read whole becomes a Malformed one, so that nobody answers what was
+// not seen. One that says it is of another Job is an error: nobody knows then
+// what the rest of the answer is about.
+func decodePending(raw json.RawMessage, jobID string) (*HumanRequest, error) {
 	if isNull(raw) {
-		return nil
+		return nil, nil
+	}
+	var of struct {
+		JobID loose[string] `json:"run_id"`
+	}
+	if json.Unmarshal(raw, &of) == nil && of.JobID.v != "" && !strings.EqualFold(of.JobID.v, jobID) {
+		return nil, errors.New("human request: it is of another run")
 	}
 	var r HumanRequest
 	if err := json.Unmarshal(raw, &r); err != nil {
@@ -206,7 +222,7 @@ func decodePending(raw json.RawMessage) *HumanRequest {
 			r.ID = id.ID.v
 		}
 	}
-	return &r
+	return &r, nil
 }
 
 // UnmarshalJSON reads a human request as a server sends it. It is strict about
@@ -295,7 +311,13 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 
 // decodeRun reads the envelope of getRun and startRun: a run, and beside it or
 // within it the pending request. A null run is a Job that no longer exists.
+//
+// What says two things is an error: keys that encoding/json would take for one
+// field, and two pending requests that differ.
 func decodeRun(b []byte) (Job, error) {
+	if err := jsonkeys.Check(b, jsonkeys.Shape{"run": jobShape, "pending_human_request": requestShape}); err != nil {
+		return Job{}, err
+	}
 	if j, ok := plainRun(b); ok {
 		return j, nil
 	}
@@ -319,10 +341,36 @@ func decodeRun(b []byte) (Job, error) {
 	if err := json.Unmarshal(w.Run, &j); err != nil {
 		return Job{}, err
 	}
-	if p := decodePending(w.Pending); p != nil {
+	p, err := decodePending(w.Pending, j.ID)
+	switch {
+	case err != nil:
+		return Job{}, err
+	case p != nil && j.Pending != nil && !reflect.DeepEqual(p, j.Pending):
+		return Job{}, errors.New("two different pending requests, one beside the run and one within")
+	case p != nil:
 		j.Pending = p
 	}
 	return j, nil
+}
+
+// What is looked into for keys that stand there twice. Arguments and results of
+// tools are not: their keys are their own affair.
+var (
+	requestShape = jsonkeys.Shape{"questions": {"options": nil}}
+	jobShape     = jsonkeys.Shape{"pending_human_request": requestShape}
+	messageShape = jsonkeys.Shape{"tool_call": nil, "tool_result": nil}
+)
+
+func shapeOf[T any]() jsonkeys.Shape {
+	switch any((*T)(nil)).(type) {
+	case *Job:
+		return jobShape
+	case *Message:
+		return messageShape
+	case *Assignment:
+		return jsonkeys.Shape{"latest_build": nil}
+	}
+	return nil
 }
 
 var errNullRun = errors.New("run is null")
@@ -330,6 +378,9 @@ var errNullRun = errors.New("run is null")
 // decodeList reads one page: the rows under key, and the total where it is
 // told (-1 where it is not).
 func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
+	if err := jsonkeys.Check(b, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
+		return nil, 0, err
+	}
 	if rows, total, ok := plainList[T](b, key); ok {
 		return rows, total, nil
 	}
@@ -341,6 +392,11 @@ func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
 		return nil, 0, err
 	}
 	raw, ok := w[key]
+	for name, value := range w { // in whatever case, as everywhere
+		if strings.EqualFold(name, key) {
+			raw, ok = value, true
+		}
+	}
 	if !ok {
 		return nil, 0, fmt.Errorf("no %q field", key)
 	}

@@ -2,6 +2,7 @@ package duvo
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,15 +24,14 @@ func TestPendingRequestInBothPlaces(t *testing.T) {
 		body string
 		want *HumanRequest
 	}{
-		"none":                    {`{"run":` + run("") + `}`, nil},
-		"null":                    {`{"run":` + run(","+within("null")) + `,` + within("null") + `}`, nil},
-		"beside":                  {`{"run":` + run("") + `,` + within(approval) + `}`, want},
-		"within":                  {`{"run":` + run(","+within(approval)) + `}`, want},
-		"within, null beside":     {`{` + within("null") + `,"run":` + run(","+within(approval)) + `}`, want},
-		"beside, null within":     {`{` + within(approval) + `,"run":` + run(","+within("null")) + `}`, want},
-		"both":                    {`{` + within(approval) + `,"run":` + run(","+within(approval)) + `}`, want},
-		"malformed beside":        {`{` + within(`{"id":"r"}`) + `,"run":` + run("") + `}`, &HumanRequest{ID: "r"}},
-		"malformed beats a whole": {`{` + within(`[]`) + `,"run":` + run(","+within(approval)) + `}`, &HumanRequest{Type: Malformed}},
+		"none":                {`{"run":` + run("") + `}`, nil},
+		"null":                {`{"run":` + run(","+within("null")) + `,` + within("null") + `}`, nil},
+		"beside":              {`{"run":` + run("") + `,` + within(approval) + `}`, want},
+		"within":              {`{"run":` + run(","+within(approval)) + `}`, want},
+		"within, null beside": {`{` + within("null") + `,"run":` + run(","+within(approval)) + `}`, want},
+		"beside, null within": {`{` + within(approval) + `,"run":` + run(","+within("null")) + `}`, want},
+		"both":                {`{` + within(approval) + `,"run":` + run(","+within(approval)) + `}`, want},
+		"malformed beside":    {`{` + within(`{"id":"r"}`) + `,"run":` + run("") + `}`, &HumanRequest{ID: "r"}},
 	} {
 		j, err := decodeRun([]byte(c.body))
 		require.NoError(t, err, name)
@@ -308,6 +309,9 @@ func FuzzDecodeList(f *testing.F) {
 		fuzzList(t, body, "folders", func(f Folder) { require.NotEmpty(t, f.ID) })
 		fuzzList(t, body, "teams", func(team Team) { require.NotEmpty(t, team.ID) })
 		messages := fuzzList(t, body, "messages", func(Message) {})
+		if _, _, err := decodeList[Message](body, "messages"); errors.Is(err, jsonkeys.ErrTwice) {
+			return // what is ambiguous is lost as a whole
+		}
 		var page struct {
 			Messages []json.RawMessage `json:"messages"`
 		}
@@ -331,7 +335,11 @@ func fuzzList[T any](t *testing.T, body []byte, key string, check func(T)) []T {
 	require.NoError(t, json.Unmarshal(body, &outer))
 	exact = map[string][]json.RawMessage{}
 	var raw []json.RawMessage
-	require.NoError(t, json.Unmarshal(outer[key], &raw))
+	for name, value := range outer { // encoding/json looks at no case, and no two are there
+		if strings.EqualFold(name, key) {
+			require.NoError(t, json.Unmarshal(value, &raw))
+		}
+	}
 	exact[key] = raw
 	require.Len(t, rows, len(exact[key]), "no row is lost or made up")
 	for _, r := range rows {

@@ -20,6 +20,9 @@ import (
 // tells what, and then whole Jobs through a registry, with approvals, questions
 // and faults.
 //
+// A backend must tell which Assignment a Job runs, see [duvotool.Backend], and
+// list what was posted to a Job as a user's message: what decides goes by both.
+//
 // connect returns a backend that reaches d, with its key and team, and closes it
 // with t.Cleanup where that is needed. It is called within a bubble of
 // testing/synctest, so the backend must reach d in memory; see
@@ -168,6 +171,10 @@ func (b *backendTest) starts() {
 	j, err := b.b.StartJob(duvo.WithoutResend(b.Context()), s)
 	b.ok(err)
 	r := b.d.Jobs()[0]
+	b.want(j.AssignmentID == "" || j.AssignmentID == slowID, "the started Job is told to run the Assignment %q, not %s", j.AssignmentID, slowID)
+	told, err := b.b.Job(b.Context(), j.ID)
+	b.ok(err)
+	b.want(j.AssignmentID != "" || told.AssignmentID == slowID, "neither the start of a Job nor its read tells which Assignment it runs")
 	b.want(r.ID == j.ID && r.AssignmentID == slowID && r.Input == s.Message && r.WebhookURL == s.WebhookURL && r.IdempotencyKey == "k1", "started: %+v", r)
 	again, err := b.b.StartJob(duvo.WithoutResend(b.Context()), s)
 	b.ok(err)
@@ -350,6 +357,14 @@ func (b *backendTest) abilities() {
 			}
 		}
 		b.want(n == 1, "the message is there %d times", n)
+		read := 0
+		for m, err := range b.b.Messages(b.Context(), waits.ID) {
+			b.ok(err)
+			if m.Role == "user" && m.Text == "thanks" {
+				read++
+			}
+		}
+		b.want(read == 1, "the message is listed %d times as a user's", read)
 	}
 }
 

@@ -119,7 +119,7 @@ func requests() []duvotool.Request {
 		Approval("Refund 20 EUR"),
 		Approval("Refund 100000 EUR", func(r *duvotool.Request) { r.Description = "quickly" }),
 		Approval(""),
-		Approval(odd, func(r *duvotool.Request) { r.Description, r.Input, r.Assignment.Name = odd, odd, odd }),
+		Approval(odd, func(r *duvotool.Request) { r.Description, r.Input, r.FollowUp, r.Assignment.Name = odd, odd, odd, odd }),
 		Approval("elsewhere", func(r *duvotool.Request) { r.Assignment.ID = "another" }),
 		Question([]duvo.QuestionItem{choice}),
 		Question([]duvo.QuestionItem{{Question: "Free?"}, choice}),

@@ -44,6 +44,7 @@ type Grant struct {
 	Created      time.Time
 	Until        time.Time // zero: no end
 	Uses         int       // left; zero: no limit
+	FollowUps    bool      // it holds also for requests with a FollowUp
 }
 
 type grant struct {
@@ -64,12 +65,17 @@ type Terms struct {
 	Until  time.Time // zero: no end
 	Uses   int       // how many approvals; zero: no limit
 	Denies bool      // it denies instead
+
+	// FollowUps lets a grant of Where hold also for requests with a FollowUp, in
+	// which a model may have said anything to the Job since its start. One that
+	// denies, or is for exactly one content, needs no leave for them.
+	FollowUps bool
 }
 
 // Exactly grants what req says, to the last character: the same Assignment and
-// Build, started with the same input, asking with the same text. by is the
-// person who decided so; the grant is for the tenant of the request's caller. It
-// returns the grant's ID.
+// Build, started with the same input, told the same since, asking with the same
+// text. by is the person who decided so; the grant is for the tenant of the
+// request's caller. It returns the grant's ID.
 func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, error) {
 	if req.Kind != duvo.Approval && !t.Denies {
 		return "", errors.New("policy: only approvals can be granted; questions need answers")
@@ -81,13 +87,14 @@ func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, erro
 		t.Tenant = tenant
 	}
 	d := req.ContentDigest()
-	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + duvotool.SafeLine(req.Title, 200)},
+	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + duvotool.SafeLine(req.Title, 200), FollowUps: true},
 		where: func(r duvotool.Request) bool { return r.ContentDigest() == d }})
 }
 
 // Where grants requests of one Assignment, by its ID, and of the tenant in the
-// terms, for which accept returns true; what tells in words which these are. accept must be safe for
-// concurrent use.
+// terms, for which accept returns true; what tells in words which these are.
+// Requests with a FollowUp are not among them unless the terms say so. accept
+// must be safe for concurrent use.
 func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
 		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
@@ -109,6 +116,7 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 		return "", errors.New("policy: the grant has ended before it began")
 	}
 	gr.ID, gr.By, gr.AssignmentID, gr.Created = rand.Text(), by, assignmentID, time.Now()
+	gr.FollowUps = gr.FollowUps || t.FollowUps || t.Denies
 	gr.Until, gr.Uses, gr.Denies, gr.limited = t.Until, t.Uses, t.Denies, t.Uses > 0
 	gr.Tenant, gr.AnyTenant = t.Tenant, t.AnyTenant || t.Denies && t.Tenant == ""
 	g.mu.Lock()
@@ -187,7 +195,8 @@ func (g *Grants) Vetoes(req duvotool.Request) bool {
 
 // isFor reports whether the grant is for the request.
 func (gr *grant) isFor(req duvotool.Request) bool {
-	return (gr.AnyTenant || gr.Tenant == req.Caller.Tenant) && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) && gr.where(req)
+	return (gr.AnyTenant || gr.Tenant == req.Caller.Tenant) && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) &&
+		(req.FollowUp == "" || gr.FollowUps) && gr.where(req)
 }
 
 // use takes one of the grant's uses; false if it holds no longer.

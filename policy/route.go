@@ -121,7 +121,8 @@ func (route) String() string { return "Route" }
 
 // Answers answers questions that are known, by their exact text, on behalf of
 // by. A request with a question that is not known, or whose options do not hold
-// the known answer, is left to others, and so are approvals.
+// the known answer, is left to others, and so are approvals, and all that a Job
+// asks to which a model has said something since its start (its FollowUp).
 func Answers(by string, known map[string]string) duvotool.Policy {
 	return fixedAnswers{by, maps.Clone(known)}
 }
@@ -135,7 +136,7 @@ func (f fixedAnswers) Decide(_ context.Context, req duvotool.Request) (duvotool.
 	if f.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
-	if req.Kind != duvo.Question || len(req.Questions) == 0 {
+	if req.Kind != duvo.Question || len(req.Questions) == 0 || req.FollowUp != "" {
 		return duvotool.Pass().Via("Answers"), nil
 	}
 	answers := map[string]string{}

@@ -9,9 +9,14 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/jsonkeys"
 )
 
 // maxAnswer bounds what is read of one answer, in bytes: a result may stand in
@@ -73,12 +78,19 @@ func readJSON(r io.Reader, id json.RawMessage) (message, error) {
 			return message{}, err
 		}
 	}
+	var found []message
 	for _, raw := range all {
 		if m, ok := responseTo(raw, id); ok {
-			return m, nil
+			found = append(found, m)
 		}
 	}
-	return message{}, errNoAnswer
+	switch len(found) {
+	case 0:
+		return message{}, errNoAnswer
+	case 1:
+		return found[0], nil
+	}
+	return message{}, fmt.Errorf("%w: %d responses to one request", duvo.ErrMalformed, len(found))
 }
 
 // readEvents reads server-sent events: lines of data, ended by an empty one.
@@ -123,6 +135,9 @@ func responseTo(raw []byte, id json.RawMessage) (message, bool) {
 	if m.Error != nil && (len(got) == 0 || string(got) == "null") {
 		got = id
 	}
+	if jsonkeys.Check(raw, jsonkeys.Shape{"error": nil}) != nil {
+		return message{}, false // to two requests, or two in one
+	}
 	m.raw = raw
 	return m, bytes.Equal(got, bytes.TrimSpace(id))
 }
@@ -134,8 +149,8 @@ type reply struct {
 }
 
 // decodeResult reads the result of a tool call. A success is the JSON object of
-// its structured content, or else of its only text block; a failure says by its
-// own words what kind it is of.
+// its structured content, or else of its only text block; where both are there
+// they must be the same. A failure says by its own words what kind it is of.
 func decodeResult(raw json.RawMessage, o operation) (reply, error) {
 	var res struct {
 		Content []struct {
@@ -149,6 +164,9 @@ func decodeResult(raw json.RawMessage, o operation) (reply, error) {
 	}
 	if err := json.Unmarshal(raw, &res); err != nil {
 		return reply{}, errors.New("the tool's result cannot be read")
+	}
+	if err := jsonkeys.Check(raw, jsonkeys.Shape{"content": nil}); err != nil {
+		return reply{}, fmt.Errorf("%w: the tool's result: %w", duvo.ErrMalformed, err)
 	}
 	if res.Type != "" && res.Type != "complete" {
 		return reply{}, fmt.Errorf("the tool's result is of type %.40q, which this client cannot serve", res.Type)
@@ -166,6 +184,9 @@ func decodeResult(raw json.RawMessage, o operation) (reply, error) {
 	switch {
 	case isObject(res.Structured):
 		body = res.Structured
+		if slices.ContainsFunc(texts, func(text string) bool { return isObject([]byte(text)) && !sameJSON(body, []byte(text)) }) {
+			return reply{}, fmt.Errorf("%w: the tool's result tells one thing in its structured content and another in its text", duvo.ErrMalformed)
+		}
 	case len(texts) == 1 && isObject([]byte(texts[0])):
 		body = []byte(texts[0])
 	}
@@ -186,6 +207,17 @@ func decodeResult(raw json.RawMessage, o operation) (reply, error) {
 func isObject(b []byte) bool {
 	t := bytes.TrimSpace(b)
 	return len(t) > 0 && t[0] == '{' && json.Valid(t)
+}
+
+// sameJSON reports whether two JSON values are the same, to the digit.
+func sameJSON(a, b []byte) bool {
+	read := func(data []byte) (v any) {
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.UseNumber()
+		_ = dec.Decode(&v)
+		return v
+	}
+	return bytes.Equal(a, b) || reflect.DeepEqual(read(a), read(b))
 }
 
 // statusOf tells with which HTTP status REST would have told a failure. The

@@ -1,0 +1,176 @@
+package duvotool_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+)
+
+const otherID = "22222222-2222-4222-8222-222222222222"
+
+// TestJobIsBoundToItsAssignment: no policy is asked about a Job of which nothing
+// has told that it runs the Assignment that was asked for, or of which something
+// tells another.
+func TestJobIsBoundToItsAssignment(t *testing.T) {
+	for name, c := range map[string]struct {
+		start string
+		reads []string // the last one is told ever after
+		asked int
+		sent  int
+	}{
+		"told by both":                          {fakeID, []string{fakeID}, 1, 1},
+		"told by the start":                     {fakeID, []string{""}, 1, 1},
+		"told by the read":                      {"", []string{fakeID}, 1, 1},
+		"told once by a read":                   {"", []string{fakeID, ""}, 1, 1},
+		"told in capitals":                      {"", []string{"11111111-1111-4111-8111-111111111111"}, 1, 1},
+		"told by neither":                       {"", []string{""}, 0, 0},
+		"too late":                              {"", []string{"", fakeID}, 0, 0},
+		"another by the start":                  {otherID, []string{fakeID}, 0, 0},
+		"another by the read":                   {fakeID, []string{otherID}, 0, 0},
+		"nothing, then another":                 {"", []string{otherID}, 0, 0},
+		"another by the read before it is sent": {fakeID, []string{fakeID, otherID}, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{start: func(int, duvo.StartJob) (duvo.Job, error) {
+					return duvo.Job{ID: "job-1", AssignmentID: c.start, Status: duvo.StatusPending}, nil
+				}}
+				f.job = func(n int) (duvo.Job, error) {
+					told := c.reads[min(n, len(c.reads))-1]
+					if f.responds > 0 {
+						return duvo.Job{AssignmentID: told, Status: duvo.StatusCompleted}, nil
+					}
+					return duvo.Job{AssignmentID: told, Status: duvo.StatusWaiting, Pending: &approval}, nil
+				}
+				w := &witness{then: duvotool.AutoApprove(duvotool.For(fakeID))}
+				reg := discover(t, f, duvotool.WithPolicy(w))
+				res, err := reg.All()[0].Run(t.Context(), "x")
+				require.Len(t, w.requests(), c.asked)
+				require.Equal(t, c.sent, f.responds)
+				if c.sent > 0 {
+					require.NoError(t, err)
+					require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+					return
+				}
+				require.ErrorIs(t, err, duvotool.ErrOtherJob)
+				var job *duvotool.JobError
+				require.ErrorAs(t, err, &job)
+			})
+		})
+	}
+}
+
+// A Job that asks for nothing needs no such proof, unless it is told to be
+// another.
+func TestJobThatAsksNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for told, want := range map[string]error{"": nil, otherID: duvotool.ErrOtherJob} {
+			f := &fake{job: func(int) (duvo.Job, error) {
+				return duvo.Job{AssignmentID: told, Status: duvo.StatusCompleted}, nil
+			}, start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{ID: "job-1"}, nil }}
+			_, err := discover(t, f).All()[0].Run(t.Context(), "x")
+			require.ErrorIs(t, err, want)
+		}
+	})
+}
+
+// A read that answers for another Job is no read of this one, wherever it is
+// read: the one after a stop, too, and the one before a message.
+func TestReadsOfAnotherJob(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		var lie func(*duvo.Job)
+		b := bent{Client: d.Client(), job: func(j *duvo.Job) {
+			if lie != nil {
+				lie(j)
+			}
+		}}
+		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(duvotool.TimedOut), duvotool.WithFollowUps())
+		first, err := reg.Tool("refunds").Run(t.Context(), "5")
+		require.NoError(t, err)
+		for name, bad := range map[string]func(*duvo.Job){
+			"another Assignment": func(j *duvo.Job) { j.AssignmentID = otherID }, "another Job": func(j *duvo.Job) { j.ID = otherID },
+		} {
+			lie = bad
+			_, err = reg.Continue(t.Context(), first, "more")
+			require.ErrorIs(t, err, duvotool.ErrOtherJob, name)
+			require.Zero(t, d.Count("postRunMessage"), name)
+		}
+	}, duvotest.WithAssignment(asker))
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		b := bent{Client: d.Client(), job: func(j *duvo.Job) {
+			if d.Count("stopRun") > 0 {
+				j.ID, j.Status = otherID, duvo.StatusCompleted
+			}
+		}}
+		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(duvotool.TimedOut))
+		res, err := reg.Tool("refunds").Run(t.Context(), "5")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeExpired, res.Outcome, "not what another Job has come to")
+	}, duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Sleep(time.Hour); j.Complete("") }}))
+}
+
+// TestBindingOutlivesTheProcess: what a start told is remembered, and what none
+// has told is not made up.
+func TestBindingOutlivesTheProcess(t *testing.T) {
+	for name, told := range map[string]string{"told": fakeID, "not told": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{start: func(int, duvo.StartJob) (duvo.Job, error) {
+					return duvo.Job{ID: "job-1", AssignmentID: told, Status: duvo.StatusPending}, nil
+				}, job: running}
+				j := duvotool.NewMemoryJournal()
+				reg := open(t, f, j)
+				ctx, leave := context.WithTimeout(duvotool.WithOperationKey(t.Context(), "k"), time.Minute)
+				defer leave()
+				_, err := reg.All()[0].Run(ctx, "x")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				shut(t, reg)
+				f.asks(approval)
+				w := &witness{then: duvotool.AutoApprove(duvotool.For(fakeID))}
+				reg = open(t, f, j, duvotool.WithPolicy(w))
+				_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
+				shut(t, reg)
+				if told == "" {
+					require.ErrorIs(t, err, duvotool.ErrOtherJob)
+					require.Empty(t, w.requests())
+					require.Zero(t, f.responds)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, 1, f.responds)
+			})
+		})
+	}
+}
+
+// TestBuildThatChanges: a decision about one Build is not sent for another.
+func TestBuildThatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		f.job = func(n int) (duvo.Job, error) {
+			if f.responds > 0 {
+				return duvo.Job{BuildID: "two", Status: duvo.StatusCompleted}, nil
+			}
+			build := map[bool]string{true: "one", false: "two"}[n == 1]
+			return duvo.Job{BuildID: build, Status: duvo.StatusWaiting, Pending: &approval}, nil
+		}
+		begin := time.Now()
+		w := &witness{then: duvotool.FirstOf(duvotool.AutoApprove(duvotool.For(fakeID).OnBuild("one")), duvotool.AlwaysDeny())}
+		reg := discover(t, f, duvotool.WithPolicy(w))
+		_, err := reg.All()[0].Run(t.Context(), "x")
+		require.NoError(t, err)
+		asked := w.requests()
+		require.Len(t, asked, 2)
+		require.Equal(t, "one two", asked[0].BuildID+" "+asked[1].BuildID)
+		require.False(t, asked[1].FirstSeen.Before(begin))
+		require.NotEqual(t, asked[0].ContentDigest(), asked[1].ContentDigest())
+		require.Len(t, f.sent, 1)
+		require.False(t, *f.sent[0].Approved, "the rule was for the first Build")
+	})
+}
