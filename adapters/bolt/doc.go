@@ -11,7 +11,9 @@
 //
 // There are two: the database, at the path given, and its head file, at the path
 // with ".head" behind it. They belong together: move, back up and delete both,
-// while no process has them open. Both are made readable by their owner alone.
+// while no process has them open. Both are made readable by their owner alone. A
+// file that others can read is made so; one that others can write to is refused,
+// until somebody has looked into it and changed its mode.
 // The head file is also the lock: one process has the journal open at a time,
 // and [Open] waits a second for another one to close it ([WithLockTimeout]).
 //
