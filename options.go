@@ -351,7 +351,9 @@ func DrainOnClose(d time.Duration) Option {
 
 // WithRetention sets how long a finished operation's key is remembered. After
 // that the same key starts a new Job. The default is 24 hours. What has not
-// finished, or whose outcome is unknown, is never forgotten.
+// finished, or whose outcome is unknown, is never forgotten. Processes that share
+// a journal need the same retention: a record that one of them misses too early
+// has vanished for it, which is [ErrJournal].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {

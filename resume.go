@@ -83,6 +83,9 @@ func (op *operation) adopt() {
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
+	if b := op.job.startState; err == nil && rec.Revision < op.record.revision && (b == nil || b.doubtful) {
+		err = wentBack(rec.Key, op.record.revision, rec.Revision)
+	}
 	if err == nil {
 		err = l.open(rec, &e)
 	}
@@ -143,6 +146,9 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	l := r.ledger
 	if l == nil {
 		return nil
+	}
+	if err := l.identify(ctx); err != nil {
+		return fmt.Errorf("duvotool: reading the journal: %w", err)
 	}
 	var resumed []*operation
 	for rec, err := range l.unfinished(ctx) {
@@ -385,6 +391,7 @@ func (op *operation) stopFor(by string) {
 func (l *ledger) forget(before time.Time, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	l.witness.forget(before)
 	err := l.safely(func() error {
 		_, err := l.journal.Forget(ctx, before)
 		return err

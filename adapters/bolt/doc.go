@@ -66,8 +66,11 @@
 //
 // and then writes the slots anew. All else is an error: D < H lost records that
 // were put, D > H + 1 is another or older head file. [AcceptLoss] opens the
-// database all the same, if it is whole. That both files were replaced by older
-// ones cannot be noticed.
+// database all the same, if it is whole. So either file alone that was put back to
+// an older self is noticed, by the next process too. That both were put back
+// together, or by somebody who writes a head file that fits, cannot be noticed
+// here; within a process the registry notices it record by record, and what is
+// encrypted by duvotool.WithJournalKey can only be put back whole.
 //
 // # Retention
 //
