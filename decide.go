@@ -25,10 +25,13 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
-	gone      bool    // a read did not show it
-	recheck   bool    // restored from the journal: denials that stand now win over what was decided
-	recorded  bool    // the journal holds that the policy is asked about it
-	request   Request // as the policy saw it
+	gone      bool // a read did not show it
+	recheck   bool // restored from the journal: denials that stand now win over what was decided
+	recorded  bool // the journal holds that the policy is asked about it
+
+	request Request // as the policy saw it
+
+	unrecorded bool // decided, and whether the journal holds that is not known yet
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
 	asking int                     // which time the policy is asked: an answer to an earlier one is stale
@@ -329,24 +332,21 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 		p.sealed = seal(s.id, p, d)
 		p.stage = stageDecided
 	}
+	p.unrecorded = true
 	switch err := op.save(nil); {
 	case errors.Is(err, ErrConflict):
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
-			p.about(r)
-			r.Error = "the decision does not count: another process has the operation in hand"
-		})
-		op.adopt() // perhaps somebody else has decided
+		op.adopt() // perhaps somebody else has decided; it tells whether ours counts
 		return
 	case err != nil:
+		// The journal may hold it all the same, or be about to. Then it is sent by
+		// whoever takes the operation up.
+		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+SafeLine(err.Error(), 500))
 		s.entries = s.entries[:len(s.entries)-1]
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
-			p.about(r)
-			r.Error = "the decision does not count: " + SafeLine(err.Error(), 500)
-		})
-		p.entry, p.sealed, p.stage = nil, nil, stageNew
-		op.fail(err)
+		p.entry, p.sealed, p.stage, p.unrecorded = nil, nil, stageNew, false
+		op.fail(fmt.Errorf("whether the decision counts is not known: %w", err))
 		return
 	}
+	p.unrecorded = false
 	op.tellDecision(EventDecided, p)
 	op.at(PhaseWatching, s.id)
 	switch {
@@ -368,6 +368,15 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 		s.stuck = time.Now()
 		s.watch.schedule(stuckGrace)
 	}
+}
+
+// doesNotCount tells the audit log what becomes of a decision that it was told of
+// and that could not be recorded.
+func (op *operation) doesNotCount(p *pendingState, why string) {
+	_ = op.audit(AuditFailed, func(r *AuditRecord) {
+		p.about(r)
+		r.Error = why
+	})
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -68,6 +69,9 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 // adopt goes on from what somebody else has put in the journal about this
 // operation. Called by who owns the mail.
 func (op *operation) adopt() {
+	if op.run != nil && op.run.ctx.Err() != nil {
+		op.auditAdopted(entry{}, context.Cause(op.run.ctx))
+	}
 	if op.cancelled() {
 		return
 	}
@@ -95,19 +99,15 @@ func (op *operation) adopt() {
 	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.Input != op.inputNow() && !op.tool.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(e.Assignment.Name, 80))
 	}
+	ours := op.auditAdopted(e, err)
 	if err != nil {
 		op.fail(err)
 		return
 	}
 	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
-	var deciders map[string][]chan error
+	deciders := map[string][]chan error{}
 	for id, p := range op.job.requests {
-		if len(p.replies) > 0 {
-			if deciders == nil {
-				deciders = map[string][]chan error{}
-			}
-			deciders[id], p.replies = p.replies, nil
-		}
+		deciders[id], p.replies = p.replies, nil
 	}
 	op.job.rest(ErrRequestChanged)
 	result := e.Result
@@ -115,8 +115,16 @@ func (op *operation) adopt() {
 	e.Parked = false
 	err = op.take(rec, e)
 	for id, replies := range deciders {
+		p := op.job.requests[id]
+		if err == nil && p != nil && ours[id] {
+			p.replies = replies // told once it has reached Duvo
+			if p.stage == stageDone || p.stage == stageNobody {
+				p.answerDeciders(deliveryError(p.entry.Delivery))
+			}
+			continue
+		}
 		for _, c := range replies {
-			switch p := op.job.requests[id]; {
+			switch {
 			case err == nil && p != nil && p.entry != nil:
 				c <- &DecidedError{cloneEntry(*p.entry)}
 			default:
@@ -133,6 +141,37 @@ func (op *operation) adopt() {
 		return
 	}
 	op.post(op.run, (*operation).begin)
+}
+
+// auditAdopted tells the audit log of each decision of ours that was to be
+// recorded just now what becomes of it, and returns the requests whose decisions
+// count: they are in what the journal holds, for a save that failed or came second
+// may have been carried out all the same. err is why that could not be read.
+func (op *operation) auditAdopted(e entry, err error) (ours map[string]bool) {
+	ours = map[string]bool{}
+	for id, p := range op.job.requests {
+		if !p.unrecorded || p.entry == nil {
+			continue
+		}
+		counts := err == nil && slices.ContainsFunc(e.Decisions, p.entry.sameDecision)
+		switch {
+		case counts:
+			ours[id] = true
+		case err != nil:
+			op.doesNotCount(p, "it is not known whether the decision counts, because another process has the operation in hand, and what it recorded cannot be used: "+SafeLine(err.Error(), 500))
+		default:
+			op.doesNotCount(p, "the decision does not count: another process has the operation in hand")
+		}
+	}
+	return ours
+}
+
+// sameDecision reports whether two entries are of one and the same decision,
+// whatever became of it since.
+func (e *DecisionEntry) sameDecision(other DecisionEntry) bool {
+	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&
+		e.Verdict == other.Verdict && e.By == other.By && e.Reason == other.Reason && e.Source == other.Source && e.Path == other.Path &&
+		maps.Equal(e.Answers, other.Answers)
 }
 
 func (op *operation) inputNow() string {
