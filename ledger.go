@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -32,7 +33,7 @@ func WithJournal(j Journal) Option {
 }
 
 // WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
-// of 32 bytes; the journal then shows no text, no ID and no name. Given more
+// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
 // than once, the first key encrypts and the others are only read with, so that a
 // key can be replaced: what was written with the old one is written anew
 // whenever it changes.
@@ -72,8 +73,13 @@ type journalKey struct {
 }
 
 func newJournalKey(key []byte) (journalKey, error) {
-	if len(key) != 32 {
+	switch text := strings.TrimSpace(string(key)); {
+	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
+		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32: if it is written in hexadecimal or base64, decode it", len(key))
+	case len(key) != 32:
 		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32", len(key))
+	case bytes.Count(key, []byte{0}) == len(key):
+		return journalKey{}, errors.New("the key has nothing but zeros: it was never set")
 	}
 	derive := func(use string) []byte { return mac(key, []byte("duvotool journal "+use)) }
 	block, err := aes.NewCipher(derive("seal"))

@@ -80,6 +80,7 @@ type Registry struct {
 	boxes      pairs  // the sandboxes of Jobs that were read to find one
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
+	refusals   tally  // of webhooks, by their reasons
 
 	refresh     sync.Mutex // held by one Refresh at a time
 	stopRefresh func()     // ends the refreshing in the background
@@ -142,6 +143,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
+	if c.webhookHeader != "" && len(c.webhookKeys) == 0 {
+		return errors.New("WithWebhookSignature: there is no secret; give WithWebhook too")
+	}
 	selectors := slices.Clone(c.keep)
 	stops, tells, goesOn := len(c.tool.stopOn) > 0, c.tool.tellReason, c.offersContinue()
 	for _, conf := range c.configure {
