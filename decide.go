@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -193,8 +191,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 		return true
 	}
 	op.waitsFor(&p.request)
-	told := req
-	told.Questions = cloneQuestions(q.Questions)
+	told := p.request.Clone()
 	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
 	r := op.run
@@ -207,7 +204,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	go func() {
 		defer op.reg.life.leave()
 		d, err := askSafely(ctx, op.reg.life, policy, req)
-		op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
+		op.post(r, func(op *operation) { op.decided(p, turn, d, err) })
 	}()
 	return false
 }
@@ -216,7 +213,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 	return Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
-		Assignment: op.tool.assignment, BuildID: op.job.buildID, Input: op.inputNow(), Caller: op.caller, Key: op.key,
+		Assignment: cloneAssignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
 	}
 }
@@ -254,19 +251,12 @@ func (op *operation) waitsFor(q *Request) {
 func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
 	defer life.callback("policy " + policyName(policy))()
 	defer recoverAs(&err, ErrPolicyPanic)
-	return policy.Decide(ctx, req)
-}
-
-func cloneQuestions(qs []duvo.QuestionItem) []duvo.QuestionItem {
-	out := slices.Clone(qs)
-	for i := range out {
-		out[i].Options = slices.Clone(out[i].Options)
-	}
-	return out
+	d, err = policy.Decide(ctx, req)
+	return cloneDecision(d), err
 }
 
 // decided takes in the policy's decision.
-func (op *operation) decided(p *pendingState, turn int, req Request, d Decision, err error) {
+func (op *operation) decided(p *pendingState, turn int, d Decision, err error) {
 	if op.cancelled() || p.asking != turn || p.stage != stageAsking {
 		return // the answer came too late to matter
 	}
@@ -274,7 +264,7 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	p.stage = stageNew
 	op.waitsFor(nil)
 	if err == nil {
-		err = d.Check(req)
+		err = d.Check(p.request) // not what the policy was handed, which it may have changed
 	}
 	if err != nil {
 		op.undecided(p, err)
@@ -309,7 +299,6 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 func (op *operation) settleDecision(p *pendingState, d Decision) {
 	s := &op.job
 	req := p.request
-	d.Answers = maps.Clone(d.Answers)
 	p.decidedAt = time.Now()
 	p.entry = &DecisionEntry{
 		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,

@@ -22,6 +22,9 @@ import (
 // An error, a panic or a decision that does not fit the request sends nothing
 // to Duvo, not even a denial; the call returns a [*JobError].
 //
+// The request is the policy's own: what it writes into it changes nothing of what
+// others see or of what is sent.
+//
 // One Policy serves all Jobs of a registry at once, so Decide must be safe for
 // concurrent use. A policy with a method Validate() error has it called when
 // the registry is made.
@@ -60,7 +63,7 @@ type Vetoer interface {
 // Vetoes reports whether a policy is a [Vetoer] that vetoes the request.
 func Vetoes(p Policy, req Request) bool {
 	v, ok := p.(Vetoer)
-	return ok && v.Vetoes(req)
+	return ok && v.Vetoes(req.Clone())
 }
 
 var errNilPolicy = errors.New("the policy is nil")
@@ -256,7 +259,7 @@ func (forward) String() string { return "Forward" }
 
 // FirstOf asks the policies in order until one has an opinion. If none has,
 // neither has FirstOf. An error of one ends the asking.
-func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
+func FirstOf(policies ...Policy) Policy { return firstOf(slices.Clone(policies)) }
 
 type firstOf []Policy
 
@@ -268,7 +271,7 @@ func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
 		if err := ctx.Err(); err != nil {
 			return Decision{}, context.Cause(ctx)
 		}
-		d, err := p.Decide(ctx, req)
+		d, err := p.Decide(ctx, req.Clone())
 		if err != nil || d.Verdict != Passed {
 			if d.Path == "" {
 				d.Path = policyName(p)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/tmc/langchaingo/callbacks"
@@ -237,7 +238,7 @@ func Configure(s Selector, opts ...ToolOption) Option {
 				return fmt.Errorf("Configure: %w", err)
 			}
 		}
-		c.configure = append(c.configure, configured{s, opts})
+		c.configure = append(c.configure, configured{s, slices.Clone(opts)})
 		return nil
 	})
 }

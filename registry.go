@@ -194,7 +194,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			continue
 		}
 		seen[a.ID] = true
-		if all = append(all, a); len(all) > r.cfg.maxCatalog {
+		if all = append(all, cloneAssignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
 	}
@@ -361,6 +361,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 		}
 	}
 	c.Held = now.held
+	c = c.clone()
 	r.tellChanges(ctx, c)
 	return c, nil
 }

@@ -285,11 +285,10 @@ func (op *operation) info() (i JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
-	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, Phase: op.phase,
+	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: cloneAssignment(op.tool.assignment), Input: op.input, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
-		c := *q
-		c.Questions = cloneQuestions(c.Questions)
+		c := q.Clone()
 		i.Request = &c
 	}
 	return i, op.run != nil || unknown
@@ -392,7 +391,11 @@ func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) 
 	run := op.run
 	op.mu.Unlock()
 	if run == nil {
-		return op.wait(ctx) // it has ended, or the registry is closed
+		res, err := op.wait(ctx) // it has ended, or the registry is closed
+		if err != nil {
+			return nil, err
+		}
+		return res.clone(), nil
 	}
 	over := make(chan struct{})
 	op.post(run, func(op *operation) {
