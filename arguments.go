@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/duvotool/duvotool/internal/guard"
@@ -33,7 +34,7 @@ const maxProblem = 1000
 // Schema returns the JSON Schema of the arguments that [Tool.CallArguments]
 // takes: that of [InputOf] or [InputSchema], else an object with one required
 // text, "input". It is of an object, has no references, and is the caller's.
-func (t *Tool) Schema() json.RawMessage { return t.schema().JSON() }
+func (t *Tool) Schema() json.RawMessage { return slices.Clone(t.schema().JSON()) }
 
 func (t *Tool) schema() *schema.Schema {
 	if t.cfg.input == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -13,7 +14,8 @@ import (
 
 // An AuditLog keeps what happened to human requests, for those who ask later
 // who approved what. Record is called before the registry goes on, by one
-// goroutine for each Job; it must be safe for concurrent use. See [SlogAudit]
+// goroutine for each Job; it must be safe for concurrent use. The record is its
+// own, to change as it likes. See [SlogAudit]
 // and [OpenAuditFile].
 //
 // If a record of a request, a decision or a sending cannot be written, nothing
@@ -154,6 +156,6 @@ func (p *pendingState) about(r *AuditRecord) {
 	r.Kind, r.Title = p.request.Kind, p.request.Title
 	if e := p.entry; e != nil {
 		r.Verdict, r.By, r.Reason, r.Source, r.Path = e.Verdict.String(), e.By, e.Reason, e.Source, e.Path
-		r.Answers, r.DecidedAt, r.Delivery = e.Answers, e.DecidedAt, e.Delivery
+		r.Answers, r.DecidedAt, r.Delivery = maps.Clone(e.Answers), e.DecidedAt, e.Delivery // the log may redact them
 	}
 }

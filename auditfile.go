@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
+
+	"github.com/duvotool/duvotool/internal/ownfile"
 )
 
 // An AuditFile keeps audit records as lines of JSON, each of which holds the
@@ -35,53 +38,115 @@ type auditLine struct {
 // maxAuditLine bounds a line, in bytes.
 const maxAuditLine = 32 << 20
 
+// ErrAuditLocked is an audit file that another process, or another [AuditFile] of
+// this one, has open.
+var ErrAuditLocked = errors.New("duvotool: the audit file is open elsewhere")
+
 // OpenAuditFile opens an audit file to add to, or makes it, readable by its
-// owner alone. A file whose lines do not follow one another is refused. A last
-// line without its end is taken off: a crash left it, and no Record returned
-// for it, so nothing was sent on its strength.
+// owner alone. One opener has it at a time: while it is open elsewhere, under
+// another name too, the error matches [ErrAuditLocked]. A file whose lines do not
+// follow one another is refused. A last line without its end is taken off: a
+// crash left it, and no Record returned for it, so nothing was sent on its
+// strength.
+//
+// A file that others can read is made the owner's alone; one that others can
+// write to is refused until somebody has looked into it and changed its mode.
+// Its folder is not looked at: who may write there can exchange the file, which
+// shows against a [AuditFile.Head] that was kept elsewhere. A system without file
+// locks is refused with [errors.ErrUnsupported].
 func OpenAuditFile(path string) (*AuditFile, error) {
+	bad := func(err error) error { return fmt.Errorf("duvotool: the audit file: %w", err) }
+	_, err := os.Stat(path)
+	fresh := os.IsNotExist(err)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("duvotool: the audit file: %w", err)
+		return nil, bad(err)
 	}
 	a := &AuditFile{f: f}
-	if err = dropUnfinishedLine(f); err == nil {
-		a.head, a.count, err = readAudit(f)
-	}
-	if err != nil {
+	if err := a.open(path); err != nil {
 		_ = f.Close()
 		return nil, err
+	}
+	if fresh {
+		if err := ownfile.SyncFolder(filepath.Dir(path)); err != nil {
+			_ = f.Close()
+			return nil, bad(err)
+		}
 	}
 	return a, nil
 }
 
-// dropUnfinishedLine cuts the file behind its last line break.
-func dropUnfinishedLine(f *os.File) error {
+// open takes the file for this opener alone, and reads it. Nothing in it is
+// changed before all of it was found to be in order.
+func (a *AuditFile) open(path string) error {
+	bad := func(err error) error { return fmt.Errorf("duvotool: the audit file: %w", err) }
+	if err := ownfile.Private(a.f); err != nil {
+		return bad(err)
+	}
+	locked, err := ownfile.TryLock(a.f)
+	if err != nil {
+		return bad(fmt.Errorf("locking %s: %w", path, err))
+	}
+	if !locked {
+		return fmt.Errorf("%w: another process, or another part of this one, writes to %s; give each process a file of its own", ErrAuditLocked, path)
+	}
+	if there, err := ownfile.StillAt(path, a.f); err != nil || !there {
+		return bad(errors.Join(fmt.Errorf("%s was exchanged while it was opened", path), err))
+	}
+	end, err := endOfLines(a.f)
+	if err != nil {
+		return bad(err)
+	}
+	if a.head, a.count, err = readAudit(io.NewSectionReader(a.f, 0, end)); err != nil {
+		return fmt.Errorf("%w (%s)", err, path)
+	}
+	if err := a.unfinished(end); err != nil {
+		return bad(fmt.Errorf("%s: %w", path, err))
+	}
+	if info, err := a.f.Stat(); err != nil || info.Size() == end {
+		return err
+	}
+	if err := a.f.Truncate(end); err != nil {
+		return bad(err)
+	}
+	return nil
+}
+
+// unfinished tells what is wrong with what stands behind the last line: it may be
+// the beginning of the next one, or zeros, as a crash leaves it. Anything else is
+// somebody else's file, which must not be cut.
+func (a *AuditFile) unfinished(end int64) error {
+	want := fmt.Appendf(nil, `{"seq":%d,"prev":%q,`, a.count+1, a.head)
+	tail := make([]byte, len(want))
+	n, err := a.f.ReadAt(tail, end)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if tail = tail[:n]; !bytes.HasPrefix(want, tail) && len(bytes.Trim(tail, "\x00")) > 0 {
+		return errors.New("what stands behind its last line break is no audit record")
+	}
+	return nil
+}
+
+// endOfLines returns where the file's last line break ends: zero if there is none.
+func endOfLines(f *os.File) (end int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("duvotool: the audit file: %w", err)
+		return 0, err
 	}
-	end := info.Size()
 	buf := make([]byte, 64<<10)
-	for end > 0 {
+	for end = info.Size(); end > 0; {
 		from := max(0, end-int64(len(buf)))
 		part := buf[:end-from]
 		if _, err := f.ReadAt(part, from); err != nil {
-			return fmt.Errorf("duvotool: the audit file: %w", err)
+			return 0, err
 		}
 		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
-			end = from + int64(i) + 1
-			break
+			return from + int64(i) + 1, nil
 		}
 		end = from
 	}
-	if end == info.Size() {
-		return nil
-	}
-	if err := f.Truncate(end); err != nil {
-		return fmt.Errorf("duvotool: the audit file: %w", err)
-	}
-	return nil
+	return 0, nil
 }
 
 // Record adds a line and returns once it is on disk. After a failure the file

@@ -23,7 +23,7 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 	return func(out string, err error) {
 		safely(func() {
 			if err != nil {
-				h.HandleToolError(ctx, err)
+				h.HandleToolError(ctx, cloneError(err))
 				return
 			}
 			h.HandleToolEnd(ctx, out)

@@ -52,6 +52,7 @@ func (op *operation) tellMessage(n int, m duvo.Message) {
 	}
 	if n > s.live.told {
 		s.live.told = n
+		m = cloneMessage(m)
 		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }
@@ -91,7 +92,7 @@ func (op *operation) conclude(job duvo.Job) {
 			op.addNote("it has more messages than are read; the output may not be its last word")
 			break
 		}
-		messages = append(messages, m)
+		messages = append(messages, cloneMessage(m))
 		op.tellMessage(len(messages), m)
 	}
 	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {

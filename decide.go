@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +25,13 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
-	gone      bool    // a read did not show it
-	recheck   bool    // restored from the journal: denials that stand now win over what was decided
-	recorded  bool    // the journal holds that the policy is asked about it
-	request   Request // as the policy saw it
+	gone      bool // a read did not show it
+	recheck   bool // restored from the journal: denials that stand now win over what was decided
+	recorded  bool // the journal holds that the policy is asked about it
+
+	request Request // as the policy saw it
+
+	unrecorded bool // decided, and whether the journal holds that is not known yet
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
 	asking int                     // which time the policy is asked: an answer to an earlier one is stale
@@ -212,8 +213,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 		return true
 	}
 	op.waitsFor(&p.request)
-	told := req
-	told.Questions = cloneQuestions(q.Questions)
+	told := p.request.Clone()
 	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
 	r := op.run
@@ -230,7 +230,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 			d, err = askPolicy(ctx, op.reg.life, policy, req)
 			return err
 		}, func(err error) {
-			op.post(r, func(op *operation) { op.decided(p, turn, req, d, err) })
+			op.post(r, func(op *operation) { op.decided(p, turn, d, err) })
 		})
 	}()
 	return false
@@ -245,7 +245,7 @@ func (op *operation) digest(q duvo.HumanRequest) string {
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 	return Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
-		Assignment: op.tool.assignment, BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		Assignment: cloneAssignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
 	}
 }
@@ -286,21 +286,14 @@ func (op *operation) waitsFor(q *Request) {
 func askPolicy(ctx context.Context, life *lifetime, policy Policy, req Request) (Decision, error) {
 	defer life.callback("policy " + policyName(policy))()
 	if i, d, err := Veto(ctx, req, policy); i >= 0 {
-		return d, err
+		return cloneDecision(d), err
 	}
-	return policy.Decide(ctx, req)
-}
-
-func cloneQuestions(qs []duvo.QuestionItem) []duvo.QuestionItem {
-	out := slices.Clone(qs)
-	for i := range out {
-		out[i].Options = slices.Clone(out[i].Options)
-	}
-	return out
+	d, err := policy.Decide(ctx, req)
+	return cloneDecision(d), err
 }
 
 // decided takes in the policy's decision.
-func (op *operation) decided(p *pendingState, turn int, req Request, d Decision, err error) {
+func (op *operation) decided(p *pendingState, turn int, d Decision, err error) {
 	if op.cancelled() || p.asking != turn || p.stage != stageAsking {
 		return // the answer came too late to matter
 	}
@@ -308,7 +301,7 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	p.stage = stageNew
 	op.waitsFor(nil)
 	if err == nil {
-		err = d.Check(req)
+		err = d.Check(p.request) // not what the policy was handed, which it may have changed
 	}
 	if err != nil {
 		op.undecided(p, err)
@@ -347,7 +340,6 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 func (op *operation) settleDecision(p *pendingState, d Decision) {
 	s := &op.job
 	req := p.request
-	d.Answers = maps.Clone(d.Answers)
 	p.decidedAt = time.Now()
 	p.entry = &DecisionEntry{
 		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,
@@ -374,24 +366,21 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 		p.sealed = seal(s.id, p, d)
 		p.stage = stageDecided
 	}
+	p.unrecorded = true
 	switch err := op.save(nil); {
 	case errors.Is(err, ErrConflict):
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
-			p.about(r)
-			r.Error = "the decision does not count: another process has the operation in hand"
-		})
-		op.adopt() // perhaps somebody else has decided
+		op.adopt() // perhaps somebody else has decided; it tells whether ours counts
 		return
 	case err != nil:
+		// The journal may hold it all the same, or be about to. Then it is sent by
+		// whoever takes the operation up.
+		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+SafeLine(err.Error(), 500))
 		s.entries = s.entries[:len(s.entries)-1]
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
-			p.about(r)
-			r.Error = "the decision does not count: " + SafeLine(err.Error(), 500)
-		})
-		p.entry, p.sealed, p.stage = nil, nil, stageNew
-		op.fail(err)
+		p.entry, p.sealed, p.stage, p.unrecorded = nil, nil, stageNew, false
+		op.fail(fmt.Errorf("whether the decision counts is not known: %w", err))
 		return
 	}
+	p.unrecorded = false
 	op.tellDecision(EventDecided, p)
 	op.at(PhaseWatching, s.id)
 	if p.stage == stageDecided {
@@ -422,6 +411,15 @@ func (op *operation) leaveOpen(d Decision) {
 	}
 	op.job.stuck = time.Now()
 	op.job.watch.schedule(stuckGrace)
+}
+
+// doesNotCount tells the audit log what becomes of a decision that it was told of
+// and that could not be recorded.
+func (op *operation) doesNotCount(p *pendingState, why string) {
+	_ = op.audit(AuditFailed, func(r *AuditRecord) {
+		p.about(r)
+		r.Error = why
+	})
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.

@@ -211,7 +211,7 @@ func (op *operation) save(set func(*entry)) error {
 	r.Done = e.Result != nil && e.Result.Outcome != OutcomeUnknown ||
 		e.Parked && (strings.HasPrefix(e.Key, freshPrefix) || e.JobID == "" && !e.Doubtful)
 	var err error
-	if r.Data, err = l.close(e, r.Key); err != nil {
+	if r.Data, err = l.close(e); err != nil {
 		return err
 	}
 	revision, err := l.put(r)

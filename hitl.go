@@ -24,6 +24,9 @@ import (
 // An error, a panic or a decision that does not fit the request sends nothing
 // to Duvo, not even a denial; the call returns a [*JobError].
 //
+// The request is the policy's own: what it writes into it changes nothing of what
+// others see or of what is sent.
+//
 // One Policy serves all Jobs of a registry at once, so Decide must be safe for
 // concurrent use. A policy with a method Validate() error has it called when
 // the registry is made.
@@ -63,7 +66,7 @@ type Vetoer interface {
 // Vetoes reports whether a policy is a [Vetoer] that vetoes the request.
 func Vetoes(p Policy, req Request) bool {
 	v, ok := p.(Vetoer)
-	return ok && v.Vetoes(req)
+	return ok && v.Vetoes(req.Clone())
 }
 
 var errNilPolicy = errors.New("the policy is nil")
@@ -302,7 +305,7 @@ func (forward) String() string { return "Forward" }
 // neither has FirstOf; where one could ask nobody, see [Nobody], that is what it
 // says. An error of one ends the asking. A denial that stands, see [Vetoer], wins
 // wherever in the order it is.
-func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
+func FirstOf(policies ...Policy) Policy { return firstOf(slices.Clone(policies)) }
 
 type firstOf []Policy
 
@@ -318,7 +321,7 @@ func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
 		if err := ctx.Err(); err != nil {
 			return Decision{}, context.Cause(ctx)
 		}
-		d, err := p.Decide(ctx, req)
+		d, err := p.Decide(ctx, req.Clone())
 		if d.Path == "" {
 			d.Path = policyName(p)
 		}

@@ -24,7 +24,7 @@ import (
 type Journal interface {
 	// Put stores a record in place of the one with its key, if that has the
 	// revision r.Revision, and returns the revision that it has from now on,
-	// which is greater. Revision zero means that there is none yet. Otherwise
+	// r.Revision+1. Revision zero means that there is none yet. Otherwise
 	// nothing is stored, and the error matches ErrConflict. When Put has
 	// returned nil the record outlives the process and the machine's power.
 	// After any other error it may be stored or not, but is never stored in

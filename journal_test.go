@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -255,10 +256,12 @@ func TestJournalIsSealed(t *testing.T) {
 		defer d.Close()
 		key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 		j := duvotool.NewMemoryJournal()
-		for _, bad := range [][]byte{nil, key[:31]} {
+		for _, bad := range [][]byte{nil, key[:31], []byte(strings.Repeat("0f", 32)), append([]byte{'\n'}, key...)} {
 			_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j), duvotool.WithJournalKey(bad))
 			require.ErrorContains(t, err, "32")
 		}
+		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j), duvotool.WithJournalKey(make([]byte, 32)))
+		require.ErrorContains(t, err, "zeros")
 		reg := open(t, d.Client(), j, duvotool.WithJournalKey(key), approveAfter(time.Hour, nil))
 		go func() {
 			_, _ = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "order 4711"), "for kim@example.com")
@@ -276,13 +279,14 @@ func TestJournalIsSealed(t *testing.T) {
 				require.NotContains(t, string(r.Data)+r.Key, secret)
 			}
 		}
+		records = slices.DeleteFunc(records, func(r duvotool.Record) bool { return r.Key == "journal" }) // who the journal is
 		require.Len(t, records, 2)
 		for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournalKey(other)}} {
 			_, err := duvotool.Discover(t.Context(), d.Client(), append(opts, duvotool.WithJournal(j))...)
 			require.ErrorIs(t, err, duvotool.ErrJournal)
 		}
 		swapped := duvotool.NewMemoryJournal()
-		_, err := swapped.Put(t.Context(), duvotool.Record{Key: records[0].Key, Data: records[1].Data})
+		_, err = swapped.Put(t.Context(), duvotool.Record{Key: records[0].Key, Data: records[1].Data})
 		require.NoError(t, err)
 		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(swapped), duvotool.WithJournalKey(key))
 		require.ErrorIs(t, err, duvotool.ErrJournal)

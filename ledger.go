@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -34,10 +35,21 @@ func WithJournal(j Journal) Option {
 }
 
 // WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
-// of 32 bytes; the journal then shows no text, no ID and no name. Given more
+// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
 // than once, the first key encrypts and the others are only read with, so that a
 // key can be replaced: what was written with the old one is written anew
 // whenever it changes.
+//
+// A record opens in the journal, under the key and at the revision that it was
+// put as, and nowhere else: what was changed, exchanged with another record or
+// put back to its older self is refused with [ErrJournal]. Within a process a
+// record that goes back to an earlier revision, or vanishes before it is done, is
+// refused too, with a key or without. What cannot be noticed from the records
+// alone is that, between two processes, records were put back together with
+// their revisions: the whole journal, or one that does not protect its revisions
+// against who can write to it. adapters/bolt notices some of that. Records that
+// releases before this one encrypted are bound to their keys alone, until they
+// are written anew; once no key of that time is given any more, none opens.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
 		k, err := newJournalKey(key)
@@ -63,8 +75,13 @@ type journalKey struct {
 }
 
 func newJournalKey(key []byte) (journalKey, error) {
-	if len(key) != 32 {
+	switch text := strings.TrimSpace(string(key)); {
+	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
+		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32: if it is written in hexadecimal or base64, decode it", len(key))
+	case len(key) != 32:
 		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32", len(key))
+	case bytes.Count(key, []byte{0}) == len(key):
+		return journalKey{}, errors.New("the key has nothing but zeros: it was never set")
 	}
 	derive := func(use string) []byte { return mac(key, []byte("duvotool journal "+use)) }
 	block, err := aes.NewCipher(derive("seal"))
@@ -83,13 +100,17 @@ type ledger struct {
 	owner   string       // of this registry's records
 	timeout time.Duration
 	life    *lifetime
+
+	id        string // of the journal; empty where it is not encrypted. Set by identify.
+	retention time.Duration
+	witness   witness
 }
 
 func newLedger(c config, life *lifetime) *ledger {
 	if c.journal == nil {
 		return nil
 	}
-	return &ledger{journal: c.journal, keys: c.journalKeys, owner: rand.Text(), timeout: c.postTimeout, life: life}
+	return &ledger{journal: c.journal, keys: c.journalKeys, owner: rand.Text(), timeout: c.postTimeout, life: life, retention: c.retention}
 }
 
 // The kinds of records, by the beginning of their keys.
@@ -129,6 +150,7 @@ func (l *ledger) find(ctx context.Context, kind string, parts ...string) (r Reco
 func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
+	last := l.witness.last(key)
 	err = l.safely(func() (err error) {
 		r, err = l.journal.Get(ctx, key)
 		return err
@@ -136,10 +158,13 @@ func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err
 	switch {
 	case err == nil && r.Key != key:
 		return Record{}, false, fmt.Errorf("%w: it was asked for one record and gave another", ErrJournal)
+	case err == nil && last.newerThan(r):
+		return Record{}, false, wentBack(key, last.revision, r.Revision)
 	case err == nil:
+		l.witness.saw(r)
 		return r, true, nil
 	case errors.Is(err, ErrNoRecord):
-		return Record{}, false, nil
+		return Record{}, false, last.vanished(key, l.retention)
 	}
 	return Record{}, false, err
 }
@@ -156,6 +181,17 @@ func (l *ledger) unfinished(ctx context.Context) iter.Seq2[Record, error] {
 				if !strings.HasPrefix(rec.Key, opRecord) {
 					continue
 				}
+				if l.witness.last(rec.Key).newerThan(rec) { // perhaps it was put while the list was made
+					now, found, err := l.get(ctx, rec.Key)
+					if err != nil {
+						return err
+					}
+					if !found || now.Done {
+						continue
+					}
+					rec = now
+				}
+				l.witness.saw(rec)
 				if going = yield(rec, nil); !going {
 					return nil
 				}
@@ -174,12 +210,19 @@ func (l *ledger) put(r Record) (revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
 	r.At = time.Now()
+	if r.Data, err = l.seal(r); err != nil {
+		return 0, err
+	}
 	err = l.safely(func() (err error) {
 		revision, err = l.journal.Put(ctx, r)
 		return err
 	})
-	if err == nil && revision <= r.Revision {
-		err = fmt.Errorf("%w: the revision %d does not come after %d", ErrJournal, revision, r.Revision)
+	if err == nil && revision != r.Revision+1 {
+		err = fmt.Errorf("%w: the revision %d is not the next one after %d", ErrJournal, revision, r.Revision)
+	}
+	if err == nil {
+		r.Revision = revision
+		l.witness.saw(r)
 	}
 	return revision, err
 }
@@ -202,19 +245,17 @@ func (l *ledger) safely(f func() error) error {
 const (
 	dataVersion = 1
 	dataPlain   = 0
-	dataSealed  = 1
+	dataSealed  = 1 // encrypted for its key: by earlier releases; read only
+	dataBound   = 2 // encrypted for its journal, key and revision
 )
 
-// close makes the data of the record with this key.
-func (l *ledger) close(v any, key string) ([]byte, error) {
+// close makes the data of a record. It is encrypted when it is put.
+func (l *ledger) close(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrJournal, err)
 	}
-	if len(l.keys) == 0 {
-		return append([]byte{dataVersion, dataPlain}, text...), nil
-	}
-	return l.keys[0].seal.Seal([]byte{dataVersion, dataSealed}, nil, text, []byte(key)), nil // for this record and no other
+	return append([]byte{dataVersion, dataPlain}, text...), nil
 }
 
 // open reads a record's data.
@@ -232,18 +273,13 @@ func (l *ledger) open(r Record, v any) error {
 		if len(l.keys) > 0 {
 			return bad("is not encrypted, though WithJournalKey asks for it")
 		}
-	case dataSealed:
+	case dataSealed, dataBound:
 		if len(l.keys) == 0 {
 			return bad("is encrypted; give its key by WithJournalKey")
 		}
-		var err error
-		for _, k := range l.keys {
-			if text, err = k.seal.Open(nil, nil, r.Data[2:], []byte(r.Key)); err == nil {
-				break
-			}
-		}
-		if err != nil {
-			return bad("cannot be decrypted: the key is another, or it was tampered with")
+		var ok bool
+		if text, ok = l.unseal(r); !ok {
+			return bad("cannot be decrypted: the key is another, or it is of another revision or journal, or it was tampered with")
 		}
 	default:
 		return bad(fmt.Sprintf("has the unknown form %d", r.Data[1]))

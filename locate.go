@@ -168,7 +168,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 			return nil, err
 		}
 		if known[strings.ToLower(row.ID)] == nil {
-			out = append(out, row)
+			out = append(out, cloneJob(row))
 		}
 	}
 	return out, nil
@@ -281,6 +281,9 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		err = op.reg.ops.bar(op, false)
 	}
 	if err != nil {
+		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+SafeLine(err.Error(), 500)
+		})
 		*s = before
 		op.at(PhaseStarting, s.id)
 		res := op.resultSoFar(OutcomeUnknown)

@@ -163,7 +163,7 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 			return res, nil
 		}
 		if joined {
-			return nil, r.err
+			return nil, cloneError(r.err)
 		}
 		// The run that was winding down is over: begin another.
 	}
@@ -362,7 +362,7 @@ func (op *operation) failAs(err error) {
 	r.err = err
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tell(Event{ctx: r.ctx, Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: err})
+	op.tell(Event{ctx: r.ctx, Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: cloneError(err)})
 	op.over(r)
 }
 
@@ -385,7 +385,7 @@ func (op *operation) tell(e Event) {
 	if e.ctx == nil { // given where the run is over
 		e.ctx = op.run.ctx
 	}
-	e.Key, e.Assignment, e.Caller = op.key, op.tool.assignment, op.caller
+	e.Key, e.Assignment, e.Caller = op.key, cloneAssignment(op.tool.assignment), op.caller
 	if e.Status != "" || e.Kind == EventStarted || e.Decision != nil {
 		op.mu.Lock()
 		op.news.status = e.Status

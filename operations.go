@@ -260,11 +260,11 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 		return nil, nil
 	}
 	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
-	if err != nil || !found || rec.Done {
+	if err != nil || !found {
 		return nil, err
 	}
 	var b barrier
-	if err := l.open(rec, &b); err != nil {
+	if err := l.open(rec, &b); err != nil || rec.Done { // that it is done is believed of a record that opens
 		return nil, err
 	}
 	for _, key := range b.keys() {
@@ -311,9 +311,12 @@ func (o *operations) barOnce(op *operation, on bool) error {
 		rec = Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
 	}
 	b := barrier{Tenant: op.caller.Tenant}
-	if found && !rec.Done {
+	if found {
 		if err := l.open(rec, &b); err != nil {
 			return err
+		}
+		if rec.Done {
+			b = barrier{Tenant: op.caller.Tenant}
 		}
 	}
 	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.key })
@@ -325,7 +328,7 @@ func (o *operations) barOnce(op *operation, on bool) error {
 	if len(keys) > 0 {
 		b.Key, b.Others = keys[0], keys[1:]
 	}
-	if rec.Data, err = l.close(b, rec.Key); err != nil {
+	if rec.Data, err = l.close(b); err != nil {
 		return err
 	}
 	_, err = l.put(rec)

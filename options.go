@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/tmc/langchaingo/callbacks"
@@ -238,7 +239,7 @@ func Configure(s Selector, opts ...ToolOption) Option {
 				return fmt.Errorf("Configure: %w", err)
 			}
 		}
-		c.configure = append(c.configure, configured{s, opts})
+		c.configure = append(c.configure, configured{s, slices.Clone(opts)})
 		return nil
 	})
 }
@@ -352,7 +353,9 @@ func DrainOnClose(d time.Duration) Option {
 
 // WithRetention sets how long a finished operation's key is remembered. After
 // that the same key starts a new Job. The default is 24 hours. What has not
-// finished, or whose outcome is unknown, is never forgotten.
+// finished, or whose outcome is unknown, is never forgotten. Processes that share
+// a journal need the same retention: a record that one of them misses too early
+// has vanished for it, which is [ErrJournal].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -73,7 +72,7 @@ func (r *Registry) tellChanges(ctx context.Context, c Changes) {
 		return
 	}
 	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
-	c = Changes{slices.Clone(c.Added), slices.Clone(c.Removed), slices.Clone(c.Changed), slices.Clone(c.Collided), slices.Clone(c.Held)} // the observer's own
+	c = c.clone() // the observer's own
 	r.events.send(Event{ctx: context.WithoutCancel(ctx), Kind: EventRefreshed, At: time.Now(), Changes: &c})
 }
 
@@ -123,7 +122,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	ok := was != nil && sameAssignment(was.assignment, t.assignment)
 	if !ok {
 		ok = guard.Run(errAcceptPanic, func() error {
-			if !cfg.accept(change) {
+			if !cfg.accept(change.clone()) {
 				return errHeldBack
 			}
 			return nil

@@ -88,6 +88,7 @@ type Registry struct {
 	boxes      pairs  // the sandboxes of Jobs that were read to find one
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
+	refusals   tally  // of webhooks, by their reasons
 
 	refresh     sync.Mutex // held by one Refresh at a time
 	stopRefresh func()     // ends the refreshing in the background
@@ -150,6 +151,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
+	if c.webhookHeader != "" && len(c.webhookKeys) == 0 {
+		return errors.New("WithWebhookSignature: there is no secret; give WithWebhook too")
+	}
 	selectors := slices.Clone(c.keep)
 	stops, tells, goesOn := len(c.tool.stopOn) > 0, c.tool.tellReason, c.offersContinue()
 	for _, conf := range c.configure {
@@ -198,7 +202,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			continue
 		}
 		seen[a.ID] = true
-		if all = append(all, a); len(all) > r.cfg.maxCatalog {
+		if all = append(all, cloneAssignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
 	}
@@ -365,6 +369,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 		}
 	}
 	c.Held = now.held
+	c = c.clone()
 	r.tellChanges(ctx, c)
 	return c, nil
 }

@@ -15,7 +15,7 @@ func seal(jobID string, p *pendingState, d Decision) *duvo.Response {
 	r := &duvo.Response{JobID: jobID, RequestID: p.id,
 		IdempotencyKey: "duvotool-" + hash("respond", jobID, p.id, p.digest)}
 	if d.Verdict == Answered {
-		r.Answers = d.Answers
+		r.Answers = maps.Clone(d.Answers) // what is sealed is nobody else's
 		return r
 	}
 	approved := d.Verdict == Approved
@@ -90,9 +90,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		return false
 	}
 	err = op.send(func(ctx context.Context) error {
-		r := *p.sealed
-		r.Answers = maps.Clone(r.Answers)
-		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), r)
+		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), cloneResponse(*p.sealed))
 	})
 	s.watch.alive(err == nil)
 	if err != nil {

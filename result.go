@@ -3,7 +3,6 @@ package duvotool
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -212,18 +211,6 @@ func orNobody(by string) string {
 		return "the policy"
 	}
 	return safetext.OneLine(by, 100)
-}
-
-// clone makes a copy that shares nothing a caller could change.
-func (r *Result) clone() *Result {
-	c := *r
-	c.Data = slices.Clone(r.Data)
-	c.Messages = slices.Clone(r.Messages)
-	c.Decisions = slices.Clone(r.Decisions)
-	for i := range c.Decisions {
-		c.Decisions[i].Answers = maps.Clone(c.Decisions[i].Answers)
-	}
-	return &c
 }
 
 // outcomeOf maps a terminal status.

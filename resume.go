@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -76,6 +77,9 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 // adopt goes on from what somebody else has put in the journal about this
 // operation. Called by who owns the mail.
 func (op *operation) adopt() {
+	if op.run != nil && op.run.ctx.Err() != nil {
+		op.auditAdopted(entry{}, context.Cause(op.run.ctx))
+	}
 	if op.cancelled() {
 		return
 	}
@@ -91,6 +95,9 @@ func (op *operation) adopt() {
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
 	}
+	if b := op.job.startState; err == nil && rec.Revision < op.record.revision && (b == nil || b.doubtful) {
+		err = wentBack(rec.Key, op.record.revision, rec.Revision)
+	}
 	if err == nil {
 		err = l.open(rec, &e)
 	}
@@ -100,19 +107,15 @@ func (op *operation) adopt() {
 	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(e.Assignment.Name, 80))
 	}
+	ours := op.auditAdopted(e, err)
 	if err != nil {
 		op.fail(err)
 		return
 	}
 	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
-	var deciders map[string][]chan error
+	deciders := map[string][]chan error{}
 	for id, p := range op.job.requests {
-		if len(p.replies) > 0 {
-			if deciders == nil {
-				deciders = map[string][]chan error{}
-			}
-			deciders[id], p.replies = p.replies, nil
-		}
+		deciders[id], p.replies = p.replies, nil
 	}
 	op.job.rest(ErrRequestChanged)
 	result := e.Result
@@ -120,8 +123,16 @@ func (op *operation) adopt() {
 	e.Parked = false
 	err = op.take(rec, e)
 	for id, replies := range deciders {
+		p := op.job.requests[id]
+		if err == nil && p != nil && ours[id] {
+			p.replies = replies // told once it has reached Duvo
+			if p.stage == stageDone || p.stage == stageNobody {
+				p.answerDeciders(deliveryError(p.entry.Delivery))
+			}
+			continue
+		}
 		for _, c := range replies {
-			switch p := op.job.requests[id]; {
+			switch {
 			case err == nil && p != nil && p.entry != nil:
 				c <- &DecidedError{cloneEntry(*p.entry)}
 			default:
@@ -138,6 +149,37 @@ func (op *operation) adopt() {
 		return
 	}
 	op.post(op.run, (*operation).begin)
+}
+
+// auditAdopted tells the audit log of each decision of ours that was to be
+// recorded just now what becomes of it, and returns the requests whose decisions
+// count: they are in what the journal holds, for a save that failed or came second
+// may have been carried out all the same. err is why that could not be read.
+func (op *operation) auditAdopted(e entry, err error) (ours map[string]bool) {
+	ours = map[string]bool{}
+	for id, p := range op.job.requests {
+		if !p.unrecorded || p.entry == nil {
+			continue
+		}
+		counts := err == nil && slices.ContainsFunc(e.Decisions, p.entry.sameDecision)
+		switch {
+		case counts:
+			ours[id] = true
+		case err != nil:
+			op.doesNotCount(p, "it is not known whether the decision counts, because another process has the operation in hand, and what it recorded cannot be used: "+SafeLine(err.Error(), 500))
+		default:
+			op.doesNotCount(p, "the decision does not count: another process has the operation in hand")
+		}
+	}
+	return ours
+}
+
+// sameDecision reports whether two entries are of one and the same decision,
+// whatever became of it since.
+func (e *DecisionEntry) sameDecision(other DecisionEntry) bool {
+	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&
+		e.Verdict == other.Verdict && e.By == other.By && e.Reason == other.Reason && e.Source == other.Source && e.Path == other.Path &&
+		maps.Equal(e.Answers, other.Answers)
 }
 
 // said returns what the operation tells its Job: the start's input, or the
@@ -163,6 +205,9 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	l := r.ledger
 	if l == nil {
 		return nil
+	}
+	if err := l.identify(ctx); err != nil {
+		return fmt.Errorf("duvotool: reading the journal: %w", err)
 	}
 	var resumed []*operation
 	for rec, err := range l.unfinished(ctx) {
@@ -261,11 +306,10 @@ func (op *operation) info() (i JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
-	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Phase: op.phase,
+	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: cloneAssignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
-		c := *q
-		c.Questions = cloneQuestions(c.Questions)
+		c := q.Clone()
 		i.Request = &c
 	}
 	return i, op.run != nil || unknown
@@ -368,7 +412,11 @@ func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) 
 	run := op.run
 	op.mu.Unlock()
 	if run == nil {
-		return op.wait(ctx) // it has ended, or the registry is closed
+		res, err := op.wait(ctx) // it has ended, or the registry is closed
+		if err != nil {
+			return nil, err
+		}
+		return res.clone(), nil
 	}
 	over := make(chan struct{})
 	op.post(run, func(op *operation) {
@@ -406,6 +454,7 @@ func (op *operation) stopFor(by string) {
 func (l *ledger) forget(before time.Time, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	l.witness.forget(before)
 	err := l.safely(func() error {
 		_, err := l.journal.Forget(ctx, before)
 		return err

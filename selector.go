@@ -3,6 +3,7 @@ package duvotool
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -42,6 +43,7 @@ func ByName(names ...string) Selector {
 }
 
 func selectWords(what string, words []string, of func(duvo.Assignment) string, equal func(a, b string) bool) Selector {
+	words = slices.Clone(words)
 	s := Selector{text: fmt.Sprintf("%s %s", what, quoted(words))}
 	if len(words) == 0 {
 		s.err = fmt.Errorf("no %s given", what)
@@ -76,6 +78,7 @@ func ByPattern(pattern string) Selector {
 // InFolder picks the Assignments in these folders and in the folders below
 // them. A folder is named by its ID or by its path, as in "Support/Refunds".
 func InFolder(folders ...string) Selector {
+	folders = slices.Clone(folders)
 	s := Selector{text: "folder " + quoted(folders), folders: true}
 	if len(folders) == 0 {
 		s.err = errors.New("no folder given")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,8 +40,7 @@ func (r *Registry) Pending() []Request {
 		op.mu.Lock()
 		defer op.mu.Unlock()
 		for _, q := range op.suspended {
-			q.Questions = cloneQuestions(q.Questions)
-			out = append(out, q)
+			out = append(out, q.Clone())
 		}
 	})
 	slices.SortFunc(out, func(a, b Request) int {
@@ -85,6 +83,7 @@ func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
 	if found == nil {
 		return ErrNotPending
 	}
+	req, d = req.Clone(), cloneDecision(d) // ctx may end before they are looked at
 	reply := make(chan error, 1)
 	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
 	select {
@@ -116,7 +115,7 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 		reply <- ErrRequestChanged
 		return
 	case p.stage != stageSuspended && p.entry != nil:
-		reply <- &DecidedError{*p.entry}
+		reply <- &DecidedError{cloneEntry(*p.entry)}
 		return
 	case p.stage != stageSuspended:
 		reply <- ErrNotPending
@@ -157,8 +156,7 @@ func (op *operation) suspend(p *pendingState) {
 	}
 	r.interim = res
 	op.mu.Unlock()
-	told := p.request
-	told.Questions = cloneQuestions(told.Questions)
+	told := p.request.Clone()
 	op.tell(Event{Kind: EventSuspended, JobID: s.id, Status: s.status, Request: &told})
 	op.reg.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
 }
@@ -204,10 +202,4 @@ func (op *operation) resultSoFar(o Outcome) *Result {
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
 		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
-}
-
-// cloneEntry copies a decision so that nothing is shared.
-func cloneEntry(e DecisionEntry) DecisionEntry {
-	e.Answers = maps.Clone(e.Answers)
-	return e
 }

@@ -86,8 +86,9 @@ func (t *Tool) FunctionDescription() string { return t.latest().description }
 // backend knows no folders.
 func (t *Tool) Folder() string { return t.latest().folder }
 
-// Assignment returns the Assignment, as the last discovery or refresh saw it.
-func (t *Tool) Assignment() duvo.Assignment { return t.latest().assignment }
+// Assignment returns the Assignment, as the last discovery or refresh saw it. It is
+// the caller's own.
+func (t *Tool) Assignment() duvo.Assignment { return cloneAssignment(t.latest().assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [Result.Observation] where the outcome is known, or why the input cannot be

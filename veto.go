@@ -41,7 +41,7 @@ func Veto(ctx context.Context, req Request, policies ...Policy) (which int, d De
 		if !Vetoes(p, req) {
 			continue
 		}
-		d, err := p.Decide(ctx, req)
+		d, err := p.Decide(ctx, req.Clone())
 		if err != nil {
 			return i, Decision{}, err
 		}

@@ -30,13 +30,19 @@ const (
 	earlyMax       = 1024             // deliveries for Jobs that are not known yet
 	earlyAge       = 10 * time.Minute // how long they are kept
 	tokenParam     = "t"              // of a webhook's URL: the token of its operation
+	refusalsEvery  = time.Minute      // at most one line of the log about refusals for one reason
 )
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
 // is where Duvo reaches [Registry.Webhook], https unless it is a loopback
 // address; deliveries must be signed with one of the secrets, of which there
-// may be several while one is replaced. A secret of the form "whsec_<base64>"
-// is decoded.
+// may be several while one is replaced.
+//
+// A secret of the form "whsec_<base64>" is decoded, other text is used as it is;
+// text that may as well be base64 whose "whsec_" was left out is tried both ways.
+// White space around a secret, and "v1," before "whsec_", are left out. A secret
+// that is empty, shorter than 8 bytes, in quotation marks, of several lines or
+// else a signature is refused, since with it no delivery would be taken.
 //
 // A delivery only makes a read come sooner: with every delivery lost, all Jobs
 // still finish.
@@ -50,11 +56,11 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
 		}
 		for _, s := range secrets {
-			key, err := webhookKey(s)
+			keys, err := webhookKeysOf(s)
 			if err != nil {
 				return fmt.Errorf("WithWebhook: %w", err)
 			}
-			c.webhookKeys = append(c.webhookKeys, key)
+			c.webhookKeys = append(c.webhookKeys, keys...)
 		}
 		c.webhookURL = u
 		return nil
@@ -68,8 +74,8 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 // from a new one; it wakes a Job, and no more.
 func WithWebhookSignature(header string) Option {
 	return optionFunc(func(c *config) error {
-		if strings.TrimSpace(header) == "" {
-			return errors.New("WithWebhookSignature: the header has no name")
+		if header = strings.TrimSpace(header); !isHeaderName(header) {
+			return errors.New("WithWebhookSignature: no header can have this name")
 		}
 		c.webhookHeader = header
 		return nil
@@ -79,21 +85,6 @@ func WithWebhookSignature(header string) Option {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-func webhookKey(secret string) ([]byte, error) {
-	coded, ok := strings.CutPrefix(secret, "whsec_")
-	key := []byte(secret)
-	if ok {
-		var err error
-		if key, err = base64.StdEncoding.DecodeString(coded); err != nil {
-			return nil, errors.New("a secret that begins with whsec_ is not base64")
-		}
-	}
-	if len(key) < 8 {
-		return nil, errors.New("a secret is shorter than 8 bytes")
-	}
-	return key, nil
 }
 
 // webhookURLFor returns the URL for one operation's Job: with a token, so that
@@ -113,7 +104,11 @@ func (c config) webhookURLFor() string {
 // URL of [WithWebhook] leads. It answers at once, and never waits for a policy:
 // 204 for what is signed, known or not; 401 for a wrong or missing signature
 // or an old timestamp; 400, 405 and 413 for what is no delivery; 503 once the
-// registry is closed.
+// registry is closed. What it refuses is logged as a warning with the reason, at
+// most once a minute for each reason, and without anything that was sent.
+//
+// The headers are those of Standard Webhooks, webhook-id, webhook-timestamp and
+// webhook-signature, or the same with svix- in front, as some services send them.
 //
 // What a delivery says is not believed. It wakes the reading of the Job it
 // names, if that is in flight, and state comes from the API alone. So
@@ -122,30 +117,35 @@ func (c config) webhookURLFor() string {
 func (r *Registry) Webhook() http.Handler { return http.HandlerFunc(r.serveWebhook) }
 
 func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
-	refuse := func(status int) { http.Error(w, http.StatusText(status), status) }
+	refuse := func(status int, why string) {
+		if n, tell := r.refusals.note(why); tell {
+			r.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
+		}
+		http.Error(w, http.StatusText(status), status)
+	}
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		refuse(http.StatusMethodNotAllowed)
+		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
 	if r.life.isClosed() {
-		refuse(http.StatusServiceUnavailable)
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(req.Body, webhookMaxBody+1))
-	delivery, signed := r.cfg.signed(req.Header, body, time.Now())
+	delivery, unsigned := r.cfg.signed(req.Header, body, time.Now())
 	switch {
 	case err != nil:
-		refuse(http.StatusBadRequest)
+		refuse(http.StatusBadRequest, "its body broke off")
 		return
 	case len(body) > webhookMaxBody:
-		refuse(http.StatusRequestEntityTooLarge)
+		refuse(http.StatusRequestEntityTooLarge, "its body is too large")
 		return
-	case !signed:
-		refuse(http.StatusUnauthorized)
+	case unsigned != "":
+		refuse(http.StatusUnauthorized, unsigned)
 		return
 	case !r.life.enter(): // not before: whoever sends slowly must not hold up Close
-		refuse(http.StatusServiceUnavailable)
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
 	defer r.life.leave()
@@ -154,7 +154,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		RunID string `json:"run_id"`
 	}
 	if json.Unmarshal(body, &event) != nil || jsonkeys.Check(body, nil) != nil { // it may name two Jobs
-		refuse(http.StatusBadRequest)
+		refuse(http.StatusBadRequest, "it is signed, and its body is not an event in JSON")
 		return
 	}
 	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
@@ -174,30 +174,105 @@ func wakes(event string) bool {
 	return false
 }
 
-// signed reports whether one of the secrets has signed the body, and names the
-// delivery by what was signed.
-func (c config) signed(h http.Header, body []byte, now time.Time) (delivery string, ok bool) {
-	id, stamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
-	sec, err := strconv.ParseInt(stamp, 10, 64)
-	fresh := err == nil && now.Sub(time.Unix(sec, 0)).Abs() <= webhookMaxAge
-	for _, key := range c.webhookKeys {
-		if fresh && id != "" {
-			want := mac(key, []byte(id+"."+stamp+"."), body)
-			for i, s := range strings.Fields(h.Get("Webhook-Signature")) {
-				coded, v1 := strings.CutPrefix(s, "v1,")
-				if got, err := base64.StdEncoding.DecodeString(coded); v1 && err == nil && i < 16 && hmac.Equal(got, want) {
-					delivery, ok = "id:"+id, true
-				}
+// Why deliveries are refused, in words that hold nothing of what was sent.
+const (
+	noSecrets    = "there is no secret: WithWebhook was not given"
+	noSignature  = "it has no ID and signature in the form of Standard Webhooks, nor in the header of WithWebhookSignature if that was given"
+	noTimestamp  = "it has no timestamp in whole seconds"
+	oldTimestamp = "its timestamp is more than 5 minutes old, or ahead: a clock is wrong, or it is a replay"
+	notOurs      = "no secret of WithWebhook has made its signature: the secret is another, or its body was changed on the way"
+)
+
+// signed tells why a delivery is refused, if it is: whether one of the secrets has
+// signed the body. It names one that is not by what was signed.
+func (c config) signed(h http.Header, body []byte, now time.Time) (delivery, refused string) {
+	if len(c.webhookKeys) == 0 {
+		return "", noSecrets
+	}
+	refused = noSignature
+	for _, family := range []string{"Webhook", "Svix"} {
+		id, stamp, signatures := h.Get(family+"-Id"), h.Get(family+"-Timestamp"), h.Get(family+"-Signature")
+		if id == "" || signatures == "" {
+			continue
+		}
+		why := c.signedAt(stamp, now)
+		for _, key := range c.webhookKeys {
+			if why == "" && signedV1(signatures, mac(key, []byte(id+"."+stamp+"."), body)) {
+				return "id:" + id, ""
 			}
 		}
-		if c.webhookHeader != "" {
-			got, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(h.Get(c.webhookHeader)), "sha256="))
-			if err == nil && hmac.Equal(got, mac(key, body)) && !ok {
-				delivery, ok = "body:"+hash(string(body)), true // anybody may have written the ID
-			}
+		if refused == noSignature {
+			refused = cmp.Or(why, notOurs)
 		}
 	}
-	return delivery, ok
+	if plain := h.Get(c.webhookHeader); c.webhookHeader != "" && plain != "" {
+		got, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(plain), "sha256="))
+		for _, key := range c.webhookKeys {
+			if err == nil && hmac.Equal(got, mac(key, body)) {
+				return "body:" + hash(string(body)), "" // anybody may have written the ID
+			}
+		}
+		if refused == noSignature {
+			refused = notOurs
+		}
+	}
+	return "", refused
+}
+
+// signedAt tells what is wrong with a delivery's timestamp; empty if nothing is.
+func (c config) signedAt(stamp string, now time.Time) string {
+	sec, err := strconv.ParseInt(stamp, 10, 64)
+	switch {
+	case err != nil:
+		return noTimestamp
+	case now.Sub(time.Unix(sec, 0)).Abs() > webhookMaxAge:
+		return oldTimestamp
+	}
+	return ""
+}
+
+// signedV1 reports whether one of a few signatures, parted by white space, is the
+// one wanted.
+func signedV1(signatures string, want []byte) bool {
+	for i, s := range strings.Fields(signatures) {
+		coded, v1 := strings.CutPrefix(s, "v1,")
+		if got, err := base64.StdEncoding.DecodeString(coded); v1 && err == nil && i < 16 && hmac.Equal(got, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// A tally counts what happened for a few reasons, and says when to tell of it: the
+// first time, and then once in a while. Its methods may be called at once.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]*count
+}
+
+type count struct {
+	n    int       // since it was told
+	told time.Time // when
+}
+
+// note counts; tell says that n are to be told of now.
+func (t *tally) note(why string) (n int, tell bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = map[string]*count{}
+	}
+	c := t.counts[why]
+	if c == nil {
+		c = &count{}
+		t.counts[why] = c
+	}
+	c.n++
+	if now := time.Now(); c.told.IsZero() || now.Sub(c.told) >= refusalsEvery {
+		n, c.n, c.told = c.n, 0, now
+		return n, true
+	}
+	return 0, false
 }
 
 func mac(key []byte, parts ...[]byte) []byte {

@@ -1,6 +1,7 @@
 package duvotest
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,9 @@ func WithKey(key string) Option {
 	return func(c *config) error {
 		if strings.TrimSpace(key) == "" {
 			return errors.New("the key is empty")
+		}
+		if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return errors.New("the key has a character that no key can have")
 		}
 		c.key = key
 		return nil
@@ -138,8 +142,16 @@ func WithPace(d time.Duration) Option {
 // form "whsec_<base64>" the decoded bytes are the key; else its own bytes are.
 func WithWebhookSecret(secret string) Option {
 	return func(c *config) error {
-		if secret == "" {
+		if strings.TrimSpace(secret) == "" {
 			return errors.New("the webhook secret is empty")
+		}
+		if strings.TrimSpace(secret) != secret {
+			return errors.New("the webhook secret has white space around it")
+		}
+		if coded, ok := strings.CutPrefix(secret, "whsec_"); ok {
+			if _, err := base64.StdEncoding.DecodeString(coded); err != nil || coded == "" {
+				return errors.New("the webhook secret begins with whsec_ and is not base64")
+			}
 		}
 		c.webhookSecret = secret
 		return nil

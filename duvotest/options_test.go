@@ -14,6 +14,9 @@ import (
 func TestOptionsThatMakeNoSense(t *testing.T) {
 	for name, o := range map[string]duvotest.Option{
 		"key":            duvotest.WithKey(" "),
+		"key's end":      duvotest.WithKey("dv_key\n"),
+		"secret's end":   duvotest.WithWebhookSecret("a secret\n"),
+		"secret's form":  duvotest.WithWebhookSecret("whsec_?"),
 		"team":           duvotest.WithTeam("x", "X"),
 		"teams":          duvotest.WithTeams(-1),
 		"rate limit":     duvotest.WithRateLimit(-1),

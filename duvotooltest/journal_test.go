@@ -159,6 +159,16 @@ var brokenJournals = []struct {
 	{"the revision is not returned", "what was put is got", func() broken {
 		return getAs(func(r *duvotool.Record) { r.Revision = 0 })
 	}},
+	{"revisions leave some out", "what was put is got", func() broken {
+		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+			revision, err := b.Journal.Put(ctx, r)
+			if err == nil {
+				r.Revision = revision
+				revision, err = b.Journal.Put(ctx, r)
+			}
+			return revision, err
+		}}
+	}},
 	{"data of up to 1 MiB", "large data", func() broken {
 		return putAs(func(r *duvotool.Record) { r.Data = r.Data[:min(len(r.Data), 1<<20)] })
 	}},

@@ -57,8 +57,8 @@ func (k journalKit) put(j duvotool.Journal, r duvotool.Record) (duvotool.Record,
 	if err != nil {
 		return r, fmt.Errorf("putting %q with revision %d: %w", r.Key, r.Revision, err)
 	}
-	if revision <= r.Revision {
-		return r, fmt.Errorf("putting %q with revision %d returned revision %d, which is not greater", r.Key, r.Revision, revision)
+	if revision != r.Revision+1 {
+		return r, fmt.Errorf("putting %q with revision %d returned revision %d, which is not the next one", r.Key, r.Revision, revision)
 	}
 	r.Revision = revision
 	return r, nil

@@ -23,7 +23,7 @@ func ask(ctx context.Context, from int, p duvotool.Policy, req duvotool.Request,
 	track.Go(ctx, "policy "+name(p), func() {
 		a := answer{from: from}
 		guard.Then(duvotool.ErrPolicyPanic, func() (err error) {
-			a.d, err = p.Decide(ctx, req)
+			a.d, err = p.Decide(ctx, req.Clone())
 			if err == nil {
 				err = a.d.Check(req)
 			}
@@ -64,7 +64,7 @@ func validate(what string, policies ...duvotool.Policy) error {
 
 // decide asks one policy in this goroutine and adds to the decision's path.
 func decide(ctx context.Context, via string, p duvotool.Policy, req duvotool.Request) (duvotool.Decision, error) {
-	d, err := p.Decide(ctx, req)
+	d, err := p.Decide(ctx, req.Clone())
 	if d.Path == "" {
 		d.Path = name(p)
 	}

@@ -11,7 +11,9 @@
 //
 // There are two: the database, at the path given, and its head file, at the path
 // with ".head" behind it. They belong together: move, back up and delete both,
-// while no process has them open. Both are made readable by their owner alone.
+// while no process has them open. Both are made readable by their owner alone. A
+// file that others can read is made so; one that others can write to is refused,
+// until somebody has looked into it and changed its mode.
 // The head file is also the lock: one process has the journal open at a time,
 // and [Open] waits a second for another one to close it ([WithLockTimeout]).
 //
@@ -64,8 +66,11 @@
 //
 // and then writes the slots anew. All else is an error: D < H lost records that
 // were put, D > H + 1 is another or older head file. [AcceptLoss] opens the
-// database all the same, if it is whole. That both files were replaced by older
-// ones cannot be noticed.
+// database all the same, if it is whole. So either file alone that was put back to
+// an older self is noticed, by the next process too. That both were put back
+// together, or by somebody who writes a head file that fits, cannot be noticed
+// here; within a process the registry notices it record by record, and what is
+// encrypted by duvotool.WithJournalKey can only be put back whole.
 //
 // # Retention
 //

@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/ownfile"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
@@ -71,7 +71,12 @@ func Open(path string, opts ...Option) (*Journal, error) {
 		return nil, fmt.Errorf("bolt: the journal's head file: %w", err)
 	}
 	j := &Journal{path: real, headFile: f, config: c}
-	if err := j.open(); err != nil {
+	if err = ownfile.Private(f); err != nil {
+		err = fmt.Errorf("bolt: the journal's head file: %w", err)
+	} else {
+		err = j.open()
+	}
+	if err != nil {
 		j.release()
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func (j *Journal) open() error {
 // head file because that is never replaced by another.
 func (j *Journal) lock() error {
 	for began := time.Now(); ; time.Sleep(min(10*time.Millisecond, j.config.lockTimeout)) {
-		ok, err := tryLock(j.headFile)
+		ok, err := ownfile.TryLock(j.headFile)
 		if err != nil {
 			return fmt.Errorf("bolt: locking %s: %w", j.path, err)
 		}
@@ -187,20 +192,7 @@ func (j *Journal) replace(fill func(*bbolt.DB) error) error {
 		_ = os.Remove(path)
 		return fmt.Errorf("bolt: making the journal: %w", err)
 	}
-	return syncFolder(filepath.Dir(j.path))
-}
-
-// syncFolder makes a folder's entries outlive the machine's power.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("bolt: the journal's folder: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := ownfile.SyncFolder(filepath.Dir(j.path)); err != nil {
 		return fmt.Errorf("bolt: the journal's folder: %w", err)
 	}
 	return nil
@@ -212,6 +204,9 @@ func (j *Journal) check() (state, error) {
 		return state{}, fmt.Errorf("bolt: the journal: %w", err)
 	}
 	defer f.Close()
+	if err := ownfile.Private(f); err != nil {
+		return state{}, fmt.Errorf("bolt: the journal: %w", err)
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return state{}, fmt.Errorf("bolt: the journal: %w", err)

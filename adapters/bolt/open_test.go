@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -96,6 +97,34 @@ func TestFilesAreTheirOwnersAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode(), e.Name())
 	}
+}
+
+// What others could read is mended; what they could write is refused, and stays as
+// it is.
+func TestModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes tell nothing there")
+	}
+	path, last := made(t, 3)
+	for _, file := range []string{path, path + ".head"} {
+		require.NoError(t, os.Chmod(file, 0o644))
+		j := open(t, path)
+		holds(t, j, last)
+		require.NoError(t, j.Close())
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode())
+
+		require.NoError(t, os.Chmod(file, 0o666))
+		_, err = Open(path)
+		require.ErrorContains(t, err, file+" may be written to by others")
+		require.NotErrorIs(t, err, ErrCorrupt)
+		info, err = os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o666), info.Mode())
+		require.NoError(t, os.Chmod(file, 0o600))
+	}
+	holds(t, open(t, path), last)
 }
 
 func TestLocked(t *testing.T) {

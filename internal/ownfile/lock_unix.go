@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package bolt
+package ownfile
 
 import (
 	"errors"
@@ -8,8 +8,10 @@ import (
 	"syscall"
 )
 
-// tryLock locks an open file against all others that lock it, until it is closed.
-func tryLock(f *os.File) (ok bool, err error) {
+// TryLock locks an open file against everybody else who opened it and locks it,
+// in this process too, until it is closed. It is false if somebody else has the
+// lock.
+func TryLock(f *os.File) (ok bool, err error) {
 	for {
 		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 		case err == nil:
