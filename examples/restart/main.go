@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -37,7 +38,7 @@ func main() {
 	flag.Parse()
 	var err error
 	if os.Getenv(duvo.EnvAPIKey) != "" {
-		err = work(ctx, *path, *approve, *poll)
+		err = inFolder(*path, func(path string) error { return work(ctx, path, *approve, *poll) })
 	} else if program, e := os.Executable(); e == nil {
 		_, err = show(ctx, program, os.Stdout)
 	}
@@ -47,8 +48,39 @@ func main() {
 	}
 }
 
+// inFolder calls f with the journal's path. Without a path it is a new one, which
+// is removed with its folder, unless f has failed: then a Job may be in flight
+// that only the journal knows.
+func inFolder(path string, f func(path string) error) error {
+	if path != "" {
+		return f(path)
+	}
+	dir, err := os.MkdirTemp("", folder+"*")
+	if err != nil {
+		return err
+	}
+	path = filepath.Join(dir, "journal.db")
+	if err := f(path); err != nil {
+		return fmt.Errorf("%w\nthe journal is kept; to go on from it: -journal %s", err, path)
+	}
+	return os.RemoveAll(dir)
+}
+
+const folder = "restart-"
+
+// keyOf names the work: the complaint, and for journals of new folders which one
+// it is, as if others had come in.
+func keyOf(path string) string {
+	key := "complaint of order 4711"
+	if dir := filepath.Base(filepath.Dir(path)); strings.HasPrefix(dir, folder) {
+		key += ", " + dir
+	}
+	return key
+}
+
 // work is the program.
 func work(ctx context.Context, path, approve string, poll time.Duration) error {
+	began := time.Now()
 	client, err := duvo.FromEnv()
 	if err != nil {
 		return err
@@ -58,14 +90,15 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 		return err
 	}
 	defer journal.Close()
-	operator, err := terminal.New(os.Stdin, os.Stderr, "you, at the terminal")
+	screen := terminal.NewScreen(os.Stdout)
+	operator, err := terminal.New(os.Stdin, screen, "you, at the terminal")
 	if err != nil {
 		return err
 	}
 	opts := []duvotool.Option{duvotool.WithJournal(journal), duvotool.WithPolicy(operator)}
 	if approve == "yes" {
-		opts = append(opts, duvotool.WithPolicy(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("you, by -approve yes", ""), nil
+		opts = append(opts, duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("flag -approve=yes", ""), nil
 		})))
 	}
 	if poll > 0 {
@@ -77,17 +110,20 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	}
 	defer reg.Close(context.Background())
 	for _, j := range reg.Resumed() {
-		fmt.Printf("took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
+		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
 	}
 	tool := reg.Tool("Complaint handler")
 	if tool == nil {
 		return errors.New("there is no Assignment named Complaint handler")
 	}
-	res, err := tool.Run(duvotool.WithOperationKey(ctx, "complaint of order 4711"), complaint)
+	res, err := tool.Run(duvotool.WithOperationKey(ctx, keyOf(path)), complaint)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
+	if res.Repeated && res.EndedAt.Before(began) {
+		fmt.Fprintf(screen, "Nothing was started: %s knows how this complaint ended. Without -journal, or with another, it is a new one.\n", path)
+	}
+	fmt.Fprintf(screen, "%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
 	return nil
 }
 
@@ -95,7 +131,7 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 func show(ctx context.Context, program string, out io.Writer) ([]duvotest.JobRecord, error) {
 	d := duvotest.NewServer(duvotest.WithScenario(duvotest.Demo()))
 	defer d.Close()
-	dir, err := os.MkdirTemp("", "restart-*")
+	dir, err := os.MkdirTemp("", folder+"*")
 	if err != nil {
 		return nil, err
 	}
