@@ -2,9 +2,11 @@
 // it goes on where it was, with one Job and one decision.
 //
 // With DUVO_API_KEY set (and DUVO_API_BASE_URL, DUVO_TEAM_ID where needed) it
-// talks to that Duvo, or to cmd/duvo-emulator. Without, it shows itself: an
-// emulator in this process, and two lives of the program, of which the first is
-// killed while its Job waits for an approval.
+// talks to that Duvo, or to cmd/duvo-emulator. -journal names the file that the
+// next run goes on from; without it each run is a complaint of its own, whose
+// journal is removed once its outcome is known. Without DUVO_API_KEY it shows
+// itself: an emulator in this process, and two lives of the program, of which the
+// first is killed while its Job waits for an approval.
 package main
 
 import (
@@ -32,7 +34,7 @@ const complaint = "My order 4711 arrived today and the coffee machine in it is d
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	path := flag.String("journal", "restart.db", "the `file` that remembers what is in flight")
+	path := flag.String("journal", "", "the `file` that remembers what is in flight; it stays. Empty: a new one, which is removed at the end")
 	approve := flag.String("approve", "ask", "who decides about the refund: `ask|yes`")
 	poll := flag.Duration("poll", 0, "how often the Job is read; 0 is by its age")
 	flag.Parse()
