@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -29,113 +30,221 @@ var (
 	}}
 )
 
-func ask(t *testing.T, typed string, r duvotool.Request) (duvotool.Decision, string, error) {
-	t.Helper()
-	var out bytes.Buffer
-	o, err := terminal.New(strings.NewReader(typed), &out, "kim@example.com")
-	require.NoError(t, err)
-	d, err := o.Decide(t.Context(), r)
-	return d, out.String(), err
+// A pipe is an operator whose input is no terminal.
+type pipe struct {
+	t        *testing.T
+	in       *io.PipeWriter
+	out      syncBuffer
+	operator *terminal.Operator
 }
 
+func newPipe(t *testing.T) *pipe {
+	in, typed := io.Pipe()
+	p := &pipe{t: t, in: typed}
+	var err error
+	p.operator, err = terminal.New(in, &p.out, "kim@example.com")
+	require.NoError(t, err)
+	return p
+}
+
+// ask asks in a bubble, types each of the lines once all is waiting, with CODE
+// for the code that was shown last, and then ends the input.
+func ask(t *testing.T, r duvotool.Request, lines ...string) (d duvotool.Decision, out string, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe(t)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			d, err = p.operator.Decide(t.Context(), r)
+		}()
+		for _, line := range lines {
+			synctest.Wait()
+			select {
+			case <-done:
+				t.Errorf("decided before %q", line)
+			default:
+			}
+			p.answer(line)
+		}
+		synctest.Wait()
+		p.in.Close()
+		<-done
+		out = p.out.String()
+	})
+	return d, out, err
+}
+
+func (p *pipe) answer(line string) {
+	_, err := io.WriteString(p.in, strings.ReplaceAll(line, "CODE", p.code())+"\n")
+	require.NoError(p.t, err)
+}
+
+func (p *pipe) code() string {
+	all := shownCode.FindAllStringSubmatch(p.out.String(), -1)
+	require.NotEmpty(p.t, all, p.out.String())
+	return all[len(all)-1][1]
+}
+
+var shownCode = regexp.MustCompile(`yes ([2-9A-Z]{4})`)
+
 func TestApprovals(t *testing.T) {
-	for typed, want := range map[string]duvotool.Decision{
-		"yes\n":               duvotool.Approve("kim@example.com", "approved at the terminal"),
-		" Y \n":               duvotool.Approve("kim@example.com", "approved at the terminal"),
-		"yes":                 duvotool.Approve("kim@example.com", "approved at the terminal"),
-		"no\ntoo much\n":      duvotool.Deny("kim@example.com", "too much"),
-		"n\n\n":               duvotool.Deny("kim@example.com", ""),
-		"\nwhat\nyess\nyes\n": duvotool.Approve("kim@example.com", "approved at the terminal"),
+	yes := duvotool.Approve("kim@example.com", "approved with the code that was shown")
+	for _, c := range []struct {
+		lines []string
+		want  duvotool.Decision
+	}{
+		{[]string{"yes CODE"}, yes},
+		{[]string{"  Y   CODE "}, yes},
+		{[]string{"", "what", "yes", "y", "yes 1111", "no", "yes CODE more", "all", "yes CODE"}, yes},
+		{[]string{"no CODE", "too much"}, duvotool.Deny("kim@example.com", "too much")},
+		{[]string{"n CODE", ""}, duvotool.Deny("kim@example.com", "")},
 	} {
-		want.Source = duvotool.SourcePerson
-		d, out, err := ask(t, typed, approval)
+		c.want.Source = duvotool.SourcePerson
+		d, out, err := ask(t, approval, c.lines...)
 		require.NoError(t, err)
-		require.Equal(t, want, d, typed)
+		require.Equal(t, c.want, d, "%q", c.lines)
 		require.Contains(t, out, "Refund<U+001B>[31m 120 EUR")
 		require.Contains(t, out, "line two<U+202E>")
 		require.NotContains(t, out, "\x1b")
+		require.Contains(t, out, "answer with the code")
+		for _, useless := range c.lines[:len(c.lines)-1] {
+			if !strings.Contains(useless, "CODE") {
+				require.Contains(t, out, fmt.Sprintf("%q is no answer to this. Type \"yes ", useless))
+			}
+		}
 	}
-	for _, typed := range []string{"", "maybe\n", "no\n"} {
-		_, _, err := ask(t, typed, approval)
-		require.ErrorIs(t, err, terminal.ErrNoInput, "%q", typed)
+	for _, lines := range [][]string{{}, {"maybe"}, {"yes"}, {"no CODE"}} {
+		d, _, err := ask(t, approval, lines...)
+		require.ErrorIs(t, err, terminal.ErrNoInput, "%q", lines)
+		require.Equal(t, duvotool.Decision{}, d)
 	}
 }
+
+// What was piped before, and without an end, decides nothing.
+func TestPipedAheadDecidesNothing(t *testing.T) {
+	for _, r := range []duvotool.Request{approval, question} {
+		for _, piped := range []string{"yes\n", "no\nreason\n", "1\n1\nbecause\n", "yes", "/deny\n"} {
+			var out bytes.Buffer
+			o, err := terminal.New(strings.NewReader(piped), &out, "kim@example.com")
+			require.NoError(t, err)
+			d, err := o.Decide(t.Context(), r)
+			require.ErrorIs(t, err, terminal.ErrNoInput)
+			require.Equal(t, duvotool.Decision{}, d)
+		}
+	}
+	// The code alone makes no whole line.
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe(t)
+		done := make(chan error)
+		go func() { _, err := p.operator.Decide(t.Context(), approval); done <- err }()
+		synctest.Wait()
+		_, _ = io.WriteString(p.in, "yes "+p.code())
+		p.in.Close()
+		require.ErrorIs(t, <-done, terminal.ErrNoInput)
+	})
+	// Nor does a program that says yes for ever.
+	o, err := terminal.New(forever("y\n"), io.Discard, "kim@example.com")
+	require.NoError(t, err)
+	_, err = o.Decide(t.Context(), approval)
+	require.ErrorContains(t, err, "none was an answer")
+}
+
+type forever string
+
+func (f forever) Read(p []byte) (int, error) { return copy(p, f), nil }
 
 func TestQuestions(t *testing.T) {
-	d, out, err := ask(t, "9\n1,3\nbecause\n"+"2\n1, 3\nbecause\n", question)
+	d, out, err := ask(t, question, "yes CODE", "9", "1,3", "because", "2", "1, 3", "because")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"Which?": "M", "Colours?": "red, blue", "Why?": "because"}, d.Answers)
+	require.Equal(t, duvotool.SourcePerson, d.Source)
 	require.Contains(t, out, `must be one of "S", "M"`)
 	// A label that is a number is itself.
-	d, _, err = ask(t, "S\n2\nx\n", question)
+	d, _, err = ask(t, question, "yes CODE", "S", "2", "x")
 	require.NoError(t, err)
 	require.Equal(t, "2", d.Answers["Colours?"])
-	d, _, err = ask(t, "S\n/deny\n", question)
-	require.NoError(t, err)
-	require.Equal(t, duvotool.Denied, d.Verdict)
-	require.Equal(t, "kim@example.com", d.By)
+	for _, lines := range [][]string{{"yes CODE", "S", "/deny"}, {"no CODE"}} {
+		d, _, err = ask(t, question, lines...)
+		require.NoError(t, err)
+		require.Equal(t, duvotool.Denied, d.Verdict)
+		require.Equal(t, "kim@example.com", d.By)
+	}
 }
 
-// What is typed for a request that went away is no answer to the next one.
+// What is typed for a request that went away is no answer to the next one, and
+// the code of one none of the other.
 func TestYesForAnotherRequestApprovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, typed := io.Pipe()
-		var out syncBuffer
-		o, err := terminal.New(in, &out, "kim@example.com")
-		require.NoError(t, err)
+		p := newPipe(t)
 		gone, cancel := context.WithCancelCause(t.Context())
 		done := make(chan error)
-		go func() { _, err := o.Decide(gone, approval); done <- err }()
+		go func() { _, err := p.operator.Decide(gone, approval); done <- err }()
 		synctest.Wait()
+		old := p.code()
 		cancel(duvotool.ErrAnsweredElsewhere)
 		require.ErrorIs(t, <-done, duvotool.ErrAnsweredElsewhere)
-		require.Contains(t, out.String(), "No longer needed: the request no longer waits for an answer")
+		require.Contains(t, p.out.String(), "No longer needed: the request no longer waits for an answer")
 
 		other := approval
 		other.ID = "r2"
 		var d duvotool.Decision
+		p.answer("yes " + old)
 		go func() {
 			var err error
-			d, err = o.Decide(t.Context(), other)
+			d, err = p.operator.Decide(t.Context(), other)
 			done <- err
 		}()
-		fmt.Fprint(typed, "yes\n")
-		fmt.Fprint(typed, "y\n")
 		synctest.Wait()
-		require.Zero(t, d.Verdict)
-		fmt.Fprint(typed, "yes "+other.Digest()[:4]+"\n")
+		require.NotEqual(t, old, p.code())
+		for _, line := range []string{"yes", "yes " + old, "no " + old} {
+			p.answer(line)
+			synctest.Wait()
+			require.Empty(t, done)
+		}
+		p.answer("yes CODE")
 		require.NoError(t, <-done)
 		require.Equal(t, duvotool.Approved, d.Verdict)
-		typed.Close()
+		p.in.Close()
 	})
 }
+
+// A request that cannot be shown is not decided.
+func TestNothingIsShown(t *testing.T) {
+	o, err := terminal.New(strings.NewReader("yes\n"), broken{}, "kim@example.com")
+	require.NoError(t, err)
+	d, err := o.Decide(t.Context(), approval)
+	require.ErrorContains(t, err, "showing the request: broken")
+	require.Equal(t, duvotool.Decision{}, d)
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken") }
 
 // Requests are shown one at a time, and one that ends while it waits for its
 // turn is never shown.
 func TestOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, typed := io.Pipe()
-		var out syncBuffer
-		o, err := terminal.New(in, &out, "kim@example.com")
-		require.NoError(t, err)
+		p := newPipe(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = o.Decide(ctx, approval) })
+		wg.Go(func() { _, _ = p.operator.Decide(ctx, approval) })
 		synctest.Wait()
 		second, end := context.WithCancel(t.Context())
 		wg.Go(func() {
-			if _, err := o.Decide(second, question); !errors.Is(err, context.Canceled) {
+			if _, err := p.operator.Decide(second, question); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
 		synctest.Wait()
 		end()
 		synctest.Wait()
-		require.NotContains(t, out.String(), "Sizes")
-		fmt.Fprint(typed, "yes\n")
+		require.NotContains(t, p.out.String(), "Sizes")
+		p.answer("yes CODE")
 		wg.Wait()
-		typed.Close()
+		p.in.Close()
 	})
 }
 

@@ -24,9 +24,9 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
+	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
-	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/tmc/langchaingo/chains"
 	"golang.org/x/term"
 )
@@ -38,7 +38,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], console{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		terminal: term.IsTerminal(int(os.Stdin.Fd())), live: term.IsTerminal(int(os.Stderr.Fd())),
+		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	})
 	stop()
 	os.Exit(code)
@@ -48,8 +48,7 @@ func main() {
 type console struct {
 	in       io.Reader
 	out, err io.Writer
-	terminal bool // somebody can type
-	live     bool // err shows a line that changes
+	terminal bool // somebody can read err, and type
 }
 
 type flags struct {
@@ -93,13 +92,14 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 
 // run is the program; it returns the exit code.
 func run(ctx context.Context, args []string, c console) int {
-	c.err = setup.Shared(c.err) // the progress and the operator's prompt write at once
+	screen := terminal.NewScreen(c.err) // the progress and the operator's prompt share it
+	c.err = screen
 	f, err := parseFlags(args, c.err)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err == nil {
-		err = triage(ctx, f, c)
+		err = triage(ctx, f, c, screen)
 	}
 	if err != nil {
 		fmt.Fprintln(c.err, "email-triage:", duvotool.SafeLine(err.Error(), 1000))
@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, c console) int {
 	return 0
 }
 
-func triage(ctx context.Context, f flags, c console) error {
+func triage(ctx context.Context, f flags, c console, screen *terminal.Screen) error {
 	backend, poll, closeBackend, err := connect(ctx, f, c)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func triage(ctx context.Context, f flags, c console) error {
 	if err != nil {
 		return err
 	}
-	progress := &progress{out: c.err, asks: c.terminal && f.approve == "ask", live: c.live}
+	progress := &progress{out: screen, asks: c.terminal && f.approve == "ask"}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(policy),
 		duvotool.WithJobTimeout(f.timeout),

@@ -25,7 +25,12 @@ func policyFor(f flags, c console) (duvotool.Policy, error) {
 			return duvotool.Approve("flag -approve=yes", "approved by the flag"), nil
 		}))
 	case f.approve == "no":
-		policies = append(policies, deny("flag -approve=no", "denied by the flag"))
+		policies = append(policies, duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			if r.Kind != duvo.Approval {
+				return duvotool.Pass(), nil
+			}
+			return duvotool.Deny("flag -approve=no", "denied by the flag"), nil
+		}))
 	case c.terminal:
 		operator, err := terminal.New(c.in, c.err, setup.OperatorName())
 		if err != nil {
@@ -34,20 +39,11 @@ func policyFor(f flags, c console) (duvotool.Policy, error) {
 		policies = append(policies, operator)
 	default:
 		fmt.Fprintln(c.err, "No terminal: approvals will be denied. Use -approve yes or -approve no to say otherwise.")
-		policies = append(policies, deny("email-triage", "nobody could be asked: there is no terminal"))
+		policies = append(policies, setup.Nobody("email-triage", "nobody could be asked: there is no terminal"))
 	}
 	// What is left are questions without an answer.
-	policies = append(policies, deny("email-triage", "nobody answered; use -answer 'question=answer'"))
+	policies = append(policies, setup.Nobody("email-triage", "nobody answered; use -answer 'question=answer'"))
 	return duvotool.FirstOf(policies...), nil
-}
-
-func deny(by, reason string) duvotool.Policy {
-	return duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
-		if r.Kind == duvo.Question && by != "email-triage" {
-			return duvotool.Pass(), nil
-		}
-		return duvotool.Deny(by, reason), nil
-	})
 }
 
 // answerFlags are the -answer flags, as given.

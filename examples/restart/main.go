@@ -2,9 +2,11 @@
 // it goes on where it was, with one Job and one decision.
 //
 // With DUVO_API_KEY set (and DUVO_API_BASE_URL, DUVO_TEAM_ID where needed) it
-// talks to that Duvo, or to cmd/duvo-emulator. Without, it shows itself: an
-// emulator in this process, and two lives of the program, of which the first is
-// killed while its Job waits for an approval.
+// talks to that Duvo, or to cmd/duvo-emulator. -journal names the file that the
+// next run goes on from; without it each run is a complaint of its own, whose
+// journal is removed once its outcome is known. Without DUVO_API_KEY it shows
+// itself: an emulator in this process, and two lives of the program, of which the
+// first is killed while its Job waits for an approval.
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -31,13 +34,13 @@ const complaint = "My order 4711 arrived today and the coffee machine in it is d
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	path := flag.String("journal", "restart.db", "the `file` that remembers what is in flight")
+	path := flag.String("journal", "", "the `file` that remembers what is in flight; it stays. Empty: a new one, which is removed at the end")
 	approve := flag.String("approve", "ask", "who decides about the refund: `ask|yes`")
 	poll := flag.Duration("poll", 0, "how often the Job is read; 0 is by its age")
 	flag.Parse()
 	var err error
 	if os.Getenv(duvo.EnvAPIKey) != "" {
-		err = work(ctx, *path, *approve, *poll)
+		err = inFolder(*path, func(path string) error { return work(ctx, path, *approve, *poll) })
 	} else if program, e := os.Executable(); e == nil {
 		_, err = show(ctx, program, os.Stdout)
 	}
@@ -47,8 +50,39 @@ func main() {
 	}
 }
 
+// inFolder calls f with the journal's path. Without a path it is a new one, which
+// is removed with its folder, unless f has failed: then a Job may be in flight
+// that only the journal knows.
+func inFolder(path string, f func(path string) error) error {
+	if path != "" {
+		return f(path)
+	}
+	dir, err := os.MkdirTemp("", folder+"*")
+	if err != nil {
+		return err
+	}
+	path = filepath.Join(dir, "journal.db")
+	if err := f(path); err != nil {
+		return fmt.Errorf("%w\nthe journal is kept; to go on from it: -journal %s", err, path)
+	}
+	return os.RemoveAll(dir)
+}
+
+const folder = "restart-"
+
+// keyOf names the work: the complaint, and for journals of new folders which one
+// it is, as if others had come in.
+func keyOf(path string) string {
+	key := "complaint of order 4711"
+	if dir := filepath.Base(filepath.Dir(path)); strings.HasPrefix(dir, folder) {
+		key += ", " + dir
+	}
+	return key
+}
+
 // work is the program.
 func work(ctx context.Context, path, approve string, poll time.Duration) error {
+	began := time.Now()
 	client, err := duvo.FromEnv()
 	if err != nil {
 		return err
@@ -58,14 +92,15 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 		return err
 	}
 	defer journal.Close()
-	operator, err := terminal.New(os.Stdin, os.Stderr, "you, at the terminal")
+	screen := terminal.NewScreen(os.Stdout)
+	operator, err := terminal.New(os.Stdin, screen, "you, at the terminal")
 	if err != nil {
 		return err
 	}
 	opts := []duvotool.Option{duvotool.WithJournal(journal), duvotool.WithPolicy(operator)}
 	if approve == "yes" {
-		opts = append(opts, duvotool.WithPolicy(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("you, by -approve yes", ""), nil
+		opts = append(opts, duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			return duvotool.Approve("flag -approve=yes", ""), nil
 		})))
 	}
 	if poll > 0 {
@@ -77,17 +112,20 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	}
 	defer reg.Close(context.Background())
 	for _, j := range reg.Resumed() {
-		fmt.Printf("took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
+		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
 	}
 	tool := reg.Tool("Complaint handler")
 	if tool == nil {
 		return errors.New("there is no Assignment named Complaint handler")
 	}
-	res, err := tool.Run(duvotool.WithOperationKey(ctx, "complaint of order 4711"), complaint)
+	res, err := tool.Run(duvotool.WithOperationKey(ctx, keyOf(path)), complaint)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
+	if res.Repeated && res.EndedAt.Before(began) {
+		fmt.Fprintf(screen, "Nothing was started: %s knows how this complaint ended. Without -journal, or with another, it is a new one.\n", path)
+	}
+	fmt.Fprintf(screen, "%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
 	return nil
 }
 
@@ -95,7 +133,7 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 func show(ctx context.Context, program string, out io.Writer) ([]duvotest.JobRecord, error) {
 	d := duvotest.NewServer(duvotest.WithScenario(duvotest.Demo()))
 	defer d.Close()
-	dir, err := os.MkdirTemp("", "restart-*")
+	dir, err := os.MkdirTemp("", folder+"*")
 	if err != nil {
 		return nil, err
 	}

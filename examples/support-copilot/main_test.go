@@ -1,9 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/duvotool/duvotool"
@@ -11,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -53,15 +55,20 @@ func TestNobodyIsThere(t *testing.T) {
 	require.Contains(t, out, "nobody could be asked")
 }
 
+var prompt = regexp.MustCompile(`\[yes (\w{4})/no \w{4}\] `)
+
 func TestPersonAtTheTerminal(t *testing.T) {
-	for typed, want := range map[string]bool{"yes\n": true, "no\nwho is this?\n": false} {
+	for typed, want := range map[string]bool{"yes CODE\n": true, "no CODE\nwho is this?\n": false} {
 		in, keyboard := io.Pipe()
-		var screen bytes.Buffer
-		operator, err := terminal.New(in, setup.Shared(&screen), "kim@example.com")
+		var screen pty.Screen
+		operator, err := terminal.New(in, &screen, "kim@example.com")
 		require.NoError(t, err)
 		go func() {
-			_, _ = io.WriteString(keyboard, typed)
-			_ = keyboard.Close()
+			defer keyboard.Close()
+			text, err := screen.Wait(t.Context(), func(s string) bool { return prompt.MatchString(s) })
+			if err == nil {
+				_, _ = io.WriteString(keyboard, strings.ReplaceAll(typed, "CODE", prompt.FindStringSubmatch(text)[1]))
+			}
 		}()
 		jobs, out := serve(t, *message, operator)
 		require.Equal(t, want, approved(t, jobs["Data erasure"]))

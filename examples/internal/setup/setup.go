@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -31,7 +30,7 @@ type Setup struct {
 	Options  []duvotool.Option // for Discover: an emulator is read more often
 	Model    llms.Model
 	Operator duvotool.Policy // who sits at the terminal; without one all is denied
-	Out      io.Writer       // may be used by several goroutines at once
+	Out      io.Writer       // a screen that the operator's prompts share
 }
 
 // Offline is a Setup on an emulator, with a stand-in for the model and nobody to
@@ -41,8 +40,8 @@ func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
 		Client:   d.Client(),
 		Options:  []duvotool.Option{duvotool.WithPollInterval(20 * time.Millisecond)},
 		Model:    StandIn(script),
-		Operator: nobody(),
-		Out:      Shared(out),
+		Operator: Nobody("the program", "nobody could be asked: there is no terminal"),
+		Out:      terminal.NewScreen(out),
 	}
 }
 
@@ -93,7 +92,7 @@ func fromEnv(s Setup, script Script) (Setup, error) {
 	}
 	s.Model = model
 	fmt.Fprintf(s.Out, "Duvo: %s\nModel: %s\n", where, name)
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		fmt.Fprintln(s.Out, "No terminal: what needs a person is denied.")
 		return s, nil
 	}
@@ -101,9 +100,13 @@ func fromEnv(s Setup, script Script) (Setup, error) {
 	return s, err
 }
 
-func nobody() duvotool.Policy {
+// Nobody denies where there is nobody who could be asked, and is recorded as
+// that.
+func Nobody(by, reason string) duvotool.Policy {
 	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		return duvotool.Deny("the program", "nobody could be asked: there is no terminal"), nil
+		d := duvotool.Deny(by, reason)
+		d.Source = duvotool.SourceNobody
+		return d, nil
 	})
 }
 
@@ -114,18 +117,4 @@ func OperatorName() string {
 		name = cmp.Or(u.Username, name)
 	}
 	return cmp.Or(name, "the person") + " at the terminal"
-}
-
-// Shared returns a writer that several goroutines may use at once.
-func Shared(w io.Writer) io.Writer { return &sharedWriter{w: w} }
-
-type sharedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *sharedWriter) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(b)
 }

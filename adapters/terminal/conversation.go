@@ -1,0 +1,267 @@
+package terminal
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// glance is how long a request is on the screen before what was typed so far is
+// thrown away and the prompt appears: keys pressed before are on their way for a
+// while, and nobody reads faster.
+const glance = 300 * time.Millisecond
+
+// maxUseless is how many lines in a row may be no answer where nobody may be
+// reading what is asked.
+const maxUseless = 100
+
+// A conversation is about one request, as it was shown.
+type conversation struct {
+	o       *Operator
+	req     duvotool.Request
+	code    string
+	coded   bool // yes and no count only with the code
+	cut     bool // not all of the text is shown: yes counts only with the code
+	useless int  // lines that were no answer
+}
+
+// newCode returns four characters that nobody can have typed before.
+func newCode() string {
+	const characters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ" // none that look alike
+	b := make([]byte, 4)
+	_, _ = rand.Read(b) // never fails
+	for i := range b {
+		b[i] = characters[int(b[i])%len(characters)]
+	}
+	return string(b)
+}
+
+func (c *conversation) run(ctx context.Context) (duvotool.Decision, error) {
+	text := c.req.String()
+	c.cut = !showsAll(text, c.req)
+	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
+		return duvotool.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
+	}
+	if err := c.settle(ctx); err != nil {
+		return duvotool.Decision{}, err
+	}
+	if c.req.Kind == duvo.Question {
+		return c.answer(ctx)
+	}
+	switch yes, err := c.yesOrNo(ctx, "Approve"); {
+	case err != nil:
+		return duvotool.Decision{}, err
+	case yes:
+		reason := "approved at the terminal"
+		if !c.o.in.fresh() {
+			reason = "approved with the code that was shown"
+		}
+		return duvotool.Approve(c.o.by, reason), nil
+	}
+	reason, err := c.ask(ctx, "Reason (may be empty): ")
+	if err != nil {
+		return duvotool.Decision{}, err
+	}
+	return duvotool.Deny(c.o.by, reason), nil
+}
+
+// settle throws away what was typed before the request was shown, and says what
+// an answer needs.
+func (c *conversation) settle(ctx context.Context) error {
+	if c.o.in.fresh() {
+		select {
+		case <-time.After(glance):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if c.o.in.discard() {
+		c.say("(What was typed before this was shown does not count.)\n")
+	}
+	switch {
+	case !c.o.in.fresh():
+		c.say("What was typed before this was shown does not count: answer with the code.\n")
+	case c.coded:
+		c.say("Another request was here just before: say with the code that you mean this one.\n")
+	}
+	if c.cut {
+		c.say("Not all of the text is shown. %s\n", c.wantsCut())
+	}
+	return nil
+}
+
+func (c *conversation) wantsCut() string {
+	if c.o.in.fresh() {
+		return `Type "all" to read the whole of it, or say yes with the code.`
+	}
+	return "Saying yes with the code is saying yes to all of it."
+}
+
+// yesOrNo asks until the person has said one of both.
+func (c *conversation) yesOrNo(ctx context.Context, what string) (bool, error) {
+	for {
+		text, err := c.ask(ctx, fmt.Sprintf("%s? [%s] ", what, strings.Join(c.choices(), "/")))
+		if err != nil {
+			return false, err
+		}
+		word, code, _ := strings.Cut(strings.ToLower(strings.Join(strings.Fields(text), " ")), " ")
+		right, plain := code == strings.ToLower(c.code), code == ""
+		switch {
+		case (word == "yes" || word == "y") && (right || plain && !c.coded && !c.cut):
+			return true, nil
+		case (word == "no" || word == "n") && (right || plain && !c.coded):
+			return false, nil
+		case word == "all" && plain && c.pages():
+			if err := c.page(ctx); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if c.useless++; c.useless >= maxUseless && !c.o.in.fresh() {
+			return false, fmt.Errorf("terminal: %d lines were read, and none was an answer", c.useless)
+		}
+		c.say("%q is no answer to this. Type %s.\n", duvotool.SafeLine(text, 40), orList(c.choices()))
+	}
+}
+
+// choices are what counts.
+func (c *conversation) choices() []string {
+	yes, no := "yes", "no"
+	if c.coded || c.cut {
+		yes += " " + c.code
+	}
+	if c.coded {
+		no += " " + c.code
+	}
+	out := []string{yes, no}
+	if c.pages() {
+		out = append(out, "all")
+	}
+	return out
+}
+
+// pages reports whether paging through the text is offered.
+func (c *conversation) pages() bool { return c.cut && c.o.in.fresh() }
+
+func orList(choices []string) string {
+	var quoted []string
+	for _, s := range choices {
+		quoted = append(quoted, strconv.Quote(s))
+	}
+	last := len(quoted) - 1
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+// page shows the whole text. From its end on a plain yes is enough, as far as
+// the text goes.
+func (c *conversation) page(ctx context.Context) error {
+	columns, rows := c.o.in.size()
+	pages := paginate(whole(c.req), columns, rows-2)
+	for i, p := range pages {
+		c.say("%s", p)
+		if i == len(pages)-1 {
+			break
+		}
+		text, err := c.ask(ctx, fmt.Sprintf("-- page %d of %d; enter: the next, q: back -- ", i+1, len(pages)))
+		if err != nil {
+			return err
+		}
+		if strings.EqualFold(text, "q") {
+			return nil
+		}
+	}
+	c.say("-- That was all of it. --\n")
+	c.cut = false
+	return nil
+}
+
+const deny = "/deny"
+
+func (c *conversation) answer(ctx context.Context) (duvotool.Decision, error) {
+	refused := duvotool.Deny(c.o.by, "the operator did not answer")
+	if c.coded || c.cut {
+		if yes, err := c.yesOrNo(ctx, "Answer"); err != nil || !yes {
+			return refused, err
+		}
+	}
+	for {
+		answers := map[string]string{}
+		for i, q := range c.req.Questions {
+			text, err := c.ask(ctx, prompt(i, q))
+			if err != nil {
+				return duvotool.Decision{}, err
+			}
+			if text == deny {
+				return refused, nil
+			}
+			answers[q.Question] = choose(text, q)
+		}
+		err := c.req.CheckAnswers(answers)
+		if err == nil {
+			return duvotool.Answer(c.o.by, answers), nil
+		}
+		c.say("%s\n", err)
+	}
+}
+
+func prompt(i int, q duvo.QuestionItem) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d. %s\n", i+1, duvotool.SafeLine(q.Question, 500))
+	for j, c := range q.Options {
+		fmt.Fprintf(&b, "   [%d] %s\n", j+1, duvotool.SafeLine(c.Label, 200))
+	}
+	switch {
+	case q.MultiSelect && len(q.Options) > 0:
+		b.WriteString("Numbers, separated by commas")
+	case len(q.Options) > 0:
+		b.WriteString("Number or label")
+	default:
+		b.WriteString("Answer")
+	}
+	fmt.Fprintf(&b, ", or %s: ", deny)
+	return b.String()
+}
+
+// choose turns numbers into the labels they stand for, unless a label is
+// written that way itself.
+func choose(text string, q duvo.QuestionItem) string {
+	if len(q.Options) == 0 || slices.ContainsFunc(q.Options, func(c duvo.Choice) bool { return c.Label == text }) {
+		return text
+	}
+	parts := []string{text}
+	if q.MultiSelect {
+		parts = strings.Split(text, ",")
+	}
+	var chosen []string
+	for _, p := range parts {
+		n, err := strconv.Atoi(strings.TrimSpace(p))
+		if err != nil || n < 1 || n > len(q.Options) {
+			return text
+		}
+		chosen = append(chosen, q.Options[n-1].Label)
+	}
+	return duvotool.JoinChoices(chosen...)
+}
+
+// ask shows a prompt and returns the line that is typed.
+func (c *conversation) ask(ctx context.Context, prompt string) (string, error) {
+	if err := c.o.screen.say(prompt); err != nil {
+		return "", fmt.Errorf("terminal: showing the prompt: %w", err)
+	}
+	text, err := c.o.in.line(ctx)
+	if err != nil || !c.o.in.fresh() {
+		c.say("\n") // which a terminal shows as the person types it
+	}
+	return strings.TrimSpace(text), err
+}
+
+func (c *conversation) say(format string, args ...any) {
+	_ = c.o.screen.say(fmt.Sprintf(format, args...))
+}

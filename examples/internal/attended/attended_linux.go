@@ -1,0 +1,105 @@
+// Package attended drives the examples at a terminal, as a person would, for
+// their tests.
+package attended
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool/internal/pty"
+	"github.com/stretchr/testify/require"
+)
+
+// still is how long nothing may follow the prompt.
+const still = 600 * time.Millisecond
+
+var prompt = regexp.MustCompile(`Approve\? \[.*\] $`)
+
+// Build builds the example of this folder and returns the program's path.
+func Build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
+}
+
+// A Visit is one run of a program at a terminal.
+type Visit struct {
+	t        *testing.T
+	ctx      context.Context
+	keyboard io.Writer
+	tty      *os.File
+	Screen   *pty.Screen
+	program  *exec.Cmd
+	asked    int // prompts so far
+}
+
+// Start starts a program with nothing in its environment that reaches a real
+// service. What is typed ahead is in the terminal's queue before it starts.
+func Start(t *testing.T, program, typedAhead string) *Visit {
+	t.Helper()
+	keyboard, tty, screen, closeAll, err := pty.Open()
+	require.NoError(t, err)
+	t.Cleanup(closeAll)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	v := &Visit{t: t, ctx: ctx, keyboard: keyboard, tty: tty, Screen: screen, program: exec.CommandContext(ctx, program)}
+	if typedAhead != "" {
+		v.Type(typedAhead)
+		for n := 0; n < len(typedAhead); time.Sleep(time.Millisecond) {
+			n, err = pty.Queued(tty)
+			require.NoError(t, err)
+			require.NoError(t, ctx.Err())
+		}
+	}
+	v.program.Env = []string{"TERM=xterm", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "USER=kim"}
+	require.NoError(t, pty.Start(v.program, tty))
+	t.Cleanup(func() { _ = v.program.Process.Signal(syscall.SIGKILL) })
+	return v
+}
+
+// Type types.
+func (v *Visit) Type(text string) {
+	v.t.Helper()
+	_, err := io.WriteString(v.keyboard, text)
+	require.NoError(v.t, err)
+}
+
+// Asked waits for the next prompt, and checks that for a while it stays the last
+// thing on the screen. It returns what can be seen.
+func (v *Visit) Asked() string {
+	v.t.Helper()
+	v.asked++
+	asked, err := v.Screen.Wait(v.ctx, func(s string) bool {
+		return strings.Count(s, "Approve? [") == v.asked && prompt.MatchString(s)
+	})
+	require.NoError(v.t, err)
+	ctx, cancel := context.WithTimeout(v.ctx, still)
+	defer cancel()
+	text, err := v.Screen.Wait(ctx, func(s string) bool { return s != asked })
+	require.Error(v.t, err, "after the prompt the screen changed to:\n%s", text)
+	return asked
+}
+
+// Ends waits until the program has ended well, and returns what can be seen.
+func (v *Visit) Ends() string {
+	v.t.Helper()
+	require.NoError(v.t, v.program.Wait(), "%s", v.Screen)
+	// The screen may be a moment behind.
+	done := fmt.Sprintf("(ended %d)", v.program.Process.Pid)
+	_, err := fmt.Fprintln(v.tty, done)
+	require.NoError(v.t, err)
+	text, err := v.Screen.Wait(v.ctx, func(s string) bool { return strings.Contains(s, done) })
+	require.NoError(v.t, err)
+	return text
+}
