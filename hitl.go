@@ -298,6 +298,17 @@ func (f firstOf) Validate() error {
 	return errors.Join(errs...)
 }
 
+// CheckNames asks all.
+func (f firstOf) CheckNames(n Names) error {
+	var errs []error
+	for i, p := range f {
+		if err := CheckNames(p, n); err != nil {
+			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (firstOf) String() string { return "FirstOf" }
 
 func validatePolicy(p Policy) error {

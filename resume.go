@@ -52,7 +52,7 @@ func (op *operation) take(rec Record, e entry) error {
 // toolFor returns the tool of an Assignment, also where it is no longer offered.
 func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 	r.mu.RLock()
-	t := r.catalog.byID[a.ID]
+	t, b := r.catalog.byID[a.ID], r.catalog.bound
 	r.mu.RUnlock()
 	if t != nil {
 		return t, nil
@@ -62,7 +62,7 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
 	names, _ := toolNames([]duvo.Assignment{a})
-	return r.newTool(a, names[a.ID], tree)
+	return r.newTool(a, names[a.ID], tree, b)
 }
 
 // adopt goes on from what somebody else has put in the journal about this

@@ -65,6 +65,21 @@ func (a autoApprove) Validate() error {
 	return errors.Join(errs...)
 }
 
+// CheckNames refuses a rule for an ID that no Assignment has: one that allows
+// could never match, and one that denies would guard nothing.
+func (a autoApprove) CheckNames(n Names) error {
+	var errs []error
+	for i, r := range a {
+		if r.optional {
+			continue
+		}
+		if err := n.HaveIDs(r.assignment); err != nil {
+			errs = append(errs, fmt.Errorf("AutoApprove: rule %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (autoApprove) String() string { return "AutoApprove" }
 
 // A Rule allows approvals of one Assignment. Make it with [For]; the methods
@@ -78,6 +93,7 @@ type Rule struct {
 	assignment string
 	conditions []condition
 	denies     bool
+	optional   bool          // the Assignment may be missing
 	uses       *atomic.Int64 // left; shared by the copies of a rule; nil: no limit
 	err        error
 }
@@ -137,6 +153,13 @@ func (r Rule) AtMost(n int) Rule {
 // questions alike, and no other rule can allow it.
 func (r Rule) Denies() Rule {
 	r.denies = true
+	return r
+}
+
+// Optional allows that no Assignment has the rule's ID, as where several teams
+// share a policy. Without it [Discover] refuses such a rule.
+func (r Rule) Optional() Rule {
+	r.optional = true
 	return r
 }
 

@@ -46,10 +46,10 @@ const (
 	maxShownName   = 200
 )
 
-func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree) (*Tool, error) {
+func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
 	t := &Tool{reg: r, assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}
-	for _, c := range r.cfg.configure {
-		if !c.selector.match(a, tree) {
+	for i, c := range r.cfg.configure {
+		if !b.holds(i, a.ID) && !c.selector.match(a, tree) {
 			continue
 		}
 		for _, o := range c.options {
