@@ -22,8 +22,9 @@ import (
 // changed character asks a person again, or for whatever a function accepts
 // ([Grants.Where]). The grants are kept in this process.
 type Grants struct {
-	mu  sync.Mutex
-	all []*grant
+	mu    sync.Mutex
+	all   []*grant
+	names []duvotool.Names // of the registries that use it
 }
 
 // NewGrants returns a policy without any grant.
@@ -44,8 +45,9 @@ type Grant struct {
 
 type grant struct {
 	Grant
-	limited bool
-	where   func(duvotool.Request) bool
+	limited  bool
+	optional bool
+	where    func(duvotool.Request) bool
 }
 
 // Terms bound a grant. The zero Terms allow without an end and a limit.
@@ -53,6 +55,9 @@ type Terms struct {
 	Until  time.Time // zero: no end
 	Uses   int       // how many approvals; zero: no limit
 	Denies bool      // it denies instead
+
+	// Optional allows Where an ID that no Assignment has.
+	Optional bool
 }
 
 // Exactly grants what req says, to the last character: the same Assignment and
@@ -70,11 +75,15 @@ func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, erro
 // Where grants requests of one Assignment, by its ID, for which accept returns
 // true; what tells in words which these are. accept must be safe for
 // concurrent use.
+//
+// An ID that no Assignment has is refused, unless the Terms say that it is
+// optional: where the grants are in use already, at once, and else when the
+// registry is made.
 func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
 		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
 	}
-	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept})
+	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept, optional: t.Optional})
 }
 
 func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
@@ -92,6 +101,11 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	gr.Until, gr.Uses, gr.Denies, gr.limited = t.Until, t.Uses, t.Denies, t.Uses > 0
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if gr.Digest == "" && !gr.optional {
+		if err := g.known(assignmentID); err != nil {
+			return "", fmt.Errorf("policy: the grant: %w; correct it, or say so by Terms.Optional", err)
+		}
+	}
 	g.all = append(g.all, gr)
 	return gr.ID, nil
 }

@@ -103,6 +103,11 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
 		return f, errors.New("-elicit is either all or IDs")
 	}
+	for _, id := range f.elicit {
+		if id != "all" && len(f.only) > 0 && !contains(f.only, id) {
+			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", duvotool.SafeLine(id, 80))
+		}
+	}
 	if f.http != "" {
 		host, _, err := net.SplitHostPort(f.http)
 		if err != nil {
@@ -160,7 +165,7 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		opts = append(opts, duvotool.WithRefreshEvery(f.refresh))
 	}
 	for _, id := range f.only {
-		opts = append(opts, duvotool.Keep(duvotool.ByID(id)))
+		opts = append(opts, duvotool.Keep(duvotool.ByID(id).Optional())) // the policy's CheckNames names the flag
 	}
 	reg, err := duvotool.Discover(ctx, backend, opts...)
 	if err != nil {
@@ -188,8 +193,36 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	return errors.Join(err, s.Close(closing), reg.Close(closing))
 }
 
-// policyFor makes the policy of the flags.
-func policyFor(f flags) duvotool.Policy {
+// policyFor makes the policy of the flags, with a check of the IDs they name.
+func policyFor(f flags) duvotool.Policy { return checked{decider(f), f} }
+
+// A checked policy refuses flags that name what is not there.
+type checked struct {
+	duvotool.Policy
+	f flags
+}
+
+func (c checked) String() string { return fmt.Sprint(c.Policy) }
+
+func (c checked) CheckNames(n duvotool.Names) error {
+	var errs []error
+	check := func(flag string, ids []string) {
+		if err := n.HaveIDs(ids...); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
+		}
+	}
+	check("-only", c.f.only)
+	if !slices.Contains(c.f.elicit, "all") {
+		check("-elicit", c.f.elicit)
+	}
+	return errors.Join(errs...)
+}
+
+func contains(ids []string, id string) bool {
+	return slices.ContainsFunc(ids, func(s string) bool { return strings.EqualFold(s, id) })
+}
+
+func decider(f flags) duvotool.Policy {
 	fallback := duvotool.AlwaysDeny()
 	if f.fallback == "leave" {
 		fallback = duvotool.LeaveToDuvo()
@@ -199,7 +232,7 @@ func policyFor(f flags) duvotool.Policy {
 	}
 	ask := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
 		id := r.Assignment.ID
-		if f.elicit[0] != "all" && !slices.ContainsFunc(f.elicit, func(s string) bool { return strings.EqualFold(s, id) }) {
+		if f.elicit[0] != "all" && !contains(f.elicit, id) {
 			return fallback.Decide(ctx, r)
 		}
 		return mcp.Elicit(fallback, duvotool.For(id)).Decide(ctx, r)
