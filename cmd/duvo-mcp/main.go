@@ -72,10 +72,14 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.BoolVar(&f.plainHTTP, "allow-plain-http", false, "let -http listen on an address that is not a loopback one; put TLS in front")
 	list := func(into *[]string) func(string) error {
 		return func(s string) error {
+			before := len(*into)
 			for part := range strings.SplitSeq(s, ",") {
 				if part = strings.TrimSpace(part); part != "" {
 					*into = append(*into, part)
 				}
+			}
+			if len(*into) == before {
+				return errors.New("no ID is given")
 			}
 			return nil
 		}
@@ -168,7 +172,9 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		opts = append(opts, duvotool.Keep(duvotool.ByID(id).Optional())) // the policy's CheckNames names the flag
 	}
 	reg, err := duvotool.Discover(ctx, backend, opts...)
-	if err != nil {
+	if bad := (*flagError)(nil); errors.As(err, &bad) {
+		return bad // how it got here concerns nobody
+	} else if err != nil {
 		return err
 	}
 	s, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
@@ -176,7 +182,7 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		return errors.Join(err, reg.Close(ctx))
 	}
 	server.Store(s)
-	fmt.Fprintf(errs, "duvo-mcp: %d Assignments on offer\n", len(reg.All()))
+	fmt.Fprintf(errs, "duvo-mcp: %s on offer\n", counted(len(reg.All())))
 	if f.http == "" {
 		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 		if errors.Is(err, io.EOF) {
@@ -194,28 +200,45 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 }
 
 // policyFor makes the policy of the flags, with a check of the IDs they name.
-func policyFor(f flags) duvotool.Policy { return checked{decider(f), f} }
+func policyFor(f flags) duvotool.Policy { return duvotool.FirstOf(flagNames{f}, decider(f)) }
 
-// A checked policy refuses flags that name what is not there.
-type checked struct {
-	duvotool.Policy
-	f flags
+// flagNames is a policy without an opinion: it refuses flags that name what is
+// not there.
+type flagNames struct{ f flags }
+
+func (flagNames) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
+	return duvotool.Pass(), nil
 }
 
-func (c checked) String() string { return fmt.Sprint(c.Policy) }
+func (flagNames) String() string { return "flags" }
 
-func (c checked) CheckNames(n duvotool.Names) error {
-	var errs []error
-	check := func(flag string, ids []string) {
-		if err := n.HaveIDs(ids...); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", flag, err))
-		}
+func (c flagNames) CheckNames(n duvotool.Names) error {
+	if err := n.HaveIDs(c.f.only...); err != nil {
+		return &flagError{"-only", err}
 	}
-	check("-only", c.f.only)
-	if !slices.Contains(c.f.elicit, "all") {
-		check("-elicit", c.f.elicit)
+	if slices.Contains(c.f.elicit, "all") {
+		return nil
 	}
-	return errors.Join(errs...)
+	if err := n.HaveIDs(c.f.elicit...); err != nil {
+		return &flagError{"-elicit", err}
+	}
+	return nil
+}
+
+// A flagError says what is wrong with a flag.
+type flagError struct {
+	flag string
+	err  error
+}
+
+func (e *flagError) Error() string { return e.flag + ": " + e.err.Error() }
+func (e *flagError) Unwrap() error { return e.err }
+
+func counted(assignments int) string {
+	if assignments == 1 {
+		return "1 Assignment"
+	}
+	return fmt.Sprintf("%d Assignments", assignments)
 }
 
 func contains(ids []string, id string) bool {
@@ -287,7 +310,7 @@ func listen(ctx context.Context, address string, server *mcp.Server, errs io.Wri
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; give another address with -http, such as 127.0.0.1:0 for any free port", err)
 	}
 	fmt.Fprintf(errs, "duvo-mcp: serving http://%s\n", l.Addr())
 	if listening != nil {
