@@ -3,11 +3,11 @@ package duvotool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // An AuditLog keeps what happened to human requests, for those who ask later
@@ -146,7 +146,7 @@ func (op *operation) audit(event AuditEvent, about func(*AuditRecord)) error {
 	if errors.Is(err, ErrAudit) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrAudit, err)
+	return errtext.Errorf("%w: %w", ErrAudit, err)
 }
 
 // about fills in a record what is known of a request and its decision.

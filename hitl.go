@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // A Policy decides how a waiting Job is answered. It is asked once for each
@@ -207,7 +208,7 @@ func (d Decision) Check(req Request) error {
 		return fmt.Errorf("%w: an approval with answers", ErrInvalidDecision)
 	case d.Verdict == Answered:
 		if err := req.CheckAnswers(d.Answers); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidDecision, err)
+			return errtext.Errorf("%w: %w", ErrInvalidDecision, err)
 		}
 	}
 	return nil

@@ -23,9 +23,9 @@ const (
 // policy, that nothing in Duvo has. Such a mistake would leave an Assignment
 // without the guard that was meant for it, so [Discover] fails with it.
 type NoMatchError struct {
-	Kind string // "ID", "name", "pattern" or "folder"
-	Name string
-	Near []string // what may have been meant, the likeliest first, made safe to print
+	Kind string   `json:"kind"` // "ID", "name", "pattern" or "folder"
+	Name string   `json:"name"`
+	Near []string `json:"near,omitempty"` // what may have been meant, the likeliest first, made safe to print
 
 	why  string // it cannot be looked up; empty: it was, and is not there
 	none bool   // there is nothing of the kind at all

@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/safetext"
 	"iter"
 	"strings"
 	"time"
@@ -62,7 +64,7 @@ type journalKey struct {
 
 func newJournalKey(key []byte) (journalKey, error) {
 	if len(key) != 32 {
-		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32", len(key))
+		return journalKey{}, fmt.Errorf("the key has %s; it must have 32", safetext.Count(len(key), "byte", "bytes"))
 	}
 	derive := func(use string) []byte { return mac(key, []byte("duvotool journal "+use)) }
 	block, err := aes.NewCipher(derive("seal"))
@@ -193,7 +195,7 @@ func (l *ledger) safely(f func() error) (err error) {
 	if err == nil || errors.Is(err, ErrNoRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrJournal) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrJournal, err)
+	return errtext.Errorf("%w: %w", ErrJournal, err)
 }
 
 // The form of a record's data: a byte for its version, a byte for its form, and
@@ -208,7 +210,7 @@ const (
 func (l *ledger) close(v any, key string) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrJournal, err)
+		return nil, errtext.Errorf("%w: %w", ErrJournal, err)
 	}
 	if len(l.keys) == 0 {
 		return append([]byte{dataVersion, dataPlain}, text...), nil

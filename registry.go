@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/tmc/langchaingo/tools"
@@ -127,11 +128,11 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 			return nil, errors.New("duvotool: a nil option")
 		}
 		if err := o.apply(&cfg); err != nil {
-			return nil, fmt.Errorf("duvotool: %w", err)
+			return nil, errtext.Errorf("duvotool: %w", err)
 		}
 	}
 	if err := cfg.fits(b); err != nil {
-		return nil, fmt.Errorf("duvotool: %w", err)
+		return nil, errtext.Errorf("duvotool: %w", err)
 	}
 	r := &Registry{backend: b, cfg: cfg, log: cfg.logger, life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &nameBook{}}
 	cat, err := r.discover(ctx)
@@ -140,7 +141,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	}
 	if missing, _ := r.checkNames(cat); len(missing) > 0 {
 		r.book.close()
-		return nil, fmt.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
+		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
 	}
 	r.catalog = cat
 	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
@@ -200,7 +201,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	seen := map[string]bool{}
 	for a, err := range r.backend.Assignments(ctx) {
 		if err != nil {
-			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: %w", err)
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
 		}
 		if a.ID == "" {
 			return catalog{}, errors.New("duvotool: discovering Assignments: one has no ID")
@@ -210,7 +211,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 		seen[a.ID] = true
 		if all = append(all, a); len(all) > r.cfg.maxCatalog {
-			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
 	}
 	var tree folderTree
@@ -220,7 +221,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		case err == nil:
 			tree = newFolderTree(folders)
 		case r.cfg.needFolders() || r.book.needsFolders() || ctx.Err() != nil:
-			return catalog{}, fmt.Errorf("duvotool: discovering folders: %w", err)
+			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
 		default:
 			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
@@ -319,21 +320,23 @@ func (r *Registry) Tool(name string) *Tool {
 
 // Changes is what a [Registry.Refresh] found, among the kept Assignments.
 type Changes struct {
-	Added    []duvo.Assignment
-	Removed  []duvo.Assignment
-	Changed  []Change
-	Collided []string          // tool names that carry a suffix since this refresh, because others are alike
-	Held     []duvo.Assignment // all that WithAcceptance holds back now
+	Added    []duvo.Assignment `json:"added,omitempty"`
+	Removed  []duvo.Assignment `json:"removed,omitempty"`
+	Changed  []Change          `json:"changed,omitempty"`
+	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike
+	Held     []duvo.Assignment `json:"held,omitempty"`     // all that WithAcceptance holds back now
 
 	// Unmatched tells, a line each, what options and policies name and nothing has
 	// any more since this refresh: a guard for an Assignment that was removed, say.
-	Unmatched []string
+	Unmatched []string `json:"unmatched,omitempty"`
 }
 
 // A Change is an Assignment that reads differently now.
 type Change struct {
-	Before, After         duvo.Assignment
-	NameBefore, NameAfter string // of the tool
+	Before     duvo.Assignment `json:"before"`
+	After      duvo.Assignment `json:"after"`
+	NameBefore string          `json:"name_before"` // of the tool
+	NameAfter  string          `json:"name_after"`
 }
 
 // Empty reports whether nothing changed in what is offered.

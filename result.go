@@ -113,7 +113,7 @@ func (r *Result) Observation() string {
 	const maxDenials = 20
 	for i, d := range r.denials() {
 		if i == maxDenials {
-			fmt.Fprintf(&b, "… [%d more denials]\n", len(r.denials())-i)
+			fmt.Fprintf(&b, "… [%s]\n", safetext.Count(len(r.denials())-i, "more denial", "more denials"))
 			break
 		}
 		fmt.Fprintf(&b, "Denied by %s: the %s titled %q", orNobody(d.By), d.Kind, safetext.OneLine(d.Title, 200))

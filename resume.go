@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // ErrUnknownJob is returned for a Job that this registry has not started, or
@@ -147,7 +148,7 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	var resumed []*operation
 	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
-			return fmt.Errorf("duvotool: reading the journal: %w", err)
+			return errtext.Errorf("duvotool: reading the journal: %w", err)
 		}
 		op, err := r.restore(rec)
 		if err != nil {
@@ -202,23 +203,23 @@ func (op *operation) resume(calm bool) {
 
 // A JobInfo tells how an operation of a registry stands.
 type JobInfo struct {
-	Key        string // the operation key
-	Caller     Caller
-	JobID      string // empty: none is known
-	Assignment duvo.Assignment
-	Input      string
-	Phase      Phase
-	Status     duvo.Status // the last that was read
-	StartedAt  time.Time   // by our clock; zero: not yet
-	Request    *Request    // that a policy is asked about, or has put off; nil: none
-	Resumed    bool        // taken up from the journal
-	Unknown    bool        // whether it was started is not known: see Registry.Candidates
+	Key        string          `json:"key"` // the operation key
+	Caller     Caller          `json:"caller,omitzero"`
+	JobID      string          `json:"job_id,omitempty"` // empty: none is known
+	Assignment duvo.Assignment `json:"assignment"`
+	Input      string          `json:"input"`
+	Phase      Phase           `json:"phase"`
+	Status     duvo.Status     `json:"status,omitempty"`    // the last that was read
+	StartedAt  time.Time       `json:"started_at,omitzero"` // by our clock; zero: not yet
+	Request    *Request        `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
+	Resumed    bool            `json:"resumed,omitempty"`   // taken up from the journal
+	Unknown    bool            `json:"unknown,omitempty"`   // whether it was started is not known: see Registry.Candidates
 }
 
 // Jobs lists the operations that are under way, and those whose outcome is
 // unknown, the oldest first.
 func (r *Registry) Jobs() []JobInfo {
-	var out []JobInfo
+	out := []JobInfo{} // [] in JSON, not null
 	r.ops.each(func(op *operation) {
 		if i, ok := op.info(); ok {
 			out = append(out, i)

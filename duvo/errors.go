@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -34,7 +35,8 @@ type APIError struct {
 	RetryAfter time.Duration // when to come back; zero: not told
 
 	kind   error
-	effect bool // the request may have taken effect
+	effect bool   // the request may have taken effect
+	hint   string // what to do next; may be empty
 }
 
 // Error tells the operation, the status and the server's words.
@@ -60,6 +62,9 @@ func (e *APIError) Error() string {
 	}
 	if e.RequestID != "" {
 		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	if e.hint != "" {
+		b.WriteString("; " + e.hint)
 	}
 	return b.String()
 }
@@ -99,7 +104,7 @@ func (e *TransportError) Error() string {
 	if e.Err == nil {
 		return "duvo: " + op + ": transport failure"
 	}
-	return "duvo: " + op + ": " + e.Err.Error()
+	return errtext.Once("duvo: " + op + ": " + e.Err.Error())
 }
 
 // Unwrap returns the cause and ErrUnavailable.

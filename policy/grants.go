@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // Grants is a policy of standing decisions that a person made: what they
@@ -32,15 +33,15 @@ func NewGrants() *Grants { return &Grants{} }
 
 // A Grant is a standing decision.
 type Grant struct {
-	ID           string
-	By           string // the person who gave it
-	Denies       bool
-	AssignmentID string
-	Digest       string // of [Grants.Exactly]: the content digest
-	What         string // in words
-	Created      time.Time
-	Until        time.Time // zero: no end
-	Uses         int       // left; zero: no limit
+	ID           string    `json:"id"`
+	By           string    `json:"by"` // the person who gave it
+	Denies       bool      `json:"denies,omitempty"`
+	AssignmentID string    `json:"assignment_id"`
+	Digest       string    `json:"digest,omitempty"` // of [Grants.Exactly]: the content digest
+	What         string    `json:"what"`             // in words
+	Created      time.Time `json:"created"`
+	Until        time.Time `json:"until,omitzero"` // zero: no end
+	Uses         int       `json:"uses,omitempty"` // left; zero: no limit
 }
 
 type grant struct {
@@ -52,12 +53,12 @@ type grant struct {
 
 // Terms bound a grant. The zero Terms allow without an end and a limit.
 type Terms struct {
-	Until  time.Time // zero: no end
-	Uses   int       // how many approvals; zero: no limit
-	Denies bool      // it denies instead
+	Until  time.Time `json:"until,omitzero"`   // zero: no end
+	Uses   int       `json:"uses,omitempty"`   // how many approvals; zero: no limit
+	Denies bool      `json:"denies,omitempty"` // it denies instead
 
 	// Optional allows Where an ID that no Assignment has.
-	Optional bool
+	Optional bool `json:"optional,omitempty"`
 }
 
 // Exactly grants what req says, to the last character: the same Assignment and
@@ -93,7 +94,7 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	case strings.TrimSpace(assignmentID) == "":
 		return "", errors.New("policy: a grant needs the ID of an Assignment")
 	case t.Uses < 0 || t.Denies && t.Uses > 0:
-		return "", fmt.Errorf("policy: a grant for %d uses cannot be", t.Uses)
+		return "", fmt.Errorf("policy: a grant for %s cannot be", safetext.Count(t.Uses, "use", "uses"))
 	case !t.Until.IsZero() && !time.Now().Before(t.Until):
 		return "", errors.New("policy: the grant has ended before it began")
 	}
@@ -115,7 +116,7 @@ func (g *Grants) List() []Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.expire()
-	var out []Grant
+	out := []Grant{} // [] in JSON, not null
 	for _, gr := range g.all {
 		out = append(out, gr.Grant)
 	}

@@ -33,6 +33,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -182,7 +183,7 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		return errors.Join(err, reg.Close(ctx))
 	}
 	server.Store(s)
-	fmt.Fprintf(errs, "duvo-mcp: %s on offer\n", counted(len(reg.All())))
+	fmt.Fprintf(errs, "duvo-mcp: %s on offer\n", safetext.Count(len(reg.All()), "Assignment", "Assignments"))
 	if f.http == "" {
 		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 		if errors.Is(err, io.EOF) {
@@ -233,13 +234,6 @@ type flagError struct {
 
 func (e *flagError) Error() string { return e.flag + ": " + e.err.Error() }
 func (e *flagError) Unwrap() error { return e.err }
-
-func counted(assignments int) string {
-	if assignments == 1 {
-		return "1 Assignment"
-	}
-	return fmt.Sprintf("%d Assignments", assignments)
-}
 
 func contains(ids []string, id string) bool {
 	return slices.ContainsFunc(ids, func(s string) bool { return strings.EqualFold(s, id) })
