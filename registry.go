@@ -289,7 +289,7 @@ func (r *Registry) Tools() []tools.Tool {
 func (r *Registry) All() []*Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.Clone(r.catalog.tools)
+	return append([]*Tool{}, r.catalog.tools...) // [] in JSON, not null
 }
 
 // Tool returns the tool with this name, without regard to case; or else the
@@ -333,8 +333,8 @@ type Changes struct {
 
 // A Change is an Assignment that reads differently now.
 type Change struct {
-	Before     duvo.Assignment `json:"before"`
-	After      duvo.Assignment `json:"after"`
+	Before     duvo.Assignment `json:"before,omitzero"`
+	After      duvo.Assignment `json:"after,omitzero"`
 	NameBefore string          `json:"name_before"` // of the tool
 	NameAfter  string          `json:"name_after"`
 }

@@ -28,7 +28,7 @@ type Request struct {
 	Description string              `json:"description,omitempty"`
 	Questions   []duvo.QuestionItem `json:"questions,omitempty"`
 
-	Assignment duvo.Assignment `json:"assignment"`          // what the Job runs
+	Assignment duvo.Assignment `json:"assignment,omitzero"` // what the Job runs
 	BuildID    string          `json:"build_id,omitempty"`  // the Build that the Job runs, as the Job tells it
 	Folder     string          `json:"folder,omitempty"`    // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
 	Input      string          `json:"input"`               // what the Job was started with: checked by us, and the same for as long as the Job lives

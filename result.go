@@ -36,7 +36,7 @@ type Result struct {
 	Data       json.RawMessage `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
 	Messages   []duvo.Message  `json:"messages,omitempty"`
 	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
-	Assignment duvo.Assignment `json:"assignment"`
+	Assignment duvo.Assignment `json:"assignment,omitzero"`
 	BuildID    string          `json:"build_id,omitempty"`
 	Input      string          `json:"input"`
 	Caller     Caller          `json:"caller,omitzero"`

@@ -206,7 +206,7 @@ type JobInfo struct {
 	Key        string          `json:"key"` // the operation key
 	Caller     Caller          `json:"caller,omitzero"`
 	JobID      string          `json:"job_id,omitempty"` // empty: none is known
-	Assignment duvo.Assignment `json:"assignment"`
+	Assignment duvo.Assignment `json:"assignment,omitzero"`
 	Input      string          `json:"input"`
 	Phase      Phase           `json:"phase"`
 	Status     duvo.Status     `json:"status,omitempty"`    // the last that was read
