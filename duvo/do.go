@@ -217,7 +217,8 @@ func (c *Client) hint(k call, status int) string {
 		return "check the token source"
 	case status == http.StatusUnauthorized:
 		return "check " + EnvAPIKey + ", or what WithAPIKey was given"
-	case (status == http.StatusForbidden || status == http.StatusNotFound) && strings.HasPrefix(k.path, "/v2/teams/"):
+	case (status == http.StatusForbidden || status == http.StatusNotFound) && strings.HasPrefix(k.path, "/v2/teams/"),
+		status == http.StatusBadRequest && k.op == "listAgents": // a list that nothing else can be wrong with
 		return "check " + EnvTeamID + ", or what WithTeam was given: the key must be able to act on the team"
 	}
 	return ""
