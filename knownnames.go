@@ -115,6 +115,16 @@ func (b *nameBook) needsFolders() bool {
 	return b.askedFolder
 }
 
+// Closed reports whether the registry was closed, or was never made.
+func (n Names) Closed() bool {
+	if n.book == nil {
+		return true
+	}
+	n.book.mu.Lock()
+	defer n.book.mu.Unlock()
+	return n.book.closed
+}
+
 // HaveIDs returns a [*NoMatchError] for each ID that no Assignment has.
 func (n Names) HaveIDs(ids ...string) error { return n.have(kindID, ids) }
 

@@ -74,9 +74,10 @@ func (g *Grants) CheckNames(n duvotool.Names) error {
 	return errors.Join(errs...)
 }
 
-// known returns an error for an ID that none of the registries knows which use
-// the grants. Called with mu held.
+// known returns an error for an ID that none of the open registries knows which
+// use the grants. Called with mu held.
 func (g *Grants) known(id string) error {
+	g.names = slices.DeleteFunc(g.names, duvotool.Names.Closed)
 	var err error
 	for _, n := range g.names {
 		if err = n.HaveIDs(id); err == nil {

@@ -49,6 +49,10 @@ func TestNamesThatMatchNothing(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
+	for range 2 {
+		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(grants))
+		require.Error(t, err, "also when it is tried again")
+	}
 	allowed := policy.Route(policy.When(policy.AssignmentIs("nope").Optional(), kim), policy.When(policy.NameIs("nope").Optional(), kim), policy.When(policy.FolderIs("nope").Optional(), kim),
 		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.NameIs("Refunds"), kim), policy.When(policy.FolderIs("/Support/Money/", "Support"), kim),
 		policy.When(any, duvotool.AutoApprove(duvotool.For("nope").Optional())))
