@@ -3,12 +3,12 @@ package duvotool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 )
 
@@ -147,7 +147,7 @@ func (op *operation) audit(event AuditEvent, about func(*AuditRecord)) error {
 	if errors.Is(err, ErrAudit) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrAudit, err)
+	return errtext.Errorf("%w: %w", ErrAudit, err)
 }
 
 // about fills in a record what is known of a request and its decision.

@@ -104,7 +104,7 @@ func (c Changes) clone() Changes {
 	for i, x := range changed {
 		changed[i] = x.clone()
 	}
-	return Changes{cloneAssignments(c.Added), cloneAssignments(c.Removed), changed, slices.Clone(c.Collided), cloneAssignments(c.Held)}
+	return Changes{cloneAssignments(c.Added), cloneAssignments(c.Removed), changed, slices.Clone(c.Collided), cloneAssignments(c.Held), slices.Clone(c.Unmatched)}
 }
 
 func (c Change) clone() Change {

@@ -3,6 +3,7 @@ package duvotool
 import (
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"strings"
 )
 
@@ -81,9 +82,9 @@ func (e *JobError) Error() string {
 		b.WriteString(", operation " + SafeLine(e.Key, 120))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "duvotool: "))
+		b.WriteString(": " + e.Err.Error())
 	}
-	return b.String()
+	return errtext.Once(b.String())
 }
 
 // Unwrap returns the cause.

@@ -2,6 +2,7 @@ package duvotool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // EventKind tells what happened to a Job.
@@ -34,22 +37,51 @@ const (
 // An Event is a change of a Job, or of the Assignments, told to the observer of
 // [WithObserver].
 type Event struct {
-	Kind       EventKind
-	At         time.Time
-	Key        string // the operation key
-	JobID      string // empty before the Job exists
-	Assignment duvo.Assignment
-	Caller     Caller
-	Status     duvo.Status
-	Before     int            // of EventQueued: how many wait before it
-	Request    *Request       // of EventRequested and EventSuspended
-	Decision   *DecisionEntry // of EventDecided and EventDelivered
-	Message    *duvo.Message  // of EventMessage; untrusted
-	Result     *Result        // of EventFinished
-	Err        error          // of EventParked
-	Changes    *Changes       // of EventRefreshed
+	Kind       EventKind       `json:"kind"`
+	At         time.Time       `json:"at"`
+	Key        string          `json:"key,omitempty"`    // the operation key
+	JobID      string          `json:"job_id,omitempty"` // empty before the Job exists
+	Assignment duvo.Assignment `json:"assignment,omitzero"`
+	Caller     Caller          `json:"caller,omitzero"`
+	Status     duvo.Status     `json:"status,omitempty"`
+	Before     int             `json:"before,omitempty"`   // of EventQueued: how many wait before it
+	Request    *Request        `json:"request,omitempty"`  // of EventRequested and EventSuspended
+	Decision   *DecisionEntry  `json:"decision,omitempty"` // of EventDecided and EventDelivered
+	Message    *duvo.Message   `json:"message,omitempty"`  // of EventMessage; untrusted
+	Result     *Result         `json:"result,omitempty"`   // of EventFinished
+	Err        error           `json:"-"`                  // of EventParked
+	Changes    *Changes        `json:"changes,omitempty"`  // of EventRefreshed
 
 	ctx context.Context // with the values of the call's
+}
+
+type plainEvent Event // without the methods
+
+type eventJSON struct {
+	plainEvent
+	Error string `json:"error,omitempty"`
+}
+
+// MarshalJSON writes the event, with the text of Err as "error".
+func (e Event) MarshalJSON() ([]byte, error) {
+	w := eventJSON{plainEvent: plainEvent(e)}
+	if e.Err != nil {
+		w.Error = e.Err.Error()
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. Of Err there is the text.
+func (e *Event) UnmarshalJSON(text []byte) error {
+	var w eventJSON
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*e = Event(w.plainEvent)
+	if w.Error != "" {
+		e.Err = errors.New(w.Error)
+	}
+	return nil
 }
 
 // String tells the event on one line that is safe to print.
@@ -63,7 +95,7 @@ func (e Event) String() string {
 	}
 	switch e.Kind {
 	case EventQueued:
-		return fmt.Sprintf("%s waits for its turn behind %d others", name, e.Before)
+		return fmt.Sprintf("%s waits for its turn behind %s", name, safetext.Count(e.Before, "other", "others"))
 	case EventResumed:
 		return fmt.Sprintf("%s is taken up again", name)
 	case EventStatus:
@@ -189,6 +221,6 @@ func (q *eventQueue) close(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("duvotool: closing: %w; the observer has not been told everything", context.Cause(ctx))
+		return errtext.Errorf("duvotool: closing: %w; the observer has not been told everything", context.Cause(ctx))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 )
 
@@ -247,7 +248,7 @@ func (d Decision) Check(req Request) error {
 		return fmt.Errorf("%w: an approval with answers", ErrInvalidDecision)
 	case d.Verdict == Answered:
 		if err := req.CheckAnswers(d.Answers); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidDecision, err)
+			return errtext.Errorf("%w: %w", ErrInvalidDecision, err)
 		}
 	}
 	return nil
@@ -349,6 +350,17 @@ func (f firstOf) Validate() error {
 	var errs []error
 	for i, p := range f {
 		if err := validatePolicy(p); err != nil {
+			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CheckNames asks all.
+func (f firstOf) CheckNames(n Names) error {
+	var errs []error
+	for i, p := range f {
+		if err := CheckNames(p, n); err != nil {
 			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
 		}
 	}

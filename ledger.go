@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/safetext"
 	"iter"
 	"strings"
 	"time"
@@ -79,7 +81,7 @@ func newJournalKey(key []byte) (journalKey, error) {
 	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
 		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32: if it is written in hexadecimal or base64, decode it", len(key))
 	case len(key) != 32:
-		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32", len(key))
+		return journalKey{}, fmt.Errorf("the key has %s; it must have 32", safetext.Count(len(key), "byte", "bytes"))
 	case bytes.Count(key, []byte{0}) == len(key):
 		return journalKey{}, errors.New("the key has nothing but zeros: it was never set")
 	}
@@ -237,7 +239,7 @@ func (l *ledger) safely(f func() error) error {
 	if err == nil || errors.Is(err, ErrNoRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrJournal) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrJournal, err)
+	return errtext.Errorf("%w: %w", ErrJournal, err)
 }
 
 // The form of a record's data: a byte for its version, a byte for its form, and
@@ -253,7 +255,7 @@ const (
 func (l *ledger) close(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrJournal, err)
+		return nil, errtext.Errorf("%w: %w", ErrJournal, err)
 	}
 	return append([]byte{dataVersion, dataPlain}, text...), nil
 }

@@ -2,7 +2,7 @@ package duvotool
 
 import (
 	"context"
-	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"sync"
 )
 
@@ -109,7 +109,7 @@ func (l *lifetime) wait(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.callbacks) > 0 {
-		return fmt.Errorf("duvotool: closing: %w; these callbacks ignored their context: %s", context.Cause(ctx), listCallbacks(l.callbacks))
+		return errtext.Errorf("duvotool: closing: %w; these callbacks ignored their context: %s", context.Cause(ctx), listCallbacks(l.callbacks))
 	}
-	return fmt.Errorf("duvotool: closing: %w", context.Cause(ctx))
+	return errtext.Errorf("duvotool: closing: %w", context.Cause(ctx))
 }

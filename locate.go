@@ -158,7 +158,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 	if !ok {
 		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", r.backend)
 	}
-	var out []duvo.Job
+	out := []duvo.Job{} // [] in JSON, not null
 	known := r.ops.byJob()
 	for row, err := range r.jobsSince(ctx, lister, op.tool.assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {

@@ -206,7 +206,8 @@ func WithMaxObservation(chars int) ToolOption {
 }
 
 // Keep offers only Assignments that one of the selectors matches. Given more
-// than once, the selectors add up. The default is all.
+// than once, the selectors add up. The default is all. One that matches nothing
+// is refused by [Discover], unless it is [Selector.Optional].
 func Keep(s ...Selector) Option {
 	return optionFunc(func(c *config) error {
 		if len(s) == 0 {
@@ -225,6 +226,13 @@ func Keep(s ...Selector) Option {
 // Configure sets options for the Assignments that the selector matches. Where
 // several match, the later one wins; all win over what is given to [Discover]
 // itself.
+//
+// One that matches nothing is refused by [Discover], unless it is
+// [Selector.Optional]. What it has matched once it is for as long as the registry
+// lives, by ID: an Assignment that is renamed or moved keeps its options, and
+// another one that takes its name or place has them too. The next registry knows
+// nothing of that: it goes by what it finds. So use [ByID] for a guard of money,
+// and names for convenience.
 func Configure(s Selector, opts ...ToolOption) Option {
 	return optionFunc(func(c *config) error {
 		if err := s.valid(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // WithRefreshEvery refreshes the registry in the background, about every d, until
@@ -76,12 +77,28 @@ func (r *Registry) tellChanges(ctx context.Context, c Changes) {
 	r.events.send(Event{ctx: context.WithoutCancel(ctx), Kind: EventRefreshed, At: time.Now(), Changes: &c})
 }
 
+// warnUnmatched logs what options and policies name in vain since a refresh.
+func (r *Registry) warnUnmatched(ctx context.Context, c Changes, lasting []string) {
+	for _, problem := range c.Unmatched {
+		r.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
+	}
+	for _, selector := range lasting {
+		r.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
+			"selector", selector)
+	}
+}
+
 // String tells the changes on one line that is safe to print.
 func (c Changes) String() string {
 	if c.Empty() {
 		return "no changes"
 	}
-	return fmt.Sprintf("%d added, %d removed, %d changed, %d names collide", len(c.Added), len(c.Removed), len(c.Changed), len(c.Collided))
+	s := fmt.Sprintf("%d added, %d removed, %d changed, %s", len(c.Added), len(c.Removed), len(c.Changed),
+		safetext.Count(len(c.Collided), "name collides", "names collide"))
+	if n := len(c.Unmatched); n > 0 {
+		s += ", " + safetext.Count(n, "name matches nothing", "names match nothing")
+	}
+	return s
 }
 
 // WithAcceptance holds back what nobody has looked at: accept is asked about each

@@ -99,7 +99,7 @@ func TestBackgroundRefresh(t *testing.T) {
 func TestRefreshKeepsOptions(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Refunds"), duvotool.InputOf[account]()),
-			duvotool.Configure(duvotool.ByName("Free for all"), decide(duvotool.Approve("nobody", ""), nil)))
+			duvotool.Configure(duvotool.ByName("Free for all").Optional(), decide(duvotool.Approve("nobody", ""), nil)))
 		tool := reg.Tool("refunds")
 		schema := string(tool.Schema())
 		require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) { a.Name = "Free for all" }))

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/tmc/langchaingo/tools"
@@ -93,6 +94,8 @@ type Registry struct {
 	refresh     sync.Mutex // held by one Refresh at a time
 	stopRefresh func()     // ends the refreshing in the background
 
+	book *nameBook // what Names of this registry look up
+
 	mu      sync.RWMutex
 	catalog catalog
 }
@@ -104,13 +107,26 @@ type catalog struct {
 	collided []string
 	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
 	held     []duvo.Assignment
+	known    []knownName // all Assignments, kept or not
+	tree     folderTree  // nil: not known
+	bound    bound
+	unmet    []unmet
+	missing  []string             // what nothing has, of the names in options and policies
+	lasting  []string             // selectors that hold for what they matched before
 	index    func() *search.Index // of tools, made when it is first needed
 }
 
 // Discover lists the Assignments of the backend and makes a tool of each. The
 // context bounds the discovery only.
 //
-// An empty catalog is no error: Tools is then empty, and a warning is logged.
+// What the options and the policies name must be there: an ID, a name, a pattern
+// or a folder that nothing in Duvo has is an error that holds a [*NoMatchError]
+// and tells what may have been meant. A misspelt guard would else guard nothing,
+// and a misspelt rule never match. [Selector.Optional], [Rule.Optional] and their
+// like allow it.
+//
+// An empty catalog is no error where nothing is named: Tools is then empty, and a
+// warning is logged.
 func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error) {
 	if b == nil {
 		return nil, errors.New("duvotool: the backend is nil")
@@ -121,16 +137,20 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 			return nil, errors.New("duvotool: a nil option")
 		}
 		if err := o.apply(&cfg); err != nil {
-			return nil, fmt.Errorf("duvotool: %w", err)
+			return nil, errtext.Errorf("duvotool: %w", err)
 		}
 	}
 	if err := cfg.fits(b); err != nil {
-		return nil, fmt.Errorf("duvotool: %w", err)
+		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}}
+	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &nameBook{}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if missing, _ := r.checkNames(cat); len(missing) > 0 {
+		r.book.close()
+		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
 	}
 	r.catalog = cat
 	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
@@ -193,7 +213,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	seen := map[string]bool{}
 	for a, err := range r.backend.Assignments(ctx) {
 		if err != nil {
-			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: %w", err)
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
 		}
 		if a.ID == "" {
 			return catalog{}, errors.New("duvotool: discovering Assignments: one has no ID")
@@ -203,7 +223,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 		seen[a.ID] = true
 		if all = append(all, cloneAssignment(a)); len(all) > r.cfg.maxCatalog {
-			return catalog{}, fmt.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
 	}
 	var tree folderTree
@@ -212,8 +232,8 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		switch {
 		case err == nil:
 			tree = newFolderTree(folders)
-		case r.cfg.needFolders() || ctx.Err() != nil:
-			return catalog{}, fmt.Errorf("duvotool: discovering folders: %w", err)
+		case r.cfg.needFolders() || r.book.needsFolders() || ctx.Err() != nil:
+			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
 		default:
 			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
@@ -223,11 +243,14 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	r.mu.RLock()
 	before := r.catalog
 	r.mu.RUnlock()
+	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
+	cat.unmet = r.cfg.unmet(all, tree, cat.bound)
 	for _, a := range all {
+		cat.known = append(cat.known, knownName{a.ID, a.Name})
 		if !r.cfg.keeps(a, tree) {
 			continue
 		}
-		t, err := r.newTool(a, names[a.ID], tree)
+		t, err := r.newTool(a, names[a.ID], tree, cat.bound)
 		if err != nil {
 			return catalog{}, err
 		}
@@ -278,7 +301,7 @@ func (r *Registry) Tools() []tools.Tool {
 func (r *Registry) All() []*Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.Clone(r.catalog.tools)
+	return append([]*Tool{}, r.catalog.tools...) // [] in JSON, not null
 }
 
 // Tool returns the tool with this name, without regard to case; or else the
@@ -309,22 +332,28 @@ func (r *Registry) Tool(name string) *Tool {
 
 // Changes is what a [Registry.Refresh] found, among the kept Assignments.
 type Changes struct {
-	Added    []duvo.Assignment
-	Removed  []duvo.Assignment
-	Changed  []Change
-	Collided []string          // tool names that carry a suffix since this refresh, because others are alike
-	Held     []duvo.Assignment // all that WithAcceptance holds back now
+	Added    []duvo.Assignment `json:"added,omitempty"`
+	Removed  []duvo.Assignment `json:"removed,omitempty"`
+	Changed  []Change          `json:"changed,omitempty"`
+	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike
+	Held     []duvo.Assignment `json:"held,omitempty"`     // all that WithAcceptance holds back now
+
+	// Unmatched tells, a line each, what options and policies name and nothing has
+	// any more since this refresh: a guard for an Assignment that was removed, say.
+	Unmatched []string `json:"unmatched,omitempty"`
 }
 
 // A Change is an Assignment that reads differently now.
 type Change struct {
-	Before, After         duvo.Assignment
-	NameBefore, NameAfter string // of the tool
+	Before     duvo.Assignment `json:"before,omitzero"`
+	After      duvo.Assignment `json:"after,omitzero"`
+	NameBefore string          `json:"name_before"` // of the tool
+	NameAfter  string          `json:"name_after"`
 }
 
 // Empty reports whether nothing changed in what is offered.
 func (c Changes) Empty() bool {
-	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided) == 0
+	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided)+len(c.Unmatched) == 0
 }
 
 // Refresh lists the Assignments again, and tells the observer what changed.
@@ -332,6 +361,10 @@ func (c Changes) Empty() bool {
 // [Tool.Description] is the new one: an agent that reads it at each turn needs
 // no restart. One whose Assignment is gone answers the model that it is. On an
 // error everything stays as it was. See [WithRefreshEvery].
+//
+// That something which an option or a policy names is gone is no error: it is
+// logged as a warning and told by [Changes.Unmatched]. An Assignment that was
+// renamed or moved keeps what [Configure] had set for it.
 func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
@@ -343,12 +376,14 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	if err != nil {
 		return Changes{}, err
 	}
+	missing, lasting := r.checkNames(now)
+	now.missing, now.lasting = problems(missing), lasting
 	r.mu.Lock()
 	before := r.catalog
 	r.catalog = now
 	r.mu.Unlock()
 
-	var c Changes
+	c := Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
 		old, ok := before.byID[t.assignment.ID]
 		switch {
@@ -363,15 +398,22 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 			c.Removed = append(c.Removed, t.assignment)
 		}
 	}
-	for _, n := range now.collided {
-		if !slices.Contains(before.collided, n) {
-			c.Collided = append(c.Collided, n)
-		}
-	}
+	c.Collided = newOnes(before.collided, now.collided)
 	c.Held = now.held
+	r.warnUnmatched(ctx, c, newOnes(before.lasting, now.lasting))
 	c = c.clone()
 	r.tellChanges(ctx, c)
 	return c, nil
+}
+
+// newOnes are those that were not there before.
+func newOnes(before, now []string) (out []string) {
+	for _, n := range now {
+		if !slices.Contains(before, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func sameAssignment(a, b duvo.Assignment) bool {
@@ -406,6 +448,7 @@ func (r *Registry) kept(id string) *Tool {
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.close()
 	r.stopRefresh()
+	r.book.close()
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
 		_ = r.Wait(patience)

@@ -125,14 +125,14 @@ func TestKeepAndConfigure(t *testing.T) {
 	}{
 		"ID":              {[]duvotool.Selector{duvotool.ByID(strings.ToUpper(refundsID))}, []string{"refunds"}},
 		"name":            {[]duvotool.Selector{duvotool.ByName("Refunds")}, []string{"refunds"}},
-		"name is exact":   {[]duvotool.Selector{duvotool.ByName("refunds")}, nil},
+		"name is exact":   {[]duvotool.Selector{duvotool.ByName("refunds").Optional()}, nil},
 		"pattern":         {[]duvotool.Selector{duvotool.ByPattern("Refunds.*")}, []string{"refunds", "refunds_eu"}},
-		"whole pattern":   {[]duvotool.Selector{duvotool.ByPattern("efund")}, nil},
+		"whole pattern":   {[]duvotool.Selector{duvotool.ByPattern("efund").Optional()}, nil},
 		"folder":          {[]duvotool.Selector{duvotool.InFolder("Support")}, []string{"refunds", "refunds_eu"}},
 		"folder below":    {[]duvotool.Selector{duvotool.InFolder("/Support/Money/")}, []string{"refunds"}},
 		"several":         {[]duvotool.Selector{duvotool.InFolder("Marketing"), duvotool.ByName("Loose")}, []string{"loose", "newsletter"}},
-		"no such folder":  {[]duvotool.Selector{duvotool.InFolder("Money")}, nil},
-		"no such name":    {[]duvotool.Selector{duvotool.ByName("Nothing")}, nil},
+		"no such folder":  {[]duvotool.Selector{duvotool.InFolder("Money").Optional()}, nil},
+		"no such name":    {[]duvotool.Selector{duvotool.ByName("Nothing").Optional()}, nil},
 		"all by default":  {nil, []string{"loose", "newsletter", "refunds", "refunds_eu"}},
 		"pattern of rest": {[]duvotool.Selector{duvotool.ByPattern("Loose|News.*")}, []string{"loose", "newsletter"}},
 	} {

@@ -23,24 +23,24 @@ import (
 // [Registry.Continue] and the tool continue_job say later is in FollowUp alone.
 // [Request.String] shows all of it safely.
 type Request struct {
-	JobID string           // the Job that waits
-	ID    string           // the request
-	Kind  duvo.RequestType // an approval or a question
+	JobID string           `json:"job_id"` // the Job that waits
+	ID    string           `json:"id"`     // the request
+	Kind  duvo.RequestType `json:"kind"`   // an approval or a question
 
-	Title       string
-	Description string
-	Questions   []duvo.QuestionItem
+	Title       string              `json:"title"`
+	Description string              `json:"description,omitempty"`
+	Questions   []duvo.QuestionItem `json:"questions,omitempty"`
 
-	Assignment duvo.Assignment // what the Job runs
-	BuildID    string          // the Build that the Job runs, as the Job tells it
-	Folder     string          // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
-	Input      string          // what the Job was started with: checked by us, and the same for as long as the Job lives
-	FollowUp   string          // what was added since by messages, all of it, oldest first, in the model's own words and unchecked; empty: nothing
-	Caller     Caller          // for whom the call was made; see WithCaller
+	Assignment duvo.Assignment `json:"assignment,omitzero"` // what the Job runs
+	BuildID    string          `json:"build_id,omitempty"`  // the Build that the Job runs, as the Job tells it
+	Folder     string          `json:"folder,omitempty"`    // the path of the Assignment's folder, such as "Support/Refunds"; empty: none, or not known
+	Input      string          `json:"input"`               // what the Job was started with: checked by us, and the same for as long as the Job lives
+	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages, all of it, oldest first, in the model's own words and unchecked; empty: nothing
+	Caller     Caller          `json:"caller,omitzero"`     // for whom the call was made; see WithCaller
 
-	Key       string    // the operation key of the call
-	CreatedAt time.Time // by Duvo's clock; zero where it did not tell
-	FirstSeen time.Time // by our clock: count deadlines from here
+	Key       string    `json:"key"`                 // the operation key of the call
+	CreatedAt time.Time `json:"created_at,omitzero"` // by Duvo's clock; zero where it did not tell
+	FirstSeen time.Time `json:"first_seen,omitzero"` // by our clock: count deadlines from here
 }
 
 const (
@@ -60,13 +60,13 @@ func (r Request) String() string {
 	}
 	for i, q := range r.Questions {
 		if i == maxShownItems {
-			fmt.Fprintf(&b, "… [cut, %d more questions]\n", len(r.Questions)-i)
+			fmt.Fprintf(&b, "… [cut, %s]\n", safetext.Count(len(r.Questions)-i, "more question", "more questions"))
 			break
 		}
 		fmt.Fprintf(&b, "question %d: %s\n", i+1, safetext.OneLine(q.Question, maxShownText))
 		for j, c := range q.Options {
 			if j == maxShownItems {
-				fmt.Fprintf(&b, "  … [cut, %d more options]\n", len(q.Options)-j)
+				fmt.Fprintf(&b, "  … [cut, %s]\n", safetext.Count(len(q.Options)-j, "more option", "more options"))
 				break
 			}
 			fmt.Fprintf(&b, "  - %s", safetext.OneLine(c.Label, maxShownTitle))

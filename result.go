@@ -35,7 +35,7 @@ type Result struct {
 	Data       json.RawMessage `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
 	Messages   []duvo.Message  `json:"messages,omitempty"`
 	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
-	Assignment duvo.Assignment `json:"assignment"`
+	Assignment duvo.Assignment `json:"assignment,omitzero"`
 	BuildID    string          `json:"build_id,omitempty"`
 	Input      string          `json:"input"`               // that the Job was started with
 	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages; see Request.FollowUp
@@ -113,7 +113,7 @@ func (r *Result) Observation() string {
 	const maxDenials = 20
 	for i, d := range r.denials() {
 		if i == maxDenials {
-			fmt.Fprintf(&b, "… [%d more denials]\n", len(r.denials())-i)
+			fmt.Fprintf(&b, "… [%s]\n", safetext.Count(len(r.denials())-i, "more denial", "more denials"))
 			break
 		}
 		b.WriteString(d.denial(r.Outcome == OutcomePending))

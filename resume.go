@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // ErrUnknownJob is returned for a Job that this registry has not started, or
@@ -61,7 +62,7 @@ func (op *operation) take(rec Record, e entry) error {
 // toolFor returns the tool of an Assignment, also where it is no longer offered.
 func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 	r.mu.RLock()
-	t := r.catalog.byID[a.ID]
+	t, b := r.catalog.byID[a.ID], r.catalog.bound
 	r.mu.RUnlock()
 	if t != nil {
 		return t, nil
@@ -71,7 +72,7 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
 	names, _ := toolNames([]duvo.Assignment{a})
-	return r.newTool(a, names[a.ID], tree)
+	return r.newTool(a, names[a.ID], tree, b)
 }
 
 // adopt goes on from what somebody else has put in the journal about this
@@ -212,7 +213,7 @@ func (r *Registry) takeUp(ctx context.Context) error {
 	var resumed []*operation
 	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
-			return fmt.Errorf("duvotool: reading the journal: %w", err)
+			return errtext.Errorf("duvotool: reading the journal: %w", err)
 		}
 		op, err := r.restore(rec)
 		if err != nil {
@@ -267,24 +268,24 @@ func (op *operation) resume(calm bool) {
 
 // A JobInfo tells how an operation of a registry stands.
 type JobInfo struct {
-	Key        string // the operation key
-	Caller     Caller
-	JobID      string // empty: none is known
-	Assignment duvo.Assignment
-	Input      string // of the start
-	FollowUp   string // what was added since by messages; empty: nothing
-	Phase      Phase
-	Status     duvo.Status // the last that was read
-	StartedAt  time.Time   // by our clock; zero: not yet
-	Request    *Request    // that a policy is asked about, or has put off; nil: none
-	Resumed    bool        // taken up from the journal
-	Unknown    bool        // whether it was started is not known: see Registry.Candidates
+	Key        string          `json:"key"` // the operation key
+	Caller     Caller          `json:"caller,omitzero"`
+	JobID      string          `json:"job_id,omitempty"` // empty: none is known
+	Assignment duvo.Assignment `json:"assignment,omitzero"`
+	Input      string          `json:"input"`               // of the start
+	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages; empty: nothing
+	Phase      Phase           `json:"phase"`
+	Status     duvo.Status     `json:"status,omitempty"`    // the last that was read
+	StartedAt  time.Time       `json:"started_at,omitzero"` // by our clock; zero: not yet
+	Request    *Request        `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
+	Resumed    bool            `json:"resumed,omitempty"`   // taken up from the journal
+	Unknown    bool            `json:"unknown,omitempty"`   // whether it was started is not known: see Registry.Candidates
 }
 
 // Jobs lists the operations that are under way, and those whose outcome is
 // unknown, the oldest first.
 func (r *Registry) Jobs() []JobInfo {
-	var out []JobInfo
+	out := []JobInfo{} // [] in JSON, not null
 	r.ops.each(func(op *operation) {
 		if i, ok := op.info(); ok {
 			out = append(out, i)

@@ -65,6 +65,21 @@ func (a autoApprove) Validate() error {
 	return errors.Join(errs...)
 }
 
+// CheckNames refuses a rule for an ID that no Assignment has: one that allows
+// could never match, and one that denies would guard nothing.
+func (a autoApprove) CheckNames(n Names) error {
+	var errs []error
+	for i, r := range a {
+		if r.optional {
+			continue
+		}
+		if err := n.HaveIDs(r.assignment); err != nil {
+			errs = append(errs, fmt.Errorf("AutoApprove: rule %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (autoApprove) String() string { return "AutoApprove" }
 
 // A Rule allows approvals of one Assignment. Make it with [For]; the methods
@@ -84,6 +99,7 @@ type Rule struct {
 	conditions []condition
 	denies     bool
 	followUps  bool          // also where a message has added something to the Job
+	optional   bool          // the Assignment may be missing
 	uses       *atomic.Int64 // left; shared by the copies of a rule; nil: no limit
 	err        error
 }
@@ -159,6 +175,13 @@ func (r Rule) Denies() Rule {
 // been told since its start does no harm.
 func (r Rule) AfterFollowUps() Rule {
 	r.followUps = true
+	return r
+}
+
+// Optional allows that no Assignment has the rule's ID, as where several teams
+// share a policy. Without it [Discover] refuses such a rule.
+func (r Rule) Optional() Rule {
+	r.optional = true
 	return r
 }
 

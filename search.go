@@ -29,7 +29,7 @@ func (r *Registry) Search(query string, limit int) []Match {
 	r.mu.RLock()
 	cat := r.catalog
 	r.mu.RUnlock()
-	var out []Match
+	out := []Match{} // [] in JSON, not null
 	best := 0.0
 	for _, h := range cat.index().Find(query, limit) {
 		best = max(best, h.Score)
@@ -178,5 +178,5 @@ func (r *Registry) assignmentsByFolder() (count, folders string) {
 	if len(names) > 0 {
 		folders = " Folders: " + strings.Join(names, ", ") + more + "."
 	}
-	return fmt.Sprintf("%d Duvo Assignments", len(all)), folders
+	return safetext.Count(len(all), "Duvo Assignment", "Duvo Assignments"), folders
 }

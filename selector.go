@@ -10,20 +10,32 @@ import (
 )
 
 // A Selector picks Assignments, for [Keep] and [Configure]. Names and folders
-// can be changed by whoever edits Assignments in Duvo; for rules about money
-// use [ByID].
+// can be changed by whoever edits Assignments in Duvo: select by [ByID] where
+// money is concerned, and by the others for convenience.
+//
+// Each ID, name, pattern and folder that a selector is made of must match
+// something when the registry is made, or [Discover] fails with a
+// [*NoMatchError]; see [Selector.Optional].
 type Selector struct {
-	text    string
-	match   func(duvo.Assignment, folderTree) bool
-	folders bool // needs the folders
-	err     error
+	text     string
+	terms    []term
+	folders  bool // needs the folders
+	optional bool
+	err      error
+}
+
+// A term is one ID, name, pattern or folder of a selector.
+type term struct {
+	kind  string // as in NoMatchError
+	word  string
+	match func(duvo.Assignment, folderTree) bool
 }
 
 func (s Selector) valid() error {
 	if s.err != nil {
 		return s.err
 	}
-	if s.match == nil {
+	if len(s.terms) == 0 {
 		return errors.New("the selector is empty; make one with ByID, ByName, ByPattern or InFolder")
 	}
 	return nil
@@ -32,34 +44,38 @@ func (s Selector) valid() error {
 // String tells what the selector picks.
 func (s Selector) String() string { return s.text }
 
+// Optional returns the selector as one of which nothing need be there: what it
+// is for then holds as soon as it matches.
+func (s Selector) Optional() Selector {
+	s.optional = true
+	return s
+}
+
+func (s Selector) match(a duvo.Assignment, tree folderTree) bool {
+	return slices.ContainsFunc(s.terms, func(t term) bool { return t.match(a, tree) })
+}
+
 // ByID picks the Assignments with these IDs.
 func ByID(ids ...string) Selector {
-	return selectWords("ID", ids, func(a duvo.Assignment) string { return a.ID }, strings.EqualFold)
+	return selectWords(kindID, ids, func(a duvo.Assignment, id string) bool { return strings.EqualFold(a.ID, id) })
 }
 
 // ByName picks the Assignments with exactly these names.
 func ByName(names ...string) Selector {
-	return selectWords("name", names, func(a duvo.Assignment) string { return a.Name }, func(a, b string) bool { return a == b })
+	return selectWords(kindName, names, func(a duvo.Assignment, name string) bool { return a.Name == name })
 }
 
-func selectWords(what string, words []string, of func(duvo.Assignment) string, equal func(a, b string) bool) Selector {
+func selectWords(kind string, words []string, match func(a duvo.Assignment, word string) bool) Selector {
 	words = slices.Clone(words)
-	s := Selector{text: fmt.Sprintf("%s %s", what, quoted(words))}
+	s := Selector{text: fmt.Sprintf("%s %s", kind, quoted(words))}
 	if len(words) == 0 {
-		s.err = fmt.Errorf("no %s given", what)
+		s.err = fmt.Errorf("no %s given", kind)
 	}
 	for _, w := range words {
 		if strings.TrimSpace(w) == "" {
-			s.err = fmt.Errorf("an empty %s", what)
+			s.err = fmt.Errorf("an empty %s", kind)
 		}
-	}
-	s.match = func(a duvo.Assignment, _ folderTree) bool {
-		for _, w := range words {
-			if equal(of(a), w) {
-				return true
-			}
-		}
-		return false
+		s.terms = append(s.terms, term{kind, w, func(a duvo.Assignment, _ folderTree) bool { return match(a, w) }})
 	}
 	return s
 }
@@ -72,7 +88,7 @@ func ByPattern(pattern string) Selector {
 		return Selector{err: fmt.Errorf("pattern: %w", err)}
 	}
 	return Selector{text: fmt.Sprintf("name matching %q", pattern),
-		match: func(a duvo.Assignment, _ folderTree) bool { return re.MatchString(a.Name) }}
+		terms: []term{{kindPattern, pattern, func(a duvo.Assignment, _ folderTree) bool { return re.MatchString(a.Name) }}}}
 }
 
 // InFolder picks the Assignments in these folders and in the folders below
@@ -83,22 +99,33 @@ func InFolder(folders ...string) Selector {
 	if len(folders) == 0 {
 		s.err = errors.New("no folder given")
 	}
-	s.match = func(a duvo.Assignment, tree folderTree) bool {
-		for id := a.FolderID; id != ""; {
-			f, ok := tree[id]
-			if !ok {
-				return false
-			}
-			for _, want := range folders {
-				if strings.EqualFold(f.id, want) || f.path == strings.Trim(want, "/") {
-					return true
-				}
-			}
-			id = f.parent
+	for _, want := range folders {
+		if strings.Trim(want, "/ ") == "" {
+			s.err = errors.New("an empty folder")
 		}
-		return false
+		s.terms = append(s.terms, term{kindFolder, want, func(a duvo.Assignment, tree folderTree) bool { return tree.below(a.FolderID, want) }})
 	}
 	return s
+}
+
+// below reports whether a folder is the wanted one, by ID or path, or lies below
+// it.
+func (tree folderTree) below(id, want string) bool {
+	for id != "" {
+		f, ok := tree[id]
+		if !ok {
+			return false
+		}
+		if f.is(want) {
+			return true
+		}
+		id = f.parent
+	}
+	return false
+}
+
+func (f folderNode) is(want string) bool {
+	return strings.EqualFold(f.id, want) || f.path == strings.Trim(want, "/")
 }
 
 // A folderTree holds the folders by ID.

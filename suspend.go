@@ -35,7 +35,7 @@ func (e *DecidedError) Unwrap() error { return ErrNotPending }
 // Pending lists the requests that were suspended and still wait for a decision,
 // the oldest first.
 func (r *Registry) Pending() []Request {
-	var out []Request
+	out := []Request{} // [] in JSON, not null
 	r.ops.each(func(op *operation) {
 		op.mu.Lock()
 		defer op.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/tmc/langchaingo/tools"
@@ -46,15 +47,15 @@ const (
 	maxShownName   = 200
 )
 
-func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree) (*Tool, error) {
+func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
 	t := &Tool{reg: r, assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}
-	for _, c := range r.cfg.configure {
-		if !c.selector.match(a, tree) {
+	for i, c := range r.cfg.configure {
+		if !b.holds(i, a.ID) && !c.selector.match(a, tree) {
 			continue
 		}
 		for _, o := range c.options {
 			if err := o.applyTool(&t.cfg); err != nil {
-				return nil, fmt.Errorf("duvotool: %w", err)
+				return nil, errtext.Errorf("duvotool: %w", err)
 			}
 		}
 	}
@@ -165,7 +166,7 @@ type InputError struct {
 }
 
 // Error tells the problem.
-func (e *InputError) Error() string { return "duvotool: " + e.Tool + ": " + e.Problem }
+func (e *InputError) Error() string { return errtext.Once("duvotool: " + e.Tool + ": " + e.Problem) }
 
 // Observation is what the model reads.
 func (e *InputError) Observation() string {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/schema"
 )
 
@@ -202,7 +203,7 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 	case own.cfg.input == nil:
 		spec, err := newInputSpec[In](nil)
 		if err != nil {
-			return nil, fmt.Errorf("duvotool: As: the input %s: %w", in, err)
+			return nil, errtext.Errorf("duvotool: As: the input %s: %w", in, err)
 		}
 		own.cfg.input = spec
 	case own.cfg.input.goType != nil && own.cfg.input.goType != in:
@@ -213,7 +214,7 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 	case own.cfg.output == nil:
 		spec, err := newOutputSpec[Out]()
 		if err != nil {
-			return nil, fmt.Errorf("duvotool: As: the output %s: %w", out, err)
+			return nil, errtext.Errorf("duvotool: As: the output %s: %w", out, err)
 		}
 		own.cfg.output = spec
 	case own.cfg.output.goType != out:
@@ -271,5 +272,5 @@ type OutputError struct {
 
 // Error tells the problem.
 func (e *OutputError) Error() string {
-	return "duvotool: the answer of Job " + SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem
+	return errtext.Once("duvotool: the answer of Job " + SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
 }

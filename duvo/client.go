@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
@@ -78,7 +79,7 @@ func (c *Client) Team(ctx context.Context) (string, error) {
 	select {
 	case <-c.team.turn:
 	case <-ctx.Done():
-		return "", noEffect(fmt.Errorf("duvo: looking up the team: %w", ended(ctx)))
+		return "", noEffect(errtext.Errorf("duvo: looking up the team: %w", ended(ctx)))
 	}
 	defer func() { c.team.turn <- struct{}{} }()
 	if c.team.id != "" {
@@ -86,11 +87,11 @@ func (c *Client) Team(ctx context.Context) (string, error) {
 	}
 	teams, err := c.Teams(ctx)
 	if err != nil {
-		return "", fmt.Errorf("duvo: looking up the team: %w", err)
+		return "", errtext.Errorf("duvo: looking up the team: %w", err)
 	}
 	switch len(teams) {
 	case 0:
-		return "", &noTeamError{"the key belongs to no team"}
+		return "", &noTeamError{"the key belongs to no team; make one in Duvo, or check " + EnvAPIKey}
 	case 1:
 		if checkID("team", teams[0].ID) != nil {
 			return "", badBody("listMyTeams", errors.New("the team's ID is none"), false)

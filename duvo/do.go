@@ -22,6 +22,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/oauth2"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
@@ -61,7 +62,7 @@ func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
 	if k.body != nil {
 		var err error
 		if payload, err = json.Marshal(k.body); err != nil {
-			return nil, noEffect(fmt.Errorf("duvo: %s: %w", k.op, err))
+			return nil, noEffect(errtext.Errorf("duvo: %s: %w", k.op, err))
 		}
 	}
 	if k.mutation() && k.key == "" {
@@ -98,7 +99,7 @@ func (c *Client) repeat(ctx context.Context, k call, attempts int, attempt func(
 		c.cfg.logger.DebugContext(ctx, "duvo: trying again", "operation", k.op, "attempt", n, "wait", wait, "error", err.Error())
 		if sleep(ctx, wait) != nil {
 			// The last failure tells more than that the context ended.
-			return nil, fmt.Errorf("%w; no further attempt: %w", err, ended(ctx))
+			return nil, errtext.Errorf("%w; no further attempt: %w", err, ended(ctx))
 		}
 	}
 }
@@ -186,6 +187,7 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	if !ok {
 		e := apiError(k.op, resp.StatusCode, resp.Header, data, redact)
 		e.effect = e.effect && k.mutation()
+		e.hint = c.hint(k, resp.StatusCode)
 		return nil, e
 	}
 	switch {
@@ -206,6 +208,21 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		return nil, notJSON(k)
 	}
 	return data, nil
+}
+
+// hint tells what to look at after a failure that comes of how the client was set
+// up.
+func (c *Client) hint(k call, status int) string {
+	switch {
+	case status == http.StatusUnauthorized && c.cfg.tokens != nil:
+		return "check the token source"
+	case status == http.StatusUnauthorized:
+		return "check " + EnvAPIKey + ", or what WithAPIKey was given"
+	case (status == http.StatusForbidden || status == http.StatusNotFound) && strings.HasPrefix(k.path, "/v2/teams/"),
+		status == http.StatusBadRequest && k.op == "listAgents": // a list that nothing else can be wrong with
+		return "check " + EnvTeamID + ", or what WithTeam was given: the key must be able to act on the team"
+	}
+	return ""
 }
 
 // readBody reads at most max bytes of a body.
@@ -232,7 +249,7 @@ func explain(err error, caller, ctx context.Context, timeout time.Duration, reda
 		return fmt.Errorf("%w within %v", errNoAnswer, timeout)
 	}
 	if ended := caller.Err(); ended != nil && !errors.Is(err, ended) {
-		err = fmt.Errorf("%w: %w", ended, err)
+		err = errtext.Errorf("%w: %w", ended, err)
 	}
 	return presentable(err, redact)
 }
@@ -266,7 +283,7 @@ func (c *Client) tokenError(op string, err error) error {
 	if temporary {
 		return &TransportError{Operation: op, Err: text, unsent: true}
 	}
-	return noEffect(fmt.Errorf("duvo: %s: %w (%w)", op, text, ErrUnauthorized))
+	return noEffect(errtext.Errorf("duvo: %s: %w (%w)", op, text, ErrUnauthorized))
 }
 
 // redactor returns a function that takes the key and the token out of a text.
@@ -363,7 +380,9 @@ type bodyError struct {
 
 func badBody(op string, err error, mutation bool) error { return &bodyError{op, err, mutation} }
 
-func (e *bodyError) Error() string   { return "duvo: " + e.op + ": unexpected answer: " + e.err.Error() }
+func (e *bodyError) Error() string {
+	return errtext.Once("duvo: " + e.op + ": unexpected answer: " + e.err.Error())
+}
 func (e *bodyError) Unwrap() []error { return []error{e.err, ErrMalformed} }
 func (e *bodyError) NoEffect() bool  { return !e.effect }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -41,7 +42,8 @@ type APIError struct {
 	RetryAfter time.Duration // when to come back; zero: not told
 
 	kind   error
-	effect bool // the request may have taken effect
+	effect bool   // the request may have taken effect
+	hint   string // what to do next; may be empty
 }
 
 // Error tells the operation, the status and the server's words.
@@ -67,6 +69,9 @@ func (e *APIError) Error() string {
 	}
 	if e.RequestID != "" {
 		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	if e.hint != "" {
+		b.WriteString("; " + e.hint)
 	}
 	return b.String()
 }
@@ -106,7 +111,7 @@ func (e *TransportError) Error() string {
 	if e.Err == nil {
 		return "duvo: " + op + ": transport failure"
 	}
-	return "duvo: " + op + ": " + e.Err.Error()
+	return errtext.Once("duvo: " + op + ": " + e.Err.Error())
 }
 
 // Unwrap returns the cause and ErrUnavailable.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"golang.org/x/oauth2"
 )
 
@@ -230,7 +231,7 @@ func New(opts ...Option) (*Client, error) {
 			continue
 		}
 		if err := o(&c); err != nil {
-			return nil, fmt.Errorf("duvo: %w", err)
+			return nil, errtext.Errorf("duvo: %w", err)
 		}
 	}
 	switch {
@@ -241,7 +242,7 @@ func New(opts ...Option) (*Client, error) {
 	}
 	base, err := parseBaseURL(c.baseURL, c.plainHTTP)
 	if err != nil {
-		return nil, fmt.Errorf("duvo: %w", err)
+		return nil, errtext.Errorf("duvo: %w", err)
 	}
 	h := http.Client{}
 	if c.http != nil {

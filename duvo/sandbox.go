@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -153,7 +154,7 @@ func (c *Client) upload(ctx context.Context, u SandboxUpload, open func() (io.Re
 	}
 	content, err := readExactly(open, u.Size)
 	if err != nil {
-		return SandboxFile{}, noEffect(fmt.Errorf("duvo: %s: %w", opUpload, err))
+		return SandboxFile{}, noEffect(errtext.Errorf("duvo: %s: %w", opUpload, err))
 	}
 	return c.uploadDirectly(ctx, u, content)
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -40,17 +41,17 @@ const (
 func (c *Client) StageFiles(ctx context.Context, fsys fs.FS) (sandboxID string, err error) {
 	files, err := listFiles(ctx, fsys)
 	if err != nil {
-		return "", noEffect(fmt.Errorf("duvo: staging files: %w", err))
+		return "", noEffect(errtext.Errorf("duvo: staging files: %w", err))
 	}
 	box, err := c.CreateSandbox(ctx)
 	if err != nil {
-		return "", fmt.Errorf("duvo: staging files: %w", err)
+		return "", errtext.Errorf("duvo: staging files: %w", err)
 	}
 	for _, f := range files {
 		_, err := c.upload(ctx, SandboxUpload{SandboxID: box.ID, Path: SandboxRoot + "/" + f.name, Size: f.size},
 			func() (io.ReadCloser, error) { return f.open(fsys) }, true)
 		if err != nil {
-			return "", fmt.Errorf("duvo: staging %s: %w", shown(f.name), err)
+			return "", errtext.Errorf("duvo: staging %s: %w", shown(f.name), err)
 		}
 	}
 	return box.ID, nil

@@ -226,7 +226,7 @@ func TestStagingThatFails(t *testing.T) {
 	id, err = s.client(t).StageFiles(t.Context(), fsys)
 	require.Empty(t, id, "half of the files are none")
 	requireKind(t, ErrInvalid, err)
-	require.ErrorContains(t, err, "staging b: duvo: uploadSandboxFile: 413")
+	require.ErrorContains(t, err, "staging b: uploadSandboxFile: 413")
 	require.Len(t, s.saw(), 3)
 
 	ctx, cancel := context.WithCancelCause(t.Context())

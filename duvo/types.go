@@ -169,45 +169,45 @@ type ToolResult struct {
 
 // StartJob says what Job to start.
 type StartJob struct {
-	AssignmentID string // required, a UUID
-	Message      string // what the Job is to do; may be empty
-	SandboxID    string // a sandbox with staged files, if any
-	WebhookURL   string // where the server reports progress, if anywhere
+	AssignmentID string `json:"agent_id"`              // required, a UUID
+	Message      string `json:"message"`               // what the Job is to do; may be empty
+	SandboxID    string `json:"sandbox_id,omitempty"`  // a sandbox with staged files, if any
+	WebhookURL   string `json:"webhook_url,omitempty"` // where the server reports progress, if anywhere
 
 	// IdempotencyKey makes a repeated start the same start, on a server that
 	// honours it. Empty: the client makes a fresh one. Set it to be able to
 	// send again after an error for which [MayHaveTakenEffect] is true.
-	IdempotencyKey string
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
 // A Response answers a human request: Approved for an approval, Answers for a
 // question, exactly one of them.
 type Response struct {
-	JobID     string
-	RequestID string
-	Approved  *bool             // a pointer, because false must be sent too
-	Answers   map[string]string // from the question's text to its answer
+	JobID     string            `json:"job_id"`
+	RequestID string            `json:"request_id"`
+	Approved  *bool             `json:"approved,omitempty"` // a pointer, because false must be sent too
+	Answers   map[string]string `json:"answers,omitempty"`  // from the question's text to its answer
 
 	// IdempotencyKey is as in [StartJob].
-	IdempotencyKey string
+	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
 // A JobFilter selects Jobs of the team. Its zero value selects all, newest
 // first.
 type JobFilter struct {
-	Status       Status
-	AssignmentID string
-	Since        time.Time // created at or after
-	Search       string
-	Source       string
-	OldestFirst  bool
+	Status       Status    `json:"status,omitempty"`
+	AssignmentID string    `json:"agent_id,omitempty"`
+	Since        time.Time `json:"since,omitzero"` // created at or after
+	Search       string    `json:"search,omitempty"`
+	Source       string    `json:"source,omitempty"`
+	OldestFirst  bool      `json:"oldest_first,omitempty"`
 
-	Offset   int // skip this many
-	PageSize int // rows a request, 1 to 100; zero means 100
+	Offset   int `json:"offset,omitempty"`    // skip this many
+	PageSize int `json:"page_size,omitempty"` // rows a request, 1 to 100; zero means 100
 }
 
 // A JobPage is one page of a list of Jobs.
 type JobPage struct {
-	Jobs  []Job
-	Total int // of all pages; -1 where the server did not tell
+	Jobs  []Job `json:"jobs"`
+	Total int   `json:"total"` // of all pages; -1 where the server did not tell
 }

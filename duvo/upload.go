@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
@@ -78,7 +79,7 @@ func (c *Client) uploadByURL(ctx context.Context, u SandboxUpload, open func() (
 		}
 		content, err := open()
 		if err != nil {
-			return nil, noEffect(fmt.Errorf("duvo: %s: %w", opPut, err))
+			return nil, noEffect(errtext.Errorf("duvo: %s: %w", opPut, err))
 		}
 		defer content.Close()
 		return nil, c.put(ctx, to, content, u.Size)
@@ -119,7 +120,7 @@ func (c *Client) put(ctx context.Context, to *url.URL, content io.Reader, size i
 	}
 	if bad := body.stop(); bad != nil {
 		// Whatever the server makes of it: it never got the whole.
-		return noEffect(fmt.Errorf("duvo: %s: %w", opPut, bad))
+		return noEffect(errtext.Errorf("duvo: %s: %w", opPut, bad))
 	}
 	switch {
 	case errors.Is(err, errNotPublic):

@@ -378,6 +378,11 @@ var errNullRun = errors.New("run is null")
 // decodeList reads one page: the rows under key, and the total where it is
 // told (-1 where it is not).
 func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
+	defer func() {
+		if err == nil && rows == nil {
+			rows = []T{} // [] in JSON, not null
+		}
+	}()
 	if err := jsonkeys.Check(b, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
 		return nil, 0, err
 	}

@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
+
+	"github.com/duvotool/duvotool/internal/search"
 )
 
 // A Scenario is a set of scripted Assignments that was read from JSON.
@@ -76,6 +80,9 @@ func LoadScenario(r io.Reader) (*Scenario, error) {
 	if len(raw) > maxScenario {
 		return nil, fmt.Errorf("duvotest: the scenario is larger than %d bytes", maxScenario)
 	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, errors.New(`duvotest: the scenario is empty; the least is {"assignments": [{"name": "Refunds"}]}`)
+	}
 	var file struct {
 		Assignments []json.RawMessage `json:"assignments"`
 	}
@@ -83,7 +90,7 @@ func LoadScenario(r io.Reader) (*Scenario, error) {
 		return nil, fmt.Errorf("duvotest: %w", err)
 	}
 	if len(file.Assignments) == 0 {
-		return nil, errors.New("duvotest: the scenario has no assignments")
+		return nil, errors.New(`duvotest: the scenario has no assignments; the least is {"assignments": [{"name": "Refunds"}]}`)
 	}
 	s := &Scenario{}
 	seen := map[string]bool{}
@@ -131,6 +138,48 @@ func loadAssignment(raw json.RawMessage, place string) (Assignment, error) {
 	return a, nil
 }
 
+// unknownField is how encoding/json begins to tell of a field that a struct lacks;
+// the quoted name follows.
+const unknownField = "json: unknown field "
+
+// fieldError names the fields that there are, the likeliest first: those of v, or
+// where the unknown one is deeper within, those of all that v holds.
+func fieldError(raw []byte, quoted string, v any) error {
+	name := strings.Trim(quoted, `"`)
+	var own map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &own)
+	_, here := own[name]
+	var known []string
+	addFields(reflect.TypeOf(v), !here, &known)
+	near := search.Near(name, known, 1)
+	if len(near) == 0 {
+		return fmt.Errorf("there is no field %s; there are %s", quoted, strings.Join(known, ", "))
+	}
+	known = append(near, slices.DeleteFunc(known, func(k string) bool { return k == near[0] })...)
+	return fmt.Errorf("there is no field %s; is it %q? There are %s", quoted, near[0], strings.Join(known, ", "))
+}
+
+// addFields adds the names of a type's fields in JSON, and if deep is set of those
+// within.
+func addFields(t reflect.Type, deep bool, names *[]string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" && !slices.Contains(*names, name) {
+			*names = append(*names, name)
+		}
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if deep && f.Tag.Get("json") != "" {
+			addFields(f.Type, true, names)
+		}
+	}
+}
+
 // decodeStrictly reads JSON and refuses what v has no field for.
 func decodeStrictly(raw []byte, v any, place string) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -139,6 +188,10 @@ func decodeStrictly(raw []byte, v any, place string) error {
 	switch err := dec.Decode(v); {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s, line %d: %w", place, 1+bytes.Count(raw[:min(int(syntax.Offset), len(raw))], []byte("\n")), err)
+	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
+		return fmt.Errorf("%s ends too early: a bracket or a quotation mark is not closed", place)
+	case err != nil && strings.HasPrefix(err.Error(), unknownField):
+		return fmt.Errorf("%s: %w", place, fieldError(raw, strings.TrimPrefix(err.Error(), unknownField), v))
 	case err != nil:
 		return fmt.Errorf("%s: %w", place, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // Budget lets p approve n times within any window of this length, for each
@@ -84,7 +85,7 @@ func (b *budget) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, 
 
 func (b *budget) Validate() error {
 	if b.n < 1 || b.window <= 0 {
-		return fmt.Errorf("Budget: %d approvals in %v cannot be", b.n, b.window)
+		return fmt.Errorf("Budget: %s in %v cannot be", safetext.Count(b.n, "approval", "approvals"), b.window)
 	}
 	return validate("Budget", b.p, b.then)
 }

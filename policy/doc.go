@@ -9,7 +9,8 @@
 //
 // Everything here is a [duvotool.Policy], is safe to share between registries
 // and Jobs, and can be put into everything else. What a constructor was given
-// is checked when the registry is made, so composing needs no error handling.
+// is checked when the registry is made, so composing needs no error handling:
+// names and IDs too, which must be there unless they are said to be optional.
 //
 // Deadlines count from Request.FirstSeen, when the registry first saw the
 // request, and not from when a policy is asked. The time that people take

@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // Grants is a policy of standing decisions that a person made: what they
@@ -24,8 +25,9 @@ import (
 // nobody approves what another tenant's Job asks. The grants are kept in this
 // process.
 type Grants struct {
-	mu  sync.Mutex
-	all []*grant
+	mu    sync.Mutex
+	all   []*grant
+	names []duvotool.Names // of the registries that use it
 }
 
 // NewGrants returns a policy without any grant.
@@ -33,24 +35,25 @@ func NewGrants() *Grants { return &Grants{} }
 
 // A Grant is a standing decision.
 type Grant struct {
-	ID           string
-	By           string // the person who gave it
-	Denies       bool
-	Tenant       string // whose requests it is for; see [Terms]
-	AnyTenant    bool
-	AssignmentID string
-	Digest       string // of [Grants.Exactly]: the content digest
-	What         string // in words
-	Created      time.Time
-	Until        time.Time // zero: no end
-	Uses         int       // left; zero: no limit
-	FollowUps    bool      // it holds also for requests with a FollowUp
+	ID           string    `json:"id"`
+	By           string    `json:"by"` // the person who gave it
+	Denies       bool      `json:"denies,omitempty"`
+	Tenant       string    `json:"tenant,omitempty"` // whose requests it is for; see [Terms]
+	AnyTenant    bool      `json:"any_tenant,omitempty"`
+	AssignmentID string    `json:"assignment_id"`
+	Digest       string    `json:"digest,omitempty"` // of [Grants.Exactly]: the content digest
+	What         string    `json:"what"`             // in words
+	Created      time.Time `json:"created"`
+	Until        time.Time `json:"until,omitzero"`       // zero: no end
+	Uses         int       `json:"uses,omitempty"`       // left; zero: no limit
+	FollowUps    bool      `json:"follow_ups,omitempty"` // it holds also for requests with a FollowUp
 }
 
 type grant struct {
 	Grant
-	limited bool
-	where   func(duvotool.Request) bool
+	limited  bool
+	optional bool
+	where    func(duvotool.Request) bool
 }
 
 // Terms bound a grant. The zero Terms allow without an end and a limit, what
@@ -59,17 +62,20 @@ type Terms struct {
 	// Tenant is the Caller's tenant of the requests that the grant is for. Exactly
 	// takes it from its request, and refuses another one here. Empty: an allowing
 	// grant is for callers without a tenant alone, and one that denies for all.
-	Tenant    string
-	AnyTenant bool // it is for all tenants: of a person who may approve for all of them
+	Tenant    string `json:"tenant,omitempty"`
+	AnyTenant bool   `json:"any_tenant,omitempty"` // it is for all tenants: of a person who may approve for all of them
 
-	Until  time.Time // zero: no end
-	Uses   int       // how many approvals; zero: no limit
-	Denies bool      // it denies instead
+	Until  time.Time `json:"until,omitzero"`   // zero: no end
+	Uses   int       `json:"uses,omitempty"`   // how many approvals; zero: no limit
+	Denies bool      `json:"denies,omitempty"` // it denies instead
 
 	// FollowUps lets a grant of Where hold also for requests with a FollowUp, in
 	// which a model may have said anything to the Job since its start. One that
 	// denies, or is for exactly one content, needs no leave for them.
-	FollowUps bool
+	FollowUps bool `json:"follow_ups,omitempty"`
+
+	// Optional allows Where an ID that no Assignment has.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // Exactly grants what req says, to the last character: the same Assignment and
@@ -95,11 +101,15 @@ func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, erro
 // terms, for which accept returns true; what tells in words which these are.
 // Requests with a FollowUp are not among them unless the terms say so. accept
 // must be safe for concurrent use.
+//
+// An ID that no Assignment has is refused, unless the Terms say that it is
+// optional: where the grants are in use already, at once, and else when the
+// registry is made.
 func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
 		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
 	}
-	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept})
+	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept, optional: t.Optional})
 }
 
 func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
@@ -111,7 +121,7 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	case strings.TrimSpace(assignmentID) == "":
 		return "", errors.New("policy: a grant needs the ID of an Assignment")
 	case t.Uses < 0 || t.Denies && t.Uses > 0:
-		return "", fmt.Errorf("policy: a grant for %d uses cannot be", t.Uses)
+		return "", fmt.Errorf("policy: a grant for %s cannot be", safetext.Count(t.Uses, "use", "uses"))
 	case !t.Until.IsZero() && !time.Now().Before(t.Until):
 		return "", errors.New("policy: the grant has ended before it began")
 	}
@@ -121,6 +131,11 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	gr.Tenant, gr.AnyTenant = t.Tenant, t.AnyTenant || t.Denies && t.Tenant == ""
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if gr.Digest == "" && !gr.optional {
+		if err := g.known(assignmentID); err != nil {
+			return "", fmt.Errorf("policy: the grant: %w; correct it, or say so by Terms.Optional", err)
+		}
+	}
 	g.all = append(g.all, gr)
 	return gr.ID, nil
 }
@@ -130,7 +145,7 @@ func (g *Grants) List() []Grant {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.expire()
-	var out []Grant
+	out := []Grant{} // [] in JSON, not null
 	for _, gr := range g.all {
 		out = append(out, gr.Grant)
 	}

@@ -340,7 +340,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"Budget without time":   policy.Budget(1, 0, kim, kim),
 		"Budget nil":            policy.Budget(1, time.Hour, kim, nil),
 		"Route nowhere":         policy.Route(),
-		"Route nil":             policy.Route(policy.When(nil, kim)),
+		"Route nil":             policy.Route(policy.When(policy.Match(nil), kim)),
 		"Route to nobody":       policy.Route(policy.When(policy.NameIs("x"), nil)),
 		"Answers by nobody":     policy.Answers(" ", map[string]string{"a": "b"}),
 		"no Answers":            policy.Answers("faq", nil),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,57 +13,89 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 )
 
-// A Match tells which requests a [Case] is for.
+// A Match tells which requests a [Case] is for. It must be safe for concurrent
+// use.
 type Match func(duvotool.Request) bool
+
+// A Matcher is what [When] takes: a function of your own, or a [NameMatch].
+type Matcher interface {
+	func(duvotool.Request) bool | Match | NameMatch
+}
+
+// A NameMatch matches requests by what their Assignments are called. Make it with
+// [AssignmentIs], [NameIs] or [FolderIs]. What it names must be there when the
+// registry is made, or duvotool.Discover fails.
+type NameMatch struct {
+	words    []string
+	is       func(r duvotool.Request, word string) bool
+	have     func(n duvotool.Names, words ...string) error
+	optional bool
+}
+
+// Optional allows that nothing has the names.
+func (m NameMatch) Optional() NameMatch {
+	m.optional = true
+	return m
+}
+
+// Matches reports whether one of the names is the request's. The zero NameMatch
+// matches nothing.
+func (m NameMatch) Matches(r duvotool.Request) bool {
+	return slices.ContainsFunc(m.words, func(w string) bool { return w != "" && m.is(r, w) })
+}
+
+// CheckNames refuses what nothing has.
+func (m NameMatch) CheckNames(n duvotool.Names) error {
+	if m.optional || m.have == nil {
+		return nil
+	}
+	return m.have(n, m.words...)
+}
 
 // AssignmentIs matches requests of the Assignments with these IDs. Use it where
 // money is concerned: names and folders can be changed by whoever edits
 // Assignments in Duvo.
-func AssignmentIs(ids ...string) Match {
-	return func(r duvotool.Request) bool {
-		for _, id := range ids {
-			if id != "" && strings.EqualFold(id, r.Assignment.ID) {
-				return true
-			}
-		}
-		return false
-	}
+func AssignmentIs(ids ...string) NameMatch {
+	return NameMatch{words: slices.Clone(ids), have: duvotool.Names.HaveIDs,
+		is: func(r duvotool.Request, id string) bool { return strings.EqualFold(id, r.Assignment.ID) }}
 }
 
 // NameIs matches requests of Assignments with exactly these names.
-func NameIs(names ...string) Match {
-	return func(r duvotool.Request) bool {
-		for _, n := range names {
-			if n != "" && n == r.Assignment.Name {
-				return true
-			}
-		}
-		return false
-	}
+func NameIs(names ...string) NameMatch {
+	return NameMatch{words: slices.Clone(names), have: duvotool.Names.HaveNames,
+		is: func(r duvotool.Request, name string) bool { return name == r.Assignment.Name }}
 }
 
 // FolderIs matches requests of Assignments in these folders and those below,
 // by their paths, such as "Support/Refunds".
-func FolderIs(paths ...string) Match {
-	return func(r duvotool.Request) bool {
-		for _, p := range paths {
+func FolderIs(paths ...string) NameMatch {
+	return NameMatch{words: slices.Clone(paths), have: duvotool.Names.HaveFolders,
+		is: func(r duvotool.Request, p string) bool {
 			p = strings.Trim(p, "/")
-			if p != "" && (r.Folder == p || strings.HasPrefix(r.Folder, p+"/")) {
-				return true
-			}
-		}
-		return false
-	}
+			return p != "" && (r.Folder == p || strings.HasPrefix(r.Folder, p+"/"))
+		}}
 }
 
 // A Case is one way of [Route]. Make it with [When].
 type Case struct {
 	match Match
 	p     duvotool.Policy
+	named NameMatch // what match was made of; the zero value: a function
 }
 
-// When sends what matches to p.
-func When(m Match, p duvotool.Policy) Case { return Case{m, p} }
+// When sends what matches to p: by [AssignmentIs], [NameIs] or [FolderIs], or by a
+// function of your own.
+func When[M Matcher](m M, p duvotool.Policy) Case {
+	switch m := any(m).(type) {
+	case NameMatch:
+		return Case{match: m.Matches, p: p, named: m}
+	case Match:
+		return Case{match: m, p: p}
+	case func(duvotool.Request) bool:
+		return Case{match: m, p: p}
+	}
+	return Case{p: p}
+}
 
 // Route sends each request to the policy of the first case that matches, and
 // stays with it: one that has no opinion there has none at all. About a request

@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // What the errors of [Open] may match; those of a [Journal] may match ErrCorrupt.
@@ -27,7 +28,7 @@ func damaged(path string, err error) error {
 	if errors.Is(err, ErrNewer) {
 		return fmt.Errorf("%w: %s", err, path)
 	}
-	return fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+	return errtext.Errorf("%w: %s: %w", ErrCorrupt, path, err)
 }
 
 func newer(version uint32) error {

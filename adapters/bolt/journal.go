@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"go.etcd.io/bbolt"
 )
 
@@ -104,7 +105,7 @@ func (p replacement) apply(tx *bbolt.Tx, t *total) error {
 	if v := records.Get(p.key); v != nil {
 		r, d, err := decodeRecord(p.key, v)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return errtext.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		if r.Revision != p.revision {
 			return duvotool.ErrConflict
@@ -226,7 +227,7 @@ func forget(tx *bbolt.Tx, t *total, before []byte) (int, error) {
 		v := records.Get(key)
 		_, d, err := decodeRecord(key, v)
 		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrCorrupt, err)
+			return 0, errtext.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		t.remove(d)
 		if err := errors.Join(records.Delete(key), done.Delete(e)); err != nil {
@@ -265,7 +266,7 @@ func (j *Journal) recoverFault(err *error) {
 // fail lets nothing more be done, because of the first error.
 func (j *Journal) fail(err error) {
 	if j.broken == nil {
-		j.broken = fmt.Errorf("bolt: the journal failed before, and has to be opened anew: %w", err)
+		j.broken = errtext.Errorf("bolt: the journal failed before, and has to be opened anew: %w", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/duvotool/duvotool/internal/ownfile"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // An Option changes how a journal is opened.
@@ -153,7 +155,7 @@ func (j *Journal) create(s slots) error {
 		return fmt.Errorf("bolt: the journal: %w", err)
 	}
 	if h := s.newest(); h != nil {
-		return fmt.Errorf("%w: %s is missing; its head file tells of %d records", ErrCorrupt, j.path, h.now.count)
+		return fmt.Errorf("%w: %s is missing; its head file tells of %s", ErrCorrupt, j.path, safetext.Count(int(h.now.count), "record", "records"))
 	}
 	return j.replace(func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error {

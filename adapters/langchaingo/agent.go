@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 	"github.com/tmc/langchaingo/llms"
@@ -132,7 +133,7 @@ func NewAgent(model llms.Model, from Source, opts ...Option) (*Agent, error) {
 			return nil, errors.New("langchaingo: a nil option")
 		}
 		if err := o(a); err != nil {
-			return nil, fmt.Errorf("langchaingo: %w", err)
+			return nil, errtext.Errorf("langchaingo: %w", err)
 		}
 	}
 	if _, err := LLMTools(model, a.all()); err != nil {

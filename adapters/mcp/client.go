@@ -11,6 +11,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -88,7 +89,7 @@ func Connect(ctx context.Context, opts ...Option) (*Client, error) {
 			continue
 		}
 		if err := opt(&o); err != nil {
-			return nil, fmt.Errorf("mcp: %w", err)
+			return nil, errtext.Errorf("mcp: %w", err)
 		}
 	}
 	return connect(ctx, o)
@@ -126,7 +127,7 @@ func connect(ctx context.Context, o options) (*Client, error) {
 		return c.transport
 	}))...)
 	if err != nil {
-		return nil, fmt.Errorf("mcp: %w", err)
+		return nil, errtext.Errorf("mcp: %w", err)
 	}
 	c.Client = client
 	if source != nil {
@@ -134,7 +135,7 @@ func connect(ctx context.Context, o options) (*Client, error) {
 	}
 	if _, err := client.Teams(ctx); err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("mcp: connecting: %w", err)
+		return nil, errtext.Errorf("mcp: connecting: %w", err)
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -56,6 +57,17 @@ func (e elicit) Validate() error {
 		}
 	}
 	return nil
+}
+
+// CheckNames asks the rules and the fallback.
+func (e elicit) CheckNames(n duvotool.Names) error {
+	var errs []error
+	for _, p := range []duvotool.Policy{e.allowed, e.fallback} {
+		if err := duvotool.CheckNames(p, n); err != nil {
+			errs = append(errs, fmt.Errorf("Elicit: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // idleSession is how long a session of an older revision is kept without a
@@ -49,7 +51,7 @@ const minToken = 16
 // Token accepts one fixed token, of at least 16 bytes. It tells no user.
 func Token(token string) (auth.TokenVerifier, error) {
 	if len(token) < minToken {
-		return nil, fmt.Errorf("mcp: a token of %d bytes can be guessed; use %d or more", len(token), minToken)
+		return nil, fmt.Errorf("mcp: a token of %s can be guessed; use %d or more", safetext.Count(len(token), "byte", "bytes"), minToken)
 	}
 	for _, r := range token {
 		if r <= ' ' || r > '~' {

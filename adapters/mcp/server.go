@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/tmc/langchaingo/tools"
@@ -124,7 +125,7 @@ func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
 			return nil, errors.New("mcp: a nil option")
 		}
 		if err := o(s); err != nil {
-			return nil, fmt.Errorf("mcp: %w", err)
+			return nil, errtext.Errorf("mcp: %w", err)
 		}
 	}
 	s.mcp = sdk.NewServer(&sdk.Implementation{Name: "duvotool", Title: "Duvo Assignments", Version: "v0"}, &sdk.ServerOptions{

@@ -21,6 +21,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 func main() {
@@ -83,12 +84,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
-		return complain(1, err)
+		return complain(1, fmt.Errorf("%w; give another address with -addr, such as 127.0.0.1:0 for any free port", err))
 	}
 	d := duvotest.New(append(opts, duvotest.WithScenario(assignments))...)
 	defer d.Close()
 
-	fmt.Fprintf(stdout, "# Duvo emulator with %d Assignments. Paste:\n", len(assignments.Assignments()))
+	fmt.Fprintf(stdout, "# Duvo emulator with %s. Paste:\n", safetext.Count(len(assignments.Assignments()), "Assignment", "Assignments"))
 	fmt.Fprintf(stdout, "export %s=%s\nexport %s=%s\nexport %s=http://%s\n", duvo.EnvAPIKey, quote(d.Key()), duvo.EnvTeamID, d.TeamID(), duvo.EnvBaseURL, dialable(listener.Addr()))
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		fmt.Fprintln(stderr, "duvo-emulator: warning: others can reach this address, and the key travels unencrypted")

@@ -170,21 +170,27 @@ func TestClearErrors(t *testing.T) {
 	defer taken.Close()
 	bad := filepath.Join(t.TempDir(), "bad.json")
 	require.NoError(t, os.WriteFile(bad, []byte(`{"assignments":[{"name":"x","steps":[{}]}]}`), 0o600))
+	none, typo := filepath.Join(t.TempDir(), "none.json"), filepath.Join(t.TempDir(), "typo.json")
+	require.NoError(t, os.WriteFile(none, []byte(" \n"), 0o600))
+	require.NoError(t, os.WriteFile(typo, []byte(`{"assignments":[{"name":"x","stps":[]}]}`), 0o600))
 	for name, c := range map[string]struct {
 		args []string
 		code int
 		says string
 	}{
-		"port taken":   {[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
-		"no file":      {[]string{"-scenario", "/nowhere.json"}, 1, "no such file"},
-		"bad scenario": {[]string{"-scenario", bad}, 1, "assignments[0].steps[0] must do one thing"},
-		"unknown flag": {[]string{"-nonsense"}, 2, "nonsense"},
-		"argument":     {[]string{"x"}, 2, `unexpected argument "x"`},
-		"rate":         {[]string{"-rate", "-1"}, 2, "negative"},
-		"key":          {[]string{"-key", "a b"}, 2, "-key"},
-		"help":         {[]string{"-help"}, 0, "without an account"},
-		"bad address":  {[]string{"-addr", "nowhere"}, 1, "missing port"},
-		"bad rate":     {[]string{"-rate", "x"}, 2, "invalid value"},
+		"empty scenario":    {[]string{"-scenario", none}, 1, `the scenario is empty; the least is {"assignments"`},
+		"unknown field":     {[]string{"-scenario", typo}, 1, `there is no field "stps"; is it "steps"? There are steps, id, name, description, folder`},
+		"port names a flag": {[]string{"-addr", taken.Addr().String()}, 1, "give another address with -addr"},
+		"port taken":        {[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
+		"no file":           {[]string{"-scenario", "/nowhere.json"}, 1, "no such file"},
+		"bad scenario":      {[]string{"-scenario", bad}, 1, "assignments[0].steps[0] must do one thing"},
+		"unknown flag":      {[]string{"-nonsense"}, 2, "nonsense"},
+		"argument":          {[]string{"x"}, 2, `unexpected argument "x"`},
+		"rate":              {[]string{"-rate", "-1"}, 2, "negative"},
+		"key":               {[]string{"-key", "a b"}, 2, "-key"},
+		"help":              {[]string{"-help"}, 0, "without an account"},
+		"bad address":       {[]string{"-addr", "nowhere"}, 1, "missing port"},
+		"bad rate":          {[]string{"-rate", "x"}, 2, "invalid value"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var errs bytes.Buffer

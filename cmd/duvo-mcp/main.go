@@ -33,6 +33,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -72,10 +73,14 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.BoolVar(&f.plainHTTP, "allow-plain-http", false, "let -http listen on an address that is not a loopback one; put TLS in front")
 	list := func(into *[]string) func(string) error {
 		return func(s string) error {
+			before := len(*into)
 			for part := range strings.SplitSeq(s, ",") {
 				if part = strings.TrimSpace(part); part != "" {
 					*into = append(*into, part)
 				}
+			}
+			if len(*into) == before {
+				return errors.New("no ID is given")
 			}
 			return nil
 		}
@@ -102,6 +107,11 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 		return f, errors.New("-wait, -poll and -refresh cannot be negative, and -patience must be positive")
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
 		return f, errors.New("-elicit is either all or IDs")
+	}
+	for _, id := range f.elicit {
+		if id != "all" && len(f.only) > 0 && !contains(f.only, id) {
+			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", duvotool.SafeLine(id, 80))
+		}
 	}
 	if f.http != "" {
 		host, _, err := net.SplitHostPort(f.http)
@@ -160,10 +170,12 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		opts = append(opts, duvotool.WithRefreshEvery(f.refresh))
 	}
 	for _, id := range f.only {
-		opts = append(opts, duvotool.Keep(duvotool.ByID(id)))
+		opts = append(opts, duvotool.Keep(duvotool.ByID(id).Optional())) // the policy's CheckNames names the flag
 	}
 	reg, err := duvotool.Discover(ctx, backend, opts...)
-	if err != nil {
+	if bad := (*flagError)(nil); errors.As(err, &bad) {
+		return bad // how it got here concerns nobody
+	} else if err != nil {
 		return err
 	}
 	s, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
@@ -171,7 +183,7 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		return errors.Join(err, reg.Close(ctx))
 	}
 	server.Store(s)
-	fmt.Fprintf(errs, "duvo-mcp: %d Assignments on offer\n", len(reg.All()))
+	fmt.Fprintf(errs, "duvo-mcp: %s on offer\n", safetext.Count(len(reg.All()), "Assignment", "Assignments"))
 	if f.http == "" {
 		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 		if errors.Is(err, io.EOF) {
@@ -188,8 +200,46 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	return errors.Join(err, s.Close(closing), reg.Close(closing))
 }
 
-// policyFor makes the policy of the flags.
-func policyFor(f flags) duvotool.Policy {
+// policyFor makes the policy of the flags, with a check of the IDs they name.
+func policyFor(f flags) duvotool.Policy { return duvotool.FirstOf(flagNames{f}, decider(f)) }
+
+// flagNames is a policy without an opinion: it refuses flags that name what is
+// not there.
+type flagNames struct{ f flags }
+
+func (flagNames) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
+	return duvotool.Pass(), nil
+}
+
+func (flagNames) String() string { return "flags" }
+
+func (c flagNames) CheckNames(n duvotool.Names) error {
+	if err := n.HaveIDs(c.f.only...); err != nil {
+		return &flagError{"-only", err}
+	}
+	if slices.Contains(c.f.elicit, "all") {
+		return nil
+	}
+	if err := n.HaveIDs(c.f.elicit...); err != nil {
+		return &flagError{"-elicit", err}
+	}
+	return nil
+}
+
+// A flagError says what is wrong with a flag.
+type flagError struct {
+	flag string
+	err  error
+}
+
+func (e *flagError) Error() string { return e.flag + ": " + e.err.Error() }
+func (e *flagError) Unwrap() error { return e.err }
+
+func contains(ids []string, id string) bool {
+	return slices.ContainsFunc(ids, func(s string) bool { return strings.EqualFold(s, id) })
+}
+
+func decider(f flags) duvotool.Policy {
 	fallback := duvotool.AlwaysDeny()
 	if f.fallback == "leave" {
 		fallback = duvotool.LeaveToDuvo()
@@ -199,7 +249,7 @@ func policyFor(f flags) duvotool.Policy {
 	}
 	ask := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
 		id := r.Assignment.ID
-		if f.elicit[0] != "all" && !slices.ContainsFunc(f.elicit, func(s string) bool { return strings.EqualFold(s, id) }) {
+		if f.elicit[0] != "all" && !contains(f.elicit, id) {
 			return fallback.Decide(ctx, r)
 		}
 		return mcp.Elicit(fallback, duvotool.For(id)).Decide(ctx, r)
@@ -254,7 +304,7 @@ func listen(ctx context.Context, address string, server *mcp.Server, errs io.Wri
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; give another address with -http, such as 127.0.0.1:0 for any free port", err)
 	}
 	fmt.Fprintf(errs, "duvo-mcp: serving http://%s\n", l.Addr())
 	if listening != nil {

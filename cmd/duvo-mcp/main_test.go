@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/duvotool/duvotool/duvotest"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -67,7 +68,7 @@ func TestStdio(t *testing.T) {
 		"declined":              {no, []string{"-elicit", "all"}, "store credit"},
 		"no elicitation":        {nil, []string{"-elicit", "all"}, "store credit"},
 		"nobody may approve":    {yes, nil, "store credit"},
-		"another may, this not": {yes, []string{"-elicit", "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b01"}, "store credit"},
+		"another may, this not": {yes, []string{"-elicit", demoID("Newsletter")}, "store credit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, end := host(t, c.user, append([]string{"-emulator", "-poll", "5ms"}, c.args...)...)
@@ -118,30 +119,53 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
+// demoID returns the ID of an Assignment of the demo.
+func demoID(name string) string {
+	for _, a := range duvotest.Demo().Assignments() {
+		if a.Name == name {
+			return a.ID
+		}
+	}
+	panic(name)
+}
+
+// The port of another program: the message names the flag.
+func TestPortInUse(t *testing.T) {
+	noEnv(t)
+	t.Setenv(envToken, strings.Repeat("k", 40))
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	var errs bytes.Buffer
+	require.Equal(t, 1, run(t.Context(), []string{"-emulator", "-http", taken.Addr().String()}, io.NopCloser(strings.NewReader("")), nil, &errs, nil))
+	require.Contains(t, errs.String(), "address already in use; give another address with -http")
+}
+
 func TestBadUse(t *testing.T) {
 	for says, args := range map[string][]string{
-		"set DUVO_API_KEY":      nil,
-		"-transport is rest":    {"-transport", "pigeon"},
-		"-fallback is deny":     {"-fallback", "approve"},
-		"unexpected argument":   {"-emulator", "x"},
-		"either all or IDs":     {"-elicit", "all,b"},
-		"no address such as":    {"-emulator", "-http", "8080"},
-		"travel unencrypted":    {"-emulator", "-http", "0.0.0.0:8080"},
-		"can be guessed":        {"-emulator", "-http", "127.0.0.1:0"},
-		"must be positive":      {"-emulator", "-patience", "0s"},
-		"flag provided but not": {"-nonsense"},
-		"the Assignment ID":     {"-emulator", "-only", " ,x y"},
+		"set DUVO_API_KEY":                         nil,
+		"-transport is rest":                       {"-transport", "pigeon"},
+		"-fallback is deny":                        {"-fallback", "approve"},
+		"unexpected argument":                      {"-emulator", "x"},
+		"either all or IDs":                        {"-elicit", "all,b"},
+		"no address such as":                       {"-emulator", "-http", "8080"},
+		"travel unencrypted":                       {"-emulator", "-http", "0.0.0.0:8080"},
+		"can be guessed":                           {"-emulator", "-http", "127.0.0.1:0"},
+		"must be positive":                         {"-emulator", "-patience", "0s"},
+		"flag provided but not":                    {"-nonsense"},
+		"no ID is given":                           {"-emulator", "-only", " ,"},
+		"-elicit names \"b\"":                      {"-emulator", "-only", "a", "-elicit", "A,b"},
+		`-only: no Assignment has the ID "x y"`:    {"-emulator", "-only", " ,x y"},
+		`-elicit: no Assignment has the ID "nope"`: {"-emulator", "-elicit", "nope"},
+		`the ID "Complaint handler"; is it `:       {"-emulator", "-elicit", "Complaint handler"},
 	} {
 		t.Run(says, func(t *testing.T) {
 			noEnv(t)
 			var errs bytes.Buffer
 			code := run(t.Context(), args, io.NopCloser(strings.NewReader("")), nil, &errs, nil)
-			if says == "the Assignment ID" { // an ID of nothing is no error: nothing is on offer
-				require.Contains(t, errs.String(), "0 Assignments")
-				return
-			}
 			require.Equal(t, 1, code)
 			require.Contains(t, errs.String(), says)
+			require.NotContains(t, errs.String(), "duvotool: duvotool:")
 		})
 	}
 }
@@ -154,7 +178,7 @@ func TestElicitNamesAssignments(t *testing.T) {
 		asked++
 		return &sdk.ElicitResult{Action: "cancel"}
 	}
-	s, end := host(t, answer, "-emulator", "-poll", "5ms", "-wait", "500ms", "-elicit", "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b01")
+	s, end := host(t, answer, "-emulator", "-poll", "5ms", "-wait", "500ms", "-elicit", demoID("Newsletter"))
 	out := call(t, s, "contract_review", "Please review this contract.")
 	require.Contains(t, out, "has not ended")
 	require.Zero(t, asked)

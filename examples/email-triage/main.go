@@ -136,7 +136,7 @@ func triage(ctx context.Context, f flags, c console, screen *terminal.Screen) er
 		_ = reg.Close(ctx)
 		return errors.New("this team has no Assignments; make one in Duvo first")
 	}
-	fmt.Fprintf(c.err, "%d Assignments on offer:\n", len(reg.All()))
+	fmt.Fprintf(c.err, "Assignments on offer: %d\n", len(reg.All()))
 	for _, t := range reg.All() {
 		fmt.Fprintf(c.err, "  %s: %s\n", t.Name(), duvotool.SafeLine(t.Description(), 100))
 	}

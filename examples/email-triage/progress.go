@@ -75,7 +75,7 @@ func (p *progress) observe(e duvotool.Event) {
 	}
 	switch e.Kind {
 	case duvotool.EventQueued:
-		say("the call waits for its turn, behind %d others", e.Before)
+		say("the call waits for its turn; waiting before it: %d", e.Before)
 	case duvotool.EventStarted:
 		say("Job %s of %q started", e.JobID, duvotool.SafeLine(e.Assignment.Name, 80))
 		p.waitFor("the Job")

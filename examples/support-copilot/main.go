@@ -25,7 +25,7 @@ import (
 var (
 	message = flag.String("message", "Where is my order 4711? I was promised a voucher because the last one came late. "+
 		"And please erase the personal data you hold on me, kim@example.com.", "what the customer writes")
-	vouchers = flag.String("vouchers", voucherID, "the `ID` of the Assignment that gives vouchers")
+	vouchers = flag.String("vouchers", voucherID, "the `ID` of the Assignment that gives vouchers; it must be there, since money hangs on it")
 )
 
 const instructions = "You are a copilot of the customer support. Split what the customer writes into what is to be done, and hand " +
@@ -57,7 +57,9 @@ func run(ctx context.Context, s setup.Setup) error {
 		duvotool.Configure(duvotool.ByID(*vouchers), duvotool.OncePerScope()),
 		duvotool.Configure(duvotool.InFolder("Regulated"), duvotool.OncePerScope()),
 		duvotool.WithObserver(func(e duvotool.Event) { fmt.Fprintln(s.Out, "  "+e.String()) }))...)
-	if err != nil {
+	if unknown := (*duvotool.NoMatchError)(nil); errors.As(err, &unknown) && unknown.Name == *vouchers {
+		return fmt.Errorf("-vouchers: %w", unknown)
+	} else if err != nil {
 		return err
 	}
 	defer reg.Close(context.WithoutCancel(ctx))

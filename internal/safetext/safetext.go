@@ -38,7 +38,7 @@ func Block(s string, max int) string {
 		i += n
 	}
 	if more > 0 {
-		fmt.Fprintf(&b, "… [cut, %d more characters]", more)
+		fmt.Fprintf(&b, "… [cut, %s]", Count(more, "more character", "more characters"))
 	}
 	return b.String()
 }

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -36,5 +37,32 @@ func Model(script Script) (m llms.Model, name string, err error) {
 	if m, err = openai.New(opts...); err != nil {
 		return nil, "", fmt.Errorf("the model %s: %w", at, err)
 	}
-	return m, at, nil
+	return remote{m, at, host(os.Getenv("OPENAI_API_KEY") != "")}, at, nil
+}
+
+// host names the environment variables by which the model is reached.
+func host(openAI bool) (variables [2]string) {
+	if openAI {
+		return [2]string{"OPENAI_BASE_URL", "OPENAI_API_KEY"}
+	}
+	return [2]string{"OLLAMA_HOST", "OLLAMA_MODEL"}
+}
+
+// A remote model says what to look at when it cannot be used.
+type remote struct {
+	llms.Model
+	at        string
+	variables [2]string // of its address, and of what it is asked with
+}
+
+func (r remote) GenerateContent(ctx context.Context, messages []llms.MessageContent, options ...llms.CallOption) (*llms.ContentResponse, error) {
+	resp, err := r.Model.GenerateContent(ctx, messages, options...)
+	if err == nil || ctx.Err() != nil {
+		return resp, err
+	}
+	return nil, fmt.Errorf("the model %s: %w; check that it runs, %s and %s", r.at, err, r.variables[0], r.variables[1])
+}
+
+func (r remote) Call(ctx context.Context, prompt string, options ...llms.CallOption) (string, error) {
+	return llms.GenerateFromSinglePrompt(ctx, r, prompt, options...)
 }

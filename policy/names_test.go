@@ -1,0 +1,97 @@
+package policy_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/policy"
+	"github.com/stretchr/testify/require"
+)
+
+// A name in a policy that nothing in Duvo has is refused when the registry is
+// made, however deep it stands.
+func TestNamesThatMatchNothing(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: duvotooltest.AssignmentID, Name: "Refunds", Folder: "Support/Money", Description: "x"}))
+	defer d.Close()
+	kim := duvotool.LeaveToDuvo()
+	bad := duvotool.AutoApprove(duvotool.For("nope"))
+	any := func(duvotool.Request) bool { return true }
+	grants := policy.NewGrants()
+	_, err := grants.Where("kim", "nope", "all", any, policy.Terms{Denies: true})
+	require.NoError(t, err, "nobody knows yet what there is")
+	for name, c := range map[string]struct {
+		p    duvotool.Policy
+		says string
+	}{
+		"ID":        {policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.AssignmentIs("nope"), kim)), `Route: case 2: no Assignment has the ID "nope"`},
+		"name":      {policy.Route(policy.When(policy.NameIs("Refund"), kim)), `no Assignment has the name "Refund"; is it "Refunds"?`},
+		"folder":    {policy.Route(policy.When(policy.FolderIs("Suport"), kim)), `there is no folder "Suport"; is it "Support"`},
+		"case":      {policy.Route(policy.When(any, bad)), "AutoApprove: rule 1"},
+		"timeout":   {policy.Timeout(time.Minute, bad, kim), "Timeout: AutoApprove"},
+		"fallback":  {policy.Timeout(time.Minute, kim, bad), "Timeout: AutoApprove"},
+		"escalate":  {policy.Escalate(bad), "Escalate: AutoApprove"},
+		"step":      {policy.Escalate(kim, policy.Then(time.Minute, bad)), "Escalate: AutoApprove"},
+		"quorum":    {policy.Quorum(1, kim, bad), "Quorum: AutoApprove"},
+		"budget":    {policy.Budget(1, time.Minute, bad, kim), "Budget: AutoApprove"},
+		"then":      {policy.Budget(1, time.Minute, kim, bad), "Budget: AutoApprove"},
+		"grants":    {grants, `Grants: "all": no Assignment has the ID "nope"`},
+		"deep":      {duvotool.FirstOf(kim, policy.Timeout(time.Minute, policy.Route(policy.When(any, grants)), kim)), `has the ID "nope"`},
+		"two in it": {duvotool.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; FirstOf: policy 2`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(c.p))
+			require.ErrorContains(t, err, c.says)
+			var e *duvotool.NoMatchError
+			require.ErrorAs(t, err, &e)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+	for range 2 {
+		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(grants))
+		require.Error(t, err, "also when it is tried again")
+	}
+	allowed := policy.Route(policy.When(policy.AssignmentIs("nope").Optional(), kim), policy.When(policy.NameIs("nope").Optional(), kim), policy.When(policy.FolderIs("nope").Optional(), kim),
+		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.NameIs("Refunds"), kim), policy.When(policy.FolderIs("/Support/Money/", "Support"), kim),
+		policy.When(any, duvotool.AutoApprove(duvotool.For("nope").Optional())))
+	reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(allowed))
+	require.NoError(t, err)
+	require.NoError(t, reg.Close(t.Context()))
+}
+
+// Grants that are in use check the IDs of new ones, against every registry that
+// uses them.
+func TestGrantsForUnknownAssignments(t *testing.T) {
+	any := func(duvotool.Request) bool { return true }
+	grants := policy.NewGrants()
+	_, err := grants.Where("kim", "later", "all", any, policy.Terms{Optional: true})
+	require.NoError(t, err)
+	var regs []*duvotool.Registry
+	for _, id := range []string{duvotooltest.AssignmentID, "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b77"} {
+		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: id, Name: "Refunds", Description: "x"}))
+		defer d.Close()
+		reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(grants))
+		require.NoError(t, err)
+		regs = append(regs, reg)
+	}
+	for _, id := range []string{duvotooltest.AssignmentID, "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b77"} {
+		for _, denies := range []bool{false, true} {
+			_, err := grants.Where("kim", id, "all", any, policy.Terms{Denies: denies})
+			require.NoError(t, err)
+			_, err = grants.Where("kim", id[:len(id)-1], "all", any, policy.Terms{Denies: denies})
+			require.ErrorContains(t, err, "is it ")
+			var e *duvotool.NoMatchError
+			require.ErrorAs(t, err, &e)
+		}
+	}
+	require.Len(t, grants.List(), 5, "what was refused is not kept")
+	d := duvotest.New()
+	defer d.Close()
+	reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(grants))
+	require.NoError(t, err, "another registry knows them")
+	for _, reg := range append(regs, reg) {
+		require.NoError(t, reg.Close(t.Context()))
+	}
+}
