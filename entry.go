@@ -63,6 +63,7 @@ type requestEntry struct {
 	SentAt    time.Time         `json:"sent_at,omitzero"`
 	Reached   bool              `json:"reached,omitempty"`
 	Doubts    int               `json:"doubts,omitempty"`
+	Outrun    bool              `json:"outrun,omitempty"` // another operation answers it
 	Why       string            `json:"why,omitempty"`
 }
 
@@ -98,7 +99,7 @@ func (op *operation) entry() entry {
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
-			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Why: p.why}
+			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
 		for i, d := range s.entries {
 			if d == p.entry {
 				q.Decision = i + 1
@@ -155,7 +156,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		}
 		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
-			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true, recorded: true,
+			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
 			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {

@@ -34,6 +34,7 @@ type jobState struct {
 
 	human     bool // at the last look the Job waited for a person
 	told      bool // the reasons of denials were posted, or perhaps so
+	held      bool // it is recorded that the Job is this operation's
 	parked    bool // left by its callers: the next process does not take it up by itself
 	stopping  bool // the Job is to be stopped
 	stopAgain bool // restored while it was to be stopped

@@ -94,6 +94,8 @@ func newLedger(c config, life *lifetime) *ledger {
 const (
 	opRecord      = "op-"  // an operation
 	barrierRecord = "bar-" // bars an Assignment in a scope: its outcome there is unknown
+	holderRecord  = "job-" // which operation started a Job
+	claimRecord   = "req-" // which operation answers a human request
 )
 
 var nameCoding = base32.StdEncoding.WithPadding(base32.NoPadding)

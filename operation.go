@@ -35,6 +35,7 @@ type operation struct {
 	news   news
 	ticket *ticket // its place among those in flight, of the current run
 
+	claims    []string           // guarded by operations.mu: its names in operations.claims
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
 	sorting   bool               // a goroutine takes the mail out
@@ -298,6 +299,7 @@ func (op *operation) finish(res *Result) {
 	}
 	journaled := op.reg.ledger != nil
 	var err error
+	op.keepBelongings()
 	if res.Outcome == OutcomeUnknown {
 		err = op.reg.ops.bar(op, true)
 	}

@@ -31,6 +31,8 @@ type operations struct {
 	byHandle map[string]*operation   // those that check_job knows; nil until there is one
 	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
+	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	swept    time.Time
 }
 
@@ -120,11 +122,22 @@ func (o *operations) insert(op *operation) (now *operation, there bool) {
 	if now = o.byKey[op.slot()]; now != nil {
 		return now, true
 	}
+	o.enter(op)
+	return op, false
+}
+
+// enter lets an operation be found. Called with mu held.
+func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
 	if op.handle != "" {
 		o.giveHandle(op)
 	}
-	return op, false
+	op.mu.Lock()
+	id := strings.ToLower(op.jobID)
+	op.mu.Unlock()
+	if id != "" && op.job.followUp == nil && o.holders[id] == nil { // restored: nothing runs yet
+		o.holdLocked(op, id)
+	}
 }
 
 // giveHandle lets an operation be found by its handle. Called with mu held.
@@ -202,8 +215,7 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 	}
 	o.drop(op)
 	o.letIn(op)
-	o.byKey[now.slot()] = now
-	o.giveHandle(now)
+	o.enter(now)
 	if now.isUnknown() {
 		o.keepOut(now)
 	}
@@ -371,11 +383,18 @@ func (o *operations) drop(op *operation) {
 		delete(o.byKey, op.slot())
 	}
 	op.mu.Lock()
-	handle := op.handle
+	handle, id := op.handle, strings.ToLower(op.jobID)
 	op.mu.Unlock()
 	if o.byHandle[handle] == op {
 		delete(o.byHandle, handle)
 	}
+	if o.holders[id] == op {
+		delete(o.holders, id)
+	}
+	for _, name := range op.claims {
+		delete(o.claims, name)
+	}
+	op.claims = nil
 }
 
 // sweep forgets the operations that ended long ago. Called with mu held.
@@ -395,10 +414,10 @@ func (o *operations) sweep() {
 		}
 	}
 	if l := o.reg.ledger; l != nil && o.reg.life.enter() {
-		before := o.swept.Add(-o.retention)
+		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {
 			defer o.reg.life.leave()
-			l.forget(before, o.reg.log)
+			l.forget(before, slack, o.reg.log)
 		}()
 	}
 }

@@ -381,14 +381,19 @@ func (op *operation) stopFor(by string) {
 	op.job.watch.schedule(op.timeLeft())
 }
 
-// forget deletes what the journal need not hold any more.
-func (l *ledger) forget(before time.Time, log *slog.Logger) {
+// forget deletes what the journal need not hold any more. What belongs to an
+// operation that is not done is first put anew, also what would be old enough a
+// while from now.
+func (l *ledger) forget(before time.Time, slack time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	err := l.safely(func() error {
-		_, err := l.journal.Forget(ctx, before)
-		return err
-	})
+	err := l.keepAll(ctx, before.Add(slack))
+	if err == nil {
+		err = l.safely(func() error {
+			_, err := l.journal.Forget(ctx, before)
+			return err
+		})
+	}
 	if err != nil {
 		log.Error("duvotool: forgetting old records of the journal", "error", SafeLine(err.Error(), 500))
 	}
