@@ -235,6 +235,9 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 	if e.JobID != "" && e.FollowUp == nil {
 		errs = append(errs, touch(holderRecord, strings.ToLower(e.JobID)))
 	}
+	if e.Handle != "" {
+		errs = append(errs, touch(handleRecord, e.Handle))
+	}
 	for _, q := range e.Requests {
 		errs = append(errs, touch(claimRecord, claimOf(e.JobID, q.ID)...))
 	}

@@ -2,7 +2,6 @@ package duvotool
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,12 +49,11 @@ func (op *operation) detach(r *run) string {
 	if op.run != r || r.leaving {
 		return ""
 	}
-	if op.handle == "" {
-		op.handle = "job-" + strings.ToLower(rand.Text())
-	}
 	r.detached = true
-	o.giveHandle(op)
-	return op.handle
+	own := bearer{op.caller.User, op.scope}
+	handle := op.handleLocked(own)
+	o.find(handle, grant{op, own})
+	return handle
 }
 
 // pending takes a caller out whose budget is used up, and returns what it gets:
@@ -121,9 +119,10 @@ func (c config) someTool(is func(toolConfig) bool) bool {
 // doing whose call returned before its end; see [WithWaitBudget]. It is among
 // [Registry.Tools] if any tool has a wait budget.
 //
-// It only reads. It knows the handles that calls of the same tenant and
-// operation scope were given, and no Job IDs; so a model can neither look at
-// the Jobs of another conversation nor be talked into it.
+// It only reads. Handles are random, and each is good for the tenant, user and
+// operation scope that it was given to alone; Job IDs are not known. So a model
+// can neither look at the Jobs of another conversation nor be talked into it.
+// With a journal a handle is good for as long as its operation is remembered.
 func (r *Registry) CheckTool() tools.Tool { return &checkTool{r} }
 
 type checkTool struct{ reg *Registry }
@@ -162,7 +161,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if handle == "" {
 		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
 	}
-	op, err := c.reg.ops.find(ctx, handle)
+	op, err := c.reg.ops.byBearer(ctx, handle)
 	if err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: err}
 	}
@@ -173,31 +172,9 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.maxShown = op.tool.cfg.maxObservation
 	return res.Observation(), nil
-}
-
-// find returns the operation with this handle, if it is of the caller's tenant
-// and scope; nil if there is none.
-func (o *operations) find(ctx context.Context, handle string) (*operation, error) {
-	scope, _ := ctx.Value(scopeKey{}).(string)
-	o.mu.Lock()
-	op := o.byHandle[handle]
-	o.mu.Unlock()
-	if l := o.reg.ledger; op == nil && l != nil {
-		rec, found, err := l.get(ctx, recordOf(handle))
-		if err != nil || !found {
-			return nil, err
-		}
-		if op, err = o.reg.restore(rec); err != nil {
-			return nil, err
-		}
-	}
-	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
-		return nil, nil
-	}
-	return o.keep(op), nil
 }
 
 // check waits for an operation as far as the budget goes. It never begins one,

@@ -20,6 +20,7 @@ type entry struct {
 	Owner      string          `json:"owner"` // the registry that wrote it
 	Phase      Phase           `json:"phase"`
 	Parked     bool            `json:"parked,omitempty"` // not taken up by itself
+	Handle     string          `json:"handle,omitempty"` // of its own caller; perhaps not given out
 
 	Webhook    string    `json:"webhook,omitempty"`
 	Sandbox    string    `json:"sandbox,omitempty"`
@@ -90,7 +91,7 @@ func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
 	e := entry{Key: op.key, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
-		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase}
+		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
 		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
@@ -266,9 +267,3 @@ func (op *operation) maySave() bool {
 func (op *operation) recordName() string {
 	return op.reg.ledger.names(opRecord, op.caller.Tenant, op.key)[0]
 }
-
-// handleOf returns the handle of an operation that is in a journal: it leads
-// back to the record.
-func handleOf(recordKey string) string { return "job-" + strings.TrimPrefix(recordKey, opRecord) }
-
-func recordOf(handle string) string { return opRecord + strings.TrimPrefix(handle, "job-") }

@@ -96,6 +96,7 @@ const (
 	barrierRecord = "bar-" // bars an Assignment in a scope: its outcome there is unknown
 	holderRecord  = "job-" // which operation started a Job
 	claimRecord   = "req-" // which operation answers a human request
+	handleRecord  = "hnd-" // which operation a handle leads to, and for whom
 )
 
 var nameCoding = base32.StdEncoding.WithPadding(base32.NoPadding)

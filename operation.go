@@ -31,9 +31,11 @@ type operation struct {
 	phase   Phase
 	jobID   string
 
-	handle string // empty: none was given out
-	news   news
-	ticket *ticket // its place among those in flight, of the current run
+	handle   string            // for its own caller; empty: none yet
+	others   map[bearer]string // handles for other callers; nil until there is one
+	recorded map[string]bool   // handles that are in the journal; nil until there is one
+	news     news
+	ticket   *ticket // its place among those in flight, of the current run
 
 	claims    []string           // guarded by operations.mu: its names in operations.claims
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
@@ -81,13 +83,22 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *follo
 	if err != nil {
 		return nil, err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
 	res.maxShown = t.cfg.maxObservation
 	if res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+SafeLine(res.Input, 200))
 	}
 	return res, nil
+}
+
+// resultFor returns a copy for the caller of ctx, with a handle of its own.
+func (op *operation) resultFor(ctx context.Context, res *Result) *Result {
+	res = res.clone()
+	if res.Handle != "" {
+		res.Handle = op.giveHandle(ctx)
+	}
+	return res
 }
 
 // wait joins the operation, starting or resuming the work on it, until the

@@ -28,7 +28,7 @@ type operations struct {
 
 	mu       sync.Mutex
 	byKey    map[string]*operation   // by tenant and key
-	byHandle map[string]*operation   // those that check_job knows; nil until there is one
+	byHandle map[string]grant        // those that check_job knows; nil until there is one
 	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
@@ -78,7 +78,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
 		if t.reg.ledger != nil {
 			fresh.record = &recordRef{key: fresh.recordName()}
-			fresh.handle = handleOf(fresh.record.key)
+			fresh.handle = newHandle() // recorded with the operation from the beginning
 		}
 		fresh.job.init(fresh, follow)
 		op, repeated = o.insert(fresh)
@@ -129,23 +129,15 @@ func (o *operations) insert(op *operation) (now *operation, there bool) {
 // enter lets an operation be found. Called with mu held.
 func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
-	if op.handle != "" {
-		o.giveHandle(op)
-	}
 	op.mu.Lock()
+	if op.handle != "" && op.record != nil && op.record.revision > 0 { // it may have been given out
+		o.find(op.handle, grant{op, bearer{op.caller.User, op.scope}})
+	}
 	id := strings.ToLower(op.jobID)
 	op.mu.Unlock()
 	if id != "" && op.job.followUp == nil && o.holders[id] == nil { // restored: nothing runs yet
 		o.holdLocked(op, id)
 	}
-}
-
-// giveHandle lets an operation be found by its handle. Called with mu held.
-func (o *operations) giveHandle(op *operation) {
-	if o.byHandle == nil {
-		o.byHandle = map[string]*operation{}
-	}
-	o.byHandle[op.handle] = op
 }
 
 // lookUp finds an operation by its key, here or in the journal; nil if there is
@@ -383,11 +375,13 @@ func (o *operations) drop(op *operation) {
 		delete(o.byKey, op.slot())
 	}
 	op.mu.Lock()
-	handle, id := op.handle, strings.ToLower(op.jobID)
-	op.mu.Unlock()
-	if o.byHandle[handle] == op {
-		delete(o.byHandle, handle)
+	id := strings.ToLower(op.jobID)
+	for _, handle := range append(slices.Collect(maps.Values(op.others)), op.handle) {
+		if o.byHandle[handle].op == op {
+			delete(o.byHandle, handle)
+		}
 	}
+	op.mu.Unlock()
 	if o.holders[id] == op {
 		delete(o.holders, id)
 	}

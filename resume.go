@@ -42,7 +42,7 @@ func (op *operation) take(rec Record, e entry) error {
 	op.record = &recordRef{rec.Key, rec.Revision}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
+	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, e.Handle
 	op.result = e.Result
 	op.ended = rec.At.UnixNano()
 	op.news.status, op.news.started, op.news.decisions = e.Status, e.StartedAt, op.job.decisions()
@@ -267,7 +267,7 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.Repeated = true
 	res.maxShown = op.tool.cfg.maxObservation
 	return res, nil
