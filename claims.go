@@ -235,6 +235,9 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 	if e.JobID != "" && e.FollowUp == nil {
 		errs = append(errs, touch(holderRecord, strings.ToLower(e.JobID)))
 	}
+	if e.Own != "" {
+		errs = append(errs, touch(aliasRecord, e.Caller.Tenant, e.Own))
+	}
 	if e.Handle != "" {
 		errs = append(errs, touch(handleRecord, e.Handle))
 	}

@@ -19,6 +19,7 @@ type operation struct {
 	reg    *Registry
 	tool   *Tool
 	key    string
+	own    string // the caller's key, where that of its scope won; empty: none
 	scope  string // empty: called in none
 	input  string
 	caller Caller
