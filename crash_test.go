@@ -86,6 +86,13 @@ func (p *process) Get(ctx context.Context, key string) (duvotool.Record, error) 
 	return p.journal.Get(ctx, key)
 }
 
+// kill ends it now.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+}
+
 func (p *process) isDead() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

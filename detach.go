@@ -17,7 +17,9 @@ import (
 
 // WithWaitBudget bounds how long a call waits for its Job. Past it the call
 // returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
-// goes on, and so do its policy and whatever else belongs to it. The tool
+// goes on, and so do its policy and whatever else belongs to it. However short
+// it is, the call waits until the operation is recorded, so that it is not lost
+// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
 // check_job, which [Registry.Tools] then also holds, tells the model later how
 // it ended.
 //
@@ -56,6 +58,15 @@ func (op *operation) detach(r *run) string {
 	return handle
 }
 
+// budget returns what tells that a call has waited long enough; nil: it never has.
+func (t toolConfig) budget() (enough <-chan time.Time, stop func()) {
+	if t.waitBudget == 0 {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(t.waitBudget)
+	return timer.C, func() { timer.Stop() }
+}
+
 // pending takes a caller out whose budget is used up, and returns what it gets:
 // what is known without waiting for anything, or nil if the run is over or
 // about to be.
@@ -67,8 +78,16 @@ func (op *operation) pending(r *run) *Result {
 	if handle == "" || op.run != r {
 		return nil
 	}
+	res := op.pendingLocked()
+	res.Handle = handle
+	return res
+}
+
+// pendingLocked tells what is known of an operation that is under way. Called with
+// mu held.
+func (op *operation) pendingLocked() *Result {
 	res := &Result{
-		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
+		Outcome: OutcomePending, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -182,19 +201,10 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 // tells what there is.
 func (op *operation) check(ctx context.Context) (*Result, error) {
 	op.mu.Lock()
-	idle, known, err, phase := op.run == nil && op.result == nil, op.jobID != "", op.news.err, op.phase
+	idle, known := op.run == nil && op.result == nil, op.jobID != ""
 	op.mu.Unlock()
-	if idle && !known && phase == PhaseStarting {
-		return &Result{Outcome: OutcomeUnknown, Assignment: op.tool.assignment, Input: op.inputNow(), Key: op.key,
-			Note: "its start was sent, and no answer told whether it took effect"}, nil
-	}
 	if idle && !known {
-		why := "no reason is known"
-		if err != nil {
-			why = SafeLine(err.Error(), 300)
-		}
-		return &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Key: op.key,
-			Note: "no Job was started: " + why}, nil
+		return op.unstarted(), nil
 	}
 	if idle {
 		job, err := op.reg.backend.Job(ctx, op.jobID)
@@ -209,6 +219,23 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 		return op.parkedResult(OutcomePending, job.Status), nil
 	}
 	return op.wait(ctx)
+}
+
+// unstarted tells of an operation that nobody works on and that has no Job, for
+// all that is known.
+func (op *operation) unstarted() *Result {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	res := &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller, Key: op.key}
+	switch err := op.news.err; {
+	case op.phase == PhaseStarting:
+		res.Outcome, res.Note = OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
+	case err != nil:
+		res.Note = "no Job was started: " + SafeLine(err.Error(), 300)
+	default:
+		res.Note = "no Job was started: no reason is known"
+	}
+	return res
 }
 
 // parkedResult tells how the Job of an operation stands that nobody works on.

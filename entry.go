@@ -213,6 +213,9 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	if err == nil {
 		op.record.revision = revision
+		if op.run != nil && !op.job.parked {
+			op.run.isDurable()
+		}
 		if b := op.job.startState; b != nil {
 			b.owner = ""
 		}

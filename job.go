@@ -118,6 +118,9 @@ func (op *operation) begin() {
 	}
 	s := &op.job
 	fresh := s.id == ""
+	if op.record == nil || op.record.revision > 0 && !s.parked {
+		op.run.isDurable() // as the registry is, or recorded before
+	}
 	if op.ticket == nil && op.limited() {
 		r := op.run
 		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
@@ -127,9 +130,10 @@ func (op *operation) begin() {
 			op.tell(Event{Kind: EventQueued, Before: before})
 			if fresh {
 				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
+				s.parked = false
 			}
-			op.maySave() // it may be detached while it waits
-			return       // begin is called again when the turn has come
+			op.mustSave() // it may be detached while it waits
+			return        // begin is called again when the turn has come
 		}
 	}
 	parked := s.parked

@@ -59,6 +59,7 @@ type run struct {
 	ctx      context.Context // the values of the first caller's, the end of ours
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed at the end
+	durable  chan struct{} // closed, by who owns the mail, once the next process would take it up
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
@@ -76,11 +77,19 @@ type mail struct {
 
 // run is the one path of a call.
 func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*Result, error) {
+	enough, stop := t.cfg.budget()
+	defer stop()
+	return r.runFor(ctx, t, input, follow, enough)
+}
+
+// runFor is run that waits until enough tells that it is; nil: as long as it
+// takes.
+func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *followUp, enough <-chan time.Time) (*Result, error) {
 	op, repeated, err := r.ops.open(ctx, t, input, follow)
 	if err != nil {
 		return nil, err
 	}
-	res, err := op.wait(ctx)
+	res, err := op.waitFor(ctx, enough)
 	if err != nil {
 		return nil, err
 	}
@@ -106,25 +115,22 @@ func (op *operation) resultFor(ctx context.Context, res *Result) *Result {
 // outcome is known, the work fails, the wait budget is used up or the caller's
 // context ends.
 func (op *operation) wait(ctx context.Context) (*Result, error) {
-	var enough <-chan time.Time
-	if d := op.tool.cfg.waitBudget; d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		enough = t.C
-	}
+	enough, stop := op.tool.cfg.budget()
+	defer stop()
+	return op.waitFor(ctx, enough)
+}
+
+// waitFor is wait with a wait budget that is used up when enough tells.
+func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Result, error) {
 	for {
 		op.mu.Lock()
 		if op.result != nil {
 			defer op.mu.Unlock()
 			return op.result, nil
 		}
-		if op.run == nil {
-			if !op.reg.life.enter() { // left by finish or fail
-				defer op.mu.Unlock()
-				return nil, op.errorLocked(ErrClosed)
-			}
-			op.run = newRun(ctx)
-			op.postLocked(op.run, (*operation).begin)
+		if op.run == nil && !op.runLocked(ctx) {
+			defer op.mu.Unlock()
+			return nil, op.errorLocked(ErrClosed)
 		}
 		r := op.run
 		joined := !r.leaving
@@ -137,6 +143,9 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		}
 		op.mu.Unlock()
 
+		if over != nil && !r.recorded(ctx) {
+			over = nil // it has ended, or ctx has: nothing goes on that could be pending
+		}
 		select {
 		case <-r.done:
 		case <-told:
@@ -178,11 +187,43 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 	}
 }
 
+// runLocked begins a run for a caller. It returns false if the registry is closed.
+// Called with mu held.
+func (op *operation) runLocked(ctx context.Context) bool {
+	if !op.reg.life.enter() { // left by finish or fail
+		return false
+	}
+	op.run = newRun(ctx)
+	op.postLocked(op.run, (*operation).begin)
+	return true
+}
+
+// isDurable notes that the operation is taken up also if the process dies now.
+func (r *run) isDurable() {
+	select {
+	case <-r.durable:
+	default:
+		close(r.durable)
+	}
+}
+
+// recorded waits until the operation is durable. It returns false if the run or
+// ctx has ended instead: who is told then that it goes on could lose it.
+func (r *run) recorded(ctx context.Context) bool {
+	select {
+	case <-r.durable:
+		return true
+	case <-r.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // newRun makes a run with the values of a context. The end of the context is
 // not the run's.
 func newRun(ctx context.Context) *run {
 	rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
+	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), durable: make(chan struct{}), told: make(chan struct{})}
 }
 
 // leave takes a caller out. The last one parks the operation.
