@@ -22,7 +22,7 @@ func TestPendingOutlivesTheProcess(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				j := duvotool.NewMemoryJournal()
 				p := newProcess(j, d.Client(), "")
-				reg := open(t, p, &slowJournal{p, 3 * time.Second}, duvotool.WithWaitBudget(budget), duvotool.WithJobLimit(limit), duvotool.WithMarkedStarts())
+				reg := open(t, p, &slowJournal{p, 3 * time.Second, "op-"}, duvotool.WithWaitBudget(budget), duvotool.WithJobLimit(limit), duvotool.WithMarkedStarts())
 				for _, key := range []string{"a", "b"} { // with a limit b only waits for its turn
 					res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), key)
 					require.NoError(t, err)
@@ -45,6 +45,32 @@ func TestPendingOutlivesTheProcess(t *testing.T) {
 			}, duvotest.WithAssignment(slowRefunds))
 		}
 	}
+}
+
+// TestQueuedAgain: a call that had left the line, and is there again.
+func TestQueuedAgain(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		j := duvotool.NewMemoryJournal()
+		p := newProcess(j, d.Client(), "")
+		reg := open(t, p, p, duvotool.WithJobLimit(1))
+		_, err := reg.All()[0].Start(t.Context(), "a")
+		require.NoError(t, err)
+		ctx := duvotool.WithOperationKey(t.Context(), "b")
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err = reg.All()[0].Run(short, "b")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+		_, err = reg.All()[0].Start(ctx, "b")
+		require.NoError(t, err)
+		p.kill()
+		_ = reg.Close(context.Background())
+		reg = open(t, d.Client(), j, approveAfter(time.Second, nil), duvotool.WithoutResume())
+		defer shut(t, reg)
+		res, err := reg.Lookup(t.Context(), "b")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomePending, res.Outcome, res.Note)
+	}, duvotest.WithAssignment(slowRefunds))
 }
 
 // TestPendingIsNotToldOfWhatIsNotRecorded: where the journal fails there is an

@@ -127,6 +127,28 @@ func TestOneKeyInTwoScopes(t *testing.T) {
 	}, duvotest.WithAssignment(slowRefunds))
 }
 
+// TestOneKeyInTwoScopesAtOnce, where none sees in time that others have it too.
+func TestOneKeyInTwoScopesAtOnce(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		j := &slowJournal{duvotool.NewMemoryJournal(), time.Second, ""}
+		opts := []duvotool.Option{duvotool.OncePerScope(), approveAfter(time.Second, nil), duvotool.WithoutResume()}
+		regs := []*duvotool.Registry{open(t, d.Client(), j, opts...), open(t, d.Client(), j, opts...)}
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				res, err := regs[i%2].All()[0].Run(scoped(t, fmt.Sprint("s", i), "order 1"), "refund 1")
+				require.NoError(t, err)
+				require.Equal(t, "refunded refund 1", res.Output)
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 1, d.Count("startRun"))
+		for _, reg := range regs {
+			shut(t, reg)
+		}
+	}, duvotest.WithAssignment(slowRefunds))
+}
+
 // TestManyKeysOneScopeManyProcesses: at once, and after a restart.
 func TestManyKeysOneScopeManyProcesses(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
