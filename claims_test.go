@@ -3,6 +3,7 @@ package duvotool_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -375,4 +376,75 @@ func TestReconcileWithAnothersJob(t *testing.T) {
 		shut(t, a)
 		shut(t, b)
 	}, duvotest.WithAssignment(slowRefunds))
+}
+
+// TestDecideAfterAnotherOperation: who decides second, about a request that another
+// operation has decided, is told by whom.
+func TestDecideAfterAnotherOperation(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		j := duvotool.NewMemoryJournal()
+		a := open(t, d.Client(), j, decide(duvotool.Suspend(), nil))
+		b := open(t, d.Client(), j, decide(duvotool.Suspend(), nil), duvotool.WithoutResume())
+		first, err := a.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for reg, message := range map[*duvotool.Registry]string{a: "ask", b: "b"} {
+			wg.Go(func() {
+				if message == "ask" { // b's message is answered, and b has not seen that yet
+					time.Sleep(3500 * time.Millisecond)
+				}
+				res, err := reg.Continue(duvotool.WithOperationKey(t.Context(), message), first, message)
+				require.NoError(t, err)
+				require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			})
+		}
+		wg.Wait()
+		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
+		pending := b.Pending()[0]
+		go func() { _ = a.Decide(t.Context(), a.Pending()[0], duvotool.Approve("kim", "")) }()
+		time.Sleep(time.Second)
+		var decided *duvotool.DecidedError
+		require.ErrorAs(t, b.Decide(t.Context(), pending, duvotool.Deny("lee", "no")), &decided)
+		require.Equal(t, "kim", decided.Entry.By)
+		require.Empty(t, b.Pending())
+		require.NoError(t, a.Wait(t.Context()))
+		require.NoError(t, b.Wait(t.Context()))
+		require.Len(t, bodies(d), 1)
+		require.True(t, *d.Jobs()[0].Requests[0].Response.Approved)
+		shut(t, a)
+		shut(t, b)
+	}, duvotest.WithAssignment(talker))
+}
+
+// TestJournalsOfBefore, which hold operations and nothing of whose a Job or a
+// request is: they are taken up, and it is recorded before anything is sent.
+func TestJournalsOfBefore(t *testing.T) {
+	handle := regexp.MustCompile(`"handle":"[^"]*",`)
+	for _, at := range []string{"after put 3", "after put 4", "after respond"} {
+		t.Run(at, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				now, before := duvotool.NewMemoryJournal(), newRegistrar()
+				_, end, _ := callIn(t, newProcess(now, d.Client(), at), "k", "1 EUR")
+				end()
+				for r, err := range now.Unfinished(t.Context()) {
+					require.NoError(t, err)
+					require.Regexp(t, handle, string(r.Data))
+					_, err = before.Put(t.Context(), duvotool.Record{Key: r.Key, At: r.At, Data: handle.ReplaceAll(r.Data, nil)})
+					require.NoError(t, err)
+				}
+				require.Equal(t, map[string]int{"op": 1}, before.left(t))
+				res, end, err := callIn(t, newProcess(before, d.Client(), ""), "k", "1 EUR")
+				defer end()
+				require.NoError(t, err)
+				require.Equal(t, "refunded 1 EUR", res.Output)
+				require.Len(t, bodies(d), 1)
+				require.Len(t, d.Jobs(), 1)
+				if at == "after respond" { // it had been taken
+					require.Equal(t, map[string]int{"op": 1}, before.left(t))
+				} else {
+					require.Equal(t, map[string]int{"op": 1, "job": 1, "req": 1}, before.left(t))
+				}
+			}, duvotest.WithAssignment(slowRefunds))
+		})
+	}
 }

@@ -52,7 +52,7 @@ func TestQueuedAgain(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		j := duvotool.NewMemoryJournal()
 		p := newProcess(j, d.Client(), "")
-		reg := open(t, p, p, duvotool.WithJobLimit(1))
+		reg := open(t, p, p, duvotool.WithJobLimit(1), duvotool.WithPolicy(duvotool.LeaveToDuvo()))
 		_, err := reg.All()[0].Start(t.Context(), "a")
 		require.NoError(t, err)
 		ctx := duvotool.WithOperationKey(t.Context(), "b")
