@@ -32,9 +32,14 @@ func callerOf(ctx context.Context) Caller {
 // again. Keys are remembered for the life of the registry, see
 // [WithRetention].
 //
-// Use what names the call in the host program: the ID of a tool call, an order
-// number. Do not give a whole agent run one key; that is what
-// [WithOperationScope] is for.
+// Use what names the work in the host program, such as an order number, so that
+// the same work has the same key whoever asks for it, and in whatever words. The
+// ID of a model's tool call is new each time that the model repeats itself: with
+// such a key a repeated call is another operation. Do not give a whole agent run
+// one key; that is what [WithOperationScope] is for.
+//
+// A key never makes more Jobs of what [OncePerScope] allows one of: there the
+// scope wins.
 func WithOperationKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, opKey{}, key)
 }
@@ -42,7 +47,8 @@ func WithOperationKey(ctx context.Context, key string) context.Context {
 // WithOperationScope returns a context for one agent run, such as an
 // executor's: within the scope, a call that repeats an Assignment and input is
 // the earlier operation, and gets its Result instead of a second Job. With
-// [OncePerScope] that holds whatever the input.
+// [OncePerScope] that holds whatever the input, and whatever [WithOperationKey]
+// says; without it a key that is given for one call says which operation it is.
 //
 // The ID should be new for each conversation or task. Two runs with the same
 // ID share their Jobs.

@@ -24,7 +24,7 @@ var errDead = errors.New("this process is dead")
 type process struct {
 	journal duvotool.Journal
 	client  *duvo.Client
-	dieAt   string // a step: "before put 3", "after start"
+	dieAt   string // a step: "before put 3", "after start"; what is put beside the operation is named by its kind
 
 	mu    sync.Mutex
 	dead  bool
@@ -65,11 +65,14 @@ func (p *process) around(name string, do func() error) error {
 }
 
 func (p *process) Put(ctx context.Context, r duvotool.Record) (revision uint64, err error) {
-	p.mu.Lock()
-	p.puts++
-	n := p.puts
-	p.mu.Unlock()
-	err = p.around(fmt.Sprintf("put %d", n), func() error {
+	name := "put " + r.Key[:strings.Index(r.Key, "-")] // of what belongs to an operation
+	if strings.HasPrefix(r.Key, "op-") {
+		p.mu.Lock()
+		p.puts++
+		name = fmt.Sprintf("put %d", p.puts)
+		p.mu.Unlock()
+	}
+	err = p.around(name, func() error {
 		revision, err = p.journal.Put(ctx, r)
 		return err
 	})
@@ -81,6 +84,13 @@ func (p *process) Get(ctx context.Context, key string) (duvotool.Record, error) 
 		return duvotool.Record{}, errDead
 	}
 	return p.journal.Get(ctx, key)
+}
+
+// kill ends it now.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
 }
 
 func (p *process) isDead() bool {
@@ -209,9 +219,9 @@ func steps(t *testing.T) (all []string) {
 // the same call in the next one.
 func TestEveryStepSurvivesDeath(t *testing.T) {
 	all := steps(t)
-	require.Equal(t, []string{"before put 1", "after put 1", "before start", "after start", "before put 2", "after put 2",
-		"before put 3", "after put 3", "before put 4", "after put 4", "before put 5", "after put 5", "before respond", "after respond", "before put 6", "after put 6",
-		"before messages", "after messages", "before put 7", "after put 7"}, all, "intent, start, Job, request, decision, sending, response, delivery, result")
+	require.Equal(t, []string{"before put 1", "after put 1", "before start", "after start", "before put job", "after put job", "before put 2", "after put 2",
+		"before put 3", "after put 3", "before put 4", "after put 4", "before put req", "after put req", "before put 5", "after put 5", "before respond", "after respond", "before put 6", "after put 6",
+		"before messages", "after messages", "before put 7", "after put 7"}, all, "intent, start, whose Job, Job, request, decision, whose request, sending, response, delivery, result")
 	for _, profile := range []duvotest.Profile{{}, {Respond: duvotest.ApplyToAny}} {
 		for _, at := range all {
 			t.Run(fmt.Sprintf("%s, profile %v", at, profile.Respond), func(t *testing.T) {

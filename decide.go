@@ -46,6 +46,8 @@ type pendingState struct {
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
+	claimed   bool          // no other operation answers it
+	outrun    bool          // another operation answers it: nothing of ours is sent
 	why       string        // of stageNobody
 	replies   []chan error  // of those who decided through the registry
 }
@@ -182,6 +184,9 @@ func (op *operation) waiting(seen sighting) bool {
 	case stageNobody:
 		return op.stuckFor(stuckGrace, p.why)
 	case stageDone:
+		if p.outrun {
+			return op.stuckFor(acceptedGrace, "another operation has decided the request, and the Job still waits")
+		}
 		if p.entry != nil && p.entry.Delivery != NotSent {
 			return op.stuckFor(acceptedGrace, "the response was sent, and the Job still waits")
 		}
@@ -382,6 +387,9 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	p.unrecorded = false
 	op.tellDecision(EventDecided, p)
+	if p.stage == stageDecided && !op.claim(p) {
+		return
+	}
 	op.at(PhaseWatching, s.id)
 	if p.stage == stageDecided {
 		op.at(PhaseResponding, s.id)

@@ -2,7 +2,6 @@ package duvotool
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,9 @@ import (
 
 // WithWaitBudget bounds how long a call waits for its Job. Past it the call
 // returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
-// goes on, and so do its policy and whatever else belongs to it. The tool
+// goes on, and so do its policy and whatever else belongs to it. However short
+// it is, the call waits until the operation is recorded, so that it is not lost
+// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
 // check_job, which [Registry.Tools] then also holds, tells the model later how
 // it ended.
 //
@@ -50,12 +51,20 @@ func (op *operation) detach(r *run) string {
 	if op.run != r || r.leaving {
 		return ""
 	}
-	if op.handle == "" {
-		op.handle = "job-" + strings.ToLower(rand.Text())
-	}
 	r.detached = true
-	o.giveHandle(op)
-	return op.handle
+	own := bearer{op.caller.User, op.scope}
+	handle := op.handleLocked(own)
+	o.find(handle, grant{op, own})
+	return handle
+}
+
+// budget returns what tells that a call has waited long enough; nil: it never has.
+func (t toolConfig) budget() (enough <-chan time.Time, stop func()) {
+	if t.waitBudget == 0 {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(t.waitBudget)
+	return timer.C, func() { timer.Stop() }
 }
 
 // pending takes a caller out whose budget is used up, and returns what it gets:
@@ -69,8 +78,16 @@ func (op *operation) pending(r *run) *Result {
 	if handle == "" || op.run != r {
 		return nil
 	}
+	res := op.pendingLocked()
+	res.Handle = handle
+	return res
+}
+
+// pendingLocked tells what is known of an operation that is under way. Called with
+// mu held.
+func (op *operation) pendingLocked() *Result {
 	res := &Result{
-		Outcome: OutcomePending, JobID: op.jobID, Handle: handle, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
+		Outcome: OutcomePending, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -121,9 +138,10 @@ func (c config) someTool(is func(toolConfig) bool) bool {
 // doing whose call returned before its end; see [WithWaitBudget]. It is among
 // [Registry.Tools] if any tool has a wait budget.
 //
-// It only reads. It knows the handles that calls of the same tenant and
-// operation scope were given, and no Job IDs; so a model can neither look at
-// the Jobs of another conversation nor be talked into it.
+// It only reads. Handles are random, and each is good for the tenant, user and
+// operation scope that it was given to alone; Job IDs are not known. So a model
+// can neither look at the Jobs of another conversation nor be talked into it.
+// With a journal a handle is good for as long as its operation is remembered.
 func (r *Registry) CheckTool() tools.Tool { return &checkTool{r} }
 
 type checkTool struct{ reg *Registry }
@@ -162,7 +180,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if handle == "" {
 		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
 	}
-	op, err := c.reg.ops.find(ctx, handle)
+	op, err := c.reg.ops.byBearer(ctx, handle)
 	if err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: err}
 	}
@@ -173,31 +191,9 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.maxShown = op.tool.cfg.maxObservation
 	return res.Observation(), nil
-}
-
-// find returns the operation with this handle, if it is of the caller's tenant
-// and scope; nil if there is none.
-func (o *operations) find(ctx context.Context, handle string) (*operation, error) {
-	scope, _ := ctx.Value(scopeKey{}).(string)
-	o.mu.Lock()
-	op := o.byHandle[handle]
-	o.mu.Unlock()
-	if l := o.reg.ledger; op == nil && l != nil {
-		rec, found, err := l.get(ctx, recordOf(handle))
-		if err != nil || !found {
-			return nil, err
-		}
-		if op, err = o.reg.restore(rec); err != nil {
-			return nil, err
-		}
-	}
-	if op == nil || op.scope != scope || op.caller.Tenant != callerOf(ctx).Tenant {
-		return nil, nil
-	}
-	return o.keep(op), nil
 }
 
 // check waits for an operation as far as the budget goes. It never begins one,
@@ -205,19 +201,10 @@ func (o *operations) find(ctx context.Context, handle string) (*operation, error
 // tells what there is.
 func (op *operation) check(ctx context.Context) (*Result, error) {
 	op.mu.Lock()
-	idle, known, err, phase := op.run == nil && op.result == nil, op.jobID != "", op.news.err, op.phase
+	idle, known := op.run == nil && op.result == nil, op.jobID != ""
 	op.mu.Unlock()
-	if idle && !known && phase == PhaseStarting {
-		return &Result{Outcome: OutcomeUnknown, Assignment: op.tool.assignment, Input: op.inputNow(), Key: op.key,
-			Note: "its start was sent, and no answer told whether it took effect"}, nil
-	}
 	if idle && !known {
-		why := "no reason is known"
-		if err != nil {
-			why = SafeLine(err.Error(), 300)
-		}
-		return &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Key: op.key,
-			Note: "no Job was started: " + why}, nil
+		return op.unstarted(), nil
 	}
 	if idle {
 		job, err := op.reg.backend.Job(ctx, op.jobID)
@@ -235,6 +222,23 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 		return op.parkedResult(OutcomePending, job.Status), nil
 	}
 	return op.wait(ctx)
+}
+
+// unstarted tells of an operation that nobody works on and that has no Job, for
+// all that is known.
+func (op *operation) unstarted() *Result {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	res := &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller, Key: op.key}
+	switch err := op.news.err; {
+	case op.phase == PhaseStarting:
+		res.Outcome, res.Note = OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
+	case err != nil:
+		res.Note = "no Job was started: " + SafeLine(err.Error(), 300)
+	default:
+		res.Note = "no Job was started: no reason is known"
+	}
+	return res
 }
 
 // parkedResult tells how the Job of an operation stands that nobody works on.

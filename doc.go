@@ -48,6 +48,14 @@
 // how long, so after 15 minutes without an answer the outcome is
 // [OutcomeUnknown] and the key starts nothing more until [Registry.Reconcile].
 // Operations are remembered by the registry, or, [WithJournal], across processes.
+// With [OncePerScope] the scope wins over keys: it has one operation, whatever key
+// and input its calls come with.
+//
+// Several operations may hold one Job: the one that started it, and those that
+// went on with it by a message. Of them one answers each human request: before a
+// response is sent a claim is made to it, and who comes second treats the request
+// as decided elsewhere. A start that the server answers with a Job which another
+// operation started is refused with [ErrForeignJob].
 //
 // When a caller's context ends its call returns at once, and nothing more is
 // sent on its behalf. The Job goes on in Duvo. The [*JobError] holds the key
@@ -57,7 +65,9 @@
 //
 // With a journal an operation is recorded before its start is sent, when its Job
 // is known, before the policy is asked, when it has decided, before and after a
-// response is sent, and when its outcome is known. What the next process does
+// response is sent, and when its outcome is known. Records of their own tell whose
+// a Job is, once it is started, and who answers a request, once that is decided;
+// an operation that finds its own there goes on. What the next process does
 // depends on how far the journal had come:
 //
 //	recorded last     what is done                                      outcome
@@ -136,6 +146,7 @@
 //	the context ended                             *JobError              *JobError
 //	the registry was closed                       *JobError              *JobError
 //	the operation key stands for another call     *JobError              *JobError
+//	the start got the Job of another operation    *JobError              *JobError
 //
 // An outage while a Job runs is none of these: it is read again, less and less
 // often, until Duvo is back or the context ends.

@@ -12,6 +12,7 @@ import (
 // An entry is what the journal holds of an operation.
 type entry struct {
 	Key        string          `json:"key"`
+	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
 	Scope      string          `json:"scope,omitempty"`
 	Caller     Caller          `json:"caller,omitzero"`
 	Assignment duvo.Assignment `json:"assignment"`
@@ -20,6 +21,7 @@ type entry struct {
 	Owner      string          `json:"owner"` // the registry that wrote it
 	Phase      Phase           `json:"phase"`
 	Parked     bool            `json:"parked,omitempty"` // not taken up by itself
+	Handle     string          `json:"handle,omitempty"` // of its own caller; perhaps not given out
 
 	Webhook    string    `json:"webhook,omitempty"`
 	Sandbox    string    `json:"sandbox,omitempty"`
@@ -64,6 +66,7 @@ type requestEntry struct {
 	SentAt    time.Time         `json:"sent_at,omitzero"`
 	Reached   bool              `json:"reached,omitempty"`
 	Doubts    int               `json:"doubts,omitempty"`
+	Outrun    bool              `json:"outrun,omitempty"` // another operation answers it
 	Why       string            `json:"why,omitempty"`
 }
 
@@ -97,8 +100,8 @@ func (e *entry) said() string {
 func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
-	e := entry{Key: op.key, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
-		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase}
+	e := entry{Key: op.key, Own: op.own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
+		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
 		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
@@ -108,7 +111,7 @@ func (op *operation) entry() entry {
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
-			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Why: p.why}
+			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
 		for i, d := range s.entries {
 			if d == p.entry {
 				q.Decision = i + 1
@@ -165,7 +168,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		}
 		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
-			reached: q.Reached, doubts: q.Doubts, why: q.Why, recheck: true, recorded: true,
+			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
 			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
@@ -220,6 +223,9 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	if err == nil {
 		op.record.revision = revision
+		if op.run != nil && !op.job.parked {
+			op.run.isDurable()
+		}
 		if b := op.job.startState; b != nil {
 			b.owner = ""
 		}
@@ -275,9 +281,3 @@ func (op *operation) maySave() bool {
 func (op *operation) recordName() string {
 	return op.reg.ledger.names(opRecord, op.caller.Tenant, op.key)[0]
 }
-
-// handleOf returns the handle of an operation that is in a journal: it leads
-// back to the record.
-func handleOf(recordKey string) string { return "job-" + strings.TrimPrefix(recordKey, opRecord) }
-
-func recordOf(handle string) string { return opRecord + strings.TrimPrefix(handle, "job-") }

@@ -18,7 +18,8 @@ var (
 	ErrKeyReused = errors.New("duvotool: the operation key already stands for another call")
 
 	// ErrNoScope refuses a call of an Assignment that is configured with
-	// [OncePerScope] when the context has neither scope nor key.
+	// [OncePerScope] when the context has no scope. An operation key does not
+	// stand in for one, but leads to the operation that it began.
 	ErrNoScope = errors.New("duvotool: this Assignment may only be called within an operation scope")
 
 	// ErrInvalidDecision is a policy's decision that does not fit the request.

@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func (f *fake) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, error) 
 	if f.start != nil {
 		return f.start(f.starts, s)
 	}
-	return duvo.Job{ID: "job-1", AssignmentID: fakeID, Status: duvo.StatusPending}, nil
+	return duvo.Job{ID: fmt.Sprint("job-", f.starts), AssignmentID: fakeID, Status: duvo.StatusPending}, nil
 }
 
 func (f *fake) Job(ctx context.Context, id string) (duvo.Job, error) {

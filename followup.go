@@ -334,8 +334,8 @@ const continueToolName = "continue_job"
 
 // ContinueTool returns the tool continue_job, with which the model goes on with
 // a Job that has ended; see [WithFollowUps]. It is among [Registry.Tools] if any
-// tool has that option. Like check_job it knows the handles of the same tenant
-// and operation scope, and no Job IDs.
+// tool has that option. Like check_job it knows the handles that the same
+// tenant, user and operation scope were given, and no Job IDs.
 func (r *Registry) ContinueTool() tools.Tool { return &continueTool{r} }
 
 // handleAnyCase finds a handle as a model may write it, and where it stands.
@@ -394,7 +394,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
 	}
 	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
-	op, err := c.reg.ops.find(ctx, handle)
+	op, err := c.reg.ops.byBearer(ctx, handle)
 	if err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: err}
 	}

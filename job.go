@@ -37,6 +37,7 @@ type jobState struct {
 
 	human     bool // at the last look the Job waited for a person
 	told      bool // the reasons of denials were posted, or perhaps so
+	held      bool // it is recorded that the Job is this operation's
 	parked    bool // left by its callers: the next process does not take it up by itself
 	stopping  bool // the Job is to be stopped
 	stopAgain bool // restored while it was to be stopped
@@ -121,6 +122,9 @@ func (op *operation) begin() {
 	}
 	s := &op.job
 	fresh := s.id == ""
+	if op.record == nil || op.record.revision > 0 && !s.parked {
+		op.run.isDurable() // as the registry is, or recorded before
+	}
 	if op.ticket == nil && op.limited() {
 		r := op.run
 		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
@@ -130,9 +134,10 @@ func (op *operation) begin() {
 			op.tell(Event{Kind: EventQueued, Before: before})
 			if fresh {
 				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
+				s.parked = false
 			}
-			op.maySave() // it may be detached while it waits
-			return       // begin is called again when the turn has come
+			op.mustSave() // it may be detached while it waits
+			return        // begin is called again when the turn has come
 		}
 	}
 	parked := s.parked

@@ -210,10 +210,12 @@ func (f *failing) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
 func TestJournalFails(t *testing.T) {
 	for from, want := range map[int64]struct{ starts, responds int }{
 		1: {0, 0}, // the intent
-		3: {1, 0}, // the request
-		4: {1, 0}, // the decision
-		5: {1, 0}, // the sending
-		6: {1, 1}, // the delivery and the result: they can be read again
+		2: {1, 0}, // whose Job it is
+		4: {1, 0}, // the request
+		5: {1, 0}, // the decision
+		6: {1, 0}, // whose request it is
+		7: {1, 0}, // the sending
+		8: {1, 1}, // the delivery and the result: they can be read again
 	} {
 		for _, cause := range []error{errors.New("disk full"), nil} {
 			t.Run(fmt.Sprint(from, cause), func(t *testing.T) {

@@ -119,6 +119,10 @@ func newLedger(c config, life *lifetime) *ledger {
 const (
 	opRecord      = "op-"  // an operation
 	barrierRecord = "bar-" // bars an Assignment in a scope: its outcome there is unknown
+	holderRecord  = "job-" // which operation started a Job
+	claimRecord   = "req-" // which operation answers a human request
+	aliasRecord   = "key-" // which operation a caller's key stands for, where that has another
+	handleRecord  = "hnd-" // which operation a handle leads to, and for whom
 )
 
 var nameCoding = base32.StdEncoding.WithPadding(base32.NoPadding)

@@ -258,7 +258,15 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		c := *f
 		s.followUp = &c
 	}
-	err := op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
+	var err error
+	if job.ID != "" && s.followUp == nil {
+		if err = op.reg.ops.hold(op, job.ID); err != nil {
+			op.unreconciled(before)
+			return fmt.Errorf("duvotool: reconciling: %w", err)
+		}
+		s.held = true
+	}
+	err = op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
 	s.note = ""
 	switch f := s.followUp; {
 	case f != nil && job.ID != "":
@@ -284,10 +292,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {
 			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+SafeLine(err.Error(), 500)
 		})
-		*s = before
-		op.at(PhaseStarting, s.id)
-		res := op.resultSoFar(OutcomeUnknown)
-		op.conclusion(res, false)
+		op.unreconciled(before)
 		return err
 	}
 	op.reg.ops.reconciled(op)
@@ -298,6 +303,13 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
 	op.begin()
 	return nil
+}
+
+// unreconciled leaves the outcome unknown, as it was.
+func (op *operation) unreconciled(before jobState) {
+	op.job = before
+	op.at(PhaseStarting, op.job.id)
+	op.conclusion(op.resultSoFar(OutcomeUnknown), false)
 }
 
 func (op *operation) errorOf(cause error) *JobError {

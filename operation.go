@@ -20,6 +20,7 @@ type operation struct {
 	reg    *Registry
 	tool   *Tool
 	key    string
+	own    string // the caller's key, where that of its scope won; empty: none
 	scope  string // empty: called in none
 	input  string // that its Job was started with
 	caller Caller
@@ -35,10 +36,13 @@ type operation struct {
 	message string // of a follow-up, guarded by mu; empty: the operation starts its Job
 	added   string // to the Job, by that message and those before it; guarded by mu
 
-	handle string // empty: none was given out
-	news   news
-	ticket *ticket // its place among those in flight, of the current run
+	handle   string            // for its own caller; empty: none yet
+	others   map[bearer]string // handles for other callers; nil until there is one
+	recorded map[string]bool   // handles that are in the journal; nil until there is one
+	news     news
+	ticket   *ticket // its place among those in flight, of the current run
 
+	claims    []string           // guarded by operations.mu: its names in operations.claims
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
 	sorting   bool               // a goroutine takes the mail out
@@ -59,6 +63,7 @@ type run struct {
 	ctx      context.Context // the values of the first caller's, the end of ours
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed at the end
+	durable  chan struct{} // closed, by who owns the mail, once the next process would take it up
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
@@ -76,15 +81,23 @@ type mail struct {
 
 // run is the one path of a call.
 func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*Result, error) {
+	enough, stop := t.cfg.budget()
+	defer stop()
+	return r.runFor(ctx, t, input, follow, enough)
+}
+
+// runFor is run that waits until enough tells that it is; nil: as long as it
+// takes.
+func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *followUp, enough <-chan time.Time) (*Result, error) {
 	op, repeated, err := r.ops.open(ctx, t, input, follow)
 	if err != nil {
 		return nil, err
 	}
-	res, err := op.wait(ctx)
+	res, err := op.waitFor(ctx, enough)
 	if err != nil {
 		return nil, err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
 	res.maxShown = t.cfg.maxObservation
 	if follow == nil && res.Input != input {
@@ -93,29 +106,35 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *follo
 	return res, nil
 }
 
+// resultFor returns a copy for the caller of ctx, with a handle of its own.
+func (op *operation) resultFor(ctx context.Context, res *Result) *Result {
+	res = res.clone()
+	if res.Handle != "" {
+		res.Handle = op.giveHandle(ctx)
+	}
+	return res
+}
+
 // wait joins the operation, starting or resuming the work on it, until the
 // outcome is known, the work fails, the wait budget is used up or the caller's
 // context ends.
 func (op *operation) wait(ctx context.Context) (*Result, error) {
-	var enough <-chan time.Time
-	if d := op.tool.cfg.waitBudget; d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		enough = t.C
-	}
+	enough, stop := op.tool.cfg.budget()
+	defer stop()
+	return op.waitFor(ctx, enough)
+}
+
+// waitFor is wait with a wait budget that is used up when enough tells.
+func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Result, error) {
 	for {
 		op.mu.Lock()
 		if op.result != nil {
 			defer op.mu.Unlock()
 			return op.result, nil
 		}
-		if op.run == nil {
-			if !op.reg.life.enter() { // left by finish or fail
-				defer op.mu.Unlock()
-				return nil, op.errorLocked(ErrClosed)
-			}
-			op.run = newRun(ctx)
-			op.postLocked(op.run, (*operation).begin)
+		if op.run == nil && !op.runLocked(ctx) {
+			defer op.mu.Unlock()
+			return nil, op.errorLocked(ErrClosed)
 		}
 		r := op.run
 		joined := !r.leaving
@@ -128,6 +147,9 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 		}
 		op.mu.Unlock()
 
+		if over != nil && !r.recorded(ctx) {
+			over = nil // it has ended, or ctx has: nothing goes on that could be pending
+		}
 		select {
 		case <-r.done:
 		case <-told:
@@ -169,11 +191,43 @@ func (op *operation) wait(ctx context.Context) (*Result, error) {
 	}
 }
 
+// runLocked begins a run for a caller. It returns false if the registry is closed.
+// Called with mu held.
+func (op *operation) runLocked(ctx context.Context) bool {
+	if !op.reg.life.enter() { // left by finish or fail
+		return false
+	}
+	op.run = newRun(ctx)
+	op.postLocked(op.run, (*operation).begin)
+	return true
+}
+
+// isDurable notes that the operation is taken up also if the process dies now.
+func (r *run) isDurable() {
+	select {
+	case <-r.durable:
+	default:
+		close(r.durable)
+	}
+}
+
+// recorded waits until the operation is durable. It returns false if the run or
+// ctx has ended instead: who is told then that it goes on could lose it.
+func (r *run) recorded(ctx context.Context) bool {
+	select {
+	case <-r.durable:
+		return true
+	case <-r.done:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // newRun makes a run with the values of a context. The end of the context is
 // not the run's.
 func newRun(ctx context.Context) *run {
 	rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
+	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), durable: make(chan struct{}), told: make(chan struct{})}
 }
 
 // leave takes a caller out. The last one parks the operation.
@@ -291,6 +345,7 @@ func (op *operation) finish(res *Result) {
 	}
 	journaled := op.reg.ledger != nil
 	var err error
+	op.keepBelongings()
 	if res.Outcome == OutcomeUnknown {
 		err = op.reg.ops.bar(op, true)
 	}

@@ -28,9 +28,12 @@ type operations struct {
 
 	mu       sync.Mutex
 	byKey    map[string]*operation   // by tenant and key
-	byHandle map[string]*operation   // those that check_job knows; nil until there is one
+	byHandle map[string]grant        // those that check_job knows; nil until there is one
 	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	aliases  map[string]alias        // of callers' keys, by tenant and key, where there is no journal; nil until there is one
+	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
+	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	swept    time.Time
 }
 
@@ -41,8 +44,11 @@ func newOperations(r *Registry) *operations {
 // A callKey is the operation key of a call.
 type callKey struct {
 	key   string
-	exact bool // it stands for this very input
-	fresh bool // nobody has called with it before
+	exact bool   // it stands for this very input
+	fresh bool   // nobody has called with it before
+	known bool   // it is good for an operation that is there, and begins none
+	own   string // the caller's, where the operation has that of its scope; empty: none
+	scope string // of the operation, where it is begun
 }
 
 // open finds or makes the operation of a call. repeated tells that it was
@@ -55,14 +61,17 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	caller := callerOf(ctx)
 	scope, _ := ctx.Value(scopeKey{}).(string)
 	if !key.fresh {
-		if op, err = o.lookUp(ctx, caller.Tenant, key.key); err != nil {
+		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err != nil {
 			return nil, false, o.failed(t, key.key, err)
 		}
 	}
-	if op == nil && scope != "" && follow == nil {
+	if op == nil && key.known {
+		return nil, false, o.failed(t, "", ErrNoScope)
+	}
+	if op == nil && key.scope != "" && follow == nil {
 		// An outcome that is unknown bars its Assignment from the rest of its
 		// scope.
-		if op, err = o.barred(ctx, caller.Tenant, scope, t.assignment.ID); err != nil {
+		if op, err = o.barred(ctx, caller.Tenant, key.scope, t.assignment.ID); err != nil {
 			return nil, false, o.failed(t, key.key, err)
 		}
 		if op != nil {
@@ -72,28 +81,38 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if op == nil && follow == nil && !t.reg.offered(t.assignment.ID) {
 		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
+	if op == nil && key.own != "" {
+		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
+			return nil, false, o.failed(t, key.own, err)
+		}
+	}
 	if op == nil {
-		fresh := &operation{reg: t.reg, tool: t, key: key.key, scope: scope, input: input, caller: caller, phase: PhaseNew}
-		if follow != nil {
-			fresh.input = follow.start
-		}
-		if t.reg.ledger != nil {
-			fresh.record = &recordRef{key: fresh.recordName()}
-			fresh.handle = handleOf(fresh.record.key)
-		}
-		fresh.job.init(fresh, follow)
-		op, repeated = o.insert(fresh)
+		op, repeated = o.insert(t.newOperation(key, input, caller, follow))
 	} else {
 		repeated = true
 	}
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	if repeated && key.exact && (op.tool.assignment.ID != t.assignment.ID || op.said() != input || !op.job.followUp.same(follow)) {
+	other := op.tool.assignment.ID != t.assignment.ID || !op.job.followUp.same(follow)
+	if repeated && (other || key.exact && op.said() != input) {
 		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
 	}
 	return op, repeated, nil
+}
+
+func (t *Tool) newOperation(key callKey, input string, caller Caller, follow *followUp) *operation {
+	op := &operation{reg: t.reg, tool: t, key: key.key, own: key.own, scope: key.scope, input: input, caller: caller, phase: PhaseNew}
+	if t.reg.ledger != nil {
+		op.record = &recordRef{key: op.recordName()}
+		op.handle = newHandle() // recorded with the operation from the beginning
+	}
+	if follow != nil {
+		op.input = follow.start
+	}
+	op.job.init(op, follow)
+	return op
 }
 
 func (o *operations) failed(t *Tool, key string, err error) error {
@@ -123,19 +142,22 @@ func (o *operations) insert(op *operation) (now *operation, there bool) {
 	if now = o.byKey[op.slot()]; now != nil {
 		return now, true
 	}
-	o.byKey[op.slot()] = op
-	if op.handle != "" {
-		o.giveHandle(op)
-	}
+	o.enter(op)
 	return op, false
 }
 
-// giveHandle lets an operation be found by its handle. Called with mu held.
-func (o *operations) giveHandle(op *operation) {
-	if o.byHandle == nil {
-		o.byHandle = map[string]*operation{}
+// enter lets an operation be found. Called with mu held.
+func (o *operations) enter(op *operation) {
+	o.byKey[op.slot()] = op
+	op.mu.Lock()
+	if op.handle != "" && op.record != nil && op.record.revision > 0 { // it may have been given out
+		o.find(op.handle, grant{op, bearer{op.caller.User, op.scope}})
 	}
-	o.byHandle[op.handle] = op
+	id := strings.ToLower(op.jobID)
+	op.mu.Unlock()
+	if id != "" && op.job.followUp == nil && o.holders[id] == nil { // restored: nothing runs yet
+		o.holdLocked(op, id)
+	}
 }
 
 // lookUp finds an operation by its key, here or in the journal; nil if there is
@@ -205,8 +227,7 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 	}
 	o.drop(op)
 	o.letIn(op)
-	o.byKey[now.slot()] = now
-	o.giveHandle(now)
+	o.enter(now)
 	if now.isUnknown() {
 		o.keepOut(now)
 	}
@@ -377,11 +398,23 @@ func (o *operations) drop(op *operation) {
 		delete(o.byKey, op.slot())
 	}
 	op.mu.Lock()
-	handle := op.handle
-	op.mu.Unlock()
-	if o.byHandle[handle] == op {
-		delete(o.byHandle, handle)
+	id := strings.ToLower(op.jobID)
+	for _, handle := range append(slices.Collect(maps.Values(op.others)), op.handle) {
+		if o.byHandle[handle].op == op {
+			delete(o.byHandle, handle)
+		}
 	}
+	op.mu.Unlock()
+	if o.holders[id] == op {
+		delete(o.holders, id)
+	}
+	if a, there := o.aliases[slotOf(op.caller.Tenant, op.own)]; there && a.Key == op.key {
+		delete(o.aliases, slotOf(op.caller.Tenant, op.own))
+	}
+	for _, name := range op.claims {
+		delete(o.claims, name)
+	}
+	op.claims = nil
 }
 
 // sweep forgets the operations that ended long ago. Called with mu held.
@@ -401,10 +434,10 @@ func (o *operations) sweep() {
 		}
 	}
 	if l := o.reg.ledger; l != nil && o.reg.life.enter() {
-		before := o.swept.Add(-o.retention)
+		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {
 			defer o.reg.life.leave()
-			l.forget(before, o.reg.log)
+			l.forget(before, slack, o.reg.log)
 		}()
 	}
 }
@@ -468,14 +501,18 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
 		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
 	}
+	own := ""
 	if v := ctx.Value(opKey{}); v != nil {
-		key := v.(string)
-		if key == "" || len(key) > maxKey || !utf8.ValidString(key) {
-			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(key), maxKey))
+		if own = v.(string); own == "" || len(own) > maxKey || !utf8.ValidString(own) {
+			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(own), maxKey))
 		}
-		return callKey{key: key, exact: true}, nil
 	}
-	if v := ctx.Value(scopeKey{}); v != nil {
+	switch once, v := t.cfg.oncePerScope && follow == nil, ctx.Value(scopeKey{}); {
+	case own != "" && !once:
+		return callKey{key: own, exact: true}, nil
+	case own != "" && v == nil:
+		return callKey{key: own, own: own, known: true, exact: !strings.HasPrefix(own, scopePrefix)}, nil
+	case v != nil:
 		scope := v.(string)
 		if scope == "" || len(scope) > maxKey {
 			return refuse(fmt.Errorf("%w: the operation scope has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(scope), maxKey))
@@ -484,7 +521,7 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 		case follow != nil:
 			return callKey{key: scopePrefix + hash("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
 		case t.cfg.oncePerScope:
-			return callKey{key: scopePrefix + hash("once", scope, t.assignment.ID)}, nil
+			return callKey{key: scopePrefix + hash("once", scope, t.assignment.ID), own: own}, nil
 		}
 		return callKey{key: scopePrefix + hash("call", scope, t.assignment.ID, input), exact: true}, nil
 	}

@@ -166,9 +166,15 @@ func StopOn(causes ...StopCause) ToolOption {
 }
 
 // OncePerScope allows one Job of the Assignment in each operation scope,
-// whatever the input: a second call, reworded perhaps, is told the outcome of
-// the first. Use it for refunds and the like. A call without a scope or key is
-// refused with [ErrNoScope].
+// whatever the input and whatever operation key a call is given: a second call,
+// reworded perhaps, is told the outcome of the first, and that its own input was
+// not used. Use it for refunds and the like. A call without a scope is refused
+// with [ErrNoScope].
+//
+// The operation has a key made of the scope, which its [Result] and [JobError]
+// tell. A key of [WithOperationKey] that began it stands for it too: in another
+// scope it begins no second Job. Without a scope both keys lead to the operation
+// that is there, and to [ErrNoScope] where there is none.
 func OncePerScope() ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error { t.oncePerScope = true; return nil })
 }

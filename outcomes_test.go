@@ -94,6 +94,11 @@ func TestObservationOrError(t *testing.T) {
 			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return duvotool.WithOperationKey(ctx, "k"), func() {}
 			}},
+		"another operation's Job": {err: duvotool.ErrForeignJob, starts: 2,
+			backend: &fake{job: running, start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{ID: "job-1"}, nil }},
+			before: func(r *duvotool.Registry) {
+				_, _ = r.All()[0].Start(context.Background(), "another input")
+			}},
 		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: duvotool.ErrClosed},
 	} {
 		for _, how := range []string{"Call", "Run"} {

@@ -304,30 +304,37 @@ func (r *Registry) All() []*Tool {
 	return append([]*Tool{}, r.catalog.tools...) // [] in JSON, not null
 }
 
-// Tool returns the tool with this name, without regard to case; or else the
-// one of the Assignment with this ID, or, where it is the only one, with this
-// exact name. It returns nil if there is none.
+// Tool is [Registry.FindTool] for a name that is known to be there. It returns
+// nil if there is no such tool.
 func (r *Registry) Tool(name string) *Tool {
+	t, _ := r.FindTool(name)
+	return t
+}
+
+// FindTool returns the tool with this name, without regard to case; or else the
+// one of the Assignment with this ID, or, where it is the only one, with this
+// exact name. It returns nil and false if there is none.
+func (r *Registry) FindTool(name string) (*Tool, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, t := range r.catalog.tools {
 		if strings.EqualFold(t.name, name) {
-			return t
+			return t, true
 		}
 	}
 	if t := r.catalog.byID[name]; t != nil {
-		return t
+		return t, true
 	}
 	var found *Tool
 	for _, t := range r.catalog.tools {
 		if t.assignment.Name == name {
 			if found != nil {
-				return nil
+				return nil, false
 			}
 			found = t
 		}
 	}
-	return found
+	return found, found != nil
 }
 
 // Changes is what a [Registry.Refresh] found, among the kept Assignments.

@@ -177,10 +177,14 @@ func TestToolLookup(t *testing.T) {
 	defer d.Close()
 	reg := discover(t, d.Client())
 	for _, name := range []string{"order_status", "ORDER_STATUS", "Order status", refundsID} {
-		require.NotNil(t, reg.Tool(name), name)
+		found, ok := reg.FindTool(name)
+		require.True(t, ok, name)
+		require.Same(t, found, reg.Tool(name))
 	}
 	for _, name := range []string{"", "nothing", "twin"} {
-		require.Nil(t, reg.Tool(name), name)
+		found, ok := reg.FindTool(name)
+		require.False(t, ok, name)
+		require.Nil(t, found)
 	}
 }
 

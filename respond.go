@@ -32,6 +32,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		s.watch.now()
 		return false
 	}
+	if !op.claim(p) {
+		return op.run == nil
+	}
 	op.at(PhaseResponding, s.id)
 	if err := op.audit(AuditSent, p.about); err != nil {
 		op.fail(err)

@@ -32,7 +32,7 @@ func (r *Registry) restore(rec Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, caller: e.Caller}
+	op := &operation{reg: r, tool: t, key: e.Key, own: e.Own, scope: e.Scope, caller: e.Caller}
 	return op, op.take(rec, e)
 }
 
@@ -49,7 +49,7 @@ func (op *operation) take(rec Record, e entry) error {
 	op.record = &recordRef{rec.Key, rec.Revision}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, handleOf(rec.Key)
+	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, e.Handle
 	if f := e.FollowUp; f != nil {
 		op.message, op.added = f.Message, f.Added
 	}
@@ -333,7 +333,7 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res = res.clone()
+	res = op.resultFor(ctx, res)
 	res.Repeated = true
 	res.maxShown = op.tool.cfg.maxObservation
 	return res, nil
@@ -451,15 +451,20 @@ func (op *operation) stopFor(by string) {
 	op.job.watch.schedule(op.timeLeft())
 }
 
-// forget deletes what the journal need not hold any more.
-func (l *ledger) forget(before time.Time, log *slog.Logger) {
+// forget deletes what the journal need not hold any more. What belongs to an
+// operation that is not done is first put anew, also what would be old enough a
+// while from now.
+func (l *ledger) forget(before time.Time, slack time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l.witness.forget(before)
-	err := l.safely(func() error {
-		_, err := l.journal.Forget(ctx, before)
-		return err
-	})
+	err := l.keepAll(ctx, before.Add(slack))
+	if err == nil {
+		err = l.safely(func() error {
+			_, err := l.journal.Forget(ctx, before)
+			return err
+		})
+	}
 	if err != nil {
 		log.Error("duvotool: forgetting old records of the journal", "error", SafeLine(err.Error(), 500))
 	}

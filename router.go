@@ -154,7 +154,8 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 	if assignment == "" {
 		return nil, nil, "No Job was started: the assignment is missing. " + routerUse
 	}
-	if own = t.reg.Tool(assignment); own == nil {
+	own, ok := t.reg.FindTool(assignment)
+	if !ok {
 		problem = fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(assignment, 100))
 		var near []string
 		for _, hit := range t.reg.Search(assignment, 3) {

@@ -136,6 +136,18 @@ func (op *operation) started(job duvo.Job) bool {
 		op.fail(err)
 		return false
 	}
+	// Before it is this operation's Job, whoever died in between: no other
+	// operation may answer for it. Where that cannot be recorded now it is before
+	// anything is sent to the Job.
+	switch err := op.reg.ops.hold(op, job.ID); {
+	case errors.Is(err, ErrForeignJob):
+		op.foreign(job, err)
+		return false
+	case err != nil:
+		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", SafeLine(job.ID, 64), "error", SafeLine(err.Error(), 500))
+	default:
+		s.held = true
+	}
 	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
 	s.startState, s.startedAt = nil, time.Now()
 	op.at(PhaseWatching, s.id)

@@ -132,17 +132,23 @@ func (t *Tool) Run(ctx context.Context, message string) (*Result, error) {
 
 // runMessage is Run with what makes the message to the Job.
 func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Result, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
-	}
-	message, err := make()
+	message, err := t.messageOf(ctx, make)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkInput(message); err != nil {
-		return nil, err
-	}
 	return t.reg.run(ctx, t.latest(), message, nil)
+}
+
+// messageOf makes the message to the Job, and checks it.
+func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
+	}
+	message, err := make()
+	if err != nil {
+		return "", err
+	}
+	return message, t.checkInput(message)
 }
 
 func (t *Tool) checkInput(message string) error {

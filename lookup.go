@@ -1,0 +1,162 @@
+package duvotool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
+// for nothing, or for what was finished and is forgotten; see [WithRetention].
+var ErrUnknownKey = errors.New("duvotool: no operation has this key")
+
+// Start is [Tool.Run] that does not wait: it returns once the operation is
+// recorded, in the journal or, without one, by the registry. The Job, its policy
+// and whatever else belongs to it go on without a caller, also in the next
+// process if there is a journal.
+//
+// The Result is pending. Its Key, with [WithOperationKey], is that of a later Run
+// or Call which waits for the end, and of [Registry.Lookup], which does not; its
+// Handle is one for check_job; its JobID may still be empty. Where the key of the
+// context stands for an operation that has ended, the Result is how it ended. The
+// error is as for Run: an [*InputError] or a [*JobError], and then nothing goes on.
+// What fails later, such as a start that Duvo refuses, is told by Run and Lookup.
+//
+// When ctx ends before the operation is recorded nothing is started, unless the
+// error's Phase says otherwise. After that its end changes nothing.
+func (t *Tool) Start(ctx context.Context, input string) (*Result, error) {
+	message, err := t.messageOf(ctx, func() (string, error) { return t.inputMessage(input) })
+	if err != nil {
+		return nil, err
+	}
+	now := make(chan time.Time)
+	close(now)
+	return t.reg.runFor(ctx, t.latest(), message, nil, now)
+}
+
+// Lookup tells how the operation with a key stands, here or in the journal: its
+// Result if it has ended, else a pending one. It only reads: it starts, resumes
+// and waits for nothing, and changes nothing of what goes on. The tenant is that
+// of the context's [Caller], since keys of different tenants are different.
+//
+// What nobody in this process works on is read from the journal, and the state of
+// its Job from Duvo, with at most one request. A Result of a Job that has ended
+// unseen has no output: its messages are collected when a call with the key takes
+// the operation up. Where no Job was started, for a reason that was told to the
+// callers, the outcome is [OutcomeFailed]. A key that stands for nothing is
+// [ErrUnknownKey]. The Result has no Handle.
+func (r *Registry) Lookup(ctx context.Context, key string) (*Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if r.life.isClosed() {
+		return nil, ErrClosed
+	}
+	op, restored, err := r.ops.peek(ctx, callerOf(ctx).Tenant, key)
+	if err != nil {
+		return nil, err
+	}
+	res, err := op.standing(ctx, restored)
+	if err != nil {
+		return nil, err
+	}
+	res = res.clone()
+	res.Handle = ""
+	res.Repeated = true
+	res.maxShown = op.tool.cfg.maxObservation
+	return res, nil
+}
+
+// peek finds an operation by its key without keeping what it reads. What is not
+// under way here is read anew, since another process may be at it: that one is
+// nobody else's, so all of it may be looked at.
+func (o *operations) peek(ctx context.Context, tenant, key string) (op *operation, restored bool, err error) {
+	l := o.reg.ledger
+	for name, hops := key, 0; hops < 2; hops++ {
+		o.mu.Lock()
+		op = o.byKey[slotOf(tenant, name)]
+		o.mu.Unlock()
+		if op != nil && (l == nil || op.underWay()) {
+			return op, false, nil
+		}
+		if l != nil {
+			rec, found, err := l.find(ctx, opRecord, tenant, name)
+			if err != nil {
+				return nil, false, err
+			}
+			if found {
+				op, err = o.reg.restoreAfter(rec, op)
+				return op, true, err
+			}
+		}
+		if op != nil {
+			return op, false, nil // nothing was recorded of it
+		}
+		a, found, err := o.aliasOf(ctx, tenant, name)
+		if err != nil {
+			return nil, false, err
+		}
+		if !found {
+			break
+		}
+		name = a.Key
+	}
+	return nil, false, fmt.Errorf("%w: %q", ErrUnknownKey, SafeLine(key, 120))
+}
+
+// restoreAfter is restore, with the reason for which it ended here before, which no
+// record tells.
+func (r *Registry) restoreAfter(rec Record, before *operation) (*operation, error) {
+	op, err := r.restore(rec)
+	if err == nil && before != nil {
+		before.mu.Lock()
+		op.news.err = before.news.err
+		before.mu.Unlock()
+	}
+	return op, err
+}
+
+func (op *operation) underWay() bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.run != nil
+}
+
+// standing tells how the operation stands, without waiting for it.
+func (op *operation) standing(ctx context.Context, restored bool) (*Result, error) {
+	op.mu.Lock()
+	res, running, jobID, over := op.result, op.run != nil, op.jobID, op.ended != 0
+	if res == nil && running {
+		res = op.pendingLocked()
+	}
+	op.mu.Unlock()
+	if restored {
+		over = op.job.parked
+	}
+	switch {
+	case res != nil:
+		return res, nil
+	case jobID == "" && over:
+		return op.unstarted(), nil
+	case jobID == "":
+		res = op.parkedResult(OutcomePending, "")
+		res.Note = "nobody in this process works on it, and its Job is not known yet"
+		return res, nil
+	}
+	job, err := op.reg.backend.Job(ctx, jobID)
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		res = op.parkedResult(OutcomeGone, "")
+	case err != nil:
+		return nil, op.errorOf(err)
+	case job.Status.Terminal():
+		res = op.parkedResult(outcomeOf(job.Status), job.Status)
+	default:
+		res = op.parkedResult(OutcomePending, job.Status)
+	}
+	res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
+	return res, nil
+}
