@@ -155,7 +155,11 @@ func (s *jobState) reasons() string {
 	var b strings.Builder
 	for _, e := range s.entries {
 		if e.Verdict == Denied && e.Reason != "" && (e.Delivery == Accepted || e.Delivery == Unconfirmed) {
-			fmt.Fprintf(&b, "The request %q was denied: %s\n", SafeLine(e.Title, 200), SafeLine(e.Reason, 1000))
+			what := "denied"
+			if e.Source == SourceTimeout {
+				what = "not approved in time"
+			}
+			fmt.Fprintf(&b, "The request %q was %s: %s\n", SafeLine(e.Title, 200), what, SafeLine(e.Reason, 1000))
 		}
 	}
 	return strings.TrimSpace(b.String())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -98,6 +99,9 @@ func (op *operation) notPending(except string) {
 		case stageSending:
 			op.delivered(p, p.fate())
 		default:
+			if p.entry != nil && p.entry.nobody() && !op.job.stopping {
+				p.entry.Delivery = Superseded // somebody else could decide
+			}
 			op.awaitOutcome(p.id)
 			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
 				p.about(r)
@@ -152,10 +156,18 @@ func (op *operation) waiting(seen sighting) bool {
 	case stageDecided:
 		return op.respondIfFresh(p, seen)
 	case stageSending:
-		if time.Since(p.sentAt) >= p.settle {
+		switch {
+		case time.Since(p.sentAt) < p.settle:
+			s.watch.schedule(p.settle - time.Since(p.sentAt))
+		case op.vetoed(p, seen.job, q):
+			// It may have arrived; what is denied by now is not sent once more.
+			p.stage = stageDone
+			s.dirty = true
+			op.addNote("a response that an earlier process may have sent was not sent again: the policy denies by now what it says")
+			op.delivered(p, p.fate())
+		default:
 			return op.respondIfFresh(p, seen)
 		}
-		s.watch.schedule(p.settle - time.Since(p.sentAt))
 	case stageNobody:
 		return op.stuckFor(stuckGrace, p.why)
 	case stageDone:
@@ -219,7 +231,7 @@ func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 }
 
 // vetoed reports whether an approval or answer that an earlier process has
-// recorded is denied by a rule of today's policy. It looks once.
+// recorded is denied by today's policy, whatever anybody says. It looks once.
 func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
 	if !p.recheck {
 		return false
@@ -235,8 +247,12 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	var err error
 	func() {
 		defer recoverAs(&err, ErrPolicyPanic)
-		_, all := op.tool.cfg.policy.(alwaysDeny) // at the end of others it only stands for no opinion
-		denied = all || Vetoes(op.tool.cfg.policy, op.requestOf(p, q))
+		at := p.decidedAt
+		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
+			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
+		}
+		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
+		denied = certain && v == Denied
 	}()
 	return denied || err != nil
 }
@@ -251,6 +267,9 @@ func (op *operation) waitsFor(q *Request) {
 func askSafely(ctx context.Context, life *lifetime, policy Policy, req Request) (d Decision, err error) {
 	defer life.callback("policy " + policyName(policy))()
 	defer recoverAs(&err, ErrPolicyPanic)
+	if i, d, err := Veto(ctx, req, policy); i >= 0 {
+		return d, err
+	}
 	return policy.Decide(ctx, req)
 }
 
@@ -286,6 +305,10 @@ func (op *operation) decided(p *pendingState, turn int, req Request, d Decision,
 	}
 	switch d.Verdict {
 	case Passed:
+		if d.Source == SourceNobody {
+			d.Verdict = Denied
+			break
+		}
 		d = Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: SourcePolicy, Path: d.Path}
 	case Suspended:
 		err := op.audit(AuditDecided, func(r *AuditRecord) {
@@ -319,11 +342,15 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	s.entries = append(s.entries, p.entry)
 	p.recheck = false
-	refusesQuestion := d.Verdict == Denied && req.Kind == duvo.Question
+	open := d.nobody() || d.Verdict == Denied && req.Kind == duvo.Question // nothing is sent, and it waits on
 	switch {
 	case d.Verdict == Left:
 		p.stage = stageDone
-	case refusesQuestion:
+	case d.nobody():
+		p.stage, p.why = stageNobody, "nobody could be asked, nothing was sent to Duvo, and the Job still waits"
+	case open && d.Source == SourceTimeout:
+		p.stage, p.why = stageNobody, "nobody answered the question in time, and the Job still waits"
+	case open:
 		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
 	default:
 		p.sealed = seal(s.id, p, d)
@@ -349,25 +376,34 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	op.tellDecision(EventDecided, p)
 	op.at(PhaseWatching, s.id)
-	switch {
-	case p.stage == stageDecided:
+	if p.stage == stageDecided {
 		op.at(PhaseResponding, s.id)
 		s.watch.now() // the read just before
 		return
-	case refusesQuestion && op.tool.cfg.stopOn[QuestionDenied]:
-		p.answerDeciders(nil)
-		op.addNote("a question was denied")
+	}
+	p.answerDeciders(nil)
+	if open {
+		op.leaveOpen(d)
+	}
+}
+
+// leaveOpen goes on with a Job whose request got no response of ours: it is
+// stopped, if that is wished for, or given a while in which somebody else may
+// decide.
+func (op *operation) leaveOpen(d Decision) {
+	cause, note := QuestionDenied, "a question was denied"
+	if d.nobody() {
+		cause, note = NobodyToAsk, "nobody could be asked"
+	}
+	if op.tool.cfg.stopOn[cause] {
+		op.addNote(note)
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
 			return
 		}
-	default:
-		p.answerDeciders(nil)
 	}
-	if refusesQuestion {
-		s.stuck = time.Now()
-		s.watch.schedule(stuckGrace)
-	}
+	op.job.stuck = time.Now()
+	op.job.watch.schedule(stuckGrace)
 }
 
 // undecided ends the run because the policy failed. Nothing is sent.

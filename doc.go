@@ -118,6 +118,7 @@
 //	the Job no longer exists                      observation            Result, gone
 //	the time of WithJobTimeout is over            observation            Result, expired
 //	a question was denied, the Job still waits    observation            Result, pending
+//	nobody could be asked, the Job still waits    observation            Result, pending
 //	a request of a kind nobody here can answer    observation            Result, pending
 //	the policy suspended its decision             observation            Result, pending
 //	the wait budget is used up                    observation            Result, pending, Handle

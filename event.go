@@ -71,7 +71,7 @@ func (e Event) String() string {
 	case EventSuspended:
 		return fmt.Sprintf("%s waits for a decision that was put off: %s", name, SafeLine(e.Request.Title, 200))
 	case EventDecided:
-		return fmt.Sprintf("%s: %s by %s", name, e.Decision.Verdict, orNobody(e.Decision.By))
+		return name + ": " + e.Decision.summary()
 	case EventDelivered:
 		return fmt.Sprintf("%s: the decision was %s", name, e.Decision.Delivery)
 	case EventMessage:

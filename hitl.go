@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -48,9 +49,10 @@ func (f PolicyFunc) Validate() error {
 	return nil
 }
 
-// A Vetoer is a [Policy] with denials that stand, whatever was decided before. A
-// decision that an earlier process has recorded and not sent is held against
-// them once more. The policies of this module that hold others ask those.
+// A Vetoer is a [Policy] with denials that stand, whatever others decide: rules
+// that deny, say. They are asked before anybody else is, and a decision that an
+// earlier process has recorded and not sent is held against them once more. The
+// policies of this module that hold others ask those; see [Veto] and [Foreseer].
 type Vetoer interface {
 	// Vetoes reports whether the request is denied by a rule. It must not ask
 	// anybody.
@@ -118,11 +120,11 @@ type Source string
 const (
 	SourcePolicy    Source = "policy"    // a rule or program
 	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called [Registry.Decide]
-	SourceTimeout   Source = "timeout"   // nobody decided in time
+	SourceTimeout   Source = "timeout"   // nobody decided in time; a rule for that case did
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 
 	// SourceNobody is a denial for want of anybody who could be asked, or who
-	// answered: nobody denied.
+	// answered: nobody denied, and Duvo is sent nothing. See [Nobody].
 	SourceNobody Source = "nobody"
 
 	// SourceUnauthenticated is somebody whom nobody has identified, at a program
@@ -149,6 +151,34 @@ type Decision struct {
 	Path string `json:"path,omitempty"`
 }
 
+// HasOpinion reports whether the decision decides anything: [Pass] and [Nobody]
+// do not, and a policy that asks several goes on to the next.
+func (d Decision) HasOpinion() bool { return d.Verdict != Passed && !d.nobody() }
+
+// nobody reports whether it is a denial for want of anybody to ask.
+func (d Decision) nobody() bool { return d.Verdict == Denied && d.Source == SourceNobody }
+
+// after returns the decision as one that was made where the one before could ask
+// nobody: a rule's denial then says so, since that is what led to it.
+func (d Decision) after(before Decision) Decision {
+	if before.nobody() && d.Verdict == Denied && (d.Source == "" || d.Source == SourcePolicy) {
+		d.Reason = strings.TrimSuffix("nobody could be asked: "+before.Reason, ": ") + strings.TrimSuffix("; "+d.Reason, "; ")
+	}
+	return d
+}
+
+// summary tells the verdict and whose it is, on one line: what did not come from
+// anybody is not told as anybody's.
+func (d Decision) summary() string {
+	switch {
+	case d.nobody():
+		return "not decided, because nobody could be asked"
+	case d.Verdict == Denied && d.Source == SourceTimeout:
+		return "denied because nobody decided in time"
+	}
+	return d.Verdict.String() + " by " + orNobody(d.By)
+}
+
 // Via returns the decision as one that came through a policy of this name.
 func (d Decision) Via(name string) Decision {
 	if d.Path == "" {
@@ -166,6 +196,12 @@ func Approve(by, reason string) Decision { return Decision{Verdict: Approved, By
 // refuse a question: a denied one is left unanswered, and after a minute the
 // call returns with [OutcomePending]; or the Job is stopped, with [StopOn].
 func Deny(by, reason string) Decision { return Decision{Verdict: Denied, By: by, Reason: reason} }
+
+// Nobody denies for want of anybody who could be asked, or who answered: a host
+// that shows no forms, a form that was closed, a person who is not on duty. The
+// reason says which. Nothing is sent to Duvo, where the request stays open to
+// others, and no reader takes it for somebody's denial.
+func Nobody(reason string) Decision { return Decision{Reason: reason, Source: SourceNobody} }
 
 // Answer answers the questions of a request: answers is keyed by the question's
 // text and must fit it, see [Request.CheckAnswers]. The identity by is
@@ -197,7 +233,7 @@ func (d Decision) Check(req Request) error {
 	default:
 		return fmt.Errorf("%w: %v is unknown", ErrInvalidDecision, d.Verdict)
 	}
-	if d.By == "" {
+	if PersonKey(d.By) == "" || d.Source == SourceNobody {
 		return fmt.Errorf("%w: it does not say who decided", ErrInvalidDecision)
 	}
 	switch {
@@ -213,13 +249,20 @@ func (d Decision) Check(req Request) error {
 	return nil
 }
 
-// AlwaysDeny denies everything. It is the default.
-func AlwaysDeny() Policy { return alwaysDeny{} }
+// AlwaysDeny denies everything. It is the default. The reason, if one is given,
+// is what the model and the audit are told; several are joined.
+func AlwaysDeny(reason ...string) Policy {
+	return alwaysDeny{strings.TrimSpace(strings.Join(reason, "; "))}
+}
 
-type alwaysDeny struct{}
+type alwaysDeny struct{ reason string }
 
-func (alwaysDeny) Decide(context.Context, Request) (Decision, error) {
-	return Decision{By: "policy always-deny", Reason: "this program's policy approves nothing", Source: SourcePolicy, Path: "AlwaysDeny"}, nil
+func (a alwaysDeny) Decide(context.Context, Request) (Decision, error) {
+	reason := a.reason
+	if reason == "" {
+		reason = "this program's policy approves nothing"
+	}
+	return Decision{By: "policy always-deny", Reason: reason, Source: SourcePolicy, Path: "AlwaysDeny"}, nil
 }
 
 func (alwaysDeny) String() string { return "AlwaysDeny" }
@@ -255,28 +298,38 @@ func (f forward) Validate() error { return f.ask.Validate() }
 func (forward) String() string { return "Forward" }
 
 // FirstOf asks the policies in order until one has an opinion. If none has,
-// neither has FirstOf. An error of one ends the asking.
+// neither has FirstOf; where one could ask nobody, see [Nobody], that is what it
+// says. An error of one ends the asking. A denial that stands, see [Vetoer], wins
+// wherever in the order it is.
 func FirstOf(policies ...Policy) Policy { return firstOf(policies) }
 
 type firstOf []Policy
 
 func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
+	if slices.Contains(f, nil) {
+		return Decision{}, errNilPolicy
+	}
+	if i, d, err := Veto(ctx, req, f...); i >= 0 {
+		return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
+	}
+	last := Pass()
 	for i, p := range f {
-		if p == nil {
-			return Decision{}, errNilPolicy
-		}
 		if err := ctx.Err(); err != nil {
 			return Decision{}, context.Cause(ctx)
 		}
 		d, err := p.Decide(ctx, req)
-		if err != nil || d.Verdict != Passed {
-			if d.Path == "" {
-				d.Path = policyName(p)
-			}
-			return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
+		if d.Path == "" {
+			d.Path = policyName(p)
+		}
+		d = d.Via(fmt.Sprintf("FirstOf[%d]", i+1))
+		switch {
+		case err != nil || d.HasOpinion():
+			return d.after(last), err
+		case d.nobody():
+			last = d
 		}
 	}
-	return Pass(), nil
+	return last, nil
 }
 
 // Vetoes asks all, the later ones too: a denial may stand behind one that had an

@@ -198,7 +198,7 @@ func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Tim
 // has started none, so that its key and its Assignment may be used again. by is
 // who says so; the audit records it.
 func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by string) error {
-	if by == "" {
+	if PersonKey(by) == "" {
 		return errors.New("duvotool: reconciling: it is not said who reconciles")
 	}
 	op, _, err := r.unknown(ctx, unknown)

@@ -143,6 +143,7 @@ const (
 	TimedOut       StopCause = "timed out"       // the time of WithJobTimeout is over
 	PolicyFailed   StopCause = "policy failed"   // the policy erred, panicked or decided what does not fit
 	QuestionDenied StopCause = "question denied" // the policy denied a question, which Duvo has no answer for
+	NobodyToAsk    StopCause = "nobody to ask"   // nobody could be asked; see [Nobody]
 )
 
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
@@ -154,7 +155,7 @@ func StopOn(causes ...StopCause) ToolOption {
 		}
 		for _, c := range causes {
 			switch c {
-			case Cancelled, TimedOut, PolicyFailed, QuestionDenied:
+			case Cancelled, TimedOut, PolicyFailed, QuestionDenied, NobodyToAsk:
 				t.stopOn[c] = true
 			default:
 				return fmt.Errorf("StopOn: unknown cause %q", c)

@@ -50,6 +50,10 @@ func TestObservationOrError(t *testing.T) {
 		"question denied": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &question}, nil
 		}}, outcome: duvotool.OutcomePending, observation: "still waits for a person", starts: 1},
+		"nobody to ask": {backend: &fake{job: func(int) (duvo.Job, error) {
+			return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
+		}}, opts: []duvotool.Option{decide(duvotool.Nobody("no forms here"), nil)},
+			outcome: duvotool.OutcomePending, observation: "no forms here. Nobody decided against it. It is still open in Duvo", starts: 1},
 		"unknown kind": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: "login"}}, nil
 		}}, opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), nil)},

@@ -67,7 +67,7 @@ type Delivery string
 
 // The deliveries.
 const (
-	NotSent     Delivery = "not sent"    // there was nothing to send: left, or a question denied
+	NotSent     Delivery = "not sent"    // there was nothing to send: left, a question denied, or nobody to ask
 	Sent        Delivery = "sent"        // on its way
 	Accepted    Delivery = "accepted"    // the server took it
 	Refused     Delivery = "refused"     // the server did not take it, and the request still waits
@@ -116,11 +116,7 @@ func (r *Result) Observation() string {
 			fmt.Fprintf(&b, "… [%d more denials]\n", len(r.denials())-i)
 			break
 		}
-		fmt.Fprintf(&b, "Denied by %s: the %s titled %q", orNobody(d.By), d.Kind, safetext.OneLine(d.Title, 200))
-		if d.Reason != "" {
-			fmt.Fprintf(&b, ", because: %s", safetext.OneLine(d.Reason, 500))
-		}
-		b.WriteString(". Do not retry or rephrase this.\n")
+		b.WriteString(d.denial(r.Outcome == OutcomePending))
 	}
 	limit := r.maxShown
 	if limit == 0 {
@@ -180,6 +176,34 @@ func (r *Result) denials() []DecisionEntry {
 		}
 	}
 	return out
+}
+
+// denial tells the model what was denied, by whom and why, and what it may do
+// about that. What nobody decided is not told as anybody's denial.
+func (e DecisionEntry) denial(pending bool) string {
+	what := fmt.Sprintf("the %s titled %q", e.Kind, safetext.OneLine(e.Title, 200))
+	because := ""
+	if e.Reason != "" {
+		because = ", because: " + safetext.OneLine(e.Reason, 500)
+	}
+	who := ""
+	switch {
+	case e.nobody():
+		who = "Nobody could be asked"
+	case e.Source == SourceTimeout:
+		who = "Nobody answered in time"
+	default:
+		return fmt.Sprintf("Denied by %s: %s%s. Do not retry or rephrase this.\n", orNobody(e.By), what, because)
+	}
+	verb := "approved"
+	if e.Kind == duvo.Question {
+		verb = "answered"
+	}
+	next := "It may be asked for again when somebody can answer."
+	if pending && e.Delivery == NotSent {
+		next = "It is still open in Duvo, where a person can answer it: tell your user so."
+	}
+	return fmt.Sprintf("%s: %s was not %s%s. Nobody decided against it. %s\n", who, what, verb, because, next)
 }
 
 func orNobody(by string) string {

@@ -83,8 +83,9 @@ type Rule struct {
 }
 
 type condition struct {
-	text string
-	hold func(Request) bool
+	text  string
+	hold  func(Request) bool
+	moves bool // it may hold of a request now and not later, or the other way round
 }
 
 // For starts a rule for the Assignment with this ID. With nothing added it
@@ -92,7 +93,14 @@ type condition struct {
 func For(assignmentID string) Rule { return Rule{assignment: assignmentID} }
 
 func (r Rule) with(text string, hold func(Request) bool) Rule {
-	r.conditions = append(r.conditions[:len(r.conditions):len(r.conditions)], condition{text, hold})
+	r.conditions = append(r.conditions[:len(r.conditions):len(r.conditions)], condition{text: text, hold: hold})
+	return r
+}
+
+// withMoving is with for what does not follow from the request alone.
+func (r Rule) withMoving(text string, hold func(Request) bool) Rule {
+	r = r.with(text, hold)
+	r.conditions[len(r.conditions)-1].moves = true
 	return r
 }
 
@@ -118,7 +126,7 @@ func (r Rule) OnBuild(buildID string) Rule {
 
 // Until lets the rule hold before t only.
 func (r Rule) Until(t time.Time) Rule {
-	return r.with("until "+t.Format(time.RFC3339), func(Request) bool { return time.Now().Before(t) })
+	return r.withMoving("until "+t.Format(time.RFC3339), func(Request) bool { return time.Now().Before(t) })
 }
 
 // AtMost lets the rule approve n times and no more, in this process. Copies of
@@ -175,7 +183,7 @@ func (r Rule) When(pred func(Request) bool) Rule {
 		r.err = errors.New("When: the predicate is nil")
 		return r
 	}
-	return r.with("predicate holds", pred)
+	return r.withMoving("predicate holds", pred)
 }
 
 func (r Rule) matching(what, pattern string, text func(Request) string) Rule {
@@ -197,15 +205,16 @@ func wholePattern(pattern string) (*regexp.Regexp, error) {
 }
 
 func (r Rule) holds(req Request) bool {
+	return r.mayHold(req) && !slices.ContainsFunc(r.conditions, func(c condition) bool { return c.moves && !c.hold(req) })
+}
+
+// mayHold reports whether the rule holds of the request as far as that alone
+// tells.
+func (r Rule) mayHold(req Request) bool {
 	if r.validate() != nil || !strings.EqualFold(req.Assignment.ID, r.assignment) {
 		return false
 	}
-	for _, c := range r.conditions {
-		if !c.hold(req) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.conditions, func(c condition) bool { return !c.moves && !c.hold(req) })
 }
 
 func (r Rule) validate() error {

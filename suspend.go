@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// viaRegistry begins the path of what was decided by Registry.Decide.
+const viaRegistry = "Registry.Decide"
+
 // ErrNotPending is returned by [Registry.Decide] for a request that waits for
 // no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
 // Where it was decided before, the error is a [*DecidedError].
@@ -21,7 +24,10 @@ type DecidedError struct{ Entry DecisionEntry }
 
 // Error names who decided what.
 func (e *DecidedError) Error() string {
-	return fmt.Sprintf("duvotool: the request was already %s by %s", e.Entry.Verdict, orNobody(e.Entry.By))
+	if e.Entry.nobody() {
+		return "duvotool: the request was given up, because nobody could be asked"
+	}
+	return "duvotool: the request was already " + e.Entry.summary()
 }
 
 // Unwrap returns ErrNotPending.
@@ -61,7 +67,7 @@ func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
 	if err := d.Check(req); err != nil {
 		return err
 	}
-	if d.Verdict == Passed || d.Verdict == Suspended {
+	if !d.HasOpinion() || d.Verdict == Suspended {
 		return fmt.Errorf("%w: %s decides nothing", ErrInvalidDecision, d.Verdict)
 	}
 	if err := ctx.Err(); err != nil {
@@ -125,7 +131,7 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 	}
 	p.replies = append(p.replies, reply)
 	op.awaitOutcome(p.id)
-	op.settleDecision(p, d.Via("Registry.Decide"))
+	op.settleDecision(p, d.Via(viaRegistry))
 }
 
 // suspend releases the callers with a pending result. The run goes on without

@@ -71,6 +71,15 @@ func decide(ctx context.Context, via string, p duvotool.Policy, req duvotool.Req
 	return d.Via(via), err
 }
 
+// vetoed asks the policies for a denial that stands, before anybody is asked.
+func vetoed(ctx context.Context, via string, req duvotool.Request, among ...duvotool.Policy) (d duvotool.Decision, is bool, err error) {
+	i, d, err := duvotool.Veto(ctx, req, among...)
+	if i < 0 {
+		return duvotool.Decision{}, false, nil
+	}
+	return d.Via(via), true, err
+}
+
 // errUnusable is what a policy returns that was not made by its constructor,
 // or with what Validate refuses.
 var errUnusable = errors.New("policy: it is not usable; see its Validate")

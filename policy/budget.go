@@ -11,15 +11,19 @@ import (
 )
 
 // Budget lets p approve n times within any window of this length, for each
-// Assignment of its own; further approvals are not p's to give, and the request
+// tenant and Assignment of its own; further approvals are not p's to give, and the request
 // goes to then. It is a circuit breaker: an agent that runs wild meets a person
 // after n.
 //
 // An approval counts when it is given, also where it does not reach the Job.
 // The count is kept in this process.
 func Budget(n int, window time.Duration, p, then duvotool.Policy) duvotool.Policy {
-	return &budget{n: n, window: window, p: p, then: then, given: map[string][]time.Time{}}
+	return &budget{n: n, window: window, p: p, then: then, given: map[purse][]time.Time{}}
 }
+
+// A purse is what is counted by itself: one tenant's agent cannot use up what
+// another's may spend.
+type purse struct{ tenant, assignment string }
 
 type budget struct {
 	n       int
@@ -27,15 +31,18 @@ type budget struct {
 	p, then duvotool.Policy
 
 	mu    sync.Mutex
-	given map[string][]time.Time // by Assignment, oldest first, within the window
+	given map[purse][]time.Time // oldest first, within the window
 }
 
 func (b *budget) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
 	if b.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
+	if d, vetoed, err := vetoed(ctx, "Budget", req, b.p, b.then); vetoed {
+		return d, err
+	}
 	d, err := decide(ctx, "Budget", b.p, req)
-	if err != nil || d.Verdict != duvotool.Approved || b.take(strings.ToLower(req.Assignment.ID)) {
+	if err != nil || d.Verdict != duvotool.Approved || b.take(purse{req.Caller.Tenant, strings.ToLower(req.Assignment.ID)}) {
 		return d, err
 	}
 	if ctx.Err() != nil {
@@ -45,7 +52,7 @@ func (b *budget) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 }
 
 // take counts one approval; false if none is left.
-func (b *budget) take(assignment string) bool {
+func (b *budget) take(from purse) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -57,16 +64,22 @@ func (b *budget) take(assignment string) bool {
 			delete(b.given, id)
 		}
 	}
-	if len(b.given[assignment]) >= b.n {
+	if len(b.given[from]) >= b.n {
 		return false
 	}
-	b.given[assignment] = append(b.given[assignment], now)
+	b.given[from] = append(b.given[from], now)
 	return true
 }
 
 // Vetoes asks both.
 func (b *budget) Vetoes(req duvotool.Request) bool {
 	return duvotool.Vetoes(b.p, req) || duvotool.Vetoes(b.then, req)
+}
+
+// Foresee knows what p does for certain, but for approvals, which are counted.
+func (b *budget) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	v, certain := duvotool.Foresee(b.p, req, at)
+	return v, certain && v != duvotool.Approved
 }
 
 func (b *budget) Validate() error {

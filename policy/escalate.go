@@ -31,8 +31,8 @@ func Then(after time.Duration, p duvotool.Policy) Step { return Step{after: afte
 // Escalate asks first, and then takes the steps in their order, each once: it
 // reminds, or asks somebody else as well. Whoever decides first has decided;
 // the context of the others ends. One that passes or fails does not hold up the
-// rest. If nobody has an opinion, neither has Escalate; if nobody has and
-// somebody failed, that is its error.
+// rest, nor does one that could ask nobody, see [duvotool.Nobody]. If none has an
+// opinion, neither has Escalate; if somebody failed then, that is its error.
 //
 // A policy that is asked again, after a restart say, takes the steps that are
 // due at once and in order.
@@ -47,12 +47,16 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 	if e.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
 	}
+	if d, vetoed, err := vetoed(ctx, e.String(), req, e.asked()...); vetoed {
+		return d, err
+	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	began := firstSeen(req)
 	answers := make(chan answer, len(e.steps)+1)
 	ask(inner, 0, e.first, req, answers)
 	open, next := 1, 0
+	last := duvotool.Pass()
 	var errs []error
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -69,7 +73,7 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 			}
 		}
 		if open == 0 {
-			return duvotool.Pass(), errors.Join(errs...)
+			return last, errors.Join(errs...)
 		}
 		var due <-chan time.Time
 		if next < len(e.steps) {
@@ -82,8 +86,10 @@ func (e escalate) Decide(ctx context.Context, req duvotool.Request) (duvotool.De
 			switch {
 			case a.err != nil:
 				errs = append(errs, a.err)
-			case a.d.Verdict != duvotool.Passed:
+			case a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1)), nil
+			case a.d.Verdict != duvotool.Passed: // it could ask nobody
+				last = a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1))
 			}
 		case <-due:
 		case <-ctx.Done():
@@ -109,12 +115,31 @@ func (reminder) String() string { return "Remind" }
 
 // Vetoes asks all.
 func (e escalate) Vetoes(req duvotool.Request) bool {
-	return duvotool.Vetoes(e.first, req) ||
-		slices.ContainsFunc(e.steps, func(s Step) bool { return duvotool.Vetoes(s.ask, req) })
+	return slices.ContainsFunc(e.asked(), func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
+// asked returns all that may be asked.
+func (e escalate) asked() []duvotool.Policy {
+	all := []duvotool.Policy{e.first}
+	for _, s := range e.steps {
+		if s.ask != nil {
+			all = append(all, s.ask)
+		}
+	}
+	return all
+}
+
+// Foresee knows of a denial by the first, or by a step whose time had come.
+func (e escalate) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	denies := func(p duvotool.Policy) bool {
+		v, certain := duvotool.Foresee(p, req, at)
+		return certain && v == duvotool.Denied
+	}
+	due := func(s Step) bool { return s.ask != nil && !at.Before(firstSeen(req).Add(s.after)) && denies(s.ask) }
+	return duvotool.Denied, denies(e.first) || slices.ContainsFunc(e.steps, due)
 }
 
 func (e escalate) Validate() error {
-	all := []duvotool.Policy{e.first}
 	var errs []error
 	var before time.Duration
 	for i, s := range e.steps {
@@ -125,11 +150,8 @@ func (e escalate) Validate() error {
 			errs = append(errs, fmt.Errorf("Escalate: step %d comes after %v, which is not later than the one before", i+1, s.after))
 		}
 		before = s.after
-		if s.ask != nil {
-			all = append(all, s.ask)
-		}
 	}
-	return errors.Join(append(errs, validate("Escalate", all...))...)
+	return errors.Join(append(errs, validate("Escalate", e.asked()...))...)
 }
 
 func (escalate) String() string { return "Escalate" }

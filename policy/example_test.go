@@ -32,7 +32,7 @@ func ExampleTimeout() {
 	show(p, old)
 	// Output:
 	// approved by kim@example.com through Timeout > Operator(kim@example.com)
-	// denied by policy always-deny through Timeout(over) > AlwaysDeny
+	// denied by policy Timeout(4h0m0s) through Timeout(over) > AlwaysDeny
 }
 
 func ExampleEscalate() {

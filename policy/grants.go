@@ -20,7 +20,9 @@ import (
 //
 // A grant is for the exact content of a request ([Grants.Exactly]), of which one
 // changed character asks a person again, or for whatever a function accepts
-// ([Grants.Where]). The grants are kept in this process.
+// ([Grants.Where]). One that allows is for the requests of one tenant, so that
+// nobody approves what another tenant's Job asks. The grants are kept in this
+// process.
 type Grants struct {
 	mu  sync.Mutex
 	all []*grant
@@ -34,6 +36,8 @@ type Grant struct {
 	ID           string
 	By           string // the person who gave it
 	Denies       bool
+	Tenant       string // whose requests it is for; see [Terms]
+	AnyTenant    bool
 	AssignmentID string
 	Digest       string // of [Grants.Exactly]: the content digest
 	What         string // in words
@@ -48,8 +52,15 @@ type grant struct {
 	where   func(duvotool.Request) bool
 }
 
-// Terms bound a grant. The zero Terms allow without an end and a limit.
+// Terms bound a grant. The zero Terms allow without an end and a limit, what
+// callers without a tenant ask for.
 type Terms struct {
+	// Tenant is the Caller's tenant of the requests that the grant is for. Exactly
+	// takes it from its request, and refuses another one here. Empty: an allowing
+	// grant is for callers without a tenant alone, and one that denies for all.
+	Tenant    string
+	AnyTenant bool // it is for all tenants: of a person who may approve for all of them
+
 	Until  time.Time // zero: no end
 	Uses   int       // how many approvals; zero: no limit
 	Denies bool      // it denies instead
@@ -57,18 +68,25 @@ type Terms struct {
 
 // Exactly grants what req says, to the last character: the same Assignment and
 // Build, started with the same input, asking with the same text. by is the
-// person who decided so. It returns the grant's ID.
+// person who decided so; the grant is for the tenant of the request's caller. It
+// returns the grant's ID.
 func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, error) {
 	if req.Kind != duvo.Approval && !t.Denies {
 		return "", errors.New("policy: only approvals can be granted; questions need answers")
+	}
+	if tenant := req.Caller.Tenant; !t.AnyTenant {
+		if t.Tenant != "" && t.Tenant != tenant {
+			return "", fmt.Errorf("policy: the terms are for the tenant %q, and the request is of %q", duvotool.SafeLine(t.Tenant, 80), duvotool.SafeLine(tenant, 80))
+		}
+		t.Tenant = tenant
 	}
 	d := req.ContentDigest()
 	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + duvotool.SafeLine(req.Title, 200)},
 		where: func(r duvotool.Request) bool { return r.ContentDigest() == d }})
 }
 
-// Where grants requests of one Assignment, by its ID, for which accept returns
-// true; what tells in words which these are. accept must be safe for
+// Where grants requests of one Assignment, by its ID, and of the tenant in the
+// terms, for which accept returns true; what tells in words which these are. accept must be safe for
 // concurrent use.
 func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
@@ -79,8 +97,10 @@ func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Reque
 
 func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
 	switch {
-	case strings.TrimSpace(by) == "":
+	case duvotool.PersonKey(by) == "":
 		return "", errors.New("policy: a grant needs the person who gives it")
+	case t.AnyTenant && t.Tenant != "":
+		return "", errors.New("policy: a grant is for one tenant or for all of them")
 	case strings.TrimSpace(assignmentID) == "":
 		return "", errors.New("policy: a grant needs the ID of an Assignment")
 	case t.Uses < 0 || t.Denies && t.Uses > 0:
@@ -90,6 +110,7 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	}
 	gr.ID, gr.By, gr.AssignmentID, gr.Created = rand.Text(), by, assignmentID, time.Now()
 	gr.Until, gr.Uses, gr.Denies, gr.limited = t.Until, t.Uses, t.Denies, t.Uses > 0
+	gr.Tenant, gr.AnyTenant = t.Tenant, t.AnyTenant || t.Denies && t.Tenant == ""
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.all = append(g.all, gr)
@@ -135,7 +156,7 @@ func (g *Grants) Decide(_ context.Context, req duvotool.Request) (duvotool.Decis
 	g.mu.Unlock()
 	var allowing []*grant
 	for _, gr := range all {
-		if !strings.EqualFold(gr.AssignmentID, req.Assignment.ID) || !gr.where(req) {
+		if !gr.isFor(req) {
 			continue
 		}
 		if gr.Denies {
@@ -160,8 +181,13 @@ func (g *Grants) Vetoes(req duvotool.Request) bool {
 	all := slices.Clone(g.all)
 	g.mu.Unlock()
 	return slices.ContainsFunc(all, func(gr *grant) bool {
-		return gr.Denies && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) && gr.where(req)
+		return gr.Denies && gr.isFor(req)
 	})
+}
+
+// isFor reports whether the grant is for the request.
+func (gr *grant) isFor(req duvotool.Request) bool {
+	return (gr.AnyTenant || gr.Tenant == req.Caller.Tenant) && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) && gr.where(req)
 }
 
 // use takes one of the grant's uses; false if it holds no longer.

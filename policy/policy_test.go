@@ -89,7 +89,7 @@ func decide(t *testing.T, p duvotool.Policy, r duvotool.Request) duvotool.Decisi
 
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		deny := duvotooltest.NewOperator("the fallback").Denies("", "")
+		deny := duvotool.AlwaysDeny()
 		for after, want := range map[time.Duration]duvotool.Verdict{
 			time.Hour - 1: duvotool.Approved, time.Hour: duvotool.Denied, time.Hour + 1: duvotool.Denied,
 		} {
@@ -101,7 +101,7 @@ func TestTimeout(t *testing.T) {
 			if want == duvotool.Denied {
 				require.Equal(t, duvotool.SourceTimeout, d.Source)
 				require.Equal(t, "nobody decided within 1h0m0s", d.Reason)
-				require.Equal(t, "Timeout(over) > Operator(the fallback)", d.Path)
+				require.Equal(t, "Timeout(over) > AlwaysDeny", d.Path)
 			} else {
 				require.Equal(t, duvotool.SourcePerson, d.Source)
 				require.Equal(t, "Timeout > Operator(kim)", d.Path)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
@@ -13,9 +14,10 @@ import (
 
 // Quorum asks all approvers at once and approves when n different people have.
 // Only decisions of people count (those of [duvotool.Forward], say), and two by
-// the same name, whatever its case, are one. The first denial by anybody
+// one name, see [duvotool.PersonKey], are one. The first denial by anybody
 // denies. If too few are left to reach n, that is a denial too, or an error
-// where an approver failed.
+// where an approver failed; where one could ask nobody, see [duvotool.Nobody],
+// nobody is said to have denied.
 //
 // It is for approvals alone: about questions it has no opinion.
 func Quorum(n int, approvers ...duvotool.Policy) duvotool.Policy { return quorum{n, approvers} }
@@ -32,49 +34,97 @@ func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 	if req.Kind != duvo.Approval {
 		return duvotool.Pass().Via(q.String()), nil
 	}
+	if d, vetoed, err := vetoed(ctx, q.String(), req, q.approvers...); vetoed {
+		return d, err
+	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	answers := make(chan answer, len(q.approvers))
 	for i, p := range q.approvers {
 		ask(inner, i, p, req, answers)
 	}
-	var people, reasons []string
+	t := tally{source: duvotool.SourcePolicy, counted: map[string]bool{}}
 	var errs []error
-	for open := len(q.approvers); open > 0 && len(people)+open >= q.n; open-- {
+	for open := len(q.approvers); open > 0 && len(t.people)+open >= q.n; open-- {
 		select {
 		case a := <-answers:
 			switch {
 			case a.err != nil:
 				errs = append(errs, a.err)
-			case a.d.Verdict == duvotool.Denied:
+			case a.d.Verdict == duvotool.Denied && a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("%s[%d]", q, a.from+1)), nil
-			case a.d.Verdict == duvotool.Approved && a.d.Source == duvotool.SourcePerson:
-				who := strings.TrimSpace(a.d.By)
-				if who != "" && !slices.ContainsFunc(people, func(p string) bool { return strings.EqualFold(p, who) }) {
-					people = append(people, who)
-					if a.d.Reason != "" {
-						reasons = append(reasons, who+": "+a.d.Reason)
-					}
-				}
+			default:
+				t.add(a.d)
 			}
 		case <-ctx.Done():
 			return duvotool.Decision{}, context.Cause(ctx)
 		}
-		if len(people) >= q.n {
-			return duvotool.Decision{Verdict: duvotool.Approved, By: strings.Join(people, ", "), Reason: strings.Join(reasons, "; "),
+		if len(t.people) >= q.n {
+			return duvotool.Decision{Verdict: duvotool.Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
 				Source: duvotool.SourcePerson, Path: q.String()}, nil
 		}
 	}
 	if len(errs) > 0 {
 		return duvotool.Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
 	}
-	return duvotool.Decision{By: "policy " + q.String(), Reason: fmt.Sprintf("%d of %d needed people approved", len(people), q.n),
-		Source: duvotool.SourcePolicy, Path: q.String()}, nil
+	reason := fmt.Sprintf("%d of %d needed people approved", len(t.people), q.n)
+	return duvotool.Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
+		Source: t.source, Path: q.String()}, nil
+}
+
+// A tally is who has approved.
+type tally struct {
+	people  []string
+	reasons []string
+	counted map[string]bool // by duvotool.PersonKey
+	unasked []string        // why nobody could be asked
+	source  duvotool.Source // of the denial, if it comes to that
+}
+
+// add takes in a decision that is no denial of anybody's.
+func (t *tally) add(d duvotool.Decision) {
+	if d.Verdict == duvotool.Denied {
+		t.source = duvotool.SourceNobody
+		t.unasked = append(t.unasked, strings.TrimSuffix("nobody could be asked: "+d.Reason, ": "))
+		return
+	}
+	who := strings.TrimSpace(d.By)
+	if d.Verdict != duvotool.Approved || d.Source != duvotool.SourcePerson || duvotool.PersonKey(who) == "" {
+		return
+	}
+	// A quorum within names several, of whom none may count again.
+	names := []string{who}
+	if strings.Contains(d.Path, "Quorum(") {
+		names = append(names, strings.Split(who, ", ")...)
+	}
+	for i, n := range names {
+		if names[i] = duvotool.PersonKey(n); t.counted[names[i]] {
+			return
+		}
+	}
+	for _, n := range names {
+		t.counted[n] = true
+	}
+	t.people = append(t.people, who)
+	if d.Reason != "" {
+		t.reasons = append(t.reasons, who+": "+d.Reason)
+	}
 }
 
 // Vetoes asks all: one denial denies.
 func (q quorum) Vetoes(req duvotool.Request) bool {
 	return slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
+// Foresee knows of a denial by one, and that there is no opinion about questions.
+func (q quorum) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	if req.Kind != duvo.Approval {
+		return duvotool.Passed, true
+	}
+	return duvotool.Denied, slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool {
+		v, certain := duvotool.Foresee(p, req, at)
+		return certain && v == duvotool.Denied
+	})
 }
 
 func (q quorum) Validate() error {

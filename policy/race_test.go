@@ -42,12 +42,12 @@ func TestApproveOrExpire(t *testing.T) {
 			log := &auditLog{}
 			late := person("kim").Says("", time.Hour+offset, duvotool.Approve("kim", "fine"))
 			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithAudit(log), duvotool.WithJobTimeout(time.Minute),
-				duvotool.WithPolicy(policy.Timeout(time.Hour, late, duvotooltest.NewOperator("the deadline").Denies("", ""))))
+				duvotool.WithPolicy(policy.Timeout(time.Hour, late, duvotool.AlwaysDeny())))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			want, source, by, output := duvotool.Denied, duvotool.SourceTimeout, "the deadline", "not refunded"
+			want, source, by, output := duvotool.Denied, duvotool.SourceTimeout, "policy Timeout(1h0m0s)", "not refunded"
 			if offset < 0 {
 				want, source, by, output = duvotool.Approved, duvotool.SourcePerson, "kim", "refunded"
 			}

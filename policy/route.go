@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
@@ -92,6 +93,16 @@ func (r route) Vetoes(req duvotool.Request) bool {
 	return false
 }
 
+// Foresee knows what the policy does for certain that the request goes to.
+func (r route) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	for _, c := range r {
+		if c.match != nil && c.match(req) {
+			return duvotool.Foresee(c.p, req, at)
+		}
+	}
+	return duvotool.Passed, true
+}
+
 func (r route) Validate() error {
 	if len(r) == 0 {
 		return errors.New("Route: no cases")
@@ -143,9 +154,15 @@ func (f fixedAnswers) Decide(_ context.Context, req duvotool.Request) (duvotool.
 	return d.Via("Answers"), nil
 }
 
+// Foresee knows: it is the request alone that decides.
+func (f fixedAnswers) Foresee(req duvotool.Request, _ time.Time) (duvotool.Verdict, bool) {
+	d, err := f.Decide(context.Background(), req)
+	return d.Verdict, err == nil
+}
+
 func (f fixedAnswers) Validate() error {
 	switch {
-	case strings.TrimSpace(f.by) == "":
+	case duvotool.PersonKey(f.by) == "":
 		return errors.New("Answers: it is not said on whose behalf")
 	case len(f.known) == 0:
 		return errors.New("Answers: no answers")

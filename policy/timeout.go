@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -13,8 +14,10 @@ import (
 var ErrTimeout = errors.New("policy: the time to decide is over")
 
 // Timeout asks p, and where it has not decided within d of the request being
-// first seen, the fallback. What the fallback decides is recorded as a timeout.
-// An answer of p that comes at the deadline or later does not count.
+// first seen, the fallback. What a fallback decides that asks nobody is recorded
+// as a timeout, and a denial of its is told as that: nobody decided in time. A
+// fallback that asks people decides in their name. An answer of p that comes at
+// the deadline or later does not count.
 //
 // After a restart the deadline is still that of the first time.
 func Timeout(d time.Duration, p, fallback duvotool.Policy) duvotool.Policy {
@@ -29,6 +32,9 @@ type timeout struct {
 func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
 	if t.Validate() != nil {
 		return duvotool.Decision{}, errUnusable
+	}
+	if d, vetoed, err := vetoed(ctx, "Timeout", req, t.p, t.fallback); vetoed {
+		return d, err
 	}
 	deadline := firstSeen(req).Add(t.d)
 	left := time.Until(deadline)
@@ -54,18 +60,43 @@ func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 		return duvotool.Decision{}, context.Cause(ctx)
 	}
 	d, err := decide(ctx, "Timeout(over)", t.fallback, req)
-	if d.Verdict != duvotool.Passed {
-		d.Source = duvotool.SourceTimeout
-		if d.Reason == "" {
-			d.Reason = fmt.Sprintf("nobody decided within %v", t.d)
+	return t.expired(d), err
+}
+
+// expired tells what the fallback decided as what the deadline came to.
+func (t timeout) expired(d duvotool.Decision) duvotool.Decision {
+	if d.Verdict == duvotool.Passed || d.Source != "" && d.Source != duvotool.SourcePolicy {
+		return d // no opinion, or somebody's
+	}
+	d.Source = duvotool.SourceTimeout
+	over := fmt.Sprintf("nobody decided within %v", t.d)
+	switch {
+	case d.Reason == "":
+		d.Reason = over
+	case d.Verdict == duvotool.Denied:
+		plain, _ := duvotool.AlwaysDeny().Decide(context.Background(), duvotool.Request{})
+		if d.Reason = over + "; " + d.Reason; strings.HasSuffix(d.Reason, "; "+plain.Reason) {
+			d.Reason = over // that it approves nothing is no reason here
 		}
 	}
-	return d, err
+	if d.Verdict == duvotool.Denied {
+		d.By = "policy " + t.String()
+	}
+	return d
 }
 
 // Vetoes asks both.
 func (t timeout) Vetoes(req duvotool.Request) bool {
 	return duvotool.Vetoes(t.p, req) || duvotool.Vetoes(t.fallback, req)
+}
+
+// Foresee knows what its first policy does for certain, and, where the time was
+// over, its fallback.
+func (t timeout) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+	if at.Before(firstSeen(req).Add(t.d)) {
+		return duvotool.Foresee(t.p, req, at)
+	}
+	return duvotool.Foresee(t.fallback, req, at)
 }
 
 func (t timeout) Validate() error {

@@ -52,7 +52,7 @@ func New(in io.Reader, out io.Writer, by string) (*Operator, error) {
 	switch {
 	case in == nil || out == nil:
 		return nil, errors.New("terminal: the input or output is nil")
-	case strings.TrimSpace(by) == "":
+	case duvotool.PersonKey(by) == "":
 		return nil, errors.New("terminal: it is not said who the operator is")
 	}
 	o := &Operator{out: out, by: by, turn: make(chan struct{}, 1), in: bufio.NewReaderSize(in, 64<<10), line: make(chan string)}

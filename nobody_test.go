@@ -1,0 +1,158 @@
+package duvotool_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	combine "github.com/duvotool/duvotool/policy"
+	"github.com/stretchr/testify/require"
+)
+
+var nobody = duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+	return duvotool.Nobody("the host shows no forms"), nil
+})
+
+// TestNobodyCouldBeAsked: Duvo is sent nothing, the request stays open there, and
+// what the model and the audit are told is nobody's denial.
+func TestNobodyCouldBeAsked(t *testing.T) {
+	passed := duvotool.Pass()
+	passed.Source, passed.Reason = duvotool.SourceNobody, "the host shows no forms"
+	for name, p := range map[string]duvotool.Policy{
+		"alone": nobody, "as no opinion": duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return passed, nil }),
+		"first of": duvotool.FirstOf(nobody, duvotool.AutoApprove(duvotool.For("another"))), "forwarded": duvotool.Forward(duvotool.PolicyFunc(nobody)),
+		"in time": combine.Timeout(time.Hour, nobody, duvotool.AlwaysDeny()), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, nobody)),
+		"a quorum": combine.Quorum(1, nobody), "the fallback": combine.Timeout(1, duvotool.FirstOf(nobody), nobody),
+		"a budget": combine.Budget(1, time.Hour, nobody, duvotool.AlwaysDeny()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				log := &auditLog{}
+				reg := discover(t, d.Client(), duvotool.WithPolicy(p), duvotool.WithAudit(log))
+				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				require.NoError(t, err)
+				require.Equal(t, duvotool.OutcomePending, res.Outcome)
+				sent, _ := responses(d)
+				require.Zero(t, sent)
+				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
+				require.Equal(t, duvotool.SourceNobody, res.Decisions[0].Source)
+				require.Equal(t, duvotool.NotSent, res.Decisions[0].Delivery)
+				text := res.Observation()
+				require.Contains(t, text, `Nobody could be asked: the approval titled "Refund 120 EUR" was not approved, because: `)
+				require.Contains(t, text, "the host shows no forms. Nobody decided against it. It is still open in Duvo, where a person can answer it")
+				for _, wrong := range []string{"Denied", "Do not retry", "always-deny"} {
+					require.NotContains(t, text, wrong)
+				}
+				require.Equal(t, "decided denied not sent nobody", spaced(log)[1])
+			}, duvotest.WithAssignment(refunds))
+		})
+	}
+}
+
+// TestNobodyAndThenSomebody: who can be asked is, and somebody in Duvo may decide
+// meanwhile.
+func TestNobodyAndThenSomebody(t *testing.T) {
+	kim := decisionOf(duvotool.Approve("kim", ""))
+	for name, p := range map[string]duvotool.Policy{
+		"first of": duvotool.FirstOf(nobody, kim), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, kim)),
+		"a quorum": combine.Quorum(1, nobody, duvotool.Forward(kim)),
+	} {
+		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+			res, err := discover(t, d.Client(), duvotool.WithPolicy(p)).Tool("refunds").Run(t.Context(), "4711")
+			require.NoError(t, err)
+			require.Equal(t, "refunded", res.Output, name)
+		}, duvotest.WithAssignment(refunds))
+	}
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.WithObserver(func(e duvotool.Event) {
+			if e.Kind == duvotool.EventDecided {
+				require.Contains(t, e.String(), ": not decided, because nobody could be asked")
+				require.NoError(t, d.AnswerElsewhere(e.JobID, duvo.Response{Approved: new(bool)}))
+			}
+		}))
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, "not refunded", res.Output)
+		require.NotContains(t, res.Observation(), "Nobody could be asked", "somebody was")
+	}, duvotest.WithAssignment(refunds))
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		res, err := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.StopOn(duvotool.NobodyToAsk)).Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Contains(t, res.Observation(), "Nobody could be asked")
+		require.Contains(t, res.Observation(), "It may be asked for again when somebody can answer.")
+	}, duvotest.WithAssignment(refunds))
+}
+
+func decisionOf(d duvotool.Decision) duvotool.PolicyFunc {
+	return func(context.Context, duvotool.Request) (duvotool.Decision, error) { return d, nil }
+}
+
+// TestExpiryIsToldAsExpiry, and as nobody's denial; what somebody decided after
+// the deadline is theirs.
+func TestExpiryIsToldAsExpiry(t *testing.T) {
+	absent := duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+		<-ctx.Done()
+		return duvotool.Decision{}, context.Cause(ctx)
+	})
+	const expired = `Nobody answered in time: the approval titled "Refund 120 EUR" was not approved, because: nobody decided within 4h0m0s`
+	for name, c := range map[string]struct {
+		fallback duvotool.Policy
+		source   duvotool.Source
+		by, text string
+	}{
+		"deny all":    {duvotool.AlwaysDeny(), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided against it. It may be asked for again"},
+		"with reason": {duvotool.AlwaysDeny("call finance"), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + "; call finance. Nobody decided"},
+		"a program":   {decisionOf(duvotool.Deny("night shift", "")), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided"},
+		"a person": {duvotool.Forward(decisionOf(duvotool.Deny("lee", "too much"))), duvotool.SourcePerson, "lee",
+			`Denied by lee: the approval titled "Refund 120 EUR", because: too much. Do not retry or rephrase this.`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				log := &auditLog{}
+				reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(combine.Timeout(4*time.Hour, absent, c.fallback)))
+				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				require.NoError(t, err)
+				sent, approved := responses(d)
+				require.Equal(t, 1, sent)
+				require.False(t, approved)
+				require.Equal(t, c.source, res.Decisions[0].Source)
+				require.Equal(t, c.by, log.records[1].By)
+				require.Contains(t, res.Observation(), c.text)
+				require.NotContains(t, res.Observation(), "always-deny")
+				err = &duvotool.DecidedError{Entry: res.Decisions[0]}
+				require.Equal(t, c.source == duvotool.SourceTimeout, err.Error() == "duvotool: the request was already denied because nobody decided in time", err)
+			}, duvotest.WithAssignment(refunds))
+		})
+	}
+}
+
+// TestAlwaysDenyWithAReason.
+func TestAlwaysDenyWithAReason(t *testing.T) {
+	d, err := duvotool.AlwaysDeny("refunds are off today").Decide(t.Context(), duvotool.Request{})
+	require.NoError(t, err)
+	require.Equal(t, "refunds are off today", d.Reason)
+	d, err = duvotool.FirstOf(nobody, duvotool.AlwaysDeny("call finance")).Decide(t.Context(), duvotool.Request{})
+	require.NoError(t, err)
+	require.Equal(t, "nobody could be asked: the host shows no forms; call finance", d.Reason)
+	require.Equal(t, duvotool.SourcePolicy, d.Source)
+}
+
+// TestNobodyDecidesNothing: it can approve nothing and decide nothing later.
+func TestNobodyDecidesNothing(t *testing.T) {
+	d := duvotool.Approve("kim", "")
+	d.Source = duvotool.SourceNobody
+	require.ErrorIs(t, d.Check(duvotool.Request{Kind: duvo.Approval}), duvotool.ErrInvalidDecision)
+	emulated(t, func(t *testing.T, dd *duvotest.Duvo) {
+		reg := discover(t, dd.Client(), decide(duvotool.Suspend(), nil))
+		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.ErrorIs(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Nobody("")), duvotool.ErrInvalidDecision)
+		require.Len(t, reg.Pending(), 1)
+	}, duvotest.WithAssignment(refunds))
+	require.Equal(t, "duvotool: the request was given up, because nobody could be asked",
+		(&duvotool.DecidedError{Entry: duvotool.DecisionEntry{Decision: duvotool.Nobody("")}}).Error())
+}
