@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/handed"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -175,7 +176,18 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	}
 	res = res.clone()
 	res.maxShown = op.tool.cfg.maxObservation
+	res.handOut(ctx)
 	return res.Observation(), nil
+}
+
+// handOut tells an adapter the handle of a Job that has not ended, beside the
+// observation, which quotes the Job.
+func (r *Result) handOut(ctx context.Context) {
+	if r.Outcome != OutcomePending {
+		handed.Note(ctx, "")
+		return
+	}
+	handed.Note(ctx, r.Handle)
 }
 
 // find returns the operation with this handle, if it is of the caller's tenant

@@ -83,6 +83,7 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *follo
 	res = res.clone()
 	res.Repeated = repeated
 	res.maxShown = t.cfg.maxObservation
+	res.handOut(ctx)
 	if res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+SafeLine(res.Input, 200))
 	}
