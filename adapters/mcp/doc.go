@@ -64,6 +64,6 @@
 //
 // With peers of revision 2026-07-28 a question ends the request, and the answer
 // comes with the next one; it is bound, by a signed state, to the call, the session
-// and the digest of what was asked. A host that does not come back within half an hour is
-// a caller that has left: nothing is decided.
+// and the digest of what was asked. A host that does not come back within half an
+// hour is a caller that has left: nothing is decided.
 package mcp
