@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/handed"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -193,7 +194,18 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	}
 	res = op.resultFor(ctx, res)
 	res.maxShown = op.tool.cfg.maxObservation
+	res.handOut(ctx)
 	return res.Observation(), nil
+}
+
+// handOut tells an adapter the handle of a Job that has not ended, beside the
+// observation, which quotes the Job.
+func (r *Result) handOut(ctx context.Context) {
+	if r.Outcome != OutcomePending {
+		handed.Note(ctx, "")
+		return
+	}
+	handed.Note(ctx, r.Handle)
 }
 
 // check waits for an operation as far as the budget goes. It never begins one,

@@ -3,6 +3,8 @@ package duvotool
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -17,10 +19,11 @@ const maxToolName = 63
 
 // toolNames makes a name for each Assignment, by ID. Names match
 // ^[a-z_][a-z0-9_-]{0,62}$, are unique, and depend on nothing but the set of
-// Assignments. Where two would be the same, both get the end of their ID as a
-// suffix. A name that loses letters of another script gets it too, so that it
-// neither changes when a second such name appears nor is mistaken for it.
-func toolNames(all []duvo.Assignment) (names map[string]string, collided []string) {
+// Assignments and what taken tells. Where two would be the same, both get the end
+// of their ID as a suffix, and so does one whose name is taken. A name that loses
+// letters of another script gets it too, so that it neither changes when a second
+// such name appears nor is mistaken for it.
+func toolNames(all []duvo.Assignment, taken func(name, id string, suffixed bool) bool) (names map[string]string, collided []string) {
 	names = map[string]string{}
 	suffix := map[string]int{} // characters of the ID that an Assignment's name needs
 	base := map[string]string{}
@@ -51,10 +54,10 @@ func toolNames(all []duvo.Assignment) (names map[string]string, collided []strin
 		}
 		again := false
 		for n, ids := range users {
-			if len(ids) < 2 && !reserved(n) {
-				continue
-			}
 			for _, id := range ids {
+				if len(ids) < 2 && !reserved(n) && !taken(n, id, suffix[id] > 0) {
+					continue
+				}
 				clash[id] = true
 				if n := suffix[id]; n <= maxSuffix {
 					suffix[id] = max(shortID, 2*n)
@@ -79,6 +82,87 @@ func reserved(name string) bool {
 	switch name {
 	case checkToolName, continueToolName, routerToolName, runToolName, searchToolName, "duvo_call":
 		return true
+	}
+	return false
+}
+
+// ReserveNames keeps names from Assignments, for tools of the program's own that
+// are offered beside the registry's: an Assignment of such a name gets the end of
+// its ID as a suffix, the same from run to run, and [Changes.Collided] tells it.
+// Case does not matter. Given more than once, the names add up.
+func ReserveNames(names ...string) Option {
+	return optionFunc(func(c *config) error {
+		if len(names) == 0 {
+			return errors.New("ReserveNames: no names")
+		}
+		reserve := maps.Clone(c.reserve)
+		if reserve == nil {
+			reserve = map[string]bool{}
+		}
+		for _, n := range names {
+			if strings.TrimSpace(n) == "" {
+				return errors.New("ReserveNames: an empty name")
+			}
+			reserve[strings.ToLower(n)] = true
+			if s, lossy := slug(n); !lossy { // as adapters write it
+				reserve[s] = true
+			}
+		}
+		c.reserve = reserve
+		return nil
+	})
+}
+
+// meanings tells which Assignment each tool name has stood for since the registry
+// was made. A name that a model has read in a list, a search or a prompt must not
+// come to stand for another one later: it is given to nobody else. A catalog's
+// meanings are never changed.
+type meanings map[string]string
+
+// taken reports whether a name stands for another Assignment, or may: beyond max
+// no more are remembered, and then only a name with a suffix is sure to be of the
+// Assignment whose ID it ends in.
+func (m meanings) taken(name, id string, suffixed bool, max int) bool {
+	was, known := m[name]
+	if !known {
+		return len(m) >= max && !suffixed
+	}
+	return was != id
+}
+
+// and returns the meanings with those of these tools, at most max of them.
+func (m meanings) and(offered []*Tool, max int) meanings {
+	out := m
+	for _, t := range offered {
+		if _, known := out[t.name]; known || len(out) >= max {
+			continue
+		}
+		if len(out) == len(m) { // the first new one
+			out = maps.Clone(m)
+			if out == nil {
+				out = meanings{}
+			}
+		}
+		out[t.name] = t.assignment.ID
+	}
+	return out
+}
+
+// taken returns what [toolNames] asks, for a registry with these meanings.
+func (c config) taken(m meanings) func(name, id string, suffixed bool) bool {
+	return func(name, id string, suffixed bool) bool {
+		return c.reserve[name] || m.taken(name, id, suffixed, 2*c.maxCatalog)
+	}
+}
+
+// meantAnother reports whether what somebody calls an Assignment has been the name
+// of another tool.
+func (m meanings) meantAnother(said, id string) bool {
+	s, _ := slug(said)
+	for _, name := range []string{strings.ToLower(said), s} {
+		if was, known := m[name]; known && was != id {
+			return true
+		}
 	}
 	return false
 }

@@ -48,6 +48,7 @@ type config struct {
 	maxCatalog  int
 	accept      func(Change) bool // nil: everything is offered
 	jobLimit    int               // zero: none
+	reserve     map[string]bool   // names that no Assignment gets
 
 	journal     Journal // nil: none
 	journalKeys []journalKey

@@ -105,6 +105,7 @@ type catalog struct {
 	tools    []*Tool          // kept ones, by name
 	byID     map[string]*Tool // kept ones
 	collided []string
+	meant    meanings         // of the names of these tools and of all that were offered before
 	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
 	held     []duvo.Assignment
 	known    []knownName // all Assignments, kept or not
@@ -238,11 +239,11 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
 	}
-	names, collided := toolNames(all)
-	cat := catalog{byID: map[string]*Tool{}, collided: collided}
 	r.mu.RLock()
 	before := r.catalog
 	r.mu.RUnlock()
+	names, collided := toolNames(all, r.cfg.taken(before.meant))
+	cat := catalog{byID: map[string]*Tool{}, collided: collided}
 	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
 	cat.unmet = r.cfg.unmet(all, tree, cat.bound)
 	for _, a := range all {
@@ -266,6 +267,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.name, b.name) })
+	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
 	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
 }
@@ -342,7 +344,7 @@ type Changes struct {
 	Added    []duvo.Assignment `json:"added,omitempty"`
 	Removed  []duvo.Assignment `json:"removed,omitempty"`
 	Changed  []Change          `json:"changed,omitempty"`
-	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike
+	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike, stood for another Assignment before, or are reserved
 	Held     []duvo.Assignment `json:"held,omitempty"`     // all that WithAcceptance holds back now
 
 	// Unmatched tells, a line each, what options and policies name and nothing has
@@ -366,7 +368,9 @@ func (c Changes) Empty() bool {
 // Refresh lists the Assignments again, and tells the observer what changed.
 // Tools handed out before keep their names and options, and their
 // [Tool.Description] is the new one: an agent that reads it at each turn needs
-// no restart. One whose Assignment is gone answers the model that it is. On an
+// no restart. One whose Assignment is gone answers the model that it is. A name
+// that has stood for one Assignment is no other's for as long as the registry
+// lives: where two swap their names in Duvo, their tools get suffixes. On an
 // error everything stays as it was. See [WithRefreshEvery].
 //
 // That something which an option or a policy names is gone is no error: it is

@@ -154,9 +154,7 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 	if assignment == "" {
 		return nil, nil, "No Job was started: the assignment is missing. " + routerUse
 	}
-	own, ok := t.reg.FindTool(assignment)
-	if !ok {
-		problem = fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(assignment, 100))
+	if own, problem = t.named(assignment); problem != "" {
 		var near []string
 		for _, hit := range t.reg.Search(assignment, 3) {
 			near = append(near, hit.name)
@@ -167,6 +165,26 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 		return nil, nil, problem
 	}
 	return own, in["input"], ""
+}
+
+// named finds the tool that a model means, or tells why there is none: what it
+// has read a name of before must be what it calls.
+func (t *routerTool) named(assignment string) (own *Tool, problem string) {
+	t.reg.mu.RLock()
+	meant := t.reg.catalog.meant
+	t.reg.mu.RUnlock()
+	own = t.reg.Tool(assignment)
+	id := ""
+	if own != nil {
+		id = own.assignment.ID
+	}
+	switch {
+	case id != assignment && meant.meantAnother(assignment, id):
+		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", SafeLine(assignment, 100))
+	case own == nil:
+		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(assignment, 100))
+	}
+	return own, ""
 }
 
 // callWith calls the tool with an input that is a JSON text, or any other JSON,

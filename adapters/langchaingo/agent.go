@@ -2,8 +2,11 @@ package langchaingo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +34,10 @@ func (t Tools) Tools() []tools.Tool { return t }
 // An Option configures an [Agent].
 type Option func(*Agent) error
 
-// WithTools offers further tools, such as your program's own.
+// WithTools offers further tools, such as your program's own. They keep their
+// names: an Assignment that is called the same, now or after a refresh, is offered
+// with the end of its ID behind its name. Give the names to [duvotool.ReserveNames]
+// as well, so that it has that name everywhere and the refresh tells it.
 func WithTools(more ...tools.Tool) Option {
 	return func(a *Agent) error {
 		if slices.Contains(more, nil) {
@@ -56,6 +62,18 @@ func WithCallOptions(opts ...llms.CallOption) Option {
 	return func(a *Agent) error { a.options = append(a.options, opts...); return nil }
 }
 
+// WithLogger sets where the agent logs that it offers an Assignment under another
+// name, for the sake of a tool of [WithTools]. The default discards.
+func WithLogger(l *slog.Logger) Option {
+	return func(a *Agent) error {
+		if l == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		a.log = l
+		return nil
+	}
+}
+
 // WithSearch is for large catalogs: instead of every Assignment the agent offers
 // one tool, duvo_search, and then the Assignments that it found, as tools of
 // their own for the rest of the run. The source must be a registry.
@@ -65,7 +83,7 @@ func WithSearch() Option {
 		if !ok {
 			return fmt.Errorf("WithSearch: the source is a %T; only a registry can be searched", a.source)
 		}
-		a.search = &finder{reg}
+		a.search = &finder{reg, a}
 		return nil
 	}
 }
@@ -79,11 +97,14 @@ type Agent struct {
 	system  string
 	options []llms.CallOption
 	search  *finder // nil: everything is offered
+	log     *slog.Logger
+	secret  []byte // of marks
 
 	turns turns
 
 	mu    sync.Mutex
 	known map[string]bool // tools that every executor knows; nil before the first has asked
+	told  map[string]bool // Assignments whose other name was logged; the first ones
 }
 
 var _ agents.Agent = (*Agent)(nil)
@@ -127,7 +148,8 @@ func NewAgent(model llms.Model, from Source, opts ...Option) (*Agent, error) {
 	if reg, ok := from.(*duvotool.Registry); ok && reg == nil || slices.Contains(from.Tools(), nil) {
 		return nil, errors.New("langchaingo: the source of tools holds nil")
 	}
-	a := &Agent{model: model, source: from, system: defaultSystem}
+	a := &Agent{model: model, source: from, system: defaultSystem, log: slog.New(slog.DiscardHandler), secret: make([]byte, 32), told: map[string]bool{}}
+	_, _ = rand.Read(a.secret)
 	for _, o := range opts {
 		if o == nil {
 			return nil, errors.New("langchaingo: a nil option")
@@ -162,12 +184,13 @@ func (a *Agent) GetTools() []tools.Tool {
 	if a.known == nil {
 		a.known = names
 	}
+	maps.DeleteFunc(a.known, func(name string, _ bool) bool { return !names[name] })
 	return all
 }
 
 // all are the tools there are at this moment.
 func (a *Agent) all() []tools.Tool {
-	all := append(slices.Clone(a.source.Tools()), a.more...)
+	all := append(a.apart(a.source.Tools()), a.more...)
 	if a.search != nil {
 		all = append(all, a.search)
 	}
@@ -194,12 +217,13 @@ func (a *Agent) offered(steps []schema.AgentStep) []tools.Tool {
 // again: a mark behind the arguments, which callbacks and intermediate steps show
 // and the model does not.
 func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[string]string, options ...chains.ChainCallOption) ([]schema.AgentAction, *schema.AgentFinish, error) {
-	if ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
-	}
 	run := runOf(steps)
+	if ctx.Err() != nil {
+		return nil, nil, a.turns.left(run, context.Cause(ctx))
+	}
 	a.turns.over(run)
-	offered, err := LLMTools(a.model, a.offered(steps))
+	own := a.offered(steps) // for the whole turn: a call runs what was shown
+	offered, err := LLMTools(a.model, own)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,7 +238,7 @@ func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[s
 	}
 	calls, text := callsIn(resp, used)
 	if len(calls) > 0 {
-		return a.start(ctx, run, calls, text, wasCut(resp)), nil, nil
+		return a.start(ctx, run, own, calls, text, wasCut(resp)), nil, nil
 	}
 	if strings.TrimSpace(text) == "" {
 		return nil, nil, fmt.Errorf("%w: the model answered with neither a text nor a tool call", agents.ErrUnableToParseOutput)
@@ -222,34 +246,40 @@ func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[s
 	return nil, &schema.AgentFinish{ReturnValues: map[string]any{outputKey: text}, Log: text}, nil
 }
 
-// start begins the calls that can run at once, and makes the actions.
-func (a *Agent) start(ctx context.Context, run string, calls []llms.ToolCall, text string, cut bool) []schema.AgentAction {
+// start begins the calls that can run at once, and makes the actions. A call is
+// of the tool that was shown under its name in this turn, or of none.
+func (a *Agent) start(ctx context.Context, run string, offered []tools.Tool, calls []llms.ToolCall, text string, cut bool) []schema.AgentAction {
 	byName := map[string]tools.Tool{}
-	for _, t := range a.all() {
-		byName[strings.ToUpper(functionName(t.Name()))] = t
+	for _, t := range offered {
+		byName[key(t)] = t
 	}
 	actions := make([]schema.AgentAction, len(calls))
 	for i, c := range calls {
 		name, args := c.FunctionCall.Name, c.FunctionCall.Arguments
 		t := byName[strings.ToUpper(name)]
-		action := schema.AgentAction{Tool: name, ToolInput: args, ToolID: c.ID}
+		m := mark{run: run, call: nonce(), shown: shown{Tool: name}}
+		action := schema.AgentAction{Tool: name, ToolID: c.ID}
 		if i == 0 {
 			action.Log = text
 		}
 		if t != nil {
-			m := mark{run: run, call: nonce()}
+			m.shown = what(t)
 			if action.Tool = t.Name(); !a.isKnown(t.Name()) {
-				action.Tool, m.tool = joinerName, t.Name()
+				action.Tool = joinerName
 			}
-			action.ToolInput = m.on(args)
-			switch {
-			case cut && i == len(calls)-1:
-				a.turns.settle(ctx, m, "The tool was not called: your answer was cut off at its length limit, so its arguments may be incomplete. Make fewer or shorter calls.")
-			case i >= maxCalls:
-				a.turns.settle(ctx, m, fmt.Sprintf("The tool was not called: %d calls in one turn are too many; at most %d are taken.", len(calls), maxCalls))
-			case concurrent(t):
-				a.turns.begin(ctx, m, t, args)
-			}
+		}
+		action.ToolInput = a.mark(m, args)
+		switch {
+		case t == nil:
+			a.turns.settle(ctx, m, fmt.Sprintf("There is no tool %q among those that you were offered.", duvotool.SafeLine(name, 100)))
+		case cut && i == len(calls)-1:
+			a.turns.settle(ctx, m, "The tool was not called: your answer was cut off at its length limit, so its arguments may be incomplete. Make fewer or shorter calls.")
+		case i >= maxCalls:
+			a.turns.settle(ctx, m, fmt.Sprintf("The tool was not called: %d calls in one turn are too many; at most %d are taken.", len(calls), maxCalls))
+		case concurrent(t):
+			a.turns.begin(ctx, m, t, args)
+		default:
+			a.turns.wait(ctx, m, t, args)
 		}
 		actions[i] = action
 	}

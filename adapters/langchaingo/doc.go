@@ -20,16 +20,17 @@
 // llms.WithTools takes, [Calls] reads the model's answer, [RunCalls] runs its
 // calls, and [Paired] makes the messages for the next turn.
 //
-//	offered, err := langchaingo.LLMTools(model, reg.Tools())
-//	if err != nil { ... }
 //	for {
+//		shown := reg.Tools() // once a turn: a call runs what the model was shown
+//		offered, err := langchaingo.LLMTools(model, shown)
+//		if err != nil { ... }
 //		resp, err := model.GenerateContent(ctx, messages, llms.WithTools(offered))
 //		if err != nil { ... }
 //		calls, text := langchaingo.Calls(resp)
 //		if len(calls) == 0 {
 //			return text, nil
 //		}
-//		responses, err := langchaingo.RunCalls(ctx, reg.Tools(), calls)
+//		responses, err := langchaingo.RunCalls(ctx, shown, calls)
 //		if err != nil { ... }
 //		messages = append(messages, langchaingo.Paired(text, calls, responses)...)
 //	}
@@ -62,5 +63,8 @@
 // that one failure takes nothing from the others; for errors of package duvotool
 // it says what became of the Job, and never shows the error's text, which is
 // the host program's: [duvotool.WithObserver] and [duvotool.WithCallbacks] tell
-// it there. Only the end of the context and of the registry end the run.
+// it there. Only the end of the context and of the registry end the run. The error
+// is then joined of those of all calls of the turn: each is a [*duvotool.JobError]
+// with the operation key of a Job that goes on, also where the executor had not
+// come to ask for it.
 package langchaingo

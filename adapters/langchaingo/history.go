@@ -24,10 +24,10 @@ func (a *Agent) messages(steps []schema.AgentStep, inputs map[string]string) (ou
 			out = append(out, llms.TextParts(llms.ChatMessageTypeHuman, s.Observation))
 			continue
 		}
-		args, m, _ := unmark(s.Action.ToolInput)
+		args, m, marked := unmark(s.Action.ToolInput)
 		name := s.Action.Tool
-		if m.tool != "" {
-			name = m.tool
+		if marked {
+			name = m.Tool
 		}
 		call := llms.ToolCall{ID: s.Action.ToolID, FunctionCall: &llms.FunctionCall{Name: functionName(name), Arguments: args}}
 		used[call.ID] = true

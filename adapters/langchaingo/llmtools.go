@@ -51,6 +51,8 @@ func describe(t tools.Tool) string {
 	return t.Description()
 }
 
+const maxName = 63 // bytes, of Google's models
+
 // functionName makes a name that all providers take: a letter or underscore,
 // then letters, digits, underscores and hyphens, 63 at most.
 func functionName(name string) string {
@@ -64,7 +66,7 @@ func functionName(name string) string {
 		default:
 			r = '_'
 		}
-		if b.WriteRune(r); b.Len() >= 63 {
+		if b.WriteRune(r); b.Len() >= maxName {
 			break
 		}
 	}

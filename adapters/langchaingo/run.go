@@ -21,8 +21,12 @@ import (
 //
 // A call that fails, that names no tool or that has arguments which make no
 // sense is told in its response and takes nothing from the others. The error is
-// for the end of the context or the registry only; the responses are complete
-// even so.
+// for the end of the context or the registry only, and joins those of all calls
+// that were cut off: each [*duvotool.JobError] in it has the operation key with
+// which its Job is taken up again. The responses are complete even so.
+//
+// Give it the same tools that [LLMTools] was given for this turn: a name that the
+// model was shown may be another's after a refresh.
 //
 // The operations are those of ctx: give it a scope with
 // [duvotool.WithOperationScope], so that a model that repeats itself starts no
@@ -64,12 +68,7 @@ func RunCalls(ctx context.Context, ts []tools.Tool, calls []llms.ToolCall) ([]ll
 			out[i].Content = "The call was given up: the program is stopping. What it may have started goes on."
 		}
 	}
-	for _, err := range ends {
-		if err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	return out, errors.Join(ends...)
 }
 
 // An argumentsTool is offered with its schema, and may be called at once with

@@ -14,7 +14,10 @@ import (
 )
 
 // A finder is duvo_search, for an agent that offers what was found.
-type finder struct{ reg *duvotool.Registry }
+type finder struct {
+	reg   *duvotool.Registry
+	agent *Agent
+}
 
 const (
 	foundAtOnce = 5
@@ -48,12 +51,20 @@ func (f *finder) Call(ctx context.Context, input string) (string, error) {
 	var b strings.Builder
 	b.WriteString("Found, the best first. Each is a tool that you can call now:\n")
 	var less []string
+	names := map[string]string{} // as the agent offers them, by the IDs of the Assignments
+	for _, t := range f.agent.apart(f.agent.source.Tools()) {
+		names[assignmentOf(t)] = t.Name()
+	}
 	for _, t := range hits {
+		name := names[t.Assignment().ID]
+		if name == "" {
+			continue // gone since
+		}
 		if t.Fit < fitting {
-			less = append(less, t.Name())
+			less = append(less, name)
 			continue
 		}
-		b.WriteString("- " + t.Name())
+		b.WriteString("- " + name)
 		if t.Folder() != "" {
 			fmt.Fprintf(&b, " (%s)", duvotool.SafeLine(t.Folder(), 80))
 		}
@@ -72,15 +83,16 @@ func (f *finder) CallArguments(ctx context.Context, args json.RawMessage) (strin
 
 var foundLine = regexp.MustCompile(`(?m)^- ([a-zA-Z0-9_-]+)`)
 
-// found returns the tools that these steps have found and that still are there.
-// It reads them off the observations: so it holds for a run that another
-// process began.
+// found returns the tools that these steps have found and that still are there
+// under the same name, which a registry gives to no other one. It reads them off
+// what duvo_search itself has answered: so it holds for a run that another process
+// began.
 func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 	var names []string // the latest last
 	for _, s := range steps {
 		name := s.Action.Tool
-		if _, m, ok := unmark(s.Action.ToolInput); ok && m.tool != "" {
-			name = m.tool
+		if _, m, ok := unmark(s.Action.ToolInput); ok {
+			name = m.Tool
 		}
 		if name != f.Name() {
 			continue
@@ -94,13 +106,18 @@ func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 	}
 	names = names[max(0, len(names)-foundInAll):]
 	byName := map[string]*duvotool.Tool{}
-	for _, t := range f.reg.All() {
-		byName[t.Name()] = t
+	for _, t := range f.agent.apart(f.agent.source.Tools()) {
+		switch own := t.(type) {
+		case *duvotool.Tool:
+			byName[own.Name()] = own
+		case renamed:
+			byName[own.Name()] = own.Tool
+		}
 	}
 	var out []tools.Tool
 	for _, n := range names {
 		if t := byName[n]; t != nil {
-			out = append(out, disclosed{t, min(shownOfEach, shownOfAll/len(names))})
+			out = append(out, disclosed{renamed{t, n}, min(shownOfEach, shownOfAll/len(names))})
 		}
 	}
 	return out
@@ -108,7 +125,7 @@ func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 
 // disclosed is a tool whose description is kept short.
 type disclosed struct {
-	*duvotool.Tool
+	renamed
 	shown int // characters
 }
 

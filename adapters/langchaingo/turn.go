@@ -2,67 +2,15 @@ package langchaingo
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/internal/runscope"
-	"github.com/tmc/langchaingo/schema"
 	"github.com/tmc/langchaingo/tools"
 )
-
-// A mark stands behind the arguments in an action's input. The executor hands a
-// tool nothing but that input and a context, so it is how a tool finds the call
-// that was started for it, and how a turn knows its run. The model never sees
-// it.
-type mark struct {
-	run  string
-	call string
-	tool string // empty: the action names it
-}
-
-var markPattern = regexp.MustCompile(`\n#run-([a-z2-7]{26})\.([a-z2-7]{26})(?: ([^\n]*))?$`)
-
-func nonce() string { return strings.ToLower(rand.Text()) }
-
-// on returns the arguments with the mark.
-func (m mark) on(args string) string {
-	s := args + "\n#run-" + m.run + "." + m.call
-	if m.tool != "" {
-		s += " " + m.tool
-	}
-	return s
-}
-
-// unmark takes an action's input apart.
-func unmark(input string) (args string, m mark, ok bool) {
-	at := markPattern.FindStringSubmatchIndex(input)
-	if at == nil {
-		return input, mark{}, false
-	}
-	part := func(i int) string {
-		if at[2*i] < 0 {
-			return ""
-		}
-		return input[at[2*i]:at[2*i+1]]
-	}
-	return input[:at[0]], mark{part(1), part(2), part(3)}, true
-}
-
-// runOf returns the run that the steps belong to, a new one if there are none
-// yet.
-func runOf(steps []schema.AgentStep) string {
-	for i := len(steps) - 1; i >= 0; i-- {
-		if _, m, ok := unmark(steps[i].Action.ToolInput); ok {
-			return m.run
-		}
-	}
-	return nonce()
-}
 
 // turns holds the calls that were started and not yet asked for.
 type turns struct {
@@ -75,11 +23,17 @@ type turns struct {
 // stopped while their context goes on.
 const maxHeld = 1024
 
-// A started call is under way, or has ended.
+// leftFor is how long a call that has ended with its context is kept for an
+// executor that has not asked for it: the error that ends the run names it.
+const leftFor = time.Minute
+
+// A started call is under way, has ended, or waits to be asked for.
 type started struct {
 	run     string
-	ctx     context.Context // the run's
-	settled bool            // it was never made, and must not be
+	name    string
+	ctx     context.Context                       // the run's
+	settled bool                                  // it was never made, and must not be
+	make    func(context.Context) (string, error) // nil: it was begun
 	done    chan struct{}
 	out     string
 	err     error
@@ -87,25 +41,35 @@ type started struct {
 }
 
 // begin starts a call on the run's context. It ends with that context at the
-// latest, and is then dropped if nobody has asked for it.
+// latest, and is then dropped if nobody asks for it within [leftFor].
 func (s *turns) begin(ctx context.Context, m mark, t tools.Tool, args string) {
-	c := s.hold(ctx, m)
+	c := s.hold(ctx, m, nil)
 	go func() {
 		defer close(c.done)
 		c.out, c.err = invoke(runscope.With(ctx, m.run), t, args)
 	}()
 }
 
+// wait keeps a call of a tool that takes one at a time until it is asked for.
+func (s *turns) wait(ctx context.Context, m mark, t tools.Tool, args string) {
+	s.hold(ctx, m, func(ctx context.Context) (string, error) {
+		return invoke(runscope.With(ctx, m.run), t, args)
+	})
+}
+
 // settle holds an answer that is known already.
 func (s *turns) settle(ctx context.Context, m mark, out string) {
-	c := s.hold(ctx, m)
+	c := s.hold(ctx, m, nil)
 	c.settled, c.out = true, out
 	close(c.done)
 }
 
-func (s *turns) hold(ctx context.Context, m mark) *started {
-	c := &started{run: m.run, ctx: ctx, done: make(chan struct{})}
-	c.forget = context.AfterFunc(ctx, func() { s.drop(m.call) })
+func (s *turns) hold(ctx context.Context, m mark, do func(context.Context) (string, error)) *started {
+	c := &started{run: m.run, name: m.Tool, ctx: ctx, make: do, done: make(chan struct{})}
+	if do != nil {
+		close(c.done) // nothing goes on
+	}
+	c.forget = context.AfterFunc(ctx, func() { time.AfterFunc(leftFor, func() { s.drop(m.call) }) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls == nil {
@@ -172,6 +136,45 @@ func (s *turns) over(run string) {
 	}
 }
 
+// left joins the error that ends a run with those of its other calls, so that it
+// names every Job that goes on. Calls end with their context, or the registry; for
+// the ones that do not it waits no longer than a moment.
+func (s *turns) left(run string, err error) error {
+	s.mu.Lock()
+	var others []*started
+	for _, id := range s.order {
+		if c := s.calls[id]; c != nil && c.run == run && c.make == nil && !c.settled {
+			others = append(others, c)
+		}
+	}
+	s.mu.Unlock()
+	grace := time.NewTimer(time.Second)
+	defer grace.Stop()
+	errs := []error{err}
+	late := false
+	for _, c := range others {
+		if !late {
+			select {
+			case <-c.done:
+			case <-grace.C:
+				late = true
+			}
+		}
+		select {
+		case <-c.done:
+			if c.err != nil {
+				errs = append(errs, c.err)
+			}
+		default:
+			errs = append(errs, fmt.Errorf("langchaingo: a call of %q is still under way", duvotool.SafeLine(c.name, 80)))
+		}
+	}
+	if len(errs) == 1 {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
 // A boundTool is a tool as the executor gets it.
 type boundTool struct {
 	tools.Tool
@@ -190,14 +193,27 @@ func (b *boundTool) Call(ctx context.Context, input string) (string, error) {
 		}
 		return invoke(ctx, b.Tool, args)
 	}
-	if c := b.agent.turns.take(m.call); c != nil {
+	if !b.agent.issued(m, args) {
+		return "The tool was not called: its input ends in a mark that was not issued for it. Call a tool that you were offered, with its arguments alone.", nil
+	}
+	out, err := b.agent.resume(ctx, m, args)
+	if err != nil {
+		err = b.agent.turns.left(m.run, err)
+	}
+	return out, err
+}
+
+// resume returns what the call with this mark comes to.
+func (a *Agent) resume(ctx context.Context, m mark, args string) (string, error) {
+	switch c := a.turns.take(m.call); {
+	case c != nil && c.make != nil:
+		return c.make(ctx)
+	case c != nil:
 		return c.wait(ctx)
 	}
-	t := b.Tool
-	if m.tool != "" {
-		if t = b.agent.tool(m.tool); t == nil {
-			return fmt.Sprintf("There is no tool %q any more.", m.tool), nil
-		}
+	t := a.again(m.shown)
+	if t == nil {
+		return fmt.Sprintf("There is no tool %q any more.", duvotool.SafeLine(m.Tool, 100)), nil
 	}
 	return invoke(runscope.With(ctx, m.run), t, args)
 }
@@ -228,16 +244,6 @@ func (c *started) wait(ctx context.Context) (string, error) {
 	}
 }
 
-// tool returns the tool with this name, nil if there is none.
-func (a *Agent) tool(name string) tools.Tool {
-	for _, t := range a.all() {
-		if t.Name() == name {
-			return t
-		}
-	}
-	return nil
-}
-
 const joinerName = "duvo_call"
 
 // joiner stands for the tools that came up after an executor had asked for them
@@ -250,5 +256,5 @@ func (joiner) Description() string {
 }
 
 func (joiner) Call(context.Context, string) (string, error) {
-	return "", errors.New("langchaingo: " + joinerName + " is not to be called by itself")
+	return "There is no tool " + joinerName + ": call a tool that you were offered, by its name.", nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/handed"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -60,11 +61,13 @@ type call struct {
 	done   chan struct{} // closed once out and err are there
 	out    string
 	err    error
+	slip   *handed.Slip // the handles of Jobs that the tool left at work
 
 	told float64 // of progress
 
 	// Guarded by Server.mu, while the call waits to be entered again.
 	waits *ask
+	shown *sdk.ServerSession // whose user was shown the form; nil over HTTP, where it lasts for one request
 	round int
 	timer *time.Timer
 }
@@ -84,6 +87,7 @@ func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run f
 	c := &call{id: newID(), owner: owner, what: what, thread: t, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, t))
 	c.ctx = ctx
+	ctx, c.slip = handed.With(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -139,9 +143,9 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 		case a := <-c.thread.asks:
 			switch {
 			case !canElicit(req):
-				a.reply <- formAnswer{}
+				a.reply <- formAnswer{why: noForms}
 			case hasInputRequests(req):
-				return s.inputRequired(c, a)
+				return s.inputRequired(req, c, a)
 			default:
 				open++
 				go func() {
@@ -167,7 +171,7 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 // look returns a call that tells what became of the Job since, where c did not
 // wait for the answer to a form; else c.
 func (s *Server) look(c *call) *call {
-	handle := handleIn(c.out)
+	handle := c.slip.Only()
 	if c.err != nil || handle == "" {
 		return c
 	}
@@ -201,7 +205,7 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 	if c.err != nil {
 		return failed(c.err.Error()), nil
 	}
-	if h := handleIn(c.out); h != "" {
+	for _, h := range c.slip.Handles() {
 		_ = s.remember(c.owner+h, c.thread)
 	}
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
@@ -211,18 +215,8 @@ func failed(text string) *sdk.CallToolResult {
 	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: duvotool.SafeText(text, 2000)}}}
 }
 
-// handleLine is the line of an observation that tells a handle; the Job's words
-// come after it.
-var handleLine = regexp.MustCompile(`(?m)^To learn later how it ended, use the tool check_job with the handle (job-[a-z2-7]{26})\.$`)
-
+// handleForm finds a handle in what a model gives to check_job.
 var handleForm = regexp.MustCompile(`job-[a-z2-7]{26}`)
-
-func handleIn(observation string) string {
-	if m := handleLine.FindStringSubmatch(observation); m != nil {
-		return m[1]
-	}
-	return ""
-}
 
 // elicit shows a form to the user of a host with a revision before 2026-07-28.
 func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) formAnswer {
@@ -232,14 +226,12 @@ func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) f
 	res, err := req.Session.Elicit(own, a.form.params)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, sdk.ErrConnectionClosed):
-		return formAnswer{action: hostLeft}
+		return formAnswer{left: true}
 	case err != nil:
 		s.log.Warn("mcp: asking the host's user", "error", duvotool.SafeLine(err.Error(), 300))
-		return formAnswer{}
-	case res.Action == hostLeft: // only we say so
-		return formAnswer{}
+		return formAnswer{why: askingFailed}
 	}
-	return formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
+	return filledIn(req, res)
 }
 
 func canElicit(req *sdk.CallToolRequest) bool {

@@ -52,12 +52,18 @@
 //
 // Who answers an elicitation is not known: it may be the host's model. So such
 // decisions are recorded as [duvotool.SourceUnauthenticated], and approve only
-// what a rule of yours allows. A host that declines, closes the form, has no
-// elicitation, or answers something else leaves the decision to the fallback,
-// which denies by default.
+// what a rule of yours allows. Where the user declines or closes the form, the host
+// has no elicitation, or something else comes back, nobody has decided: the
+// fallback may, and by default nothing is sent, the model is told why, and the
+// request stays open in Duvo. A form that is too short for the text of a request
+// takes more than a yes.
+//
+// A tool's name stands for one Assignment for as long as the server lives: where a
+// refresh swaps two names, both tools get new ones, and a host with the old list
+// is refused.
 //
 // With peers of revision 2026-07-28 a question ends the request, and the answer
-// comes with the next one; it is bound, by a signed state, to the call and to the
-// digest of what was asked. A host that does not come back within half an hour is
-// a caller that has left: nothing is decided.
+// comes with the next one; it is bound, by a signed state, to the call, the session
+// and the digest of what was asked. A host that does not come back within half an
+// hour is a caller that has left: nothing is decided.
 package mcp

@@ -23,16 +23,21 @@ import (
 // would allow it, by AutoApprove's reading. Without rules, the host's user
 // answers questions and approves nothing.
 //
-// Everything else is the fallback's: a request that no rule allows, a host that
-// has no elicitation, a user who declines or closes the form, a form that is not
-// filled in as asked, and a Job that no MCP host started. After the user has
-// declined, only a person whom the fallback asks can still approve. A nil
-// fallback denies.
+// Everything else is the fallback's: a request that no rule allows, and one about
+// which nobody answered, because the host has no elicitation, its user declined or
+// closed the form, it was not filled in as asked, or no MCP host started the Job.
+// Where nobody answered and the fallback has no opinion, as [duvotool.AlwaysDeny]
+// has none here, the decision is [duvotool.Nobody] with the reason. After the user
+// has declined, only a person whom the fallback asks can still approve. A nil
+// fallback has no opinion, and denies what no rule allows.
+//
+// A form that cannot show all of a long text takes more than a yes: a word that
+// the form names has to be typed, once the whole has been read in Duvo.
 //
 // It waits as long as the request does; bound it with policy.Timeout.
 func Elicit(fallback duvotool.Policy, allowed ...duvotool.Rule) duvotool.Policy {
 	if fallback == nil {
-		fallback = duvotool.AlwaysDeny()
+		fallback = noOpinion
 	}
 	e := elicit{fallback: fallback}
 	if len(allowed) > 0 {
@@ -40,6 +45,9 @@ func Elicit(fallback duvotool.Policy, allowed ...duvotool.Rule) duvotool.Policy 
 	}
 	return e
 }
+
+// noOpinion, as a fallback, only stands for there being none.
+var noOpinion = duvotool.AlwaysDeny()
 
 type elicit struct {
 	fallback duvotool.Policy
@@ -73,19 +81,23 @@ func (e elicit) CheckNames(n duvotool.Names) error {
 func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
 	t, _ := ctx.Value(threadKey{}).(*thread)
 	form := formOf(req)
-	switch {
-	case t == nil || form == nil:
-		return e.instead(ctx, req, formAnswer{})
-	case req.Kind == duvo.Approval && e.allowed == nil:
-		return e.instead(ctx, req, formAnswer{})
-	case req.Kind == duvo.Approval:
+	if req.Kind == duvo.Approval {
+		if e.allowed == nil {
+			return e.unallowed(ctx, req)
+		}
 		d, err := e.allowed.Decide(ctx, req)
 		switch {
 		case err != nil || d.Verdict == duvotool.Denied:
 			return d.Via("Elicit(rules)"), err
 		case d.Verdict != duvotool.Approved:
-			return e.instead(ctx, req, formAnswer{})
+			return e.unallowed(ctx, req)
 		}
+	}
+	switch {
+	case t == nil:
+		return e.instead(ctx, req, formAnswer{why: noHost})
+	case form == nil:
+		return e.instead(ctx, req, formAnswer{why: noForm})
 	}
 	for {
 		a := &ask{ctx: ctx, req: req, form: form, reply: make(chan formAnswer, 1)}
@@ -99,7 +111,7 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 			switch {
 			case ctx.Err() != nil:
 				return duvotool.Decision{}, context.Cause(ctx)
-			case answer.action == hostLeft:
+			case answer.left:
 				continue // that is no answer: the next call about the Job asks again
 			}
 			return e.take(ctx, req, form, answer)
@@ -116,47 +128,101 @@ func (e elicit) Vetoes(req duvotool.Request) bool {
 
 // take turns what the host answered into a decision.
 func (e elicit) take(ctx context.Context, req duvotool.Request, f *form, a formAnswer) (duvotool.Decision, error) {
-	if a.action != "accept" {
+	if a.why != "" {
 		return e.instead(ctx, req, a)
 	}
 	d, ok := f.decision(req, a)
-	if !ok || d.Check(req) != nil {
-		return e.instead(ctx, req, formAnswer{})
+	switch {
+	case !ok || d.Check(req) != nil:
+		return e.instead(ctx, req, formAnswer{why: notAsAsked})
+	case d.Verdict != duvotool.Denied && !f.readAll(a):
+		return e.instead(ctx, req, formAnswer{why: notReadAll})
 	}
 	d.Source = duvotool.SourceUnauthenticated
 	return d.Via("Elicit"), nil
 }
 
-// instead asks the fallback.
+// unallowed is for approvals that the host's user is not asked for.
+func (e elicit) unallowed(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if e.fallback == noOpinion {
+		d, err := duvotool.AlwaysDeny("no rule lets the user of the MCP host approve this").Decide(ctx, req)
+		return d.Via("Elicit(rules)"), err
+	}
+	return e.other(ctx, req)
+}
+
+// instead asks the fallback because nobody answered. What a rule of it decides is
+// the rule's; where it has no opinion it stays that nobody answered.
 func (e elicit) instead(ctx context.Context, req duvotool.Request, a formAnswer) (duvotool.Decision, error) {
+	nobody := duvotool.Nobody(a.why).Via("Elicit")
+	if e.fallback == noOpinion {
+		return nobody, nil
+	}
+	d, err := e.other(ctx, req)
+	switch {
+	case err != nil:
+	case d.Verdict == duvotool.Passed, d.Verdict == duvotool.Denied && d.Source == duvotool.SourceNobody && d.Reason == "":
+		return nobody, nil
+	case d.Verdict == duvotool.Approved && a.declined && d.Source != duvotool.SourcePerson:
+		return nobody, nil
+	case d.Verdict == duvotool.Denied && (d.Source == "" || d.Source == duvotool.SourcePolicy):
+		d.Reason = strings.TrimSuffix(a.why+"; "+d.Reason, "; ")
+	}
+	return d, err
+}
+
+// other asks the fallback.
+func (e elicit) other(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
 	d, err := e.fallback.Decide(ctx, req)
 	if d.Path == "" {
 		if s, ok := e.fallback.(fmt.Stringer); ok {
 			d.Path = s.String()
 		}
 	}
-	if err == nil && a.action == "decline" && d.Verdict == duvotool.Approved && d.Source != duvotool.SourcePerson {
-		d = duvotool.Deny(a.by, "the user of the MCP host declined to answer")
-		d.Source = duvotool.SourceUnauthenticated
-	}
 	return d.Via("Elicit(fallback)"), err
 }
 
-// A formAnswer is what became of a form. Its zero value: nobody was asked.
+// A formAnswer is what became of a form.
 type formAnswer struct {
-	action  string // accept, decline or cancel, or hostLeft
-	content map[string]any
-	by      string // who says so, as far as is known
+	content  map[string]any // of one that was filled in
+	by       string         // who says so, as far as is known
+	why      string         // there is no answer; empty: there is one
+	declined bool           // because the user did not want to
+	left     bool           // the host ended its call while the form was open: it is to be shown again
+}
+
+// Why nobody answered, as the model and the audit are told.
+const (
+	noHost       = "no MCP host that could ask its user started this Job, or none is there any more"
+	noForms      = "the MCP host shows no forms, so its user could not be asked"
+	noForm       = "there is no form for such a request, so the user of the MCP host could not be asked"
+	askingFailed = "asking the user of the MCP host failed"
+	declined     = "the user of the MCP host declined to answer"
+	closedForm   = "the user of the MCP host closed the form without an answer"
+	noAnswer     = "the MCP host came back without an answer of its user"
+	notAsAsked   = "the form came back from the MCP host and was not filled in as asked"
+	notReadAll   = "the form could not show all of the text, and the word that confirms that all of it was read was not typed"
+)
+
+// filledIn reads what a host says became of a form.
+func filledIn(req *sdk.CallToolRequest, res *sdk.ElicitResult) formAnswer {
+	switch res.Action {
+	case "accept":
+		return formAnswer{content: res.Content, by: whoAnswers(req)}
+	case "decline":
+		return formAnswer{why: declined, declined: true}
+	case "cancel":
+		return formAnswer{why: closedForm}
+	}
+	return formAnswer{why: noAnswer}
 }
 
 // A form is a request as the host's user sees it.
 type form struct {
 	params *sdk.ElicitParams
 	labels [][]string // for each question, what its options are called in the form
+	word   string     // to be typed, because the form does not show all; empty: it does
 }
-
-// hostLeft is the action of a host that ended its call while the form was open.
-const hostLeft = "left"
 
 const (
 	maxFormQuestions = 50
@@ -194,11 +260,21 @@ func formOf(req duvotool.Request) *form {
 	default:
 		return nil
 	}
+	message := "A Duvo Job waits for a person.\n" + req.String()
+	if !showsAll(message, f.labels, req) {
+		f.word = req.Digest()[:8]
+		how := fmt.Sprintf("This form does not show all of the text. Read the whole in Duvo, Job %s; then type %s here.", duvotool.SafeLine(req.JobID, 64), f.word)
+		message += "\n" + how
+		properties[wholeField] = map[string]any{"type": "string", "title": "I have read all of it", "description": how}
+		if req.Kind == duvo.Question {
+			required = append(required, wholeField)
+		}
+	}
 	raw, err := json.Marshal(map[string]any{"type": "object", "properties": properties, "required": required})
 	if err != nil {
 		return nil
 	}
-	f.params = &sdk.ElicitParams{Mode: "form", Message: "A Duvo Job waits for a person.\n" + req.String(), RequestedSchema: json.RawMessage(raw)}
+	f.params = &sdk.ElicitParams{Mode: "form", Message: message, RequestedSchema: json.RawMessage(raw)}
 	return f
 }
 

@@ -96,7 +96,7 @@ func FuzzForm(f *testing.F) {
 		if json.Unmarshal(raw, &content) != nil {
 			return
 		}
-		a := formAnswer{action: "accept", content: content, by: "x"}
+		a := formAnswer{content: content, by: "x"}
 		d, ok := formOf(approval).decision(approval, a)
 		if yes, _ := content["approve"].(bool); ok && (d.Verdict == duvotool.Approved) != yes {
 			t.Fatalf("%s is %v", raw, d.Verdict)

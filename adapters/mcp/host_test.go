@@ -251,7 +251,8 @@ func TestElicitationFallsBack(t *testing.T) {
 	})
 	rule := duvotool.AutoApprove(duvotool.For(refundsID))
 	withHost(t, mcp.Elicit(rule, duvotool.For(refundsID)), act("decline"), func(t *testing.T, h *host) {
-		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.", "a rule may not, once the user has declined")
+		require.Contains(t, h.call(t, "refunds", "order 4711"), "declined to answer", "a rule may not, once the user has declined")
+		require.Zero(t, h.d.Count("respondToHumanRequest"))
 	})
 	withHost(t, mcp.Elicit(rule, duvotool.For(refundsID)), nil, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Refunded.", "where nobody can be asked, the rule decides")

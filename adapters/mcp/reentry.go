@@ -17,8 +17,8 @@ import (
 // With revision 2026-07-28 a server asks by ending the request with what it
 // wants to know; the host sends the request again, with the answer and a state
 // that the server gave it. The state is signed, and bound to the call, the round,
-// the tool, its arguments, the caller and the digest of what was asked, so an
-// answer counts for nothing but the request that its user saw.
+// the tool, its arguments, the caller, the session and the digest of what was
+// asked, so an answer counts for nothing but the request that its user saw.
 
 func newID() string { return strings.ToLower(rand.Text()) }
 
@@ -68,14 +68,14 @@ const answerID = "decision"
 
 // inputRequired ends this request with a question. The call waits to be entered
 // again.
-func (s *Server) inputRequired(c *call, a *ask) (*sdk.CallToolResult, error) {
+func (s *Server) inputRequired(req *sdk.CallToolRequest, c *call, a *ask) (*sdk.CallToolResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		c.cancel(errEnded)
 		return failed(errEnded.Error()), nil
 	}
-	c.waits = a
+	c.waits, c.shown = a, lasting(req)
 	c.round++
 	s.waiting[c.id] = c
 	c.timer = time.AfterFunc(reentryWithin, func() {
@@ -87,11 +87,20 @@ func (s *Server) inputRequired(c *call, a *ask) (*sdk.CallToolResult, error) {
 		s.mu.Unlock()
 		if waits {
 			c.cancel(errHostGone)
-			a.reply <- formAnswer{action: hostLeft}
+			a.reply <- formAnswer{left: true}
 		}
 	})
 	return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{answerID: a.form.params},
 		RequestState: s.seal(state{c.id, c.round, a.req.Digest(), c.what})}, nil
+}
+
+// lasting returns the session of a request, where it lasts longer than that
+// request: over HTTP, peers of this revision are told apart by their tokens.
+func lasting(req *sdk.CallToolRequest) *sdk.ServerSession {
+	if req.Extra != nil && req.Extra.Header != nil {
+		return nil
+	}
+	return req.Session
 }
 
 const noReentry = "This answer belongs to no request that waits for one. Nothing was decided by it."
@@ -104,7 +113,7 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	}
 	s.mu.Lock()
 	c := s.waiting[st.Call]
-	if c == nil || c.round != st.Round || c.waits.req.Digest() != st.Digest {
+	if c == nil || c.round != st.Round || c.waits.req.Digest() != st.Digest || c.shown != lasting(req) {
 		s.mu.Unlock()
 		return failed(noReentry), nil
 	}
@@ -113,9 +122,9 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	c.waits = nil
 	c.timer.Stop()
 	s.mu.Unlock()
-	answer := formAnswer{}
-	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil && res.Action != hostLeft {
-		answer = formAnswer{action: res.Action, content: res.Content, by: whoAnswers(req)}
+	answer := formAnswer{why: noAnswer}
+	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil {
+		answer = filledIn(req, res)
 	}
 	a.reply <- answer
 	select {

@@ -5,7 +5,9 @@
 //	DUVO_MCP_TOKEN     the bearer token that hosts must send, with -http
 //
 // What a Job asks a person for is denied, unless -elicit lets the host's user
-// decide it, or -fallback leave leaves it to Duvo's own inbox. With -emulator no
+// decide it, or -fallback leave leaves it to Duvo's own inbox. Where that user
+// cannot be asked or does not answer, nothing is sent, and the request stays open in
+// Duvo. With -emulator no
 // account is needed:
 //
 //	duvo-mcp -emulator -elicit all

@@ -39,7 +39,7 @@ async function call(answer) {
       return answer;
     });
   }
-  await client.connect(transport(["-emulator", "-elicit", "all", "-poll", "20ms", ...rest]));
+  await client.connect(transport(["-emulator", "-elicit", "all", "-poll", "20ms", "-wait", "3s", ...rest]));
   try {
     const { tools } = await client.listTools();
     seen.tools = tools.map((t) => t.name);

@@ -1,0 +1,99 @@
+package langchaingo
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// renamed is a tool of the registry under another name.
+type renamed struct {
+	*duvotool.Tool
+	name string
+}
+
+func (r renamed) Name() string { return r.name }
+
+// assignmentOf returns the ID of the Assignment that a tool hands work to; empty
+// for other tools.
+func assignmentOf(t tools.Tool) string {
+	if own, ok := t.(interface{ Assignment() duvo.Assignment }); ok {
+		return own.Assignment().ID
+	}
+	return ""
+}
+
+const (
+	shortID = 6    // letters of an ID in a name, as in the registry's own names
+	maxTold = 1024 // names that are logged
+)
+
+// apart gives the Assignments whose names the program's own tools have, or an
+// earlier one of a source that joins several registries, another one: with the end
+// of their ID, so that it is the same in every run. The slice is the caller's.
+func (a *Agent) apart(source []tools.Tool) []tools.Tool {
+	out := slices.Clone(source)
+	kept, all := map[string]bool{}, map[string]bool{} // names that are somebody's, and all that there are
+	for _, t := range a.more {
+		kept[key(t)] = true
+	}
+	for _, t := range source {
+		all[key(t)] = true
+		if _, own := t.(*duvotool.Tool); !own {
+			kept[key(t)] = true
+		}
+	}
+	maps.Copy(all, kept)
+	for i, t := range source {
+		own, ok := t.(*duvotool.Tool)
+		switch {
+		case ok && kept[key(t)]:
+			name := otherName(own.Name(), own.Assignment().ID, all)
+			out[i] = renamed{own, name}
+			all[key(out[i])] = true
+			a.tellName(own, name)
+		case ok:
+			kept[key(t)] = true
+		}
+	}
+	return out
+}
+
+// key is what two tools must not share.
+func key(t tools.Tool) string { return strings.ToUpper(functionName(t.Name())) }
+
+// otherName makes a name that is not taken.
+func otherName(name, id string, taken map[string]bool) string {
+	var tail []byte
+	for _, c := range []byte(strings.ToLower(id)) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			tail = append(tail, c)
+		}
+	}
+	for n := shortID; ; n *= 2 {
+		end := string(tail[max(0, len(tail)-n):])
+		other := name[:max(0, min(len(name), maxName-1-len(end)))] + "_" + end
+		if !taken[strings.ToUpper(other)] || n >= len(tail) {
+			return other
+		}
+	}
+}
+
+// tellName logs that an Assignment is offered under another name, once.
+func (a *Agent) tellName(t *duvotool.Tool, name string) {
+	id := t.Assignment().ID
+	a.mu.Lock()
+	tell := !a.told[id] && len(a.told) < maxTold
+	if tell {
+		a.told[id] = true
+	}
+	a.mu.Unlock()
+	if tell {
+		a.log.Warn("langchaingo: the program has a tool of that name, so an Assignment is offered under another one; see duvotool.ReserveNames",
+			"assignment", duvotool.SafeLine(t.Assignment().Name, 80), "id", id, "taken", t.Name(), "offered as", name)
+	}
+}

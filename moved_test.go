@@ -1,0 +1,140 @@
+package duvotool_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/stretchr/testify/require"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// twoTasks are a harmless one and one that costs money.
+func twoTasks() []duvotest.Assignment {
+	echo := func(what string) func(*duvotest.Job) {
+		return func(j *duvotest.Job) { j.Complete(what + " " + j.Input()) }
+	}
+	return []duvotest.Assignment{
+		{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b11", Name: "Quote refund", Description: "Tells what a refund would come to.", Script: echo("quoted")},
+		{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b12", Name: "Pay refund", Description: "Pays a refund out.", Script: echo("paid")},
+	}
+}
+
+// swap gives each of the two the other's name, as somebody in Duvo might.
+func swap(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) duvotool.Changes {
+	t.Helper()
+	two := twoTasks()
+	for i, a := range two {
+		require.NoError(t, d.UpdateAssignment(a.ID, func(own *duvotest.Assignment) { own.Name = two[1-i].Name }))
+	}
+	c, err := reg.Refresh(t.Context())
+	require.NoError(t, err)
+	return c
+}
+
+// In the life of a registry a name stands for one Assignment: what a search or a
+// list has shown under it is never another's.
+func TestANameNeverMeansAnother(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignments(twoTasks()...))
+	t.Cleanup(d.Close)
+	reg := discover(t, d.Client(), duvotool.WithPollInterval(time.Millisecond))
+	out, err := reg.SearchTool().Call(t.Context(), "what would a refund come to")
+	require.NoError(t, err)
+	require.Contains(t, out, "1. quote_refund: Tells what")
+	old := reg.Tool("quote_refund")
+
+	c := swap(t, d, reg)
+	require.ElementsMatch(t, []string{"pay_refund_3f8b11", "quote_refund_3f8b12"}, c.Collided, "the refresh tells it")
+	require.Equal(t, []string{"pay_refund_3f8b11", "quote_refund_3f8b12"}, names(reg))
+	for _, door := range []tools.Tool{reg.RunTool(), reg.RouterTool()} {
+		for _, said := range []string{"quote_refund", "QUOTE_REFUND", "Quote refund", "quote refund"} {
+			out, err = door.Call(t.Context(), fmt.Sprintf(`{"assignment": %q, "input": "order 1"}`, said))
+			require.NoError(t, err)
+			require.Contains(t, out, "names have changed", said)
+			require.Contains(t, out, "No Job was started")
+		}
+	}
+	require.Empty(t, d.Jobs())
+
+	// What is shown now can be called; what was handed out is still the same.
+	out, err = reg.SearchTool().Call(t.Context(), "what would a refund come to")
+	require.NoError(t, err)
+	require.Contains(t, out, "1. pay_refund_3f8b11: Tells what")
+	require.Contains(t, string(reg.RouterTool().(interface{ Schema() json.RawMessage }).Schema()), `"pay_refund_3f8b11"`)
+	out, err = reg.RunTool().Call(t.Context(), `{"assignment": "pay_refund_3f8b11", "input": "order 1"}`)
+	require.NoError(t, err)
+	require.Contains(t, out, "quoted order 1")
+	out, err = old.Call(t.Context(), "order 2")
+	require.NoError(t, err)
+	require.Contains(t, out, "quoted order 2")
+	for _, j := range d.Jobs() {
+		require.Equal(t, twoTasks()[0].ID, j.AssignmentID)
+	}
+
+	// The names go back to whom they belong to.
+	two := twoTasks()
+	for _, a := range two {
+		require.NoError(t, d.UpdateAssignment(a.ID, func(own *duvotest.Assignment) { own.Name = a.Name }))
+	}
+	_, err = reg.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"pay_refund", "quote_refund"}, names(reg))
+}
+
+// The same where the one that had the name is gone, and a new one takes it.
+func TestANameOutlivesItsAssignment(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignments(twoTasks()...))
+	t.Cleanup(d.Close)
+	reg := discover(t, d.Client(), duvotool.WithPollInterval(time.Millisecond))
+	require.NoError(t, d.RemoveAssignment(twoTasks()[0].ID))
+	_, err := reg.Refresh(t.Context())
+	require.NoError(t, err)
+	call := func() string {
+		out, err := reg.RunTool().Call(t.Context(), `{"assignment": "quote_refund", "input": "order 1"}`)
+		require.NoError(t, err)
+		return out
+	}
+	require.Contains(t, call(), "names have changed")
+	require.NoError(t, d.AddAssignment(duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b13", Name: "Quote refund"}))
+	c, err := reg.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"quote_refund_3f8b13"}, c.Collided)
+	require.Contains(t, call(), "names have changed")
+	require.Empty(t, d.Jobs())
+}
+
+// A name that the program keeps for a tool of its own is no Assignment's, at once
+// or after a refresh, and it is the same one from run to run.
+func TestReserveNames(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignments(twoTasks()[0], duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b21", Name: "WEB search"}))
+	t.Cleanup(d.Close)
+	var seen changes
+	opts := []duvotool.Option{duvotool.ReserveNames("Calculator", "Web Search"), duvotool.WithObserver(seen.observe)}
+	reg := discover(t, d.Client(), opts...)
+	require.Equal(t, []string{"quote_refund", "web_search_3f8b21"}, names(reg))
+
+	require.NoError(t, d.AddAssignment(duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b22", Name: "Calculator"}))
+	c, err := reg.Refresh(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"calculator_3f8b22"}, c.Collided)
+	require.Equal(t, []string{"calculator_3f8b22", "quote_refund", "web_search_3f8b21"}, names(reg))
+	require.Equal(t, names(reg), names(discover(t, d.Client(), opts...)))
+	require.NoError(t, reg.Close(t.Context()))
+	require.Contains(t, strings.Join(told(&seen), "\n"), "1 names collide")
+
+	for _, bad := range [][]string{nil, {""}, {"a", " "}} {
+		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.ReserveNames(bad...))
+		require.ErrorContains(t, err, "ReserveNames")
+	}
+}
+
+func told(c *changes) (out []string) {
+	for _, e := range c.all() {
+		out = append(out, e.String())
+	}
+	return out
+}
