@@ -229,7 +229,7 @@ func TestNobodySharesMemory(t *testing.T) {
 
 func nobodySharesMemory(t *testing.T, journaled bool) {
 	v := &vandal{t: t}
-	d := duvotest.New(duvotest.WithAssignments(vandalised("Refunds"), vandalised("Other")))
+	d := duvotest.New(duvotest.WithAssignments(vandalised("Refunds"), vandalised("Other"), vandalised("Held")))
 	defer d.Close()
 	p := &vandalPolicy{v: v}
 	opts := []duvotool.Option{
@@ -240,7 +240,11 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 				return duvotool.Pass(), nil
 			}), p)),
 		duvotool.WithAudit(vandalAudit{v}),
-		duvotool.WithAcceptance(func(c duvotool.Change) bool { v.take("accepted Change", &c); return true }),
+		duvotool.WithAcceptance(func(c duvotool.Change) bool {
+			held := c.After.Name == "Held"
+			v.take("accepted Change", &c)
+			return !held
+		}),
 		duvotool.OutputOf[map[string]any](), duvotool.WithFollowUps(), duvotool.WithLiveMessages(),
 		duvotool.WithObserver(func(e duvotool.Event) { p.spoil(); v.take("Event "+string(e.Kind), &e) }),
 	}
@@ -365,6 +369,7 @@ func catalogs(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry)
 	changes, err := reg.Refresh(t.Context())
 	require.NoError(t, err)
 	require.Len(t, changes.Changed, 1)
+	require.Equal(t, "Does Held.", changes.Held[0].LatestBuild.Description)
 	v.take("Changes", &changes)
 	synctest.Wait()
 	changes, err = reg.Refresh(t.Context())
