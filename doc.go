@@ -144,6 +144,8 @@
 //	an audit record cannot be written             *JobError              *JobError
 //	Duvo refused the response                     *JobError              *JobError
 //	the context ended                             *JobError              *JobError
+//	reads of the Job stay malformed for minutes   *JobError              *JobError
+//	a Job is told to run another Assignment       *JobError              *JobError
 //	the registry was closed                       *JobError              *JobError
 //	the operation key stands for another call     *JobError              *JobError
 //	the start got the Job of another operation    *JobError              *JobError

@@ -18,10 +18,11 @@
 // Every failure that the API tells is an [*APIError], every failure on the way
 // to it a [*TransportError]. Test for the kind with errors.Is and one of
 // [ErrUnauthorized], [ErrForbidden], [ErrNotFound], [ErrConflict],
-// [ErrInvalid], [ErrRateLimited] and [ErrUnavailable]. A Job that no longer
-// exists is ErrNotFound, however the server says so. Arguments that cannot be
-// sent are ErrInvalid; a success whose JSON makes no sense is of no kind. No
-// error shows a key or a token, and all of them are bounded and safe to print.
+// [ErrInvalid], [ErrRateLimited], [ErrUnavailable] and [ErrMalformed]. A Job that
+// no longer exists is ErrNotFound, however the server says so. Arguments that
+// cannot be sent are ErrInvalid; a success whose JSON makes no sense, or says two
+// things at once, is ErrMalformed, and nothing of it counts. No error shows a key
+// or a token, and all of them are bounded and safe to print.
 //
 // # What is retried
 //

@@ -258,7 +258,9 @@ func TestTypedTools(t *testing.T) {
 		require.JSONEq(t, `{"order":4711}`, h.d.Jobs()[0].Input)
 		handle := out[strings.Index(out, "job-"):][:30]
 		res, err = h.CallTool(t.Context(), &sdk.CallToolParams{Name: "continue_job", Arguments: map[string]any{"handle": handle, "message": "thanks"}})
-		require.Contains(t, text(t, res, err), "You said: thanks")
+		require.Contains(t, text(t, res, err), "Nothing was said to the Job")
+		res, err = h.CallTool(t.Context(), &sdk.CallToolParams{Name: "continue_job", Arguments: map[string]any{"handle": handle, "message": `{"order": 4712}`}})
+		require.Contains(t, text(t, res, err), `You said: {"order":4712}`)
 		require.Len(t, h.d.Jobs(), 1)
 	}, duvotool.Configure(duvotool.ByID(refundsID), duvotool.InputOf[refund](), duvotool.WithFollowUps()))
 }
