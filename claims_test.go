@@ -3,6 +3,7 @@ package duvotool_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -286,6 +287,12 @@ func (r *registrar) Put(ctx context.Context, rec duvotool.Record) (uint64, error
 	return r.Journal.Put(ctx, rec)
 }
 
+func (r *registrar) counts() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.puts)
+}
+
 // left returns the kinds of records that are there still.
 func (r *registrar) left(t *testing.T) map[string]int {
 	r.mu.Lock()
@@ -320,7 +327,7 @@ func TestClaimsLiveAsLongAsTheirOperation(t *testing.T) {
 		reg := discover(t, d.Client(), opts...)
 		go func() { _, _ = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR") }()
 		time.Sleep(10 * time.Minute)
-		require.Equal(t, map[string]int{"op": 10, "job": 1, "req": 2}, j.puts)
+		require.Equal(t, map[string]int{"op": 10, "job": 1, "req": 2}, j.counts())
 		unfinished := 0
 		for r, err := range j.Unfinished(t.Context()) {
 			require.NoError(t, err)
@@ -337,7 +344,7 @@ func TestClaimsLiveAsLongAsTheirOperation(t *testing.T) {
 			synctest.Wait()
 		}
 		require.Equal(t, map[string]int{"op": 1, "job": 1, "req": 2}, j.left(t))
-		require.LessOrEqual(t, j.puts["req"], 8, "they are put anew once an hour")
+		require.LessOrEqual(t, j.counts()["req"], 8, "they are put anew once an hour")
 		res, err := reg.Resume(t.Context(), d.Jobs()[0].ID)
 		require.NoError(t, err)
 		require.Equal(t, "done", res.Output)
