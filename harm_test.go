@@ -158,8 +158,8 @@ func policyHooks() map[string]hook {
 	add("name", failed, func(harm func()) duvotool.Policy { return namedPolicy{harm} })
 	add("name within", failed, func(harm func()) duvotool.Policy { return duvotool.FirstOf(namedPolicy{harm}) })
 	add("name in time", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, namedPolicy{harm}, kims()) })
-	add("typed nil", failed, func(func()) duvotool.Policy { var g *combine.Grants; return g })
-	add("typed nil within", failed, func(func()) duvotool.Policy { var g *combine.Grants; return combine.Quorum(1, g) })
+	add("typed nil", failed, func(func()) duvotool.Policy { var p *pointed; return p })
+	add("typed nil within", failed, func(func()) duvotool.Policy { var p *pointed; return combine.Quorum(1, p) })
 	// What reads the error words it in place, so no panic of its own comes through.
 	add("error", errAny, func(harm func()) duvotool.Policy {
 		return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
@@ -322,3 +322,26 @@ func TestHarmInAcceptance(t *testing.T) {
 		require.Empty(t, reg.All(), name)
 	}
 }
+
+// A pointed policy cannot be used where it is nil.
+type pointed struct{ d duvotool.Decision }
+
+func (p *pointed) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
+	return p.d, nil
+}
+func (p *pointed) String() string { return p.d.By }
+
+// TestHarmAtDiscovery: a policy that cannot even be looked at is refused.
+func TestHarmAtDiscovery(t *testing.T) {
+	var none *combine.Grants
+	for what, p := range map[string]duvotool.Policy{"alone": none, "within": combine.Quorum(1, none), "validate": unlooked{}} {
+		t.Run(what, func(t *testing.T) {
+			_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.WithPolicy(p))
+			require.ErrorIs(t, err, duvotool.ErrPolicyPanic)
+		})
+	}
+}
+
+type unlooked struct{ duvotool.Policy }
+
+func (unlooked) Validate() error { runtime.Goexit(); return nil }

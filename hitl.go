@@ -373,10 +373,11 @@ func validatePolicy(p Policy) error {
 	if p == nil {
 		return errNilPolicy
 	}
-	if v, ok := p.(interface{ Validate() error }); ok {
-		return v.Validate()
+	v, ok := p.(interface{ Validate() error })
+	if !ok {
+		return nil
 	}
-	return nil
+	return guard.Run(ErrPolicyPanic, v.Validate)
 }
 
 // safeName is policyName where the policy's own String may not do harm.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/search"
 )
 
@@ -69,12 +70,14 @@ type NameChecker interface {
 	CheckNames(Names) error
 }
 
-// CheckNames asks a policy that is a [NameChecker]; any other names nothing.
+// CheckNames asks a policy that is a [NameChecker]; any other names nothing. Its
+// panic is an error that wraps [ErrPolicyPanic].
 func CheckNames(p Policy, n Names) error {
-	if c, ok := p.(NameChecker); ok {
-		return c.CheckNames(n)
+	c, ok := p.(NameChecker)
+	if !ok {
+		return nil
 	}
-	return nil
+	return guard.Run(ErrPolicyPanic, func() error { return c.CheckNames(n) })
 }
 
 // Names tells what a registry knows: all of the team's Assignments, kept or not,

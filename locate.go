@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // How the Job of a start is looked for whose answer was lost.
@@ -214,7 +215,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 			return err
 		}
 		if err := op.another(job, jobID); err != nil {
-			return fmt.Errorf("duvotool: reconciling: %w", err)
+			return errtext.Errorf("duvotool: reconciling: %w", err)
 		}
 		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
@@ -262,7 +263,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	if job.ID != "" && s.followUp == nil {
 		if err = op.reg.ops.hold(op, job.ID); err != nil {
 			op.unreconciled(before)
-			return fmt.Errorf("duvotool: reconciling: %w", err)
+			return errtext.Errorf("duvotool: reconciling: %w", err)
 		}
 		s.held = true
 	}

@@ -124,7 +124,7 @@ func TestReserveNames(t *testing.T) {
 	require.Equal(t, []string{"calculator_3f8b22", "quote_refund", "web_search_3f8b21"}, names(reg))
 	require.Equal(t, names(reg), names(discover(t, d.Client(), opts...)))
 	require.NoError(t, reg.Close(t.Context()))
-	require.Contains(t, strings.Join(told(&seen), "\n"), "1 names collide")
+	require.Contains(t, strings.Join(told(&seen), "\n"), "1 name collides")
 
 	for _, bad := range [][]string{nil, {""}, {"a", " "}} {
 		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.ReserveNames(bad...))

@@ -989,7 +989,7 @@ func (l *life) checkTakenUp(fail failFunc) {
 		if !under && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
 			fail("(h) op %d was left by its callers, and taken up all the same", op)
 		}
-		done := last == nil || last.res == nil || last.res.Outcome == duvotool.OutcomeUnknown || last.res.Outcome == duvotool.OutcomeGone || !last.res.EndedAt.After(l.ended.at)
+		done := last == nil || last.res == nil || last.res.Outcome == duvotool.OutcomeUnknown || last.res.Outcome == duvotool.OutcomeGone || last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
 		if under && left.IsZero() && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
 			fail("(h) op %d was under way, and not taken up before it was called", op)
@@ -1490,8 +1490,9 @@ func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *l
 			posts = append(posts, p)
 		}
 	}
-	taken, astray := false, false // astray: the server took it for another request, and said so
+	taken, proper, astray := false, false, false // astray: the server took it for another request, and said so unless that came late
 	for _, q := range job.Requests {
+		proper = proper || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && q.ID == d.RequestID
 		astray = astray || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && q.ID != d.RequestID
 		taken = taken || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && len(posts) > 0
 	}
@@ -1502,7 +1503,7 @@ func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *l
 			fail("(f) %v of %.8s is told as not sent; it was sent %d times", verdict, d.RequestID, len(posts))
 		}
 	case duvotool.Accepted:
-		if !taken || astray || posts[len(posts)-1].status != http.StatusOK {
+		if !taken || astray && !proper || posts[len(posts)-1].status != http.StatusOK {
 			fail("(f) %v of %.8s is told as accepted, and was not taken", verdict, d.RequestID)
 		}
 	case duvotool.Superseded:

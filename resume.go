@@ -208,7 +208,7 @@ func (r *Registry) takeUp(ctx context.Context) error {
 		return nil
 	}
 	if err := l.identify(ctx); err != nil {
-		return fmt.Errorf("duvotool: reading the journal: %w", err)
+		return errtext.Errorf("duvotool: reading the journal: %w", err)
 	}
 	var resumed []*operation
 	for rec, err := range l.unfinished(ctx) {

@@ -234,7 +234,7 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 	p := &vandalPolicy{v: v}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(duvotool.FirstOf(
-			policies.Route(policies.When(policies.AssignmentIs("nobody"), duvotool.LeaveToDuvo())),
+			policies.Route(policies.When(policies.AssignmentIs("nobody").Optional(), duvotool.LeaveToDuvo())),
 			duvotool.PolicyFunc(func(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
 				v.take("Decide, first", &req)
 				return duvotool.Pass(), nil

@@ -20,7 +20,7 @@ import (
 func TestRecordedApproval(t *testing.T) {
 	deny := duvotool.AlwaysDeny()
 	here := combine.AssignmentIs(refundsID)
-	elsewhere := combine.AssignmentIs("another")
+	elsewhere := combine.AssignmentIs("another").Optional()
 	never := duvotool.AutoApprove(duvotool.For(refundsID).Denies())
 	other := duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("Another"))
 	ended := duvotool.AutoApprove(duvotool.For(refundsID).Until(time.Now().Add(-time.Hour)))
