@@ -213,8 +213,8 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	if err == nil {
 		op.record.revision = revision
-		if op.run != nil && !op.job.parked {
-			op.run.isDurable()
+		if !op.job.parked {
+			op.isDurable()
 		}
 		if b := op.job.startState; b != nil {
 			b.owner = ""

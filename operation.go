@@ -38,7 +38,6 @@ type operation struct {
 	news     news
 	ticket   *ticket // its place among those in flight, of the current run
 
-	claims    []string           // guarded by operations.mu: its names in operations.claims
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
 	sorting   bool               // a goroutine takes the mail out
@@ -59,7 +58,8 @@ type run struct {
 	ctx      context.Context // the values of the first caller's, the end of ours
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed at the end
-	durable  chan struct{} // closed, by who owns the mail, once the next process would take it up
+	durable  bool          // guarded by operation.mu: the next process would take it up
+	safe     chan struct{} // guarded by operation.mu, nil until somebody waits: closed once durable
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
@@ -143,7 +143,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Res
 		}
 		op.mu.Unlock()
 
-		if over != nil && !r.recorded(ctx) {
+		if over != nil && !op.awaitDurable(ctx, r) {
 			over = nil // it has ended, or ctx has: nothing goes on that could be pending
 		}
 		select {
@@ -199,19 +199,33 @@ func (op *operation) runLocked(ctx context.Context) bool {
 }
 
 // isDurable notes that the operation is taken up also if the process dies now.
-func (r *run) isDurable() {
-	select {
-	case <-r.durable:
-	default:
-		close(r.durable)
+func (op *operation) isDurable() {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	r := op.run
+	if r == nil || r.durable {
+		return
+	}
+	if r.durable = true; r.safe != nil {
+		close(r.safe)
 	}
 }
 
-// recorded waits until the operation is durable. It returns false if the run or
+// awaitDurable waits until the operation is durable. It returns false if the run or
 // ctx has ended instead: who is told then that it goes on could lose it.
-func (r *run) recorded(ctx context.Context) bool {
+func (op *operation) awaitDurable(ctx context.Context, r *run) bool {
+	op.mu.Lock()
+	if r.durable {
+		op.mu.Unlock()
+		return true
+	}
+	if r.safe == nil {
+		r.safe = make(chan struct{})
+	}
+	safe := r.safe
+	op.mu.Unlock()
 	select {
-	case <-r.durable:
+	case <-safe:
 		return true
 	case <-r.done:
 	case <-ctx.Done():
@@ -223,7 +237,7 @@ func (r *run) recorded(ctx context.Context) bool {
 // not the run's.
 func newRun(ctx context.Context) *run {
 	rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), durable: make(chan struct{}), told: make(chan struct{})}
+	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
 }
 
 // leave takes a caller out. The last one parks the operation.

@@ -34,6 +34,7 @@ type operations struct {
 	aliases  map[string]alias        // of callers' keys, by tenant and key, where there is no journal; nil until there is one
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
+	claimed  map[*operation][]string // whose they are
 	swept    time.Time
 }
 
@@ -405,10 +406,10 @@ func (o *operations) drop(op *operation) {
 	if a, there := o.aliases[slotOf(op.caller.Tenant, op.own)]; there && a.Key == op.key {
 		delete(o.aliases, slotOf(op.caller.Tenant, op.own))
 	}
-	for _, name := range op.claims {
+	for _, name := range o.claimed[op] {
 		delete(o.claims, name)
 	}
-	op.claims = nil
+	delete(o.claimed, op)
 }
 
 // sweep forgets the operations that ended long ago. Called with mu held.
