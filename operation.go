@@ -19,7 +19,6 @@ type operation struct {
 	reg    *Registry
 	tool   *Tool
 	key    string
-	own    string // the caller's key, where that of its scope won; empty: none
 	scope  string // empty: called in none
 	input  string
 	caller Caller
@@ -32,11 +31,10 @@ type operation struct {
 	phase   Phase
 	jobID   string
 
-	handle   string            // for its own caller; empty: none yet
-	others   map[bearer]string // handles for other callers; nil until there is one
-	recorded map[string]bool   // handles that are in the journal; nil until there is one
-	news     news
-	ticket   *ticket // its place among those in flight, of the current run
+	handle string  // for its own caller; empty: none yet
+	more   *extras // guarded by mu; nil until there is something
+	news   news
+	ticket *ticket // its place among those in flight, of the current run
 
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
@@ -44,6 +42,29 @@ type operation struct {
 
 	job    jobState   // owned by the mail
 	record *recordRef // nil: there is no journal
+}
+
+// extras are what few operations have.
+type extras struct {
+	own      string            // the caller's key, where that of its scope won
+	others   map[bearer]string // handles for other callers
+	recorded map[string]bool   // handles that are in the journal
+}
+
+// moreLocked returns the extras, to be filled. Called with mu held.
+func (op *operation) moreLocked() *extras {
+	if op.more == nil {
+		op.more = &extras{others: map[bearer]string{}, recorded: map[string]bool{}}
+	}
+	return op.more
+}
+
+// extrasLocked returns the extras, to be read. Called with mu held.
+func (op *operation) extrasLocked() extras {
+	if op.more == nil {
+		return extras{}
+	}
+	return *op.more
 }
 
 // A recordRef names the record of an operation in the journal.
