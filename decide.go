@@ -28,6 +28,8 @@ type pendingState struct {
 	gone      bool    // a read did not show it
 	recheck   bool    // restored from the journal: denials that stand now win over what was decided
 	recorded  bool    // the journal holds that the policy is asked about it
+	claimed   bool    // no other operation answers it
+	outrun    bool    // another operation answers it: nothing of ours is sent
 	request   Request // as the policy saw it
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
@@ -43,8 +45,6 @@ type pendingState struct {
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
-	claimed   bool          // no other operation answers it
-	outrun    bool          // another operation answers it: nothing of ours is sent
 	why       string        // of stageNobody
 	replies   []chan error  // of those who decided through the registry
 }

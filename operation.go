@@ -49,6 +49,8 @@ type extras struct {
 	own      string            // the caller's key, where that of its scope won
 	others   map[bearer]string // handles for other callers
 	recorded map[string]bool   // handles that are in the journal
+	safeOf   *run              // that somebody waits for to be durable
+	safe     chan struct{}     // closed once it is
 }
 
 // moreLocked returns the extras, to be filled. Called with mu held.
@@ -80,7 +82,6 @@ type run struct {
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed at the end
 	durable  bool          // guarded by operation.mu: the next process would take it up
-	safe     chan struct{} // guarded by operation.mu, nil until somebody waits: closed once durable
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
@@ -227,8 +228,9 @@ func (op *operation) isDurable() {
 	if r == nil || r.durable {
 		return
 	}
-	if r.durable = true; r.safe != nil {
-		close(r.safe)
+	r.durable = true
+	if more := op.extrasLocked(); more.safe != nil && more.safeOf == r {
+		close(more.safe)
 	}
 }
 
@@ -240,10 +242,11 @@ func (op *operation) awaitDurable(ctx context.Context, r *run) bool {
 		op.mu.Unlock()
 		return true
 	}
-	if r.safe == nil {
-		r.safe = make(chan struct{})
+	more := op.moreLocked()
+	if more.safeOf != r {
+		more.safeOf, more.safe = r, make(chan struct{})
 	}
-	safe := r.safe
+	safe := more.safe
 	op.mu.Unlock()
 	select {
 	case <-safe:
