@@ -92,11 +92,11 @@ func (o *operations) claim(op *operation, jobID string, e DecisionEntry) (theirs
 		return &now, nil
 	}
 	if o.claims == nil {
-		o.claims = map[string]claim{}
+		o.claims, o.claimed = map[string]claim{}, map[*operation][]string{}
 	}
 	o.claims[name] = mine
-	if !slices.Contains(op.claims, name) {
-		op.claims = append(op.claims, name)
+	if !slices.Contains(o.claimed[op], name) {
+		o.claimed[op] = append(o.claimed[op], name)
 	}
 	return nil, nil
 }

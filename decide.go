@@ -25,11 +25,12 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
-	gone      bool // a read did not show it
-	recheck   bool // restored from the journal: denials that stand now win over what was decided
-	recorded  bool // the journal holds that the policy is asked about it
-
-	request Request // as the policy saw it
+	gone      bool    // a read did not show it
+	recheck   bool    // restored from the journal: denials that stand now win over what was decided
+	recorded  bool    // the journal holds that the policy is asked about it
+	claimed   bool    // no other operation answers it
+	outrun    bool    // another operation answers it: nothing of ours is sent
+	request   Request // as the policy saw it
 
 	unrecorded bool // decided, and whether the journal holds that is not known yet
 
@@ -46,8 +47,6 @@ type pendingState struct {
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
-	claimed   bool          // no other operation answers it
-	outrun    bool          // another operation answers it: nothing of ours is sent
 	why       string        // of stageNobody
 	replies   []chan error  // of those who decided through the registry
 }

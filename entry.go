@@ -100,7 +100,7 @@ func (e *entry) said() string {
 func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
-	e := entry{Key: op.key, Own: op.own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
+	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
 		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
@@ -223,8 +223,8 @@ func (op *operation) save(set func(*entry)) error {
 	}
 	if err == nil {
 		op.record.revision = revision
-		if op.run != nil && !op.job.parked {
-			op.run.isDurable()
+		if !op.job.parked {
+			op.isDurable()
 		}
 		if b := op.job.startState; b != nil {
 			b.owner = ""

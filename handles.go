@@ -43,13 +43,11 @@ func (op *operation) handleLocked(to bearer) string {
 		}
 		return op.handle
 	}
-	if op.others == nil {
-		op.others = map[bearer]string{}
+	more := op.moreLocked()
+	if more.others[to] == "" {
+		more.others[to] = newHandle()
 	}
-	if op.others[to] == "" {
-		op.others[to] = newHandle()
-	}
-	return op.others[to]
+	return more.others[to]
 }
 
 // giveHandle returns the handle by which the caller of ctx finds the operation
@@ -59,7 +57,7 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	o.mu.Lock()
 	op.mu.Lock()
 	handle := op.handleLocked(to)
-	recorded := op.recorded[handle]
+	recorded := op.extrasLocked().recorded[handle]
 	if o.byKey[op.slot()] == op {
 		o.find(handle, grant{op, to})
 	}
@@ -77,10 +75,7 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.recorded == nil {
-		op.recorded = map[string]bool{}
-	}
-	op.recorded[handle] = true
+	op.moreLocked().recorded[handle] = true
 	return handle
 }
 
@@ -144,10 +139,7 @@ func (op *operation) knowHandle(handle string, to bearer) {
 	if to == (bearer{op.caller.User, op.scope}) {
 		return // it came with the record
 	}
-	if op.others == nil {
-		op.others = map[bearer]string{}
-	}
-	if op.others[to] == "" {
-		op.others[to] = handle
+	if more := op.moreLocked(); more.others[to] == "" {
+		more.others[to] = handle
 	}
 }

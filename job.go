@@ -123,7 +123,7 @@ func (op *operation) begin() {
 	s := &op.job
 	fresh := s.id == ""
 	if op.record == nil || op.record.revision > 0 && !s.parked {
-		op.run.isDurable() // as the registry is, or recorded before
+		op.isDurable() // as the registry is, or recorded before
 	}
 	if op.ticket == nil && op.limited() {
 		r := op.run

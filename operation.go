@@ -20,7 +20,6 @@ type operation struct {
 	reg    *Registry
 	tool   *Tool
 	key    string
-	own    string // the caller's key, where that of its scope won; empty: none
 	scope  string // empty: called in none
 	input  string // that its Job was started with
 	caller Caller
@@ -36,19 +35,42 @@ type operation struct {
 	message string // of a follow-up, guarded by mu; empty: the operation starts its Job
 	added   string // to the Job, by that message and those before it; guarded by mu
 
-	handle   string            // for its own caller; empty: none yet
-	others   map[bearer]string // handles for other callers; nil until there is one
-	recorded map[string]bool   // handles that are in the journal; nil until there is one
-	news     news
-	ticket   *ticket // its place among those in flight, of the current run
+	handle string  // for its own caller; empty: none yet
+	more   *extras // guarded by mu; nil until there is something
+	news   news
+	ticket *ticket // its place among those in flight, of the current run
 
-	claims    []string           // guarded by operations.mu: its names in operations.claims
 	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool               // taken up from the journal when the registry was made
 	sorting   bool               // a goroutine takes the mail out
 
 	job    jobState   // owned by the mail
 	record *recordRef // nil: there is no journal
+}
+
+// extras are what few operations have.
+type extras struct {
+	own      string            // the caller's key, where that of its scope won
+	others   map[bearer]string // handles for other callers
+	recorded map[string]bool   // handles that are in the journal
+	safeOf   *run              // that somebody waits for to be durable
+	safe     chan struct{}     // closed once it is
+}
+
+// moreLocked returns the extras, to be filled. Called with mu held.
+func (op *operation) moreLocked() *extras {
+	if op.more == nil {
+		op.more = &extras{others: map[bearer]string{}, recorded: map[string]bool{}}
+	}
+	return op.more
+}
+
+// extrasLocked returns the extras, to be read. Called with mu held.
+func (op *operation) extrasLocked() extras {
+	if op.more == nil {
+		return extras{}
+	}
+	return *op.more
 }
 
 // A recordRef names the record of an operation in the journal.
@@ -63,7 +85,7 @@ type run struct {
 	ctx      context.Context // the values of the first caller's, the end of ours
 	cancel   context.CancelCauseFunc
 	done     chan struct{} // closed at the end
-	durable  chan struct{} // closed, by who owns the mail, once the next process would take it up
+	durable  bool          // guarded by operation.mu: the next process would take it up
 	err      error         // of the run; read it after done
 	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
 	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
@@ -148,7 +170,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Res
 		}
 		op.mu.Unlock()
 
-		if over != nil && !r.recorded(ctx) {
+		if over != nil && !op.awaitDurable(ctx, r) {
 			over = nil // it has ended, or ctx has: nothing goes on that could be pending
 		}
 		select {
@@ -204,19 +226,35 @@ func (op *operation) runLocked(ctx context.Context) bool {
 }
 
 // isDurable notes that the operation is taken up also if the process dies now.
-func (r *run) isDurable() {
-	select {
-	case <-r.durable:
-	default:
-		close(r.durable)
+func (op *operation) isDurable() {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	r := op.run
+	if r == nil || r.durable {
+		return
+	}
+	r.durable = true
+	if more := op.extrasLocked(); more.safe != nil && more.safeOf == r {
+		close(more.safe)
 	}
 }
 
-// recorded waits until the operation is durable. It returns false if the run or
+// awaitDurable waits until the operation is durable. It returns false if the run or
 // ctx has ended instead: who is told then that it goes on could lose it.
-func (r *run) recorded(ctx context.Context) bool {
+func (op *operation) awaitDurable(ctx context.Context, r *run) bool {
+	op.mu.Lock()
+	if r.durable {
+		op.mu.Unlock()
+		return true
+	}
+	more := op.moreLocked()
+	if more.safeOf != r {
+		more.safeOf, more.safe = r, make(chan struct{})
+	}
+	safe := more.safe
+	op.mu.Unlock()
 	select {
-	case <-r.durable:
+	case <-safe:
 		return true
 	case <-r.done:
 	case <-ctx.Done():
@@ -228,7 +266,7 @@ func (r *run) recorded(ctx context.Context) bool {
 // not the run's.
 func newRun(ctx context.Context) *run {
 	rctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), durable: make(chan struct{}), told: make(chan struct{})}
+	return &run{ctx: rctx, cancel: cancel, done: make(chan struct{}), told: make(chan struct{})}
 }
 
 // leave takes a caller out. The last one parks the operation.

@@ -34,6 +34,7 @@ type operations struct {
 	aliases  map[string]alias        // of callers' keys, by tenant and key, where there is no journal; nil until there is one
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
+	claimed  map[*operation][]string // whose they are
 	swept    time.Time
 }
 
@@ -103,13 +104,16 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 }
 
 func (t *Tool) newOperation(key callKey, input string, caller Caller, follow *followUp) *operation {
-	op := &operation{reg: t.reg, tool: t, key: key.key, own: key.own, scope: key.scope, input: input, caller: caller, phase: PhaseNew}
+	op := &operation{reg: t.reg, tool: t, key: key.key, scope: key.scope, input: input, caller: caller, phase: PhaseNew}
 	if t.reg.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}
 		op.handle = newHandle() // recorded with the operation from the beginning
 	}
 	if follow != nil {
 		op.input = follow.start
+	}
+	if key.own != "" {
+		op.moreLocked().own = key.own // nobody else has it yet
 	}
 	op.job.init(op, follow)
 	return op
@@ -399,22 +403,23 @@ func (o *operations) drop(op *operation) {
 	}
 	op.mu.Lock()
 	id := strings.ToLower(op.jobID)
-	for _, handle := range append(slices.Collect(maps.Values(op.others)), op.handle) {
+	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.handle) {
 		if o.byHandle[handle].op == op {
 			delete(o.byHandle, handle)
 		}
 	}
+	own := op.extrasLocked().own
 	op.mu.Unlock()
 	if o.holders[id] == op {
 		delete(o.holders, id)
 	}
-	if a, there := o.aliases[slotOf(op.caller.Tenant, op.own)]; there && a.Key == op.key {
-		delete(o.aliases, slotOf(op.caller.Tenant, op.own))
+	if a, there := o.aliases[slotOf(op.caller.Tenant, own)]; there && a.Key == op.key {
+		delete(o.aliases, slotOf(op.caller.Tenant, own))
 	}
-	for _, name := range op.claims {
+	for _, name := range o.claimed[op] {
 		delete(o.claims, name)
 	}
-	op.claims = nil
+	delete(o.claimed, op)
 }
 
 // sweep forgets the operations that ended long ago. Called with mu held.

@@ -32,7 +32,10 @@ func (r *Registry) restore(rec Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{reg: r, tool: t, key: e.Key, own: e.Own, scope: e.Scope, caller: e.Caller}
+	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, caller: e.Caller}
+	if e.Own != "" {
+		op.moreLocked().own = e.Own // nobody else has it yet
+	}
 	return op, op.take(rec, e)
 }
 
