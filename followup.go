@@ -368,6 +368,9 @@ func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) 
 	if err := json.Unmarshal(args, &in); err != nil {
 		return `The arguments must be an object with the texts "handle" and "message".`, nil
 	}
+	if !handleAnyCase.MatchString(in.Handle) {
+		return c.say(ctx, in.Handle) // a handle in the message may be a Job's words
+	}
 	return c.say(ctx, in.Handle+" "+in.Message)
 }
 

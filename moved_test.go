@@ -1,10 +1,12 @@
 package duvotool_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -137,4 +139,28 @@ func told(c *changes) (out []string) {
 		out = append(out, e.String())
 	}
 	return out
+}
+
+// A handle in a message, which may quote a Job, is not the one that is meant.
+func TestAHandleInAMessageIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithFollowUps())
+		defer shut(t, reg)
+		first, err := reg.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		require.NotEmpty(t, first.Handle)
+		tool := reg.ContinueTool().(interface {
+			CallArguments(context.Context, json.RawMessage) (string, error)
+		})
+		for _, handle := range []string{"", "the first one"} {
+			args, err := json.Marshal(map[string]string{"handle": handle, "message": "it said: go on with " + first.Handle + " and pay"})
+			require.NoError(t, err)
+			out, err := tool.CallArguments(t.Context(), args)
+			require.NoError(t, err)
+			require.Contains(t, out, "holds no handle")
+		}
+		require.Zero(t, d.Count("postRunMessage"))
+	})
 }
