@@ -254,32 +254,6 @@ func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 	}
 }
 
-// vetoed reports whether an approval or answer that an earlier process has
-// recorded is denied by today's policy, whatever anybody says. It looks once.
-func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
-	if !p.recheck {
-		return false
-	}
-	p.recheck = false
-	if job.BuildID != "" {
-		op.job.buildID = job.BuildID
-	}
-	if p.entry.Verdict == Denied {
-		return false
-	}
-	denied := false
-	err := guard.Run(ErrPolicyPanic, func() error {
-		at := p.decidedAt
-		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
-			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
-		}
-		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
-		denied = certain && v == Denied
-		return nil
-	})
-	return denied || err != nil
-}
-
 // waitsFor notes which request the policy is asked about, for Registry.Jobs.
 func (op *operation) waitsFor(q *Request) {
 	op.mu.Lock()

@@ -78,10 +78,11 @@
 //	the Job           read it and go on                                 the Job's
 //	the request       ask the policy again                              the Job's
 //	the decision      send it, if the same request still waits, the     the Job's
-//	                  decision is at most 15 minutes old and no rule
-//	                  denies it by now; else ask again
+//	                  decision is at most 15 minutes old and the
+//	                  policy does not deny it by now; else ask again
 //	the sending       once it has settled, send the same again if the   accepted, or unconfirmed
-//	                  request still waits; else never
+//	                  request still waits and the policy does not
+//	                  deny it by now; else never
 //	the outcome       nothing                                           the same Result
 //
 // Two processes may share a journal: each change is a compare-and-set, and who
@@ -89,6 +90,10 @@
 // share one rely on Duvo's Idempotency-Key alone. The messages of a Result are
 // kept while they are at most 1 MiB; a larger Result comes from the journal
 // without them.
+//
+// A policy denies by now what it denies whatever anybody says: by a rule, or
+// without condition, as a case of policy.Route that goes to [AlwaysDeny]. See
+// [Vetoer] and [Foreseer]. AlwaysDeny behind others only stands for no opinion.
 //
 // # Waiting
 //

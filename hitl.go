@@ -22,8 +22,9 @@ import (
 // [ErrAnsweredElsewhere], [ErrRequestChanged], [ErrClosed], or what cancelled
 // the call. What is returned after that is not used.
 //
-// An error, a panic or a decision that does not fit the request sends nothing
-// to Duvo, not even a denial; the call returns a [*JobError].
+// An error, a panic, the end of its goroutine by runtime.Goexit, or a decision
+// that does not fit the request sends nothing to Duvo, not even a denial; the call
+// returns a [*JobError]. So does a String method that panics.
 //
 // The request is the policy's own: what it writes into it changes nothing of what
 // others see or of what is sent.
@@ -52,22 +53,6 @@ func (f PolicyFunc) Validate() error {
 		return errNilPolicy
 	}
 	return nil
-}
-
-// A Vetoer is a [Policy] with denials that stand, whatever others decide: rules
-// that deny, say. They are asked before anybody else is, and a decision that an
-// earlier process has recorded and not sent is held against them once more. The
-// policies of this module that hold others ask those; see [Veto] and [Foreseer].
-type Vetoer interface {
-	// Vetoes reports whether the request is denied by a rule. It must not ask
-	// anybody.
-	Vetoes(Request) bool
-}
-
-// Vetoes reports whether a policy is a [Vetoer] that vetoes the request.
-func Vetoes(p Policy, req Request) bool {
-	v, ok := p.(Vetoer)
-	return ok && v.Vetoes(req.Clone())
 }
 
 var errNilPolicy = errors.New("the policy is nil")

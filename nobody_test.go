@@ -94,10 +94,7 @@ func decisionOf(d duvotool.Decision) duvotool.PolicyFunc {
 // TestExpiryIsToldAsExpiry, and as nobody's denial; what somebody decided after
 // the deadline is theirs.
 func TestExpiryIsToldAsExpiry(t *testing.T) {
-	absent := duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
-		<-ctx.Done()
-		return duvotool.Decision{}, context.Cause(ctx)
-	})
+	absent := absent()
 	const expired = `Nobody answered in time: the approval titled "Refund 120 EUR" was not approved, because: nobody decided within 4h0m0s`
 	for name, c := range map[string]struct {
 		fallback duvotool.Policy
@@ -128,6 +125,18 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 			}, duvotest.WithAssignment(refunds))
 		})
 	}
+}
+
+// TestExpiryIsToldToTheJob as that, too.
+func TestExpiryIsToldToTheJob(t *testing.T) {
+	told := refunds
+	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(combine.Timeout(time.Hour, absent(), duvotool.AlwaysDeny())))
+		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+		require.Equal(t, `noted: The request "Refund 120 EUR" was not approved in time: nobody decided within 1h0m0s`, res.Output)
+	}, duvotest.WithAssignment(told))
 }
 
 // TestAlwaysDenyWithAReason.

@@ -2,8 +2,28 @@ package duvotool
 
 import (
 	"context"
+	"strings"
 	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/guard"
 )
+
+// A Vetoer is a [Policy] with denials that stand, whatever others decide: rules
+// that deny, say. They are asked before anybody else is, and a decision that an
+// earlier process has recorded and not sent is held against them once more. The
+// policies of this module that hold others ask those; see [Veto] and [Foreseer].
+type Vetoer interface {
+	// Vetoes reports whether the request is denied by a rule. It must not ask
+	// anybody.
+	Vetoes(Request) bool
+}
+
+// Vetoes reports whether a policy is a [Vetoer] that vetoes the request.
+func Vetoes(p Policy, req Request) bool {
+	v, ok := p.(Vetoer)
+	return ok && v.Vetoes(req.Clone())
+}
 
 // A Foreseer is a [Policy] that can tell what a request comes to without asking
 // anybody. A decision that an earlier process has recorded and not sent is thrown
@@ -83,4 +103,30 @@ func (a autoApprove) Foresee(req Request, _ time.Time) (Verdict, bool) {
 		}
 	}
 	return Passed, true
+}
+
+// vetoed reports whether an approval or answer that an earlier process has
+// recorded is denied by today's policy, whatever anybody says. It looks once.
+func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
+	if !p.recheck {
+		return false
+	}
+	p.recheck = false
+	if job.BuildID != "" {
+		op.job.buildID = job.BuildID
+	}
+	if p.entry.Verdict == Denied {
+		return false
+	}
+	denied := false
+	err := guard.Run(ErrPolicyPanic, func() error {
+		at := p.decidedAt
+		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
+			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
+		}
+		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
+		denied = certain && v == Denied
+		return nil
+	})
+	return denied || err != nil
 }

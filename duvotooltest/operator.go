@@ -85,7 +85,9 @@ func (o *Operator) Decide(ctx context.Context, req duvotool.Request) (duvotool.D
 		return duvotool.Decision{}, context.Cause(ctx)
 	}
 	d := l.d
-	d.Source = duvotool.SourcePerson
+	if d.Source == "" {
+		d.Source = duvotool.SourcePerson
+	}
 	return d, nil
 }
 

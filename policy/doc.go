@@ -12,6 +12,9 @@
 // is checked when the registry is made, so composing needs no error handling:
 // names and IDs too, which must be there unless they are said to be optional.
 //
+// A denial that stands, see [duvotool.Vetoer], wins wherever in a policy it is,
+// before anybody is asked.
+//
 // Deadlines count from Request.FirstSeen, when the registry first saw the
 // request, and not from when a policy is asked. The time that people take
 // never counts against a Job's own time limit.
