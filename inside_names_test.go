@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestNamesAreRememberedWithinBounds(t *testing.T) {
 	t.Cleanup(d.Close)
 	reg, err := Discover(t.Context(), d.Client())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, reg.Close(t.Context())) })
+	t.Cleanup(func() { require.NoError(t, reg.Close(context.Background())) })
 	reg.cfg.maxCatalog = 3
 	for i := range 20 {
 		require.NoError(t, d.UpdateAssignment(id, func(own *duvotest.Assignment) { own.Name = fmt.Sprint("task ", i) }))

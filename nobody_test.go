@@ -23,7 +23,7 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 	passed.Source, passed.Reason = duvotool.SourceNobody, "the host shows no forms"
 	for name, p := range map[string]duvotool.Policy{
 		"alone": nobody, "as no opinion": duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return passed, nil }),
-		"first of": duvotool.FirstOf(nobody, duvotool.AutoApprove(duvotool.For("another"))), "forwarded": duvotool.Forward(duvotool.PolicyFunc(nobody)),
+		"first of": duvotool.FirstOf(nobody, duvotool.AutoApprove(duvotool.For("another").Optional())), "forwarded": duvotool.Forward(duvotool.PolicyFunc(nobody)),
 		"in time": combine.Timeout(time.Hour, nobody, duvotool.AlwaysDeny()), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, nobody)),
 		"a quorum": combine.Quorum(1, nobody), "the fallback": combine.Timeout(1, duvotool.FirstOf(nobody), nobody),
 		"a budget": combine.Budget(1, time.Hour, nobody, duvotool.AlwaysDeny()),
