@@ -137,7 +137,7 @@ func (op *operation) audit(event AuditEvent, about func(*AuditRecord)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
 	defer cancel()
 	err := guard.Run(ErrAudit, func() error {
-		defer op.reg.life.callback("audit log")()
+		defer op.reg.life.Callback("audit log")()
 		return log.Record(ctx, r)
 	})
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/track"
 )
 
@@ -226,9 +227,9 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	p.stage = stageAsking
 	p.asking++
 	turn, policy := p.asking, op.tool.cfg.policy
-	op.reg.life.again()
+	op.reg.life.Again()
 	go func() {
-		defer op.reg.life.leave()
+		defer op.reg.life.Leave()
 		var d Decision
 		guard.Then(ErrPolicyPanic, func() (err error) {
 			d, err = askPolicy(ctx, op.reg.life, policy, req)
@@ -261,8 +262,8 @@ func (op *operation) waitsFor(q *Request) {
 	op.news.request = q
 }
 
-func askPolicy(ctx context.Context, life *lifetime, policy Policy, req Request) (Decision, error) {
-	defer life.callback("policy " + policyName(policy))()
+func askPolicy(ctx context.Context, life *lifetime.Lifetime, policy Policy, req Request) (Decision, error) {
+	defer life.Callback("policy " + policyName(policy))()
 	if i, d, err := Veto(ctx, req, policy); i >= 0 {
 		return cloneDecision(d), err
 	}

@@ -174,7 +174,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
 	}
-	if c.reg.life.isClosed() {
+	if c.reg.life.IsClosed() {
 		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
 	}
 	handle := handlePattern.FindString(strings.ToLower(react.Input(input)))

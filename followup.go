@@ -389,7 +389,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
 	}
-	if c.reg.life.isClosed() {
+	if c.reg.life.IsClosed() {
 		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
 	}
 	at := handleAnyCase.FindStringIndex(text)

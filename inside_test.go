@@ -30,7 +30,7 @@ func emptyOperation(t *testing.T, opts ...Option) (*Registry, *operation) {
 // whose callers would wait for ever.
 func TestResumeAfterSomebodyElse(t *testing.T) {
 	_, op := emptyOperation(t)
-	require.True(t, op.reg.life.enter())
+	require.True(t, op.reg.life.Enter())
 	theirs := newRun(t.Context())
 	op.run = theirs
 	op.resume(false)

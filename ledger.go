@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"iter"
 	"strings"
@@ -101,14 +102,14 @@ type ledger struct {
 	keys    []journalKey // empty: in the clear
 	owner   string       // of this registry's records
 	timeout time.Duration
-	life    *lifetime
+	life    *lifetime.Lifetime
 
 	id        string // of the journal; empty where it is not encrypted. Set by identify.
 	retention time.Duration
 	witness   witness
 }
 
-func newLedger(c config, life *lifetime) *ledger {
+func newLedger(c config, life *lifetime.Lifetime) *ledger {
 	if c.journal == nil {
 		return nil
 	}
@@ -237,7 +238,7 @@ func (l *ledger) put(r Record) (revision uint64, err error) {
 // for ErrNoRecord and ErrConflict.
 func (l *ledger) safely(f func() error) error {
 	err := guard.Run(ErrJournal, func() error {
-		defer l.life.callback("journal")()
+		defer l.life.Callback("journal")()
 		return f()
 	})
 	if err == nil || errors.Is(err, ErrNoRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrJournal) {

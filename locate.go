@@ -224,7 +224,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", SafeLine(jobID, 64))
 		}
 	}
-	if !r.life.enter() {
+	if !r.life.Enter() {
 		return ErrClosed
 	}
 	run := newRun(WithCaller(ctx, op.caller))
@@ -232,7 +232,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 	op.mu.Lock()
 	if op.run != nil || op.result == nil || op.result.Outcome != OutcomeUnknown {
 		op.mu.Unlock()
-		r.life.leave()
+		r.life.Leave()
 		return &JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
 	}
 	op.result, op.run = nil, run

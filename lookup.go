@@ -52,7 +52,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if r.life.isClosed() {
+	if r.life.IsClosed() {
 		return nil, ErrClosed
 	}
 	op, restored, err := r.ops.peek(ctx, callerOf(ctx).Tenant, key)

@@ -217,7 +217,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Res
 // runLocked begins a run for a caller. It returns false if the registry is closed.
 // Called with mu held.
 func (op *operation) runLocked(ctx context.Context) bool {
-	if !op.reg.life.enter() { // left by finish or fail
+	if !op.reg.life.Enter() { // left by finish or fail
 		return false
 	}
 	op.run = newRun(ctx)
@@ -336,13 +336,13 @@ func (op *operation) put(r *run, do func(*operation)) bool {
 		return false
 	}
 	op.sorting = true
-	op.reg.life.again()
+	op.reg.life.Again()
 	return true
 }
 
 // sort takes the mail out until there is none.
 func (op *operation) sort() {
-	defer op.reg.life.leave()
+	defer op.reg.life.Leave()
 	for {
 		op.mu.Lock()
 		if len(op.mailbox) == 0 {
@@ -470,7 +470,7 @@ func (op *operation) over(r *run) {
 	}
 	r.cancel(nil)
 	close(r.done)
-	op.reg.life.leave()
+	op.reg.life.Leave()
 }
 
 // tell sends an event to the observer.

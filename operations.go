@@ -438,10 +438,10 @@ func (o *operations) sweep() {
 			o.drop(op)
 		}
 	}
-	if l := o.reg.ledger; l != nil && o.reg.life.enter() {
+	if l := o.reg.ledger; l != nil && o.reg.life.Enter() {
 		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {
-			defer o.reg.life.leave()
+			defer o.reg.life.Leave()
 			l.forget(before, slack, o.reg.log)
 		}()
 	}

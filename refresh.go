@@ -30,13 +30,13 @@ func WithRefreshEvery(d time.Duration) Option {
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
 // Discover.
 func (r *Registry) refreshAlways() {
-	if r.cfg.refresh == 0 || !r.life.enter() {
+	if r.cfg.refresh == 0 || !r.life.Enter() {
 		return
 	}
 	ctx, cancel := context.WithCancel(duvo.WithPriority(context.Background(), duvo.Background))
 	r.stopRefresh = cancel
 	go func() {
-		defer r.life.leave()
+		defer r.life.Leave()
 		for r.refreshNext(ctx) {
 		}
 	}()

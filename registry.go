@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/tmc/langchaingo/tools"
@@ -78,7 +78,7 @@ type Registry struct {
 	backend Backend
 	cfg     config
 	log     *slog.Logger
-	life    *lifetime
+	life    *lifetime.Lifetime
 	watcher *watcher
 	events  *eventQueue
 	ops     *operations
@@ -144,7 +144,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: newLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &nameBook{}}
+	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &nameBook{}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -379,10 +379,10 @@ func (c Changes) Empty() bool {
 func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
-	if !r.life.enter() {
+	if !r.life.Enter() {
 		return Changes{}, ErrClosed
 	}
-	defer r.life.leave()
+	defer r.life.Leave()
 	now, err := r.discover(ctx)
 	if err != nil {
 		return Changes{}, err
@@ -457,7 +457,7 @@ func (r *Registry) kept(id string) *Tool {
 // when ctx ends, an error that names the callbacks which ignored their
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
-	r.life.close()
+	r.life.Close()
 	r.stopRefresh()
 	r.book.close()
 	if r.cfg.drain > 0 {
@@ -466,17 +466,8 @@ func (r *Registry) Close(ctx context.Context) error {
 		cancel()
 	}
 	r.ops.each(func(op *operation) { op.interrupt(ErrClosed) })
-	if err := r.life.wait(ctx); err != nil {
+	if err := r.life.Wait(ctx); err != nil {
 		return err
 	}
 	return r.events.close(ctx)
-}
-
-// name the callbacks that run, with how many of each.
-func listCallbacks(m map[string]int) string {
-	var parts []string
-	for _, n := range slices.Sorted(maps.Keys(m)) {
-		parts = append(parts, fmt.Sprintf("%s (%d)", n, m[n]))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -246,7 +246,7 @@ func (r *Registry) takeUp(ctx context.Context) error {
 
 // resume begins to work on a restored operation, without callers.
 func (op *operation) resume(calm bool) {
-	if !op.reg.life.enter() { // left by finish or fail
+	if !op.reg.life.Enter() { // left by finish or fail
 		return
 	}
 	r := newRun(WithCaller(context.Background(), op.caller))
@@ -254,7 +254,7 @@ func (op *operation) resume(calm bool) {
 	op.mu.Lock()
 	if op.run != nil || op.result != nil { // somebody was faster
 		op.mu.Unlock()
-		op.reg.life.leave()
+		op.reg.life.Leave()
 		return
 	}
 	op.run, op.resumed = r, true

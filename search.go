@@ -109,7 +109,7 @@ func (r *Registry) ownCall(ctx context.Context, input string, call func() (strin
 	switch {
 	case ctx.Err() != nil:
 		err = &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
-	case r.life.isClosed():
+	case r.life.IsClosed():
 		err = &JobError{Phase: PhaseNew, Err: ErrClosed}
 	default:
 		out, err = call()

@@ -142,7 +142,7 @@ func (w *watcher) sweepIfDue(now time.Time) time.Time {
 	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
 	s.cancel, s.running = cancel, true
 	s.number++
-	w.life.again()
+	w.life.Again()
 	go w.runSweep(ctx, now, w.plan(now))
 	return now.Add(time.Minute)
 }

@@ -39,7 +39,7 @@ type scan struct {
 }
 
 func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan) {
-	defer w.life.leave()
+	defer w.life.Leave()
 	w.mu.Lock()
 	p := &pass{w: w, ctx: ctx, began: began, number: w.sweep.number}
 	if plan == planAll { // which may end before it comes to them; others do not

@@ -11,6 +11,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/lifetime"
 )
 
 // A watcher reads the Jobs in flight of a registry and hands what it read to
@@ -28,7 +29,7 @@ import (
 type watcher struct {
 	backend Backend
 	lister  JobLister // nil: the backend has no lists
-	life    *lifetime
+	life    *lifetime.Lifetime
 	log     *slog.Logger
 	every   time.Duration // zero: by age
 	trust   bool          // see TrustLists
@@ -56,7 +57,7 @@ const maxReads = 16
 // on one request at a time asks whether it is back.
 const outage = 5
 
-func newWatcher(b Backend, life *lifetime, log *slog.Logger, every time.Duration, trust bool) *watcher {
+func newWatcher(b Backend, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trust bool) *watcher {
 	w := &watcher{backend: b, life: life, log: log, every: every, trust: trust, byJob: map[string]*watch{}}
 	w.lister, _ = b.(JobLister)
 	return w
@@ -237,13 +238,13 @@ func (w *watcher) kick() {
 			return // it is about to look by itself
 		}
 		w.armed = false
-		w.life.leave()
+		w.life.Leave()
 	}
 	if w.armed || at.IsZero() {
 		return
 	}
 	w.armed, w.at = true, at
-	w.life.again() // left by tick, or by whoever stops the timer
+	w.life.Again() // left by tick, or by whoever stops the timer
 	if d := time.Until(at); w.timer == nil {
 		w.timer = time.AfterFunc(d, w.tick)
 	} else {
@@ -274,7 +275,7 @@ func (w *watcher) when(n *watch) time.Time {
 
 // tick sends out what is due, the last read from its own goroutine.
 func (w *watcher) tick() {
-	defer w.life.leave()
+	defer w.life.Leave()
 	w.mu.Lock()
 	w.armed = false
 	now := time.Now()
@@ -291,7 +292,7 @@ func (w *watcher) tick() {
 		}
 		n.byAge, n.byWish, n.pressing, n.reading = time.Time{}, time.Time{}, false, true
 		w.reading++
-		w.life.again()
+		w.life.Again()
 	}
 	w.kick()
 	w.mu.Unlock()
@@ -302,7 +303,7 @@ func (w *watcher) tick() {
 
 // read reads one Job.
 func (w *watcher) read(n *watch, class duvo.Priority) {
-	defer w.life.leave()
+	defer w.life.Leave()
 	s := sighting{began: time.Now()}
 	w.mu.Lock()
 	row := n.ended

@@ -128,7 +128,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
-	if r.life.isClosed() {
+	if r.life.IsClosed() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
@@ -144,11 +144,11 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	case unsigned != "":
 		refuse(http.StatusUnauthorized, unsigned)
 		return
-	case !r.life.enter(): // not before: whoever sends slowly must not hold up Close
+	case !r.life.Enter(): // not before: whoever sends slowly must not hold up Close
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	defer r.life.leave()
+	defer r.life.Leave()
 	var event struct {
 		Event string `json:"event"`
 		RunID string `json:"run_id"`

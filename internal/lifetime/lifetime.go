@@ -1,14 +1,19 @@
-package duvotool
+package lifetime
 
 import (
 	"context"
-	"github.com/duvotool/duvotool/internal/errtext"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
+
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // A lifetime counts what runs on behalf of a registry, so that Close can wait
 // for all of it and nothing begins after it.
-type lifetime struct {
+type Lifetime struct {
 	mu        sync.Mutex
 	closed    bool
 	running   int
@@ -17,18 +22,18 @@ type lifetime struct {
 	told      bool           // idle is closed
 }
 
-func newLifetime() *lifetime {
-	return &lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
+func NewLifetime() *Lifetime {
+	return &Lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
 }
 
-func (l *lifetime) isClosed() bool {
+func (l *Lifetime) IsClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
 }
 
 // enter begins something; false once closed.
-func (l *lifetime) enter() bool {
+func (l *Lifetime) Enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -39,13 +44,13 @@ func (l *lifetime) enter() bool {
 }
 
 // again begins something that belongs to what runs already, also once closed.
-func (l *lifetime) again() {
+func (l *Lifetime) Again() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running++
 }
 
-func (l *lifetime) leave() {
+func (l *Lifetime) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running--
@@ -53,7 +58,7 @@ func (l *lifetime) leave() {
 }
 
 // check is called with mu held.
-func (l *lifetime) check() {
+func (l *Lifetime) check() {
 	if l.closed && l.running == 0 && !l.told {
 		l.told = true
 		close(l.idle)
@@ -61,7 +66,7 @@ func (l *lifetime) check() {
 }
 
 // callback notes that user code begins; the returned function notes its end.
-func (l *lifetime) callback(name string) (end func()) {
+func (l *Lifetime) Callback(name string) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.callbacks[name]++
@@ -76,16 +81,16 @@ func (l *lifetime) callback(name string) (end func()) {
 
 // Begin lets policies that ask others in goroutines of their own be waited for
 // and named like any other callback; see package track.
-func (l *lifetime) Begin(name string) (end func()) {
-	l.again()
-	done := l.callback(name)
+func (l *Lifetime) Begin(name string) (end func()) {
+	l.Again()
+	done := l.Callback(name)
 	return func() {
 		done()
-		l.leave()
+		l.Leave()
 	}
 }
 
-func (l *lifetime) close() {
+func (l *Lifetime) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -95,7 +100,7 @@ func (l *lifetime) close() {
 	l.check()
 }
 
-func (l *lifetime) wait(ctx context.Context) error {
+func (l *Lifetime) Wait(ctx context.Context) error {
 	select {
 	case <-l.idle:
 		return nil
@@ -112,4 +117,13 @@ func (l *lifetime) wait(ctx context.Context) error {
 		return errtext.Errorf("duvotool: closing: %w; these callbacks ignored their context: %s", context.Cause(ctx), listCallbacks(l.callbacks))
 	}
 	return errtext.Errorf("duvotool: closing: %w", context.Cause(ctx))
+}
+
+// name the callbacks that run, with how many of each.
+func listCallbacks(m map[string]int) string {
+	var parts []string
+	for _, n := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s (%d)", n, m[n]))
+	}
+	return strings.Join(parts, ", ")
 }
