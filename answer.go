@@ -54,7 +54,7 @@ func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bo
 	if !a.Corrected.IsZero() {
 		silent := len(messages) <= a.Seen || lastWords(messages[a.Seen:]) == ""
 		if left := op.reg.cfg.settle - time.Since(a.Corrected); silent && left > 0 {
-			s.watch.schedule(left) // it may not have begun to answer
+			s.watch.Schedule(left) // it may not have begun to answer
 			return true
 		}
 		op.addNote("its answer is not what was asked for, also after it was asked to correct it: " + problem)
@@ -107,8 +107,8 @@ func (op *operation) correct(problem string, seen int) bool {
 			return false
 		}
 	}
-	s.watch.alive(false)
-	s.watch.schedule(op.timeLeft())
+	s.watch.Alive(false)
+	s.watch.Schedule(op.timeLeft())
 	return true
 }
 

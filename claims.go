@@ -175,7 +175,7 @@ func (op *operation) outrun(p *pendingState, theirs claim) {
 	op.delivered(p, p.fate())
 	s.dirty = true
 	op.at(PhaseWatching, s.id)
-	s.watch.schedule(time.Second)
+	s.watch.Schedule(time.Second)
 }
 
 // once puts a record about a thing, unless there is one: then it reads that into

@@ -74,7 +74,7 @@ func (op *operation) conclude(job duvo.Job) {
 		}
 		if err != nil && op.readAgain(err) {
 			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
-			s.watch.retry()
+			s.watch.Retry()
 			return
 		}
 		if err != nil {
@@ -140,8 +140,8 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		}
 		op.addNote("whether the Job was told the reasons of denials is not known")
 	}
-	s.watch.alive(false)
-	s.watch.schedule(op.timeLeft())
+	s.watch.Alive(false)
+	s.watch.Schedule(op.timeLeft())
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/track"
+	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // pendingState is what an operation knows of one human request. It is owned by
@@ -117,12 +118,12 @@ func (op *operation) notPending(except string) {
 
 // waiting takes in that the Job waits for a request. It returns true if the
 // run has ended.
-func (op *operation) waiting(seen sighting) bool {
+func (op *operation) waiting(seen watch.Sighting) bool {
 	s := &op.job
 	if op.nobodys() {
 		return true
 	}
-	q := *seen.job.Pending
+	q := *seen.Job.Pending
 	if q.ID == "" || q.Type != duvo.Approval && q.Type != duvo.Question {
 		op.nothingPending()
 		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", SafeLine(string(q.Type), 40)))
@@ -139,7 +140,7 @@ func (op *operation) waiting(seen sighting) bool {
 			s.requests = map[string]*pendingState{}
 		}
 		s.requests[q.ID] = p
-	case p.sentAt.IsZero() && (p.gone || changed || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.job, q))):
+	case p.sentAt.IsZero() && (p.gone || changed || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.Job, q))):
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
 		p.endAsking(ErrRequestChanged)
@@ -165,14 +166,14 @@ func (op *operation) waiting(seen sighting) bool {
 	}
 	switch p.stage {
 	case stageNew:
-		return op.ask(p, seen.job, q)
+		return op.ask(p, seen.Job, q)
 	case stageDecided:
 		return op.respondIfFresh(p, seen)
 	case stageSending:
 		switch {
 		case time.Since(p.sentAt) < p.settle:
-			s.watch.schedule(p.settle - time.Since(p.sentAt))
-		case op.vetoed(p, seen.job, q):
+			s.watch.Schedule(p.settle - time.Since(p.sentAt))
+		case op.vetoed(p, seen.Job, q):
 			// It may have arrived; what is denied by now is not sent once more.
 			p.stage = stageDone
 			s.dirty = true
@@ -367,7 +368,7 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	op.at(PhaseWatching, s.id)
 	if p.stage == stageDecided {
 		op.at(PhaseResponding, s.id)
-		s.watch.now() // the read just before
+		s.watch.Now() // the read just before
 		return
 	}
 	p.answerDeciders(nil)
@@ -392,7 +393,7 @@ func (op *operation) leaveOpen(d Decision) {
 		}
 	}
 	op.job.stuck = time.Now()
-	op.job.watch.schedule(stuckGrace)
+	op.job.watch.Schedule(stuckGrace)
 }
 
 // doesNotCount tells the audit log what becomes of a decision that it was told of

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // jobState is what an operation knows of its Job. It is owned by the mail of
@@ -21,7 +22,7 @@ type jobState struct {
 	created time.Time // by Duvo's clock
 	buildID string
 	status  duvo.Status
-	watch   *watch
+	watch   *watch.Watch
 
 	worked   time.Duration // the Job's own time, without people's
 	lastLook time.Time
@@ -100,7 +101,7 @@ func (op *operation) start() duvo.StartJob {
 // rest ends what goes on for the Job: reads and questions to the policy.
 func (s *jobState) rest(cause error) {
 	if s.watch != nil {
-		s.watch.stop()
+		s.watch.Stop()
 		s.watch = nil
 	}
 	if cause == nil {
@@ -160,16 +161,16 @@ func (op *operation) attend(fresh bool) {
 	s := &op.job
 	s.lastLook = time.Now()
 	r := op.run
-	var w *watch
+	var w *watch.Watch
 	known := duvo.Job{ID: s.id, Status: s.status, CreatedAt: s.created}
 	if f := s.followUp; f != nil {
 		known.UpdatedAt = f.Before // an older row is of its last end
 	}
-	w = op.reg.watcher.watch(r.ctx, known, func(seen sighting) {
-		if seen.hint {
+	w = op.reg.watcher.Watch(r.ctx, known, func(seen watch.Sighting) {
+		if seen.Hint {
 			op.post(r, func(op *operation) {
 				if op.job.watch == w {
-					op.heard(seen.job.Status)
+					op.heard(seen.Job.Status)
 				}
 			})
 			return
@@ -182,15 +183,15 @@ func (op *operation) attend(fresh bool) {
 	})
 	s.watch = w
 	if op.tool.cfg.liveMessages {
-		s.watch.alone()
+		s.watch.Alone()
 	}
 	early := op.reg.early.take(strings.ToLower(s.id), earlyAge)
-	further := s.status.Terminal() || fresh && !onItsWay(s.status) // lists tell nothing new of it then
+	further := s.status.Terminal() || fresh && !watch.OnItsWay(s.status) // lists tell nothing new of it then
 	if early || further || !fresh && !r.calm {
-		s.watch.now() // a webhook was faster, or it is taken up again
+		s.watch.Now() // a webhook was faster, or it is taken up again
 		return
 	}
-	s.watch.schedule(op.timeLeft())
+	s.watch.Schedule(op.timeLeft())
 }
 
 // limited reports whether Jobs in flight are counted for this one.
@@ -229,16 +230,16 @@ func (op *operation) send(f func(context.Context) error) error {
 
 // look takes in one read of the Job. It is the only place that decides what
 // comes next.
-func (op *operation) look(seen sighting) {
+func (op *operation) look(seen watch.Sighting) {
 	if op.cancelled() {
 		return
 	}
 	s := &op.job
-	if seen.err != nil {
-		op.unread(seen.err)
+	if seen.Err != nil {
+		op.unread(seen.Err)
 		return
 	}
-	job := seen.job
+	job := seen.Job
 	told := s.ours
 	if err := op.vouch(job, s.id); err != nil {
 		op.fail(err)
@@ -247,7 +248,7 @@ func (op *operation) look(seen sighting) {
 	s.dirty = s.dirty || !told && s.ours
 	s.malformed = time.Time{}
 	if s.followUp.stale(job) {
-		s.watch.schedule(2 * time.Second)
+		s.watch.Schedule(2 * time.Second)
 		return
 	}
 	op.clock(job)
@@ -291,14 +292,14 @@ func (op *operation) look(seen sighting) {
 		return
 	}
 	s.dirty = false
-	s.watch.schedule(op.timeLeft())
+	s.watch.Schedule(op.timeLeft())
 }
 
 // heard takes in that a list shows the Job on its way. That is progress to tell
 // of, and nothing to go by.
 func (op *operation) heard(status duvo.Status) {
 	s := &op.job
-	if !op.cancelled() && onItsWay(s.status) && status != s.status {
+	if !op.cancelled() && watch.OnItsWay(s.status) && status != s.status {
 		s.status = status
 		op.tell(Event{Kind: EventStatus, JobID: s.id, Status: status})
 	}
@@ -314,7 +315,7 @@ func (op *operation) unread(err error) {
 		op.settle(OutcomeGone, nil)
 	case op.readAgain(err):
 		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
-		s.watch.retry()
+		s.watch.Retry()
 	default:
 		op.fail(err)
 	}
@@ -381,7 +382,7 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 		s.stuck = time.Now()
 	}
 	if left := grace - time.Since(s.stuck); left > 0 {
-		s.watch.schedule(left)
+		s.watch.Schedule(left)
 		return false
 	}
 	op.addNote(why + "; somebody must look in Duvo")

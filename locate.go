@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // How the Job of a start is looked for whose answer was lost.
@@ -108,7 +109,7 @@ func (op *operation) locate() (jobID string, err error) {
 // jobsSince lists the Jobs of an Assignment, the oldest first.
 func (r *Registry) jobsSince(ctx context.Context, lister JobLister, assignment string, since time.Time) func(func(duvo.Job, error) bool) {
 	return func(yield func(duvo.Job, error) bool) {
-		f := duvo.JobFilter{AssignmentID: assignment, Since: since, OldestFirst: true, PageSize: pageRows}
+		f := duvo.JobFilter{AssignmentID: assignment, Since: since, OldestFirst: true, PageSize: watch.PageRows}
 		for {
 			page, err := lister.JobPage(ctx, f)
 			if err != nil {
@@ -125,7 +126,7 @@ func (r *Registry) jobsSince(ctx context.Context, lister JobLister, assignment s
 				}
 			}
 			f.Offset += len(page.Jobs)
-			if len(page.Jobs) < pageRows || f.Offset == page.Total {
+			if len(page.Jobs) < watch.PageRows || f.Offset == page.Total {
 				return
 			}
 			if f.Offset >= locateRows {

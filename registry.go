@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,54 +14,9 @@ import (
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
+	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/tmc/langchaingo/tools"
 )
-
-// A Backend is what a registry needs of Duvo. [*duvo.Client] is one.
-//
-// StartJob and Respond are called with a context made by [duvo.WithoutResend]:
-// they send their request once, return an error for which
-// [duvo.MayHaveTakenEffect] tells whether that may have done something, and
-// leave it to the registry to send again. All methods may be called at once.
-//
-// Which Assignment a Job runs must be told, in AssignmentID, by StartJob or by
-// Job, best by both: a Job that asks for a decision before either has told it
-// ends its call with [ErrOtherJob], and no policy is asked. A Job that is
-// continued was started by another call, so for that one Job must tell. What
-// names another Assignment or Job than the one that was asked for ends the call
-// likewise.
-type Backend interface {
-	// Assignments lists what can be started, with the latest Builds.
-	Assignments(context.Context) iter.Seq2[duvo.Assignment, error]
-	// StartJob starts a Job; the same IdempotencyKey starts it once.
-	StartJob(context.Context, duvo.StartJob) (duvo.Job, error)
-	// Job reads a Job and the request it waits for. A Job that no longer
-	// exists is an error that matches duvo.ErrNotFound.
-	Job(ctx context.Context, id string) (duvo.Job, error)
-	// Messages lists all messages of a Job, oldest first.
-	Messages(ctx context.Context, jobID string) iter.Seq2[duvo.Message, error]
-	// Respond answers a human request.
-	Respond(context.Context, duvo.Response) error
-}
-
-// A FolderLister is a [Backend] that knows folders. [InFolder] needs one.
-type FolderLister interface {
-	Folders(context.Context) ([]duvo.Folder, error)
-}
-
-// A JobStopper is a [Backend] that can stop Jobs. [StopOn] needs one.
-type JobStopper interface {
-	// StopJob asks for the Job to be stopped. A nil error proves nothing.
-	StopJob(ctx context.Context, id string) error
-}
-
-// A JobMessenger is a [Backend] that can post messages to Jobs. [TellReason] and
-// [CorrectOnce] need one.
-type JobMessenger interface {
-	// PostMessage posts a message, which resumes a Job that has completed. From
-	// then on Messages lists it, with the role "user" and the text as it is.
-	PostMessage(ctx context.Context, jobID, text, idempotencyKey string) (duvo.Message, error)
-}
 
 var (
 	_ Backend      = (*duvo.Client)(nil)
@@ -79,7 +33,7 @@ type Registry struct {
 	cfg     config
 	log     *slog.Logger
 	life    *lifetime.Lifetime
-	watcher *watcher
+	watcher *watch.Watcher
 	events  *eventQueue
 	ops     *operations
 	queue   *queue
@@ -154,7 +108,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
 	}
 	r.catalog = cat
-	r.watcher = newWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
+	r.watcher = watch.NewWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
 	r.events = newEventQueue(r.tellEvent(), r.log)
 	r.queue = newQueue(cfg.jobLimit)
 	r.ledger = newLedger(cfg, r.life)

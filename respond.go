@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // seal makes the response that every attempt will send.
@@ -26,10 +27,10 @@ func seal(jobID string, p *pendingState, d Decision) *duvo.Response {
 // respondIfFresh sends the sealed response, if this read of the Job is recent:
 // it shows the request with the digest that was decided on. Otherwise it asks
 // for another read. It returns true if the run has ended.
-func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
+func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	s := &op.job
-	if seen.began.Before(p.decidedAt) || seen.began.Before(p.sentAt) || time.Since(seen.began) > staleRead {
-		s.watch.now()
+	if seen.Began.Before(p.decidedAt) || seen.Began.Before(p.sentAt) || time.Since(seen.Began) > staleRead {
+		s.watch.Now()
 		return false
 	}
 	if !op.claim(p) {
@@ -71,7 +72,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		}
 		p.sentAt = now
 	}
-	if slow := time.Since(seen.began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
+	if slow := time.Since(seen.Began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
 		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
 		switch {
 		case errors.Is(err, ErrConflict):
@@ -89,13 +90,13 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		}
 		p.lag = time.Since(now)
 		notSent("recording it took so long that the Job is read once more")
-		s.watch.now()
+		s.watch.Now()
 		return false
 	}
 	err = op.send(func(ctx context.Context) error {
 		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), cloneResponse(*p.sealed))
 	})
-	s.watch.alive(err == nil)
+	s.watch.Alive(err == nil)
 	if err != nil {
 		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {
@@ -141,7 +142,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen sighting) bool {
 		return op.responseRefused(p, err)
 	}
 	if p.stage == stageSending || p.stage == stageDecided {
-		s.watch.schedule(p.settle)
+		s.watch.Schedule(p.settle)
 	}
 	return !op.maySave()
 }
@@ -159,7 +160,7 @@ func (op *operation) responseRefused(p *pendingState, cause error) bool {
 		p.stage = stageDone
 		op.delivered(p, p.fate())
 		s.dirty = true
-		s.watch.now()
+		s.watch.Now()
 		return false
 	}
 	op.delivered(p, Refused)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // ErrUnknownJob is returned for a Job that this registry has not started, or
@@ -234,7 +235,7 @@ func (r *Registry) takeUp(ctx context.Context) error {
 			}
 		}
 	}
-	calm := len(resumed) > 2*maxReads // lists tell what has changed
+	calm := len(resumed) > 2*watch.MaxReads // lists tell what has changed
 	for _, op := range resumed {
 		op.resume(calm)
 	}
@@ -451,7 +452,7 @@ func (op *operation) stopFor(by string) {
 		op.conclude(*job)
 		return
 	}
-	op.job.watch.schedule(op.timeLeft())
+	op.job.watch.Schedule(op.timeLeft())
 }
 
 // forget deletes what the journal need not hold any more. What belongs to an

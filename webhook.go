@@ -289,13 +289,13 @@ func (r *Registry) wake(jobID, delivery string) {
 	if !r.deliveries.first(delivery, webhookRepeat) {
 		return
 	}
-	if w := r.watcher.find(jobID); w != nil {
-		w.now()
+	if w := r.watcher.Find(jobID); w != nil {
+		w.Now()
 		return
 	}
 	r.early.first(jobID, earlyAge)
-	if w := r.watcher.find(jobID); w != nil {
-		w.now() // it became known meanwhile, and may have looked before that was noted
+	if w := r.watcher.Find(jobID); w != nil {
+		w.Now() // it became known meanwhile, and may have looked before that was noted
 	}
 }
 

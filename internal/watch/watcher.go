@@ -1,8 +1,9 @@
-package duvotool
+package watch
 
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -26,16 +27,16 @@ import (
 // Whatever number of Jobs there is, it runs one goroutine while it sweeps, and up
 // to maxReads that read, twice as many if somebody waits for the reads; none
 // while nothing is read.
-type watcher struct {
-	backend Backend
-	lister  JobLister // nil: the backend has no lists
+type Watcher struct {
+	backend Reader
+	lister  Lister // nil: the backend has no lists
 	life    *lifetime.Lifetime
 	log     *slog.Logger
 	every   time.Duration // zero: by age
 	trust   bool          // see TrustLists
 
 	mu      sync.Mutex
-	byJob   map[string]*watch // those that are not stopped, by Job ID in lower case
+	byJob   map[string]*Watch // those that are not stopped, by Job ID in lower case
 	due     dueHeap
 	reading int
 	kicking bool
@@ -51,33 +52,33 @@ type watcher struct {
 }
 
 // maxReads bounds the reads that are under way at once.
-const maxReads = 16
+const MaxReads = 16
 
 // outage is how many failures in a row mean that the service is down: from then
 // on one request at a time asks whether it is back.
 const outage = 5
 
-func newWatcher(b Backend, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trust bool) *watcher {
-	w := &watcher{backend: b, life: life, log: log, every: every, trust: trust, byJob: map[string]*watch{}}
-	w.lister, _ = b.(JobLister)
+func NewWatcher(b Reader, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trust bool) *Watcher {
+	w := &Watcher{backend: b, life: life, log: log, every: every, trust: trust, byJob: map[string]*Watch{}}
+	w.lister, _ = b.(Lister)
 	return w
 }
 
 // A sighting is what a watcher tells of a Job: one read of it, or, if hint is
 // set, only that a list gave it another status on its way.
-type sighting struct {
-	job   duvo.Job
-	err   error
-	began time.Time // when the read was sent
-	hint  bool
+type Sighting struct {
+	Job   duvo.Job
+	Err   error
+	Began time.Time // when the read was sent
+	Hint  bool
 }
 
 // A watch is a watcher's interest in one Job. It runs no goroutine.
-type watch struct {
-	w     *watcher
+type Watch struct {
+	w     *Watcher
 	ctx   context.Context
 	jobID string
-	told  func(sighting)
+	told  func(Sighting)
 
 	// All below is guarded by watcher.mu.
 	since    time.Time // of the last sign of life, from which the age counts
@@ -97,8 +98,8 @@ type watch struct {
 // watch begins to read a Job, of which job is known so far. told is called with
 // each read and must not block for long. After each read schedule, retry or now
 // must be called for the next one to happen. The context ends the reads.
-func (w *watcher) watch(ctx context.Context, job duvo.Job, told func(sighting)) *watch {
-	n := &watch{w: w, ctx: ctx, jobID: job.ID, told: told, since: time.Now(), index: -1}
+func (w *Watcher) Watch(ctx context.Context, job duvo.Job, told func(Sighting)) *Watch {
+	n := &Watch{w: w, ctx: ctx, jobID: job.ID, told: told, since: time.Now(), index: -1}
 	n.listed = listed{status: job.Status, updated: job.UpdatedAt, created: job.CreatedAt, added: n.since}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,7 +114,7 @@ func (w *watcher) watch(ctx context.Context, job duvo.Job, told func(sighting)) 
 }
 
 // find returns the watch of a Job, nil if there is none.
-func (w *watcher) find(jobID string) *watch {
+func (w *Watcher) Find(jobID string) *Watch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.byJob[strings.ToLower(jobID)]
@@ -122,7 +123,7 @@ func (w *watcher) find(jobID string) *watch {
 // schedule plans the next read: when the Job's age calls for it, or a list shows
 // a change, and in any case once limit has passed. A limit of zero means none.
 // What is planned for earlier stays.
-func (n *watch) schedule(limit time.Duration) {
+func (n *Watch) Schedule(limit time.Duration) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.retries = 0
@@ -136,7 +137,7 @@ func (n *watch) schedule(limit time.Duration) {
 
 // retry plans a read soon, and each time later, because what the last one was
 // for has failed.
-func (n *watch) retry() {
+func (n *Watch) Retry() {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.byWish = sooner(n.byWish, time.Now().Add(jitter(min(time.Second<<min(n.retries, 6), time.Minute))))
@@ -145,7 +146,7 @@ func (n *watch) retry() {
 }
 
 // now plans a read at once, before the reads that nobody waits for.
-func (n *watch) now() {
+func (n *Watch) Now() {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.pressing = true
@@ -154,7 +155,7 @@ func (n *watch) now() {
 }
 
 // alone lets the Job be read by its age, however many others there are.
-func (n *watch) alone() {
+func (n *Watch) Alone() {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.single, n.keep = true, true
@@ -163,7 +164,7 @@ func (n *watch) alone() {
 
 // alive makes the Job young again: something was just sent to it. answered tells
 // that what it waited for has been taken.
-func (n *watch) alive(answered bool) {
+func (n *Watch) Alive(answered bool) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
 	n.since = time.Now()
@@ -174,7 +175,7 @@ func (n *watch) alive(answered bool) {
 }
 
 // stop ends the watch. A read that has begun is told to nobody.
-func (n *watch) stop() {
+func (n *Watch) Stop() {
 	w := n.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -190,7 +191,7 @@ func (n *watch) stop() {
 }
 
 // plan puts the watch where it belongs in the heap. Called with mu held.
-func (n *watch) plan() {
+func (n *Watch) plan() {
 	w := n.w
 	if n.reading && !n.byWish.IsZero() && !n.byWish.After(time.Now()) {
 		n.again = true
@@ -220,7 +221,7 @@ func (n *watch) plan() {
 
 // kick sees to it that the timer fires when something is due. Called with mu
 // held.
-func (w *watcher) kick() {
+func (w *Watcher) kick() {
 	if w.kicking {
 		return // what comes of it is looked at below
 	}
@@ -254,8 +255,8 @@ func (w *watcher) kick() {
 
 // ready returns the watch whose read comes next, nil if none may be sent out
 // now: the end of another one kicks. Called with mu held.
-func (w *watcher) ready() *watch {
-	limit := maxReads
+func (w *Watcher) ready() *Watch {
+	limit := MaxReads
 	if w.failing >= outage {
 		limit = 1
 	}
@@ -266,7 +267,7 @@ func (w *watcher) ready() *watch {
 }
 
 // when returns when the next read may be sent out. Called with mu held.
-func (w *watcher) when(n *watch) time.Time {
+func (w *Watcher) when(n *Watch) time.Time {
 	if w.failing >= outage && n.due.Before(w.probe) {
 		return w.probe
 	}
@@ -274,12 +275,12 @@ func (w *watcher) when(n *watch) time.Time {
 }
 
 // tick sends out what is due, the last read from its own goroutine.
-func (w *watcher) tick() {
+func (w *Watcher) tick() {
 	defer w.life.Leave()
 	w.mu.Lock()
 	w.armed = false
 	now := time.Now()
-	var own *watch
+	var own *Watch
 	var class duvo.Priority
 	for n := w.ready(); n != nil && !w.when(n).After(now); n = w.ready() {
 		if own != nil {
@@ -302,24 +303,24 @@ func (w *watcher) tick() {
 }
 
 // read reads one Job.
-func (w *watcher) read(n *watch, class duvo.Priority) {
+func (w *Watcher) read(n *Watch, class duvo.Priority) {
 	defer w.life.Leave()
-	s := sighting{began: time.Now()}
+	s := Sighting{Began: time.Now()}
 	w.mu.Lock()
 	row := n.ended
 	n.ended = nil
 	w.mu.Unlock()
 	if row != nil {
-		s.job = *row
+		s.Job = *row
 	} else {
-		s.err = guard.Run(errBackendPanic, func() (err error) {
-			s.job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
+		s.Err = guard.Run(errPanic, func() (err error) {
+			s.Job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, class)), n.jobID)
 			return err
 		})
 	}
 	w.mu.Lock()
 	if row == nil && n.ctx.Err() == nil {
-		w.outcome(s.err)
+		w.outcome(s.Err)
 		w.down = w.failing > 0
 	}
 	n.reading = false
@@ -341,7 +342,7 @@ func (w *watcher) read(n *watch, class duvo.Priority) {
 }
 
 // outcome notes whether the service answers. Called with mu held.
-func (w *watcher) outcome(err error) {
+func (w *Watcher) outcome(err error) {
 	if err == nil || !duvo.Temporary(err) {
 		if w.down && w.failing >= outage {
 			w.sweep.noSweeps = time.Time{} // it was not for the lists
@@ -357,7 +358,7 @@ func (w *watcher) outcome(err error) {
 // pause returns how long to wait before a Job of this age is read again, by
 // the guidance that Duvo publishes: 5 to 10 s for Jobs under 2 minutes, 30 s
 // to 15 minutes, 60 to 120 s beyond.
-func (w *watcher) pause(age time.Duration) time.Duration {
+func (w *Watcher) pause(age time.Duration) time.Duration {
 	switch {
 	case w.every > 0:
 		return w.every
@@ -382,7 +383,7 @@ func sooner(a, b time.Time) time.Time {
 
 // A dueHeap holds the watches that wait for a read: first what is pressing, then
 // the one that is due first.
-type dueHeap []*watch
+type dueHeap []*Watch
 
 func (h dueHeap) Len() int { return len(h) }
 func (h dueHeap) Less(i, j int) bool {
@@ -397,7 +398,7 @@ func (h dueHeap) Swap(i, j int) {
 }
 
 func (h *dueHeap) Push(x any) {
-	n := x.(*watch)
+	n := x.(*Watch)
 	n.index = len(*h)
 	*h = append(*h, n)
 }
@@ -409,4 +410,16 @@ func (h *dueHeap) Pop() any {
 	*h = (*h)[:last]
 	n.index = -1
 	return n
+}
+
+var errPanic = errors.New("duvotool: panic")
+
+// A Reader reads one Job.
+type Reader interface {
+	Job(ctx context.Context, id string) (duvo.Job, error)
+}
+
+// A Lister reads pages of the list of Jobs. A [Reader] may be one.
+type Lister interface {
+	JobPage(context.Context, duvo.JobFilter) (duvo.JobPage, error)
 }

@@ -1,4 +1,4 @@
-package duvotool
+package watch
 
 import (
 	"context"
@@ -7,27 +7,8 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
-
-// A JobLister is a [Backend] that can list Jobs. Where many Jobs are in flight,
-// a registry looks through pages of the list instead of reading each Job.
-type JobLister interface {
-	// JobPage reads one page of the team's Jobs by one request.
-	JobPage(context.Context, duvo.JobFilter) (duvo.JobPage, error)
-}
-
-var _ JobLister = (*duvo.Client)(nil)
-
-// TrustLists lets a row of the list of completed Jobs end a Job without reading
-// that Job once more: its messages are read at once. It saves a request of about
-// three a Job where some hundreds or more are in flight, so that lists by status
-// are looked through, and counts only for rows of such a list, as Duvo has
-// filtered it, that tell when the Job completed. By default
-// every Job is read that a list shows as ended, since lists leave out or rename
-// some statuses.
-func TrustLists() Option {
-	return optionFunc(func(c *config) error { c.trustLists = true; return nil })
-}
 
 // A sweeper looks for changes of many Jobs in pages of the list. What a row
 // tells is a hint: it leads to a read of the Job, and that read decides. A hint
@@ -94,7 +75,7 @@ const (
 	distrust      = time.Hour        // of lists by status
 	sweepRest     = 10 * time.Minute // without sweeps, when they cost too much or fail for good
 	sweepRetry    = time.Minute      // the same, when they fail for now
-	pageRows      = 100
+	PageRows      = 100
 	clockSkew     = time.Minute // between rows' times
 	sweepFailures = 3           // in a row, after which Jobs are read one by one
 	absentFew     = 20          // missing from a sweep at once that are simply read
@@ -115,7 +96,7 @@ func (s *sweeper) end() {
 
 // sweepIfDue decides whether to sweep, begins a sweep that is due, and returns
 // when to ask again. Called with watcher.mu held.
-func (w *watcher) sweepIfDue(now time.Time) time.Time {
+func (w *Watcher) sweepIfDue(now time.Time) time.Time {
 	s := &w.sweep
 	if w.lister == nil || s.running {
 		return now.Add(time.Minute) // the end of a sweep kicks
@@ -149,7 +130,7 @@ func (w *watcher) sweepIfDue(now time.Time) time.Time {
 
 // judge decides whether sweeps cost fewer requests than reads by age. Called
 // with watcher.mu held.
-func (w *watcher) judge(now time.Time) {
+func (w *Watcher) judge(now time.Time) {
 	s := &w.sweep
 	s.judged = now
 	if !s.on {
@@ -183,7 +164,7 @@ func (w *watcher) judge(now time.Time) {
 
 // anew lets sweeps look for Jobs that lists did not show, every fullEvery: they
 // may by now. Called with watcher.mu held.
-func (w *watcher) anew(now time.Time) {
+func (w *Watcher) anew(now time.Time) {
 	if now.Sub(w.sweep.sought) < fullEvery {
 		return
 	}
@@ -197,7 +178,7 @@ func (w *watcher) anew(now time.Time) {
 }
 
 // replan puts every watch where it belongs now. Called with watcher.mu held.
-func (w *watcher) replan() {
+func (w *Watcher) replan() {
 	for _, n := range w.byJob {
 		n.plan()
 	}
@@ -206,7 +187,7 @@ func (w *watcher) replan() {
 // singlesRate returns how many reads a second the Jobs that sweeps would cover
 // need without them, and how many such Jobs there are. Called with watcher.mu
 // held.
-func (w *watcher) singlesRate(now time.Time) (rate float64, n int) {
+func (w *Watcher) singlesRate(now time.Time) (rate float64, n int) {
 	for _, x := range w.byJob {
 		if !x.single {
 			rate += 1 / w.pause(now.Sub(x.since)).Seconds()
@@ -219,7 +200,7 @@ func (w *watcher) singlesRate(now time.Time) (rate float64, n int) {
 // costs estimates the requests of a sweep over n Jobs by the full plans, the
 // active one being zero while lists by status are not trusted.
 func (s *sweeper) costs(n int, now time.Time) (all, active int) {
-	least := (n + pageRows - 1) / pageRows
+	least := (n + PageRows - 1) / PageRows
 	scaled := func(known, guess int) int {
 		if known == 0 {
 			return guess
@@ -239,7 +220,7 @@ func (s *sweeper) costs(n int, now time.Time) (all, active int) {
 // sweepPause is the time from the beginning of one sweep to that of the next.
 // With many Jobs the cost of a page is shared by many, with a few young ones
 // there is little of it: then sweeps come sooner. Called with watcher.mu held.
-func (w *watcher) sweepPause(now time.Time) time.Duration {
+func (w *Watcher) sweepPause(now time.Time) time.Duration {
 	n := len(w.byJob)
 	switch {
 	case w.every > 0:
@@ -265,7 +246,7 @@ const (
 )
 
 // plan chooses how to sweep. Called with watcher.mu held.
-func (w *watcher) plan(now time.Time) sweepPlan {
+func (w *Watcher) plan(now time.Time) sweepPlan {
 	s := &w.sweep
 	n := len(w.byJob)
 	full := planAll
@@ -273,7 +254,7 @@ func (w *watcher) plan(now time.Time) sweepPlan {
 	if active == 0 {
 		return planAll
 	}
-	if active < cost || s.pagesAll == 0 && n > 10*pageRows {
+	if active < cost || s.pagesAll == 0 && n > 10*PageRows {
 		full, cost = planActive, active
 	}
 	ended := s.pagesEnded
@@ -298,8 +279,8 @@ var activeStatuses = []duvo.Status{duvo.StatusRunning, duvo.StatusStarting, duvo
 var endedStatuses = []duvo.Status{duvo.StatusCompleted, duvo.StatusFailed, duvo.StatusInterrupted}
 
 // stopSweeps goes back to reads by age for a while. Called with watcher.mu held.
-func (w *watcher) stopSweeps(now time.Time, why error, rest time.Duration) {
-	w.log.Info("duvotool: Jobs are read one by one", "because", SafeLine(why.Error(), 500), "for", rest)
+func (w *Watcher) stopSweeps(now time.Time, why error, rest time.Duration) {
+	w.log.Info("duvotool: Jobs are read one by one", "because", safetext.OneLine(why.Error(), 500), "for", rest)
 	w.sweep.on, w.sweep.failed = false, 0
 	w.sweep.noSweeps = now.Add(rest)
 	w.sweep.pagesAll, w.sweep.pagesActive, w.sweep.pagesEnded = 0, 0, 0

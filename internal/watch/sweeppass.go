@@ -1,4 +1,4 @@
-package duvotool
+package watch
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // A pass is one sweep under way.
 type pass struct {
-	w       *watcher
+	w       *Watcher
 	ctx     context.Context
 	began   time.Time
 	number  uint32
@@ -26,7 +27,7 @@ type pass struct {
 	covered int
 	found   int      // Jobs in flight that a list by status had missed
 	absent  int      // Jobs that a page should have shown
-	byAge   []*watch // those that it covers, oldest first; made when it is needed
+	byAge   []*Watch // those that it covers, oldest first; made when it is needed
 }
 
 // A scan is the active plan's way through its lists.
@@ -38,7 +39,7 @@ type scan struct {
 	credit float64 // pages that are due, beside the ended plan
 }
 
-func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan) {
+func (w *Watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan) {
 	defer w.life.Leave()
 	w.mu.Lock()
 	p := &pass{w: w, ctx: ctx, began: began, number: w.sweep.number}
@@ -116,13 +117,13 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 		w.log.Warn("duvotool: lists of Jobs by status are not right; going without", "for", distrust)
 		s.noFilter, s.next = now.Add(distrust), now
 	case duvo.Temporary(err):
-		w.log.Warn("duvotool: listing Jobs", "error", SafeLine(err.Error(), 500))
+		w.log.Warn("duvotool: listing Jobs", "error", safetext.OneLine(err.Error(), 500))
 		s.next = now.Add(jitter(max(time.Second, duvo.RetryAfter(err))))
 		if s.failed++; s.failed >= sweepFailures {
 			w.stopSweeps(now, err, sweepRetry) // reads may well get through
 		}
 	case plan != planAll || errors.Is(err, errNoTotal):
-		w.log.Warn("duvotool: listing Jobs by status; going without", "error", SafeLine(err.Error(), 500), "for", distrust)
+		w.log.Warn("duvotool: listing Jobs by status; going without", "error", safetext.OneLine(err.Error(), 500), "for", distrust)
 		s.noFilter, s.next = now.Add(distrust), now
 	default:
 		w.stopSweeps(now, err, sweepRest)
@@ -141,7 +142,7 @@ func (w *watcher) runSweep(ctx context.Context, began time.Time, plan sweepPlan)
 
 // oldest returns when the oldest Job that sweeps cover was created, and whether
 // that is known of all of them. Called with watcher.mu held.
-func (w *watcher) oldest() (oldest time.Time, known bool) {
+func (w *Watcher) oldest() (oldest time.Time, known bool) {
 	known = true
 	for _, n := range w.byJob {
 		if n.single {
@@ -190,12 +191,12 @@ func (p *pass) page(f duvo.JobFilter) (page duvo.JobPage, err error) {
 }
 
 func (p *pass) read(f duvo.JobFilter) (page duvo.JobPage, err error) {
-	f.PageSize = pageRows
-	err = guard.Run(errBackendPanic, func() (err error) {
+	f.PageSize = PageRows
+	err = guard.Run(errPanic, func() (err error) {
 		page, err = p.w.lister.JobPage(p.ctx, f)
 		return err
 	})
-	if err == nil && len(page.Jobs) > pageRows {
+	if err == nil && len(page.Jobs) > PageRows {
 		err = errors.New("a page has more rows than were asked for")
 	}
 	p.w.mu.Lock()
@@ -214,7 +215,7 @@ func (p *pass) all() error {
 			return err
 		}
 		offset += len(page.Jobs)
-		if len(page.Jobs) < pageRows || offset == page.Total {
+		if len(page.Jobs) < PageRows || offset == page.Total {
 			return nil
 		}
 		last := page.Jobs[len(page.Jobs)-1].CreatedAt
@@ -264,7 +265,7 @@ func (p *pass) step() (done bool, err error) {
 		c.since = time.Now()
 	}
 	if !c.begun {
-		c.offset = s.totals[status] - pageRows // the last page, unless the list grew
+		c.offset = s.totals[status] - PageRows // the last page, unless the list grew
 	}
 	f := duvo.JobFilter{Status: status, OldestFirst: true, Offset: max(c.offset, 0)}
 	page, err := p.page(f)
@@ -284,9 +285,9 @@ func (p *pass) step() (done bool, err error) {
 	end := f.Offset + len(page.Jobs)
 	switch {
 	case !c.begun && page.Total > end:
-		c.offset = page.Total - pageRows // it grew: from its end, then
+		c.offset = page.Total - PageRows // it grew: from its end, then
 	case f.Offset > 0:
-		c.offset = min(f.Offset, page.Total) - (pageRows - 1)
+		c.offset = min(f.Offset, page.Total) - (PageRows - 1)
 	case c.list+1 < len(activeStatuses):
 		*c = scan{list: c.list + 1, since: c.since, credit: c.credit}
 		return false, nil
@@ -318,10 +319,10 @@ func (p *pass) waitingIfDue() error {
 		if err != nil {
 			return err
 		}
-		if len(page.Jobs) < pageRows || f.Offset+len(page.Jobs) == page.Total {
+		if len(page.Jobs) < PageRows || f.Offset+len(page.Jobs) == page.Total {
 			return nil
 		}
-		f.Offset += pageRows - 1
+		f.Offset += PageRows - 1
 	}
 }
 
@@ -341,7 +342,7 @@ func (p *pass) ended() error {
 				return err
 			}
 			f.Offset += len(page.Jobs)
-			if len(page.Jobs) < pageRows || f.Offset == page.Total {
+			if len(page.Jobs) < PageRows || f.Offset == page.Total {
 				break
 			}
 		}

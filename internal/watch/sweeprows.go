@@ -1,4 +1,4 @@
-package duvotool
+package watch
 
 import (
 	"slices"
@@ -28,33 +28,33 @@ type listed struct {
 }
 
 // covers reports whether sweeps look after a Job. Called with watcher.mu held.
-func (w *watcher) covers(n *watch) bool { return w.sweep.on && !n.single }
+func (w *Watcher) covers(n *Watch) bool { return w.sweep.on && !n.single }
 
 // took notes what a read told. Called with watcher.mu held.
-func (n *watch) took(s sighting) {
-	if s.err != nil {
+func (n *Watch) took(s Sighting) {
+	if s.Err != nil {
 		return
 	}
-	if n.absences > 0 && s.job.Status == n.status && !n.single {
+	if n.absences > 0 && s.Job.Status == n.status && !n.single {
 		n.w.sweep.missed++
 	}
 	switch {
 	case !n.hinted:
-	case s.job.Status == n.status:
+	case s.Job.Status == n.status:
 		n.refuted, n.refutals = n.hint, min(n.refutals+1, 100)
 	default:
 		n.refutals = 0
 	}
 	n.hint, n.hinted = time.Time{}, false
-	if n.absences > 0 && s.job.Status.Terminal() {
+	if n.absences > 0 && s.Job.Status.Terminal() {
 		n.absences = 0
 	}
 	if n.absences > 1 && !n.single {
 		n.single = true
 	}
-	n.status, n.updated, n.lastRead = s.job.Status, s.job.UpdatedAt, s.began
-	if !s.job.CreatedAt.IsZero() {
-		n.created = s.job.CreatedAt
+	n.status, n.updated, n.lastRead = s.Job.Status, s.Job.UpdatedAt, s.Began
+	if !s.Job.CreatedAt.IsZero() {
+		n.created = s.Job.CreatedAt
 	}
 }
 
@@ -68,11 +68,11 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 				p.byAge = append(p.byAge, n)
 			}
 		}
-		slices.SortFunc(p.byAge, func(a, b *watch) int { return a.created.Compare(b.created) })
+		slices.SortFunc(p.byAge, func(a, b *Watch) int { return a.created.Compare(b.created) })
 	}
 	from, to := 0, len(p.byAge)
 	after := func(t time.Time) int {
-		i, _ := slices.BinarySearchFunc(p.byAge, t, func(n *watch, t time.Time) int { return n.created.Compare(t) })
+		i, _ := slices.BinarySearchFunc(p.byAge, t, func(n *Watch, t time.Time) int { return n.created.Compare(t) })
 		return i
 	}
 	if rows := page.Jobs; len(rows) > 0 {
@@ -102,7 +102,7 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 // rows takes in the rows of a page of the list by this status; empty: of all.
 func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	type changed struct {
-		n   *watch
+		n   *Watch
 		row duvo.Job
 	}
 	var hints []changed
@@ -114,13 +114,13 @@ func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	}
 	p.w.mu.Unlock()
 	for _, h := range hints {
-		h.n.told(sighting{job: h.row, began: p.began, hint: true})
+		h.n.told(Sighting{Job: h.row, Began: p.began, Hint: true})
 	}
 }
 
 // row takes in the row of a Job of ours. It returns true if the row tells of
 // progress that needs no read. Called with watcher.mu held.
-func (p *pass) row(n *watch, row duvo.Job, list duvo.Status) bool {
+func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) bool {
 	if n.seen != p.number && n.added.Before(p.began) {
 		if !n.single {
 			p.unseen--
@@ -143,7 +143,7 @@ func (p *pass) row(n *watch, row duvo.Job, list duvo.Status) bool {
 		return false
 	case n.reading, n.refutals > 0 && !row.UpdatedAt.After(n.refuted) && time.Since(n.lastRead) < refutedPause(n.refutals):
 		return false
-	case onItsWay(row.Status) && onItsWay(n.status):
+	case OnItsWay(row.Status) && OnItsWay(n.status):
 		n.status = row.Status
 		return true
 	}
@@ -163,13 +163,13 @@ func refutedPause(refutals uint8) time.Duration {
 }
 
 // onItsWay reports statuses between which a Job moves by itself.
-func onItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
+func OnItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
 
 // unlisted looks after the Jobs that a look through everything, begun at since,
 // has not shown. whole tells that it was through the whole list. Called with
 // watcher.mu held.
-func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
-	var unseen []*watch
+func (w *Watcher) unlisted(p *pass, whole bool, since, now time.Time) {
+	var unseen []*Watch
 	for _, n := range w.byJob {
 		if !n.single && n.added.Before(since) && n.seenAt.Before(since) && n.lastRead.Before(since) {
 			unseen = append(unseen, n)
@@ -196,14 +196,14 @@ func (w *watcher) unlisted(p *pass, whole bool, since, now time.Time) {
 // spot has those of the n Jobs read that were read least recently, so many that
 // each has its turn about every spotEvery: what no row ever tells is seen then, and not
 // for all Jobs at once. Called with watcher.mu held.
-func (w *watcher) spot(n int, began, now time.Time) {
+func (w *Watcher) spot(n int, began, now time.Time) {
 	s := &w.sweep
 	if s.spotted.Before(began.Add(-time.Hour)) {
 		s.spotted = began // there were no sweeps
 	}
 	s.spots += float64(n) * now.Sub(s.spotted).Seconds() / spotEvery.Seconds()
 	for s.spotted = now; s.spots >= 1; s.spots-- {
-		var least *watch
+		var least *Watch
 		for _, x := range w.byJob {
 			if w.covers(x) && !x.reading && (x.byWish.IsZero() || x.byWish.After(now)) && (least == nil || x.known().Before(least.known())) {
 				least = x
@@ -218,7 +218,7 @@ func (w *watcher) spot(n int, began, now time.Time) {
 }
 
 // known returns when the Job was last known for sure.
-func (n *watch) known() time.Time {
+func (n *Watch) known() time.Time {
 	if n.lastRead.IsZero() {
 		return n.added
 	}
@@ -228,9 +228,9 @@ func (n *watch) known() time.Time {
 // singleOut leaves Jobs to reads by age that are so much older than the others
 // that the pages between cost more than their reads. They are few: what is read
 // by age is seen later. Called with watcher.mu held.
-func (w *watcher) singleOut(now time.Time, took time.Duration) {
+func (w *Watcher) singleOut(now time.Time, took time.Duration) {
 	s := &w.sweep
-	var all []*watch
+	var all []*Watch
 	for _, n := range w.byJob {
 		if !n.single && !n.created.IsZero() {
 			all = append(all, n)
@@ -239,7 +239,7 @@ func (w *watcher) singleOut(now time.Time, took time.Duration) {
 	if s.pagesAll < 3 || len(all) < 2 {
 		return
 	}
-	slices.SortFunc(all, func(a, b *watch) int { return a.created.Compare(b.created) })
+	slices.SortFunc(all, func(a, b *Watch) int { return a.created.Compare(b.created) })
 	// Rows come evenly over time, as far as can be told.
 	perSecond := float64(s.pagesAll) / max(now.Sub(all[0].created).Seconds(), 1)
 	pause := max(took, w.sweepPause(now)).Seconds()
