@@ -2,6 +2,7 @@ package duvotool
 
 import (
 	"context"
+	"io/fs"
 	"iter"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -58,4 +59,18 @@ type JobMessenger interface {
 type JobLister interface {
 	// JobPage reads one page of the team's Jobs by one request.
 	JobPage(context.Context, duvo.JobFilter) (duvo.JobPage, error)
+}
+
+// A FileStager is a [Backend] that can put files where a Job finds them.
+// [WithFiles] needs one.
+type FileStager interface {
+	// StageFiles puts the files into a new sandbox. No error of it has started
+	// a Job.
+	StageFiles(context.Context, fs.FS) (sandboxID string, err error)
+}
+
+// A SandboxMaker is a [Backend] that can make sandboxes. [WithMarkedStarts] needs
+// one.
+type SandboxMaker interface {
+	CreateSandbox(context.Context) (duvo.Sandbox, error)
 }

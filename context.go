@@ -1,6 +1,9 @@
 package duvotool
 
-import "context"
+import (
+	"context"
+	"io/fs"
+)
 
 // A Caller is for whom a call is made. It comes from the host program and
 // reaches the policy, the observer and the result. The model never sees it.
@@ -54,4 +57,16 @@ func WithOperationKey(ctx context.Context, key string) context.Context {
 // ID share their Jobs.
 func WithOperationScope(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, scopeKey{}, id)
+}
+
+// WithFiles returns a context for one call, whose Job finds these files in its
+// sandbox; see [duvo.Client.StageFiles] for what is taken. They come from the
+// host program, never from the model. It needs a backend that is a
+// [FileStager].
+//
+// The files are staged by the first call of an operation, before its Job is
+// started. They are not part of what an operation key stands for: a call that
+// repeats another stages nothing.
+func WithFiles(ctx context.Context, files fs.FS) context.Context {
+	return context.WithValue(ctx, filesKey{}, files)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,25 +14,6 @@ import (
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/tmc/langchaingo/tools"
 )
-
-// WithWaitBudget bounds how long a call waits for its Job. Past it the call
-// returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
-// goes on, and so do its policy and whatever else belongs to it. However short
-// it is, the call waits until the operation is recorded, so that it is not lost
-// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
-// check_job, which [Registry.Tools] then also holds, tells the model later how
-// it ended.
-//
-// The default, zero, waits until the Job ends or the context does.
-func WithWaitBudget(d time.Duration) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
-		if d < 0 {
-			return fmt.Errorf("WithWaitBudget: %v is negative", d)
-		}
-		t.waitBudget = d
-		return nil
-	})
-}
 
 // checkToolName is kept free of Assignments.
 const checkToolName = "check_job"
@@ -111,28 +91,6 @@ type news struct {
 	decisions []DecisionEntry
 	request   *Request // that the policy is asked about; not to be changed
 	err       error    // with which the last run ended
-}
-
-// offersCheck reports whether some tool has a wait budget.
-func (c config) offersCheck() bool {
-	return c.someTool(func(t toolConfig) bool { return t.waitBudget > 0 })
-}
-
-// offersContinue reports whether some tool allows follow-ups.
-func (c config) offersContinue() bool {
-	return c.someTool(func(t toolConfig) bool { return t.followUps })
-}
-
-// someTool reports whether what holds for all tools, or is configured for some,
-// is so.
-func (c config) someTool(is func(toolConfig) bool) bool {
-	return is(c.tool) || slices.ContainsFunc(c.configure, func(conf configured) bool {
-		var t toolConfig
-		for _, o := range conf.options {
-			_ = o.applyTool(&t) // checked by Configure
-		}
-		return is(t)
-	})
 }
 
 // CheckTool returns the tool check_job, which tells the model how a Job is

@@ -122,13 +122,6 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %s", name, string(e.Kind))
 }
 
-// WithLiveMessages tells the observer of a Job's messages while it runs, by
-// [EventMessage]. It takes a request more whenever the Job has changed, and
-// lists of many Jobs at once do not serve such a Job: it is read by its age.
-func WithLiveMessages() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.liveMessages = true; return nil })
-}
-
 // An eventQueue hands events to the observer, one after the other, and never
 // makes the sender wait. Where a status has not been told yet and the next one
 // of the same Job comes, the newer takes its place; nothing else is left out.

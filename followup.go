@@ -14,14 +14,6 @@ import (
 	"github.com/tmc/langchaingo/tools"
 )
 
-// WithFollowUps lets the model go on with a Job that has completed or was
-// interrupted: what a call tells of such a Job then holds a handle, and
-// [Registry.Tools] also holds the tool continue_job, which posts a message to it
-// and waits for its answer. It needs a backend that is a [JobMessenger].
-func WithFollowUps() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.followUps = true; return nil })
-}
-
 // A followUp is what an operation that continues a Job knows of its message.
 type followUp struct {
 	JobID    string    `json:"job_id"`

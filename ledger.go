@@ -11,65 +11,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/duvotool/duvotool/internal/errtext"
-	"github.com/duvotool/duvotool/internal/lifetime"
-	"github.com/duvotool/duvotool/internal/safetext"
 	"iter"
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/safetext"
+
 	"github.com/duvotool/duvotool/internal/guard"
 )
-
-// WithJournal keeps in j what the registry must remember of its operations.
-// Without it they are remembered by the registry alone and end with it.
-//
-// [Discover] takes up every Job that the journal holds unfinished, see
-// [Registry.Resumed] and [WithoutResume], and an operation key that the journal
-// knows gets the [Result] of then. Close the journal after the registry.
-func WithJournal(j Journal) Option {
-	return optionFunc(func(c *config) error {
-		if j == nil {
-			return errors.New("WithJournal: the journal is nil")
-		}
-		c.journal = j
-		return nil
-	})
-}
-
-// WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
-// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
-// than once, the first key encrypts and the others are only read with, so that a
-// key can be replaced: what was written with the old one is written anew
-// whenever it changes.
-//
-// A record opens in the journal, under the key and at the revision that it was
-// put as, and nowhere else: what was changed, exchanged with another record or
-// put back to its older self is refused with [ErrJournal]. Within a process a
-// record that goes back to an earlier revision, or vanishes before it is done, is
-// refused too, with a key or without. What cannot be noticed from the records
-// alone is that, between two processes, records were put back together with
-// their revisions: the whole journal, or one that does not protect its revisions
-// against who can write to it. adapters/bolt notices some of that. Records that
-// releases before this one encrypted are bound to their keys alone, until they
-// are written anew; once no key of that time is given any more, none opens.
-func WithJournalKey(key []byte) Option {
-	return optionFunc(func(c *config) error {
-		k, err := newJournalKey(key)
-		if err != nil {
-			return fmt.Errorf("WithJournalKey: %w", err)
-		}
-		c.journalKeys = append(c.journalKeys, k)
-		return nil
-	})
-}
-
-// WithoutResume leaves the unfinished Jobs of the journal as they are until a
-// call with their operation key or [Registry.Resume] takes them up. It is for
-// registries that share a journal with others which are at work.
-func WithoutResume() Option {
-	return optionFunc(func(c *config) error { c.noResume = true; return nil })
-}
 
 // A journalKey encrypts records and makes their names.
 type journalKey struct {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tmc/langchaingo/callbacks"
@@ -390,4 +392,239 @@ func WithRetention(d time.Duration) Option {
 // some statuses.
 func TrustLists() Option {
 	return optionFunc(func(c *config) error { c.trustLists = true; return nil })
+}
+
+// WithWaitBudget bounds how long a call waits for its Job. Past it the call
+// returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
+// goes on, and so do its policy and whatever else belongs to it. However short
+// it is, the call waits until the operation is recorded, so that it is not lost
+// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
+// check_job, which [Registry.Tools] then also holds, tells the model later how
+// it ended.
+//
+// The default, zero, waits until the Job ends or the context does.
+func WithWaitBudget(d time.Duration) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if d < 0 {
+			return fmt.Errorf("WithWaitBudget: %v is negative", d)
+		}
+		t.waitBudget = d
+		return nil
+	})
+}
+
+// offersCheck reports whether some tool has a wait budget.
+func (c config) offersCheck() bool {
+	return c.someTool(func(t toolConfig) bool { return t.waitBudget > 0 })
+}
+
+// offersContinue reports whether some tool allows follow-ups.
+func (c config) offersContinue() bool {
+	return c.someTool(func(t toolConfig) bool { return t.followUps })
+}
+
+// someTool reports whether what holds for all tools, or is configured for some,
+// is so.
+func (c config) someTool(is func(toolConfig) bool) bool {
+	return is(c.tool) || slices.ContainsFunc(c.configure, func(conf configured) bool {
+		var t toolConfig
+		for _, o := range conf.options {
+			_ = o.applyTool(&t) // checked by Configure
+		}
+		return is(t)
+	})
+}
+
+// WithLiveMessages tells the observer of a Job's messages while it runs, by
+// [EventMessage]. It takes a request more whenever the Job has changed, and
+// lists of many Jobs at once do not serve such a Job: it is read by its age.
+func WithLiveMessages() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.liveMessages = true; return nil })
+}
+
+// WithMarkedStarts starts every Job with a sandbox of its own, be it empty. So
+// the Job of a start whose answer was lost can be told from all others, and is
+// looked for before the start is sent again, which then is right also on a
+// server that does not honour the Idempotency-Key. It costs a request a Job, and
+// needs a backend that is a [SandboxMaker] and a [JobLister].
+//
+// A Job that is called [WithFiles] has such a sandbox in any case, and with
+// [WithWebhook] a delivery that comes tells the Job as well.
+func WithMarkedStarts() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.marked = true; return nil })
+}
+
+// WithFollowUps lets the model go on with a Job that has completed or was
+// interrupted: what a call tells of such a Job then holds a handle, and
+// [Registry.Tools] also holds the tool continue_job, which posts a message to it
+// and waits for its answer. It needs a backend that is a [JobMessenger].
+func WithFollowUps() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.followUps = true; return nil })
+}
+
+// WithJournal keeps in j what the registry must remember of its operations.
+// Without it they are remembered by the registry alone and end with it.
+//
+// [Discover] takes up every Job that the journal holds unfinished, see
+// [Registry.Resumed] and [WithoutResume], and an operation key that the journal
+// knows gets the [Result] of then. Close the journal after the registry.
+func WithJournal(j Journal) Option {
+	return optionFunc(func(c *config) error {
+		if j == nil {
+			return errors.New("WithJournal: the journal is nil")
+		}
+		c.journal = j
+		return nil
+	})
+}
+
+// WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
+// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
+// than once, the first key encrypts and the others are only read with, so that a
+// key can be replaced: what was written with the old one is written anew
+// whenever it changes.
+//
+// A record opens in the journal, under the key and at the revision that it was
+// put as, and nowhere else: what was changed, exchanged with another record or
+// put back to its older self is refused with [ErrJournal]. Within a process a
+// record that goes back to an earlier revision, or vanishes before it is done, is
+// refused too, with a key or without. What cannot be noticed from the records
+// alone is that, between two processes, records were put back together with
+// their revisions: the whole journal, or one that does not protect its revisions
+// against who can write to it. adapters/bolt notices some of that. Records that
+// releases before this one encrypted are bound to their keys alone, until they
+// are written anew; once no key of that time is given any more, none opens.
+func WithJournalKey(key []byte) Option {
+	return optionFunc(func(c *config) error {
+		k, err := newJournalKey(key)
+		if err != nil {
+			return fmt.Errorf("WithJournalKey: %w", err)
+		}
+		c.journalKeys = append(c.journalKeys, k)
+		return nil
+	})
+}
+
+// WithoutResume leaves the unfinished Jobs of the journal as they are until a
+// call with their operation key or [Registry.Resume] takes them up. It is for
+// registries that share a journal with others which are at work.
+func WithoutResume() Option {
+	return optionFunc(func(c *config) error { c.noResume = true; return nil })
+}
+
+// WithJobLimit bounds how many Jobs of the registry are in flight at once, so
+// that a burst of calls does not become a burst of Jobs. Calls beyond it wait
+// for their turn, first come, first served; the observer is told by
+// [EventQueued]. A Job counts until its outcome is known or its last caller has
+// left, also while it waits for a person. The default, zero, is no limit.
+func WithJobLimit(n int) Option {
+	return optionFunc(func(c *config) error {
+		if n < 0 {
+			return fmt.Errorf("WithJobLimit: %d is negative", n)
+		}
+		c.jobLimit = n
+		return nil
+	})
+}
+
+// WithAssignmentLimit bounds how many Jobs of one Assignment are in flight at
+// once; see [WithJobLimit]. Calls of other Assignments do not wait behind those
+// that wait for this limit.
+func WithAssignmentLimit(n int) ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error {
+		if n < 0 {
+			return fmt.Errorf("WithAssignmentLimit: %d is negative", n)
+		}
+		t.limit = n
+		return nil
+	})
+}
+
+// WithRefreshEvery refreshes the registry in the background, about every d, until
+// it is closed: as [Registry.Refresh] does, at low priority, with d give or take
+// a tenth, so that many programs do not come at once. An error is logged, and the
+// registry stays as it was until the next time. Changes are told to the observer
+// by [EventRefreshed]. The default is to refresh only when asked to.
+func WithRefreshEvery(d time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("WithRefreshEvery: %v is not positive", d)
+		}
+		c.refresh = d
+		return nil
+	})
+}
+
+// WithAcceptance holds back what nobody has looked at: accept is asked about each
+// kept Assignment that is new, with a zero Before, and about each that reads
+// differently than when it was last accepted: by another name, folder, Build or
+// description. One that is not accepted is not offered; a tool that was handed
+// out for it answers the model that it is gone. It is asked about again at each
+// refresh. [Changes.Held] lists what is held back.
+//
+// Others may write descriptions, and the model reads them. What was accepted is
+// known to the registry alone: a program that keeps a list of Build IDs, say,
+// decides the same after a restart. accept must return soon; a panic refuses.
+func WithAcceptance(accept func(Change) bool) Option {
+	return optionFunc(func(c *config) error {
+		if accept == nil {
+			return errors.New("WithAcceptance: the function is nil")
+		}
+		c.accept = accept
+		return nil
+	})
+}
+
+// WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
+// is where Duvo reaches [Registry.Webhook], https unless it is a loopback
+// address; deliveries must be signed with one of the secrets, of which there
+// may be several while one is replaced.
+//
+// A secret of the form "whsec_<base64>" is decoded, other text is used as it is;
+// text that may as well be base64 whose "whsec_" was left out is tried both ways.
+// White space around a secret, and "v1," before "whsec_", are left out. A secret
+// that is empty, shorter than 8 bytes, in quotation marks, of several lines or
+// else a signature is refused, since with it no delivery would be taken.
+//
+// A delivery only makes a read come sooner: with every delivery lost, all Jobs
+// still finish.
+func WithWebhook(publicURL string, secrets ...string) Option {
+	return optionFunc(func(c *config) error {
+		u, err := url.Parse(publicURL)
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+			return errors.New("WithWebhook: the URL must be an https URL, or http on a loopback address, without user and fragment")
+		}
+		if len(secrets) == 0 {
+			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
+		}
+		for _, s := range secrets {
+			keys, err := webhookKeysOf(s)
+			if err != nil {
+				return fmt.Errorf("WithWebhook: %w", err)
+			}
+			c.webhookKeys = append(c.webhookKeys, keys...)
+		}
+		c.webhookURL = u
+		return nil
+	})
+}
+
+// WithWebhookSignature accepts, beside the form of Standard Webhooks, a header
+// of this name that holds the hexadecimal HMAC-SHA256 of the raw body, with or
+// without "sha256=" before it. Duvo does not publish the form of its
+// signatures. Such a delivery has no timestamp, so an old one cannot be told
+// from a new one; it wakes a Job, and no more.
+func WithWebhookSignature(header string) Option {
+	return optionFunc(func(c *config) error {
+		if header = strings.TrimSpace(header); !isHeaderName(header) {
+			return errors.New("WithWebhookSignature: no header can have this name")
+		}
+		c.webhookHeader = header
+		return nil
+	})
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -1,37 +1,8 @@
 package duvotool
 
 import (
-	"fmt"
 	"sync"
 )
-
-// WithJobLimit bounds how many Jobs of the registry are in flight at once, so
-// that a burst of calls does not become a burst of Jobs. Calls beyond it wait
-// for their turn, first come, first served; the observer is told by
-// [EventQueued]. A Job counts until its outcome is known or its last caller has
-// left, also while it waits for a person. The default, zero, is no limit.
-func WithJobLimit(n int) Option {
-	return optionFunc(func(c *config) error {
-		if n < 0 {
-			return fmt.Errorf("WithJobLimit: %d is negative", n)
-		}
-		c.jobLimit = n
-		return nil
-	})
-}
-
-// WithAssignmentLimit bounds how many Jobs of one Assignment are in flight at
-// once; see [WithJobLimit]. Calls of other Assignments do not wait behind those
-// that wait for this limit.
-func WithAssignmentLimit(n int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
-		if n < 0 {
-			return fmt.Errorf("WithAssignmentLimit: %d is negative", n)
-		}
-		t.limit = n
-		return nil
-	})
-}
 
 // A queue lets operations begin in turn.
 type queue struct {

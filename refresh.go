@@ -12,21 +12,6 @@ import (
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
-// WithRefreshEvery refreshes the registry in the background, about every d, until
-// it is closed: as [Registry.Refresh] does, at low priority, with d give or take
-// a tenth, so that many programs do not come at once. An error is logged, and the
-// registry stays as it was until the next time. Changes are told to the observer
-// by [EventRefreshed]. The default is to refresh only when asked to.
-func WithRefreshEvery(d time.Duration) Option {
-	return optionFunc(func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("WithRefreshEvery: %v is not positive", d)
-		}
-		c.refresh = d
-		return nil
-	})
-}
-
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
 // Discover.
 func (r *Registry) refreshAlways() {
@@ -99,26 +84,6 @@ func (c Changes) String() string {
 		s += ", " + safetext.Count(n, "name matches nothing", "names match nothing")
 	}
 	return s
-}
-
-// WithAcceptance holds back what nobody has looked at: accept is asked about each
-// kept Assignment that is new, with a zero Before, and about each that reads
-// differently than when it was last accepted: by another name, folder, Build or
-// description. One that is not accepted is not offered; a tool that was handed
-// out for it answers the model that it is gone. It is asked about again at each
-// refresh. [Changes.Held] lists what is held back.
-//
-// Others may write descriptions, and the model reads them. What was accepted is
-// known to the registry alone: a program that keeps a list of Build IDs, say,
-// decides the same after a restart. accept must return soon; a panic refuses.
-func WithAcceptance(accept func(Change) bool) Option {
-	return optionFunc(func(c *config) error {
-		if accept == nil {
-			return errors.New("WithAcceptance: the function is nil")
-		}
-		c.accept = accept
-		return nil
-	})
 }
 
 // accept reports whether a tool may be offered, and notes it either way.

@@ -8,12 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,60 +28,6 @@ const (
 	tokenParam     = "t"              // of a webhook's URL: the token of its operation
 	refusalsEvery  = time.Minute      // at most one line of the log about refusals for one reason
 )
-
-// WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
-// is where Duvo reaches [Registry.Webhook], https unless it is a loopback
-// address; deliveries must be signed with one of the secrets, of which there
-// may be several while one is replaced.
-//
-// A secret of the form "whsec_<base64>" is decoded, other text is used as it is;
-// text that may as well be base64 whose "whsec_" was left out is tried both ways.
-// White space around a secret, and "v1," before "whsec_", are left out. A secret
-// that is empty, shorter than 8 bytes, in quotation marks, of several lines or
-// else a signature is refused, since with it no delivery would be taken.
-//
-// A delivery only makes a read come sooner: with every delivery lost, all Jobs
-// still finish.
-func WithWebhook(publicURL string, secrets ...string) Option {
-	return optionFunc(func(c *config) error {
-		u, err := url.Parse(publicURL)
-		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-			return errors.New("WithWebhook: the URL must be an https URL, or http on a loopback address, without user and fragment")
-		}
-		if len(secrets) == 0 {
-			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
-		}
-		for _, s := range secrets {
-			keys, err := webhookKeysOf(s)
-			if err != nil {
-				return fmt.Errorf("WithWebhook: %w", err)
-			}
-			c.webhookKeys = append(c.webhookKeys, keys...)
-		}
-		c.webhookURL = u
-		return nil
-	})
-}
-
-// WithWebhookSignature accepts, beside the form of Standard Webhooks, a header
-// of this name that holds the hexadecimal HMAC-SHA256 of the raw body, with or
-// without "sha256=" before it. Duvo does not publish the form of its
-// signatures. Such a delivery has no timestamp, so an old one cannot be told
-// from a new one; it wakes a Job, and no more.
-func WithWebhookSignature(header string) Option {
-	return optionFunc(func(c *config) error {
-		if header = strings.TrimSpace(header); !isHeaderName(header) {
-			return errors.New("WithWebhookSignature: no header can have this name")
-		}
-		c.webhookHeader = header
-		return nil
-	})
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
 
 // webhookURLFor returns the URL for one operation's Job: with a token, so that
 // nobody can guess it. It is never logged.
