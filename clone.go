@@ -2,10 +2,9 @@ package duvotool
 
 import (
 	"errors"
+	"github.com/duvotool/duvotool/internal/clone"
 	"maps"
 	"slices"
-
-	"github.com/duvotool/duvotool/duvo"
 )
 
 // What goes to a caller, policy, audit log, observer or backend, and what comes
@@ -15,38 +14,9 @@ import (
 // Clone returns a copy of the request that shares no memory with it. A [Policy]
 // that asks others gives each its own.
 func (r Request) Clone() Request {
-	r.Questions = cloneQuestions(r.Questions)
-	r.Assignment = cloneAssignment(r.Assignment)
+	r.Questions = clone.Questions(r.Questions)
+	r.Assignment = clone.Assignment(r.Assignment)
 	return r
-}
-
-func cloneQuestions(qs []duvo.QuestionItem) []duvo.QuestionItem {
-	out := slices.Clone(qs)
-	for i := range out {
-		out[i].Options = slices.Clone(out[i].Options)
-	}
-	return out
-}
-
-func cloneAssignment(a duvo.Assignment) duvo.Assignment {
-	a.LatestBuild = clonePointer(a.LatestBuild)
-	return a
-}
-
-func cloneAssignments(list []duvo.Assignment) []duvo.Assignment {
-	out := slices.Clone(list)
-	for i, a := range out {
-		out[i] = cloneAssignment(a)
-	}
-	return out
-}
-
-func clonePointer[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	c := *p
-	return &c
 }
 
 func cloneDecision(d Decision) Decision {
@@ -60,37 +30,14 @@ func cloneEntry(e DecisionEntry) DecisionEntry {
 	return e
 }
 
-// cloneResponse copies a sealed response for one attempt to send it.
-func cloneResponse(r duvo.Response) duvo.Response {
-	r.Approved, r.Answers = clonePointer(r.Approved), maps.Clone(r.Answers)
-	return r
-}
-
-func cloneJob(j duvo.Job) duvo.Job {
-	if j.Pending = clonePointer(j.Pending); j.Pending != nil {
-		j.Pending.Questions = cloneQuestions(j.Pending.Questions)
-	}
-	return j
-}
-
-func cloneMessage(m duvo.Message) duvo.Message {
-	if m.ToolCall = clonePointer(m.ToolCall); m.ToolCall != nil {
-		m.ToolCall.Arguments = slices.Clone(m.ToolCall.Arguments)
-	}
-	if m.ToolResult = clonePointer(m.ToolResult); m.ToolResult != nil {
-		m.ToolResult.Result = slices.Clone(m.ToolResult.Result)
-	}
-	return m
-}
-
 // clone makes a copy that shares nothing a caller could change.
 func (r *Result) clone() *Result {
 	c := *r
 	c.Data = slices.Clone(r.Data)
-	c.Assignment = cloneAssignment(r.Assignment)
+	c.Assignment = clone.Assignment(r.Assignment)
 	c.Messages = slices.Clone(r.Messages)
 	for i, m := range c.Messages {
-		c.Messages[i] = cloneMessage(m)
+		c.Messages[i] = clone.Message(m)
 	}
 	c.Decisions = slices.Clone(r.Decisions)
 	for i, d := range c.Decisions {
@@ -104,11 +51,11 @@ func (c Changes) clone() Changes {
 	for i, x := range changed {
 		changed[i] = x.clone()
 	}
-	return Changes{cloneAssignments(c.Added), cloneAssignments(c.Removed), changed, slices.Clone(c.Collided), cloneAssignments(c.Held), slices.Clone(c.Unmatched)}
+	return Changes{clone.Assignments(c.Added), clone.Assignments(c.Removed), changed, slices.Clone(c.Collided), clone.Assignments(c.Held), slices.Clone(c.Unmatched)}
 }
 
 func (c Change) clone() Change {
-	c.Before, c.After = cloneAssignment(c.Before), cloneAssignment(c.After)
+	c.Before, c.After = clone.Assignment(c.Before), clone.Assignment(c.After)
 	return c
 }
 
@@ -120,11 +67,11 @@ func cloneError(err error) error {
 	case *JobError:
 		c := *own
 		if errors.As(c.Err, &bad) && c.Err == error(bad) {
-			c.Err = clonePointer(bad)
+			c.Err = clone.Pointer(bad)
 		}
 		return &c
 	case *InputError:
-		return clonePointer(own)
+		return clone.Pointer(own)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 )
 
 // liveMessages tells the observer what the Job has said since the last time. It
@@ -52,7 +53,7 @@ func (op *operation) tellMessage(n int, m duvo.Message) {
 	}
 	if n > s.live.told {
 		s.live.told = n
-		m = cloneMessage(m)
+		m = clone.Message(m)
 		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }
@@ -92,7 +93,7 @@ func (op *operation) conclude(job duvo.Job) {
 			op.addNote("it has more messages than are read; the output may not be its last word")
 			break
 		}
-		messages = append(messages, cloneMessage(m))
+		messages = append(messages, clone.Message(m))
 		op.tellMessage(len(messages), m)
 	}
 	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {

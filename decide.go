@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/track"
@@ -250,8 +251,8 @@ func (op *operation) digest(q duvo.HumanRequest) string {
 // requestOf makes what a policy sees.
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 	return Request{
-		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: cloneQuestions(q.Questions),
-		Assignment: cloneAssignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
+		Assignment: clone.Assignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
 )
@@ -170,7 +171,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 			return nil, err
 		}
 		if known[strings.ToLower(row.ID)] == nil {
-			out = append(out, cloneJob(row))
+			out = append(out, clone.Job(row))
 		}
 	}
 	return out, nil

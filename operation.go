@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
 )
 
@@ -479,7 +480,7 @@ func (op *operation) tell(e Event) {
 	if e.ctx == nil { // given where the run is over
 		e.ctx = op.run.ctx
 	}
-	e.Key, e.Assignment, e.Caller = op.key, cloneAssignment(op.tool.assignment), op.caller
+	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.assignment), op.caller
 	if e.Status != "" || e.Kind == EventStarted || e.Decision != nil {
 		op.mu.Lock()
 		op.news.status = e.Status

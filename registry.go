@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -177,7 +178,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			continue
 		}
 		seen[a.ID] = true
-		if all = append(all, cloneAssignment(a)); len(all) > r.cfg.maxCatalog {
+		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
 	}

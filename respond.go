@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/watch"
 )
 
@@ -94,7 +95,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		return false
 	}
 	err = op.send(func(ctx context.Context) error {
-		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), cloneResponse(*p.sealed))
+		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), clone.Response(*p.sealed))
 	})
 	s.watch.Alive(err == nil)
 	if err != nil {

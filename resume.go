@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
 )
@@ -311,7 +312,7 @@ func (op *operation) info() (i JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
-	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: cloneAssignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
+	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
 		c := q.Clone()

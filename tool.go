@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -89,7 +90,7 @@ func (t *Tool) Folder() string { return t.latest().folder }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it. It is
 // the caller's own.
-func (t *Tool) Assignment() duvo.Assignment { return cloneAssignment(t.latest().assignment) }
+func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [Result.Observation] where the outcome is known, or why the input cannot be
