@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,21 +32,21 @@ var asker = duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Re
 // witness notes what a policy is asked, and asks another.
 type witness struct {
 	mu    sync.Mutex
-	asked []duvotool.Request
-	then  duvotool.Policy
+	asked []hitl.Request
+	then  hitl.Policy
 }
 
-func (w *witness) Decide(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+func (w *witness) Decide(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 	w.mu.Lock()
 	w.asked = append(w.asked, r)
 	w.mu.Unlock()
 	return w.then.Decide(ctx, r)
 }
 
-func (w *witness) requests() []duvotool.Request {
+func (w *witness) requests() []hitl.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]duvotool.Request(nil), w.asked...)
+	return append([]hitl.Request(nil), w.asked...)
 }
 
 func handleIn(t *testing.T, observation string) string {
@@ -70,14 +71,14 @@ func approvedOnWire(d *duvotest.Duvo) (n int) {
 // Job was started with, whatever it looks like, and a rule for the one does not
 // hold for the other.
 func TestFollowUpIsNeverTheInput(t *testing.T) {
-	verified := duvotool.For(refundsID).When(func(r duvotool.Request) bool { return strings.HasPrefix(r.Input, "[verified]") })
+	verified := hitl.For(refundsID).When(func(r hitl.Request) bool { return strings.HasPrefix(r.Input, "[verified]") })
 	for name, c := range map[string]struct {
-		rule     duvotool.Rule
+		rule     hitl.Rule
 		approved int
 	}{"a rule": {verified, 0}, "a rule that allows it": {verified.AfterFollowUps(), 1}} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-				w := &witness{then: duvotool.AutoApprove(c.rule)}
+				w := &witness{then: hitl.AutoApprove(c.rule)}
 				reg := discover(t, d.Client(), duvotool.WithFollowUps(), duvotool.WithPolicy(w))
 				ctx := duvotool.WithOperationScope(t.Context(), "s")
 				out, err := reg.Tool("refunds").Call(ctx, "[verified] refund 5 EUR")
@@ -104,7 +105,7 @@ type amount struct {
 // rendered by the same code, or nothing is said.
 func TestFollowUpsOfTypedTools(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		w := &witness{then: duvotool.AlwaysDeny()}
+		w := &witness{then: hitl.AlwaysDeny()}
 		reg := discover(t, d.Client(), duvotool.WithFollowUps(), duvotool.WithPolicy(w),
 			duvotool.RenderInput(func(a amount) (string, error) { return fmt.Sprintf("[verified] refund %d EUR", a.Amount), nil }))
 		ctx := duvotool.WithOperationScope(t.Context(), "s")
@@ -159,7 +160,7 @@ func TestNothingThatWasAddedIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-				w := &witness{then: duvotool.AlwaysDeny()}
+				w := &witness{then: hitl.AlwaysDeny()}
 				j := duvotool.NewMemoryJournal()
 				reg := open(t, bend(d.Client()), j, duvotool.WithPolicy(w))
 				first, err := reg.Tool("refunds").Run(t.Context(), "5")
@@ -208,7 +209,7 @@ func TestWhatIsAddedIsBounded(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 2, d.Count("postRunMessage"))
 	}, duvotest.WithAssignment(asker))
-	r := duvotool.Request{FollowUp: "the beginning " + strings.Repeat("x", 10_000) + " the end"}
+	r := hitl.Request{FollowUp: "the beginning " + strings.Repeat("x", 10_000) + " the end"}
 	require.Contains(t, r.String(), "the beginning")
 	require.Contains(t, r.String(), "… [cut, ")
 	require.Contains(t, r.String(), "the end")
@@ -224,12 +225,12 @@ func TestFollowUpOutlivesTheProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				j := duvotool.NewMemoryJournal()
-				w := &witness{then: duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+				w := &witness{then: hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 					select {
 					case <-ctx.Done():
 					case <-time.After(time.Hour):
 					}
-					return duvotool.Decision{}, errWait
+					return hitl.Decision{}, errWait
 				})}
 				reg := open(t, d.Client(), j, duvotool.WithPolicy(w))
 				first, err := reg.Tool("refunds").Run(t.Context(), "5")
@@ -286,7 +287,7 @@ func oldFollowUps(t *testing.T, j duvotool.Journal) {
 
 // TestDigestsKnowFollowUps, and those of requests without one are what they were.
 func TestDigestsKnowFollowUps(t *testing.T) {
-	r := duvotool.Request{JobID: "j", ID: "r", Kind: duvo.Approval, Title: "t", Description: "d", Assignment: duvo.Assignment{ID: "a"}, BuildID: "b", Input: "i"}
+	r := hitl.Request{JobID: "j", ID: "r", Kind: duvo.Approval, Title: "t", Description: "d", Assignment: duvo.Assignment{ID: "a"}, BuildID: "b", Input: "i"}
 	require.Equal(t, "35f1606f03fcb46cce4c210aa824350ad950e78ae6743de137eed5f411ce2932", r.Digest())
 	require.Equal(t, "ac0477947320454d0f30153e85e272fb0cf454c78256ae79ef411552053058e5", r.ContentDigest())
 	seen := map[string]bool{r.Digest(): true, r.ContentDigest(): true}
@@ -301,29 +302,29 @@ func TestDigestsKnowFollowUps(t *testing.T) {
 // not.
 func TestRulesAndFollowUps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := duvotool.Request{Kind: duvo.Approval, Title: "t", Assignment: duvo.Assignment{ID: refundsID}, Input: "i"}
-		rule := duvotool.For(refundsID).TitleIs("t")
+		r := hitl.Request{Kind: duvo.Approval, Title: "t", Assignment: duvo.Assignment{ID: refundsID}, Input: "i"}
+		rule := hitl.For(refundsID).TitleIs("t")
 		for _, c := range []struct {
-			rule     duvotool.Rule
+			rule     hitl.Rule
 			followUp string
-			want     duvotool.Verdict
+			want     hitl.Verdict
 		}{
-			{rule, "", duvotool.Approved}, {rule, "x", duvotool.Passed}, {rule.AfterFollowUps(), "x", duvotool.Approved}, {rule.AfterFollowUps(), "", duvotool.Approved},
-			{rule.Denies(), "x", duvotool.Denied}, {rule.Denies(), "", duvotool.Denied},
+			{rule, "", hitl.Approved}, {rule, "x", hitl.Passed}, {rule.AfterFollowUps(), "x", hitl.Approved}, {rule.AfterFollowUps(), "", hitl.Approved},
+			{rule.Denies(), "x", hitl.Denied}, {rule.Denies(), "", hitl.Denied},
 		} {
 			r.FollowUp = c.followUp
-			d, err := duvotool.AutoApprove(c.rule).Decide(t.Context(), r)
+			d, err := hitl.AutoApprove(c.rule).Decide(t.Context(), r)
 			require.NoError(t, err)
 			require.Equal(t, c.want, d.Verdict, "%s, %q", c.rule, c.followUp)
 		}
 		r.FollowUp = "x"
-		require.True(t, duvotool.Vetoes(duvotool.AutoApprove(rule.Denies()), r))
+		require.True(t, hitl.Vetoes(hitl.AutoApprove(rule.Denies()), r))
 		limited := rule.AtMost(1)
-		_, _ = duvotool.AutoApprove(limited).Decide(t.Context(), r)
+		_, _ = hitl.AutoApprove(limited).Decide(t.Context(), r)
 		r.FollowUp = ""
-		d, err := duvotool.AutoApprove(limited).Decide(t.Context(), r)
+		d, err := hitl.AutoApprove(limited).Decide(t.Context(), r)
 		require.NoError(t, err)
-		require.Equal(t, duvotool.Approved, d.Verdict, "it was not used up by what it does not hold for")
+		require.Equal(t, hitl.Approved, d.Verdict, "it was not used up by what it does not hold for")
 		require.Contains(t, rule.AfterFollowUps().String(), "also after follow-ups")
 	})
 }

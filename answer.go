@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
@@ -101,7 +102,7 @@ func (op *operation) correct(problem string, seen int) bool {
 		return err
 	})
 	if err != nil {
-		op.reg.log.Warn("duvotool: asking a Job to correct its answer", "job", s.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: asking a Job to correct its answer", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("it could not be asked to correct its answer")
 			return false

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -127,7 +128,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 	for _, kind := range []duvotest.FaultKind{duvotest.NoFault, duvotest.ResetAfter, duvotest.ResetBefore, duvotest.StatusBefore, duvotest.Hang} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: kind})
-			reg := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(duvotool.Deny("kim", "no"), nil))
+			reg := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(hitl.Deny("kim", "no"), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
@@ -240,7 +241,7 @@ func TestReasonThenCorrection(t *testing.T) {
 		j.Complete("noted: " + message)
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(duvotool.Deny("kim", "why"), nil))
+		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(hitl.Deny("kim", "why"), nil))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `{"result":"bad"}`, string(res.Data))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 )
@@ -54,7 +55,7 @@ type AuditRecord struct {
 	AssignmentID string           `json:"assignment_id"`
 	Assignment   string           `json:"assignment"` // its name
 	BuildID      string           `json:"build_id,omitempty"`
-	Caller       Caller           `json:"caller,omitzero"`
+	Caller       hitl.Caller      `json:"caller,omitzero"`
 	RequestID    string           `json:"request_id,omitempty"`
 	Kind         duvo.RequestType `json:"kind,omitempty"`
 	Title        string           `json:"title,omitempty"` // untrusted
@@ -65,10 +66,10 @@ type AuditRecord struct {
 	Verdict  string            `json:"verdict,omitempty"`
 	By       string            `json:"by,omitempty"`
 	Reason   string            `json:"reason,omitempty"` // the justification
-	Source   Source            `json:"source,omitempty"`
+	Source   hitl.Source       `json:"source,omitempty"`
 	Path     string            `json:"path,omitempty"` // of policies
 	Answers  map[string]string `json:"answers,omitempty"`
-	Delivery Delivery          `json:"delivery,omitempty"`
+	Delivery hitl.Delivery     `json:"delivery,omitempty"`
 
 	Outcome Outcome     `json:"outcome,omitempty"`
 	Status  duvo.Status `json:"status,omitempty"` // of the Job
@@ -88,11 +89,11 @@ func (a slogAudit) Record(ctx context.Context, r AuditRecord) error {
 	}
 	attrs := []slog.Attr{
 		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job_id", r.JobID),
-		slog.String("assignment_id", r.AssignmentID), slog.String("assignment", SafeLine(r.Assignment, 200)),
+		slog.String("assignment_id", r.AssignmentID), slog.String("assignment", hitl.SafeLine(r.Assignment, 200)),
 	}
 	add := func(name, value string) {
 		if value != "" {
-			attrs = append(attrs, slog.String(name, SafeLine(value, 1000)))
+			attrs = append(attrs, slog.String(name, hitl.SafeLine(value, 1000)))
 		}
 	}
 	add("build_id", r.BuildID)
@@ -108,7 +109,7 @@ func (a slogAudit) Record(ctx context.Context, r AuditRecord) error {
 	add("source", string(r.Source))
 	add("path", r.Path)
 	for q, answer := range r.Answers {
-		add("answer to "+SafeLine(q, 100), answer)
+		add("answer to "+hitl.SafeLine(q, 100), answer)
 	}
 	add("delivery", string(r.Delivery))
 	add("outcome", string(r.Outcome))
@@ -143,7 +144,7 @@ func (op *operation) audit(event AuditEvent, about func(*AuditRecord)) error {
 	if err == nil {
 		return nil
 	}
-	op.reg.log.Error("duvotool: an audit record was not written", "event", string(event), "job", op.job.id, "error", SafeLine(err.Error(), 500))
+	op.reg.log.Error("duvotool: an audit record was not written", "event", string(event), "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	if errors.Is(err, ErrAudit) {
 		return err
 	}

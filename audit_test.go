@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -44,13 +45,13 @@ func TestAuditTellsTheStory(t *testing.T) {
 	yes := true
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
-		reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(duvotool.FirstOf(
-			duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("other")),
-			duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-				return duvotool.Deny("kim@example.com", "too much"), nil
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(hitl.FirstOf(
+			hitl.AutoApprove(hitl.For(refundsID).TitleIs("other")),
+			hitl.Forward(func(context.Context, hitl.Request) (hitl.Decision, error) {
+				return hitl.Deny("kim@example.com", "too much"), nil
 			}))))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-		res, err := reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), duvotool.Caller{User: "agent"}), "4711")
+		res, err := reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{User: "agent"}), "4711")
 		require.NoError(t, err)
 		require.Equal(t, []string{"requested", "decided denied not sent person", "sent denied not sent person", "failed denied sent person", "sent denied sent person", "delivered denied accepted person", "outcome completed"}, spaced(log))
 		for _, r := range log.records {
@@ -68,10 +69,10 @@ func TestAuditTellsTheStory(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
-		reg := discover(t, d.Client(), duvotool.WithAudit(log), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			_ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes})
 			<-ctx.Done()
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}))
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
-		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Decision{}, errors.New("down")))
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Decision{}, errors.New("down")))
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.Error(t, err)
 		require.Equal(t, []string{"requested", "undecided"}, spaced(log))
@@ -89,7 +90,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
-		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 422})
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.Error(t, err)
@@ -99,7 +100,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
-		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 401})
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.ErrorIs(t, err, duvo.ErrUnauthorized)
@@ -127,7 +128,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 		for _, panics := range []bool{false, true} {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{fail: event, panics: panics}
-				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(duvotool.Approve("kim", ""), nil))
+				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 				_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.ErrorIs(t, err, duvotool.ErrAudit)
 				require.Zero(t, d.Count("respondToHumanRequest"))
@@ -146,7 +147,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 	}
 	for _, event := range []duvotool.AuditEvent{duvotool.AuditDelivered, duvotool.AuditOutcome} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			reg := discover(t, d.Client(), duvotool.WithAudit(&auditLog{fail: event}), decide(duvotool.Approve("kim", ""), nil))
+			reg := discover(t, d.Client(), duvotool.WithAudit(&auditLog{fail: event}), decide(hitl.Approve("kim", ""), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err, "what has happened has happened")
 			require.Equal(t, "refunded", res.Output)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -135,11 +136,11 @@ func TestAuditOfTwoDeciders(t *testing.T) {
 		log := &auditLog{} // one for both
 		j := &storing{Journal: duvotool.NewMemoryJournal(), stored: true}
 		a := open(t, d.Client(), j, duvotool.WithAudit(log), approveAfter(time.Minute, nil))
-		b := open(t, d.Client(), j, duvotool.WithAudit(log), decide(duvotool.Suspend(), nil))
+		b := open(t, d.Client(), j, duvotool.WithAudit(log), decide(hitl.Suspend(), nil))
 		defer shut(t, b)
 		defer shut(t, a)
 		j.before = func() { // a is about to record its own
-			require.NoError(t, b.Decide(t.Context(), b.Pending()[0], duvotool.Deny("kim", "no")))
+			require.NoError(t, b.Decide(t.Context(), b.Pending()[0], hitl.Deny("kim", "no")))
 		}
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
 		done := make(chan error)
@@ -168,11 +169,11 @@ func TestDecideWhatCountsAllTheSame(t *testing.T) {
 		defer d.Close()
 		log := &auditLog{}
 		j := &storing{Journal: duvotool.NewMemoryJournal(), stored: true, err: duvotool.ErrConflict}
-		reg := open(t, d.Client(), j, duvotool.WithAudit(log), decide(duvotool.Suspend(), nil))
+		reg := open(t, d.Client(), j, duvotool.WithAudit(log), decide(hitl.Suspend(), nil))
 		defer shut(t, reg)
 		_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 		require.NoError(t, err)
-		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Approve("kim", "")))
+		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Approve("kim", "")))
 		require.NoError(t, reg.Wait(t.Context()))
 		truthful(t, log, d)
 	})

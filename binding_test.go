@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,7 +49,7 @@ func TestJobIsBoundToItsAssignment(t *testing.T) {
 					}
 					return duvo.Job{AssignmentID: told, Status: duvo.StatusWaiting, Pending: &approval}, nil
 				}
-				w := &witness{then: duvotool.AutoApprove(duvotool.For(fakeID))}
+				w := &witness{then: hitl.AutoApprove(hitl.For(fakeID))}
 				reg := discover(t, f, duvotool.WithPolicy(w))
 				res, err := reg.All()[0].Run(t.Context(), "x")
 				require.Len(t, w.requests(), c.asked)
@@ -132,7 +133,7 @@ func TestBindingOutlivesTheProcess(t *testing.T) {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				shut(t, reg)
 				f.asks(approval)
-				w := &witness{then: duvotool.AutoApprove(duvotool.For(fakeID))}
+				w := &witness{then: hitl.AutoApprove(hitl.For(fakeID))}
 				reg = open(t, f, j, duvotool.WithPolicy(w))
 				_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
 				shut(t, reg)
@@ -161,7 +162,7 @@ func TestBuildThatChanges(t *testing.T) {
 			return duvo.Job{BuildID: build, Status: duvo.StatusWaiting, Pending: &approval}, nil
 		}
 		begin := time.Now()
-		w := &witness{then: duvotool.FirstOf(duvotool.AutoApprove(duvotool.For(fakeID).OnBuild("one")), duvotool.AlwaysDeny())}
+		w := &witness{then: hitl.FirstOf(hitl.AutoApprove(hitl.For(fakeID).OnBuild("one")), hitl.AlwaysDeny())}
 		reg := discover(t, f, duvotool.WithPolicy(w))
 		_, err := reg.All()[0].Run(t.Context(), "x")
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // ErrForeignJob refuses a start that was answered with a Job which another
@@ -20,8 +21,8 @@ var ErrForeignJob = errors.New("duvotool: the start was answered with a Job of a
 // response is sent, by compare-and-set, and is there for as long as its operation
 // is remembered: so a request gets one decision, whoever holds its Job.
 type claim struct {
-	Operation string        `json:"operation"` // the key of its record; without a journal, its slot
-	Decision  DecisionEntry `json:"decision"`  // what was sealed, and who decided so
+	Operation string             `json:"operation"` // the key of its record; without a journal, its slot
+	Decision  hitl.DecisionEntry `json:"decision"`  // what was sealed, and who decided so
 }
 
 // A holder says which operation started a Job.
@@ -49,7 +50,7 @@ func (o *operations) hold(op *operation, jobID string) error {
 		o.holdLocked(op, id)
 	}
 	o.mu.Unlock()
-	foreign := fmt.Errorf("%w: Job %s", ErrForeignJob, SafeLine(jobID, 64))
+	foreign := fmt.Errorf("%w: Job %s", ErrForeignJob, hitl.SafeLine(jobID, 64))
 	if other != nil && other.slot() != op.slot() {
 		return foreign
 	}
@@ -80,8 +81,8 @@ func (o *operations) holdLocked(op *operation, id string) {
 
 // claim makes a request an operation's to answer. It returns the claim of
 // another operation that was first, or nil.
-func (o *operations) claim(op *operation, jobID string, e DecisionEntry) (theirs *claim, err error) {
-	mine := claim{op.name(), cloneEntry(e)}
+func (o *operations) claim(op *operation, jobID string, e hitl.DecisionEntry) (theirs *claim, err error) {
+	mine := claim{op.name(), e.Clone()}
 	if o.reg.ledger != nil {
 		return o.reg.ledger.claim(mine, claimOf(jobID, e.RequestID))
 	}
@@ -161,15 +162,15 @@ func (op *operation) outrun(p *pendingState, theirs claim) {
 	op.reg.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
 	_ = op.audit(AuditFailed, func(r *AuditRecord) {
 		p.about(r)
-		r.Error = "the decision does not count: " + SafeLine(lost.Error(), 300)
+		r.Error = "the decision does not count: " + hitl.SafeLine(lost.Error(), 300)
 	})
 	_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
 		p.about(r)
 		r.Verdict, r.By, r.Reason, r.Path, r.Answers = "", "", "", "", nil
-		r.Source, r.Delivery = SourceElsewhere, ""
+		r.Source, r.Delivery = hitl.SourceElsewhere, ""
 	})
 	op.addNote(fmt.Sprintf("the request %q was decided by another operation on the same Job: %s by %s",
-		SafeLine(p.request.Title, 100), lost.Entry.Verdict, orNobody(lost.Entry.By)))
+		hitl.SafeLine(p.request.Title, 100), lost.Entry.Verdict, hitl.Decider(lost.Entry.By)))
 	p.answerDeciders(lost)
 	p.sealed, p.stage, p.outrun = nil, stageDone, true
 	op.delivered(p, p.fate())
@@ -259,7 +260,7 @@ func (op *operation) keepBelongings() {
 		return
 	}
 	if err := l.keep(context.Background(), op.entry(), time.Now().Add(-slack)); err != nil {
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	}
 }
 
@@ -267,6 +268,6 @@ func (op *operation) keepBelongings() {
 // another operation holds.
 func (op *operation) foreign(job duvo.Job, err error) {
 	op.reg.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.tool.assignment.ID,
-		"operation", op.key, "job", SafeLine(job.ID, 64))
+		"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
 	op.fail(err)
 }

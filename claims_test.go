@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -41,16 +42,16 @@ func (r *repeater) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, err
 // by makes a policy that approves what the operation with a key asks after a
 // while, and denies the rest after another.
 func by(key string, approveIn, denyIn time.Duration) duvotool.ToolOption {
-	return policy(func(ctx context.Context, q duvotool.Request) (duvotool.Decision, error) {
-		d, after := duvotool.Deny("lee", "no"), denyIn
+	return policy(func(ctx context.Context, q hitl.Request) (hitl.Decision, error) {
+		d, after := hitl.Deny("lee", "no"), denyIn
 		if q.Key == key {
-			d, after = duvotool.Approve("kim", "fine"), approveIn
+			d, after = hitl.Approve("kim", "fine"), approveIn
 		}
 		select {
 		case <-time.After(after):
 			return d, nil
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 	})
 }
@@ -193,7 +194,7 @@ func twoOperations(t *testing.T, d *duvotest.Duvo, where, approver string) {
 	require.Contains(t, loser.Note, "approved by kim")
 	require.Len(t, loser.Decisions, 1)
 	require.Equal(t, "lee", loser.Decisions[0].By)
-	require.Equal(t, duvotool.Superseded, loser.Decisions[0].Delivery)
+	require.Equal(t, hitl.Superseded, loser.Decisions[0].Delivery)
 	var told bool
 	for _, r := range log.records {
 		told = told || r.Event == duvotool.AuditFailed && r.By == "lee" && strings.Contains(r.Error, "already approved by kim")
@@ -368,7 +369,7 @@ func TestReconcileWithAnothersJob(t *testing.T) {
 		a := open(t, d.Client(), j, approveAfter(time.Hour, nil))
 		go func() { _, _ = a.All()[0].Run(duvotool.WithOperationKey(t.Context(), "theirs"), "1 EUR") }()
 		time.Sleep(time.Minute)
-		b := open(t, d.Client(), j, decide(duvotool.Deny("b", "no"), nil), duvotool.WithoutResume())
+		b := open(t, d.Client(), j, decide(hitl.Deny("b", "no"), nil), duvotool.WithoutResume())
 		lostStart(d, 1)
 		res, err := b.All()[0].Run(duvotool.WithOperationKey(t.Context(), "unknown"), "2 EUR")
 		require.NoError(t, err)
@@ -390,8 +391,8 @@ func TestReconcileWithAnothersJob(t *testing.T) {
 func TestDecideAfterAnotherOperation(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		j := duvotool.NewMemoryJournal()
-		a := open(t, d.Client(), j, decide(duvotool.Suspend(), nil))
-		b := open(t, d.Client(), j, decide(duvotool.Suspend(), nil), duvotool.WithoutResume())
+		a := open(t, d.Client(), j, decide(hitl.Suspend(), nil))
+		b := open(t, d.Client(), j, decide(hitl.Suspend(), nil), duvotool.WithoutResume())
 		first, err := a.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
 		var wg sync.WaitGroup
@@ -408,10 +409,10 @@ func TestDecideAfterAnotherOperation(t *testing.T) {
 		wg.Wait()
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
 		pending := b.Pending()[0]
-		go func() { _ = a.Decide(t.Context(), a.Pending()[0], duvotool.Approve("kim", "")) }()
+		go func() { _ = a.Decide(t.Context(), a.Pending()[0], hitl.Approve("kim", "")) }()
 		time.Sleep(time.Second)
 		var decided *duvotool.DecidedError
-		require.ErrorAs(t, b.Decide(t.Context(), pending, duvotool.Deny("lee", "no")), &decided)
+		require.ErrorAs(t, b.Decide(t.Context(), pending, hitl.Deny("lee", "no")), &decided)
 		require.Equal(t, "kim", decided.Entry.By)
 		require.Empty(t, b.Pending())
 		require.NoError(t, a.Wait(t.Context()))

@@ -2,33 +2,14 @@ package duvotool
 
 import (
 	"errors"
-	"github.com/duvotool/duvotool/internal/clone"
-	"maps"
 	"slices"
+
+	"github.com/duvotool/duvotool/internal/clone"
 )
 
 // What goes to a caller, policy, audit log, observer or backend, and what comes
 // from one and is kept, is copied here, so that nobody shares memory with the
 // engine or with each other.
-
-// Clone returns a copy of the request that shares no memory with it. A [Policy]
-// that asks others gives each its own.
-func (r Request) Clone() Request {
-	r.Questions = clone.Questions(r.Questions)
-	r.Assignment = clone.Assignment(r.Assignment)
-	return r
-}
-
-func cloneDecision(d Decision) Decision {
-	d.Answers = maps.Clone(d.Answers)
-	return d
-}
-
-// cloneEntry copies a decision so that nothing is shared.
-func cloneEntry(e DecisionEntry) DecisionEntry {
-	e.Decision = cloneDecision(e.Decision)
-	return e
-}
 
 // clone makes a copy that shares nothing a caller could change.
 func (r *Result) clone() *Result {
@@ -41,7 +22,7 @@ func (r *Result) clone() *Result {
 	}
 	c.Decisions = slices.Clone(r.Decisions)
 	for i, d := range c.Decisions {
-		c.Decisions[i] = cloneEntry(d)
+		c.Decisions[i] = d.Clone()
 	}
 	return &c
 }

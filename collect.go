@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 )
 
@@ -30,7 +31,7 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 			return true
 		}
 		if err != nil {
-			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 			return false // it is only progress
 		}
 		if n++; n > op.tool.cfg.maxMessages {
@@ -74,7 +75,7 @@ func (op *operation) conclude(job duvo.Job) {
 			break
 		}
 		if err != nil && op.readAgain(err) {
-			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 			s.watch.Retry()
 			return
 		}
@@ -134,7 +135,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		return err
 	})
 	if err != nil {
-		op.reg.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("the reasons of denials could not be told to the Job")
 			return false
@@ -156,12 +157,12 @@ func takesMessages(s duvo.Status) bool {
 func (s *jobState) reasons() string {
 	var b strings.Builder
 	for _, e := range s.entries {
-		if e.Verdict == Denied && e.Reason != "" && (e.Delivery == Accepted || e.Delivery == Unconfirmed) {
+		if e.Verdict == hitl.Denied && e.Reason != "" && (e.Delivery == hitl.Accepted || e.Delivery == hitl.Unconfirmed) {
 			what := "denied"
-			if e.Source == SourceTimeout {
+			if e.Source == hitl.SourceTimeout {
 				what = "not approved in time"
 			}
-			fmt.Fprintf(&b, "The request %q was %s: %s\n", SafeLine(e.Title, 200), what, SafeLine(e.Reason, 1000))
+			fmt.Fprintf(&b, "The request %q was %s: %s\n", hitl.SafeLine(e.Title, 200), what, hitl.SafeLine(e.Reason, 1000))
 		}
 	}
 	return strings.TrimSpace(b.String())
@@ -190,10 +191,10 @@ func (op *operation) settle(o Outcome, messages []duvo.Message) {
 	op.finish(res)
 }
 
-func (s *jobState) decisions() []DecisionEntry {
-	var out []DecisionEntry
+func (s *jobState) decisions() []hitl.DecisionEntry {
+	var out []hitl.DecisionEntry
 	for _, e := range s.entries {
-		out = append(out, cloneEntry(*e))
+		out = append(out, e.Clone())
 	}
 	return out
 }
@@ -222,7 +223,7 @@ func (op *operation) stopJob() *duvo.Job {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
 	defer cancel()
 	if err := stopper.StopJob(ctx, s.id); err != nil {
-		op.reg.log.Warn("duvotool: stopping a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: stopping a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 	}
 	var last *duvo.Job
 	for pause := 100 * time.Millisecond; ; pause *= 2 {

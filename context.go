@@ -2,15 +2,9 @@ package duvotool
 
 import (
 	"context"
+	"github.com/duvotool/duvotool/hitl"
 	"io/fs"
 )
-
-// A Caller is for whom a call is made. It comes from the host program and
-// reaches the policy, the observer and the result. The model never sees it.
-type Caller struct {
-	Tenant string `json:"tenant,omitempty"` // operation keys of different tenants never meet
-	User   string `json:"user,omitempty"`
-}
 
 type (
 	callerKey struct{}
@@ -19,12 +13,12 @@ type (
 )
 
 // WithCaller returns a context for calls made for c.
-func WithCaller(ctx context.Context, c Caller) context.Context {
+func WithCaller(ctx context.Context, c hitl.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-func callerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
+func callerOf(ctx context.Context) hitl.Caller {
+	c, _ := ctx.Value(callerKey{}).(hitl.Caller)
 	return c
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -189,9 +190,9 @@ var slowRefunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Descriptio
 
 // callIn calls once in a process, in which the policy approves after a while.
 func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option) (*duvotool.Result, func(), error) {
-	asked := duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+	asked := duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		time.Sleep(time.Minute)
-		return duvotool.Approve("ops", "fine"), nil
+		return hitl.Approve("ops", "fine"), nil
 	}))
 	reg, err := duvotool.Discover(context.Background(), p, append([]duvotool.Option{duvotool.WithJournal(p), asked}, opts...)...)
 	require.NoError(t, err)
@@ -266,9 +267,9 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	}
 	require.Equal(t, 1, effects)
 	require.Len(t, bodies, 1, "what is sent again is the same to the byte")
-	var counted []duvotool.DecisionEntry
+	var counted []hitl.DecisionEntry
 	for _, e := range again.Decisions {
-		if e.Delivery != duvotool.Superseded {
+		if e.Delivery != hitl.Superseded {
 			counted = append(counted, e)
 		}
 	}

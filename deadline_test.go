@@ -8,15 +8,16 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
 // silent never decides.
-func silent() duvotool.Policy {
-	return duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+func silent() hitl.Policy {
+	return hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		<-ctx.Done()
-		return duvotool.Decision{}, context.Cause(ctx)
+		return hitl.Decision{}, context.Cause(ctx)
 	})
 }
 
@@ -52,7 +53,7 @@ func TestChangedRequestHasItsOwnDeadline(t *testing.T) {
 						j.Status, j.Pending = duvo.StatusRunning, nil
 					}
 				}}
-				w := &witness{then: policies.Timeout(limit, silent(), duvotool.AlwaysDeny())}
+				w := &witness{then: policies.Timeout(limit, silent(), hitl.AlwaysDeny())}
 				j := duvotool.NewMemoryJournal()
 				opts := []duvotool.Option{duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second)}
 				reg := open(t, b, j, opts...)
@@ -96,15 +97,15 @@ func TestChangedRequestHasItsOwnDeadline(t *testing.T) {
 // A question that was denied, an approval that was left and one that was put off
 // are asked anew under another text, with its own time.
 func TestChangedAfterADecision(t *testing.T) {
-	for name, first := range map[string]duvotool.Decision{"left": duvotool.Leave(), "put off": duvotool.Suspend()} {
+	for name, first := range map[string]hitl.Decision{"left": hitl.Leave(), "put off": hitl.Suspend()} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				n := 0
-				w := &witness{then: duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+				w := &witness{then: hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 					if n++; n == 1 {
 						return first, nil
 					}
-					return duvotool.Deny("kim", ""), nil
+					return hitl.Deny("kim", ""), nil
 				})}
 				reg := discover(t, d.Client(), duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second))
 				go func() { _, _ = reg.Tool("refunds").Run(t.Context(), "5") }()

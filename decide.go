@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
@@ -28,20 +29,20 @@ type pendingState struct {
 	digest    string
 	firstSeen time.Time
 	stage     stage
-	gone      bool    // a read did not show it
-	recheck   bool    // restored from the journal: denials that stand now win over what was decided
-	recorded  bool    // the journal holds that the policy is asked about it
-	claimed   bool    // no other operation answers it
-	outrun    bool    // another operation answers it: nothing of ours is sent
-	request   Request // as the policy saw it
+	gone      bool         // a read did not show it
+	recheck   bool         // restored from the journal: denials that stand now win over what was decided
+	recorded  bool         // the journal holds that the policy is asked about it
+	claimed   bool         // no other operation answers it
+	outrun    bool         // another operation answers it: nothing of ours is sent
+	request   hitl.Request // as the policy saw it
 
 	unrecorded bool // decided, and whether the journal holds that is not known yet
 
 	endAsk context.CancelCauseFunc // nil unless the policy is being asked
 	asking int                     // which time the policy is asked: an answer to an earlier one is stale
 
-	entry     *DecisionEntry // once decided
-	sealed    *duvo.Response // once there is something to send
+	entry     *hitl.DecisionEntry // once decided
+	sealed    *duvo.Response      // once there is something to send
 	decidedAt time.Time
 	sentAt    time.Time     // when the last attempt began
 	announced time.Time     // until when the attempt may begin that the journal tells of already; zero: it tells of none
@@ -79,11 +80,11 @@ func (p *pendingState) endAsking(cause error) {
 
 // fate tells what became of a response that was sent when its request is gone:
 // it may have been taken, unless every attempt provably did nothing.
-func (p *pendingState) fate() Delivery {
+func (p *pendingState) fate() hitl.Delivery {
 	if p.doubts == 0 {
-		return Superseded
+		return hitl.Superseded
 	}
-	return Unconfirmed
+	return hitl.Unconfirmed
 }
 
 // nothingPending notes that the Job waits for no request that we know of.
@@ -97,21 +98,21 @@ func (op *operation) notPending(except string) {
 		}
 		was := p.stage
 		op.job.dirty = true
-		p.endAsking(ErrAnsweredElsewhere)
+		p.endAsking(hitl.ErrAnsweredElsewhere)
 		p.stage, p.gone = stageDone, true
 		switch was {
 		case stageDecided:
-			op.delivered(p, Superseded)
+			op.delivered(p, hitl.Superseded)
 		case stageSending:
 			op.delivered(p, p.fate())
 		default:
-			if p.entry != nil && p.entry.nobody() && !op.job.stopping {
-				p.entry.Delivery = Superseded // somebody else could decide
+			if p.entry != nil && p.entry.NobodyAsked() && !op.job.stopping {
+				p.entry.Delivery = hitl.Superseded // somebody else could decide
 			}
 			op.awaitOutcome(p.id)
 			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
 				p.about(r)
-				r.Source = SourceElsewhere
+				r.Source = hitl.SourceElsewhere
 			})
 		}
 	}
@@ -127,7 +128,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 	q := *seen.Job.Pending
 	if q.ID == "" || q.Type != duvo.Approval && q.Type != duvo.Question {
 		op.nothingPending()
-		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", SafeLine(string(q.Type), 40)))
+		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", hitl.SafeLine(string(q.Type), 40)))
 	}
 	op.notPending(q.ID)
 	d := op.digest(q)
@@ -144,9 +145,9 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 	case p.sentAt.IsZero() && (p.gone || changed || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.Job, q))):
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
-		p.endAsking(ErrRequestChanged)
+		p.endAsking(hitl.ErrRequestChanged)
 		if p.stage == stageDecided {
-			op.delivered(p, Superseded)
+			op.delivered(p, hitl.Superseded)
 		}
 		op.awaitOutcome(p.id)
 		firstSeen := p.firstSeen
@@ -189,7 +190,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		if p.outrun {
 			return op.stuckFor(acceptedGrace, "another operation has decided the request, and the Job still waits")
 		}
-		if p.entry != nil && p.entry.Delivery != NotSent {
+		if p.entry != nil && p.entry.Delivery != hitl.NotSent {
 			return op.stuckFor(acceptedGrace, "the response was sent, and the Job still waits")
 		}
 	}
@@ -232,8 +233,8 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	op.reg.life.Again()
 	go func() {
 		defer op.reg.life.Leave()
-		var d Decision
-		guard.Then(ErrPolicyPanic, func() (err error) {
+		var d hitl.Decision
+		guard.Then(hitl.ErrPolicyPanic, func() (err error) {
 			d, err = askPolicy(ctx, op.reg.life, policy, req)
 			return err
 		}, func(err error) {
@@ -245,12 +246,12 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 
 // digest is that of a request of the Job, as [Request.Digest] makes it.
 func (op *operation) digest(q duvo.HumanRequest) string {
-	return digest(op.job.id, op.job.followUp.added(), q)
+	return hitl.Digest(op.job.id, op.job.followUp.added(), q)
 }
 
 // requestOf makes what a policy sees.
-func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
-	return Request{
+func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Request {
+	return hitl.Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
 		Assignment: clone.Assignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
@@ -258,23 +259,23 @@ func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) Request {
 }
 
 // waitsFor notes which request the policy is asked about, for Registry.Jobs.
-func (op *operation) waitsFor(q *Request) {
+func (op *operation) waitsFor(q *hitl.Request) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.news.request = q
 }
 
-func askPolicy(ctx context.Context, life *lifetime.Lifetime, policy Policy, req Request) (Decision, error) {
-	defer life.Callback("policy " + policyName(policy))()
-	if i, d, err := Veto(ctx, req, policy); i >= 0 {
-		return cloneDecision(d), err
+func askPolicy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, req hitl.Request) (hitl.Decision, error) {
+	defer life.Callback("policy " + hitl.PolicyName(policy))()
+	if i, d, err := hitl.Veto(ctx, req, policy); i >= 0 {
+		return d.Clone(), err
 	}
 	d, err := policy.Decide(ctx, req)
-	return cloneDecision(d), err
+	return d.Clone(), err
 }
 
 // decided takes in the policy's decision.
-func (op *operation) decided(p *pendingState, turn int, d Decision, err error) {
+func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err error) {
 	if op.cancelled() || p.asking != turn || p.stage != stageAsking {
 		return // the answer came too late to matter
 	}
@@ -288,21 +289,21 @@ func (op *operation) decided(p *pendingState, turn int, d Decision, err error) {
 		op.undecided(p, err)
 		return
 	}
-	name := safeName(op.tool.cfg.policy)
+	name := hitl.SafePolicyName(op.tool.cfg.policy)
 	if d.Source == "" {
-		d.Source = SourcePolicy
+		d.Source = hitl.SourcePolicy
 	}
 	if d.Path == "" {
 		d.Path = name
 	}
 	switch d.Verdict {
-	case Passed:
-		if d.Source == SourceNobody {
-			d.Verdict = Denied
+	case hitl.Passed:
+		if d.Source == hitl.SourceNobody {
+			d.Verdict = hitl.Denied
 			break
 		}
-		d = Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: SourcePolicy, Path: d.Path}
-	case Suspended:
+		d = hitl.Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: hitl.SourcePolicy, Path: d.Path}
+	case hitl.Suspended:
 		err := op.audit(AuditDecided, func(r *AuditRecord) {
 			p.about(r)
 			r.Verdict, r.By, r.Reason, r.Source, r.Path = d.Verdict.String(), d.By, d.Reason, d.Source, d.Path
@@ -318,13 +319,13 @@ func (op *operation) decided(p *pendingState, turn int, d Decision, err error) {
 }
 
 // settleDecision records a decision and prepares what is sent for it.
-func (op *operation) settleDecision(p *pendingState, d Decision) {
+func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 	s := &op.job
 	req := p.request
 	p.decidedAt = time.Now()
-	p.entry = &DecisionEntry{
+	p.entry = &hitl.DecisionEntry{
 		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,
-		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: NotSent,
+		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: hitl.NotSent,
 	}
 	if err := op.audit(AuditDecided, p.about); err != nil {
 		p.entry, p.stage = nil, stageNew
@@ -333,13 +334,13 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	}
 	s.entries = append(s.entries, p.entry)
 	p.recheck = false
-	open := d.nobody() || d.Verdict == Denied && req.Kind == duvo.Question // nothing is sent, and it waits on
+	open := d.NobodyAsked() || d.Verdict == hitl.Denied && req.Kind == duvo.Question // nothing is sent, and it waits on
 	switch {
-	case d.Verdict == Left:
+	case d.Verdict == hitl.Left:
 		p.stage = stageDone
-	case d.nobody():
+	case d.NobodyAsked():
 		p.stage, p.why = stageNobody, "nobody could be asked, nothing was sent to Duvo, and the Job still waits"
-	case open && d.Source == SourceTimeout:
+	case open && d.Source == hitl.SourceTimeout:
 		p.stage, p.why = stageNobody, "nobody answered the question in time, and the Job still waits"
 	case open:
 		p.stage, p.why = stageNobody, "the question was denied, which Duvo has no answer for, and the Job still waits"
@@ -355,7 +356,7 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 	case err != nil:
 		// The journal may hold it all the same, or be about to. Then it is sent by
 		// whoever takes the operation up.
-		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+SafeLine(err.Error(), 500))
+		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+hitl.SafeLine(err.Error(), 500))
 		s.entries = s.entries[:len(s.entries)-1]
 		p.entry, p.sealed, p.stage, p.unrecorded = nil, nil, stageNew, false
 		op.fail(fmt.Errorf("whether the decision counts is not known: %w", err))
@@ -381,9 +382,9 @@ func (op *operation) settleDecision(p *pendingState, d Decision) {
 // leaveOpen goes on with a Job whose request got no response of ours: it is
 // stopped, if that is wished for, or given a while in which somebody else may
 // decide.
-func (op *operation) leaveOpen(d Decision) {
+func (op *operation) leaveOpen(d hitl.Decision) {
 	cause, note := QuestionDenied, "a question was denied"
-	if d.nobody() {
+	if d.NobodyAsked() {
 		cause, note = NobodyToAsk, "nobody could be asked"
 	}
 	if op.tool.cfg.stopOn[cause] {
@@ -413,7 +414,7 @@ func (op *operation) undecided(p *pendingState, err error) {
 		p.about(r)
 		r.Error = fmt.Sprint(err) // its own words may panic
 	})
-	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", safeName(op.tool.cfg.policy), "error", SafeLine(fmt.Sprint(err), 500))
+	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.tool.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
 	if op.tool.cfg.stopOn[PolicyFailed] {
 		op.stopJob()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -44,9 +45,9 @@ func emulated(t *testing.T, f func(t *testing.T, d *duvotest.Duvo), opts ...duvo
 	})
 }
 
-type ask = func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error)
+type ask = func(ctx context.Context, r hitl.Request) (hitl.Decision, error)
 
-func policy(f ask) duvotool.ToolOption { return duvotool.WithPolicy(duvotool.PolicyFunc(f)) }
+func policy(f ask) duvotool.ToolOption { return duvotool.WithPolicy(hitl.PolicyFunc(f)) }
 
 func responses(d *duvotest.Duvo) (sent int, approved bool) {
 	for _, j := range d.Jobs() {
@@ -64,33 +65,33 @@ func responses(d *duvotest.Duvo) (sent int, approved bool) {
 func TestPoliciesThatFailSendNothing(t *testing.T) {
 	for name, f := range map[string]ask{
 		"nil": nil,
-		"error": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("ops", ""), errors.New("down")
+		"error": func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Approve("ops", ""), errors.New("down")
 		},
-		"panic": func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("boom") },
-		"wrong kind": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Answer("ops", map[string]string{"Refund 120 EUR": "yes"}), nil
+		"panic": func(context.Context, hitl.Request) (hitl.Decision, error) { panic("boom") },
+		"wrong kind": func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Answer("ops", map[string]string{"Refund 120 EUR": "yes"}), nil
 		},
-		"nobody": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("", "because"), nil
+		"nobody": func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Approve("", "because"), nil
 		},
-		"unknown": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Decision{Verdict: 99, By: "ops"}, nil
+		"unknown": func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Decision{Verdict: 99, By: "ops"}, nil
 		},
-		"with answers": func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Decision{Verdict: duvotool.Approved, By: "ops", Answers: map[string]string{"a": "b"}}, nil
+		"with answers": func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Decision{Verdict: hitl.Approved, By: "ops", Answers: map[string]string{"a": "b"}}, nil
 		},
-		"runtime error": func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve(r.Questions[3].Header, ""), nil
+		"runtime error": func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
+			return hitl.Approve(r.Questions[3].Header, ""), nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				// Behind FirstOf, so that a nil function is not refused at once.
-				lazy := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
-					return duvotool.PolicyFunc(f).Decide(ctx, r)
+				lazy := hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
+					return hitl.PolicyFunc(f).Decide(ctx, r)
 				})
-				reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.FirstOf(lazy)))
+				reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.FirstOf(lazy)))
 				_, err := reg.Tool("refunds").Call(t.Context(), "4711")
 				var je *duvotool.JobError
 				require.ErrorAs(t, err, &je)
@@ -108,19 +109,19 @@ func TestPoliciesThatFailSendNothing(t *testing.T) {
 func TestNilPoliciesAreRefusedAtOnce(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	for name, p := range map[string]duvotool.Policy{
+	for name, p := range map[string]hitl.Policy{
 		"nil":             nil,
-		"nil func":        duvotool.PolicyFunc(nil),
-		"forward nobody":  duvotool.Forward(nil),
-		"nil within":      duvotool.FirstOf(duvotool.AlwaysDeny(), nil),
-		"nothing":         duvotool.FirstOf(),
-		"no rules":        duvotool.AutoApprove(),
-		"zero rule":       duvotool.AutoApprove(duvotool.Rule{}.TitleIs("Refund")),
-		"empty ID":        duvotool.AutoApprove(duvotool.For(" ")),
-		"bad pattern":     duvotool.AutoApprove(duvotool.For(refundsID).TitleMatches("(")),
-		"breaking out":    duvotool.AutoApprove(duvotool.For(refundsID).TitleMatches("a)|(.*")),
-		"nil predicate":   duvotool.AutoApprove(duvotool.For(refundsID).When(nil)),
-		"nested in first": duvotool.FirstOf(duvotool.AutoApprove()),
+		"nil func":        hitl.PolicyFunc(nil),
+		"forward nobody":  hitl.Forward(nil),
+		"nil within":      hitl.FirstOf(hitl.AlwaysDeny(), nil),
+		"nothing":         hitl.FirstOf(),
+		"no rules":        hitl.AutoApprove(),
+		"zero rule":       hitl.AutoApprove(hitl.Rule{}.TitleIs("Refund")),
+		"empty ID":        hitl.AutoApprove(hitl.For(" ")),
+		"bad pattern":     hitl.AutoApprove(hitl.For(refundsID).TitleMatches("(")),
+		"breaking out":    hitl.AutoApprove(hitl.For(refundsID).TitleMatches("a)|(.*")),
+		"nil predicate":   hitl.AutoApprove(hitl.For(refundsID).When(nil)),
+		"nested in first": hitl.FirstOf(hitl.AutoApprove()),
 	} {
 		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(p))
 		require.Error(t, err, name)
@@ -143,13 +144,13 @@ func TestDefaultDenies(t *testing.T) {
 }
 
 func TestZeroAndPassedDecisionsDeny(t *testing.T) {
-	for _, decision := range []duvotool.Decision{{}, duvotool.Pass()} {
+	for _, decision := range []hitl.Decision{{}, hitl.Pass()} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), decide(decision, nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, "not refunded", res.Output)
-			require.Equal(t, duvotool.Denied, res.Decisions[0].Verdict)
+			require.Equal(t, hitl.Denied, res.Decisions[0].Verdict)
 			_, approved := responses(d)
 			require.False(t, approved)
 		}, duvotest.WithAssignment(refunds))
@@ -167,17 +168,17 @@ func TestChangedRequestIsAskedAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				var seen []string
-				reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 					seen = append(seen, r.Digest())
 					if len(seen) == 1 {
 						// The change comes between the policy's look and its answer,
 						// too short before for a poll to have seen it.
 						if err := d.ChangeRequest(r.JobID, change); err != nil {
-							return duvotool.Decision{}, err
+							return hitl.Decision{}, err
 						}
-						return duvotool.Approve("ops", "what I saw first"), nil
+						return hitl.Approve("ops", "what I saw first"), nil
 					}
-					return duvotool.Deny("ops", "what I saw then"), nil
+					return hitl.Deny("ops", "what I saw then"), nil
 				}))
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
@@ -187,8 +188,8 @@ func TestChangedRequestIsAskedAnew(t *testing.T) {
 				sent, approved := responses(d)
 				require.Equal(t, 1, sent)
 				require.False(t, approved)
-				require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
-				require.Equal(t, duvotool.Accepted, res.Decisions[1].Delivery)
+				require.Equal(t, hitl.Superseded, res.Decisions[0].Delivery)
+				require.Equal(t, hitl.Accepted, res.Decisions[1].Delivery)
 			}, duvotest.WithAssignment(refunds), duvotest.WithProfile(duvotest.Profile{Respond: duvotest.ApplyToAny}))
 		})
 	}
@@ -206,9 +207,9 @@ func TestOldReadIsNotBelieved(t *testing.T) {
 			}
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: duvo.Approval, Title: title}}, nil
 		}
-		reg := discover(t, f, duvotool.WithPollInterval(5*time.Second), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, f, duvotool.WithPollInterval(5*time.Second), policy(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			if r.Title != "Refund 120 EUR" {
-				return duvotool.Deny("kim", "too much"), nil
+				return hitl.Deny("kim", "too much"), nil
 			}
 			reads := func() int { f.mu.Lock(); defer f.mu.Unlock(); return f.reads }
 			for n := reads(); reads() == n; {
@@ -218,13 +219,13 @@ func TestOldReadIsNotBelieved(t *testing.T) {
 			f.mu.Lock()
 			title = "Refund 9999 EUR"
 			f.mu.Unlock()
-			return duvotool.Approve("kim", "120 is fine"), nil
+			return hitl.Approve("kim", "120 is fine"), nil
 		}))
 		res, err := reg.All()[0].Run(t.Context(), "x")
 		require.NoError(t, err)
 		require.Len(t, f.sent, 1)
 		require.False(t, *f.sent[0].Approved)
-		require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+		require.Equal(t, hitl.Superseded, res.Decisions[0].Delivery)
 	})
 }
 
@@ -232,21 +233,21 @@ func TestOldReadIsNotBelieved(t *testing.T) {
 func TestChangedRequestEndsThePolicysContext(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var causes []error
-		reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			if r.Title == "Refund 120 EUR" {
 				require.NoError(t, d.ChangeRequest(r.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 1 EUR" }))
 				<-ctx.Done()
 				causes = append(causes, context.Cause(ctx))
-				return duvotool.Deny("ops", "too late"), nil
+				return hitl.Deny("ops", "too late"), nil
 			}
-			return duvotool.Approve("ops", "small"), nil
+			return hitl.Approve("ops", "small"), nil
 		}))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, res.Decisions, 1)
 		synctest.Wait()
-		require.Equal(t, []error{duvotool.ErrRequestChanged}, causes)
+		require.Equal(t, []error{hitl.ErrRequestChanged}, causes)
 	}, duvotest.WithAssignment(refunds))
 }
 
@@ -256,15 +257,15 @@ func TestAnsweredElsewhereIsNoError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				var cause error
-				reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 					if err := d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}); err != nil {
-						return duvotool.Decision{}, err
+						return hitl.Decision{}, err
 					}
 					if wait {
 						<-ctx.Done()
 						cause = context.Cause(ctx)
 					}
-					return duvotool.Deny("ops", "no"), nil
+					return hitl.Deny("ops", "no"), nil
 				}))
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
@@ -272,10 +273,10 @@ func TestAnsweredElsewhereIsNoError(t *testing.T) {
 				synctest.Wait()
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				if wait {
-					require.ErrorIs(t, cause, duvotool.ErrAnsweredElsewhere)
+					require.ErrorIs(t, cause, hitl.ErrAnsweredElsewhere)
 					require.Empty(t, res.Decisions)
 				} else {
-					require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+					require.Equal(t, hitl.Superseded, res.Decisions[0].Delivery)
 					require.NotContains(t, res.Observation(), "Denied by")
 				}
 			}, duvotest.WithAssignment(refunds), duvotest.WithProfile(duvotest.Profile{Respond: duvotest.ApplyToAny}))
@@ -288,14 +289,14 @@ func TestAnsweredElsewhereInTheLastMoment(t *testing.T) {
 	yes := true
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Latency: time.Second})
-		reg := discover(t, d.Client(), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), policy(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			time.AfterFunc(500*time.Millisecond, func() { _ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}) })
-			return duvotool.Deny("ops", "no"), nil
+			return hitl.Deny("ops", "no"), nil
 		}))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
-		require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
+		require.Equal(t, hitl.Superseded, res.Decisions[0].Delivery)
 		require.Equal(t, 1, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(refunds))
 }
@@ -304,21 +305,21 @@ func TestAnsweredElsewhereInTheLastMoment(t *testing.T) {
 func TestLeaveToDuvo(t *testing.T) {
 	yes := true
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.LeaveToDuvo()), duvotool.WithJobTimeout(time.Minute))
+		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.LeaveToDuvo()), duvotool.WithJobTimeout(time.Minute))
 		time.AfterFunc(48*time.Hour, func() { _ = d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}) })
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Zero(t, d.Count("respondToHumanRequest"))
-		require.Equal(t, duvotool.Left, res.Decisions[0].Verdict)
-		require.Equal(t, duvotool.NotSent, res.Decisions[0].Delivery)
+		require.Equal(t, hitl.Left, res.Decisions[0].Verdict)
+		require.Equal(t, hitl.NotSent, res.Decisions[0].Delivery)
 	}, duvotest.WithAssignment(refunds))
 }
 
 func TestQuestions(t *testing.T) {
-	good := map[string]string{"Which size?": "M, tall", "Which colours?": duvotool.JoinChoices("blue, dark", "red"), "Anything else?": "no"}
+	good := map[string]string{"Which size?": "M, tall", "Which colours?": hitl.JoinChoices("blue, dark", "red"), "Anything else?": "no"}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), decide(duvotool.Answer("kim@example.com", good), nil))
+		reg := discover(t, d.Client(), decide(hitl.Answer("kim@example.com", good), nil))
 		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "M, tall / blue, dark, red / no", res.Output)
@@ -338,27 +339,27 @@ func TestQuestions(t *testing.T) {
 		return m
 	}
 	for name, c := range map[string]struct {
-		decision duvotool.Decision
+		decision hitl.Decision
 		says     string
 	}{
-		"approving":       {duvotool.Approve("ops", ""), "cannot be approved"},
-		"one missing":     {duvotool.Answer("ops", with("Anything else?", "")), `"Anything else?" has no answer`},
-		"none":            {duvotool.Answer("ops", nil), "has no answer"},
-		"unknown":         {duvotool.Answer("ops", with("Who?", "me")), `no question "Who?"`},
-		"not an option":   {duvotool.Answer("ops", with("Which size?", "XL")), `must be one of "S", "M, tall"`},
-		"other case":      {duvotool.Answer("ops", with("Which size?", "s")), "must be one of"},
-		"several of one":  {duvotool.Answer("ops", with("Which size?", "S, M, tall")), "must be one of"},
-		"no such colour":  {duvotool.Answer("ops", with("Which colours?", "red, green")), "one or more of"},
-		"twice":           {duvotool.Answer("ops", with("Which colours?", "red, red")), "one or more of"},
-		"trailing comma":  {duvotool.Answer("ops", with("Which colours?", "red,")), "one or more of"},
-		"blank":           {duvotool.Answer("ops", with("Anything else?", " ")), "has no answer"},
-		"without anybody": {duvotool.Answer("", good), "who decided"},
+		"approving":       {hitl.Approve("ops", ""), "cannot be approved"},
+		"one missing":     {hitl.Answer("ops", with("Anything else?", "")), `"Anything else?" has no answer`},
+		"none":            {hitl.Answer("ops", nil), "has no answer"},
+		"unknown":         {hitl.Answer("ops", with("Who?", "me")), `no question "Who?"`},
+		"not an option":   {hitl.Answer("ops", with("Which size?", "XL")), `must be one of "S", "M, tall"`},
+		"other case":      {hitl.Answer("ops", with("Which size?", "s")), "must be one of"},
+		"several of one":  {hitl.Answer("ops", with("Which size?", "S, M, tall")), "must be one of"},
+		"no such colour":  {hitl.Answer("ops", with("Which colours?", "red, green")), "one or more of"},
+		"twice":           {hitl.Answer("ops", with("Which colours?", "red, red")), "one or more of"},
+		"trailing comma":  {hitl.Answer("ops", with("Which colours?", "red,")), "one or more of"},
+		"blank":           {hitl.Answer("ops", with("Anything else?", " ")), "has no answer"},
+		"without anybody": {hitl.Answer("", good), "who decided"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				reg := discover(t, d.Client(), decide(c.decision, nil))
 				_, err := reg.Tool("sizes").Run(t.Context(), "4711")
-				require.ErrorIs(t, err, duvotool.ErrInvalidDecision)
+				require.ErrorIs(t, err, hitl.ErrInvalidDecision)
 				require.ErrorContains(t, err, c.says)
 				require.Zero(t, d.Count("respondToHumanRequest"))
 			}, duvotest.WithAssignment(sizes))
@@ -401,9 +402,9 @@ func TestUnknownKindIsNeverAnswered(t *testing.T) {
 	login := duvotest.Assignment{ID: refundsID, Name: "Login", Script: func(j *duvotest.Job) { j.AskUntyped("login", "Log in, please"); j.Complete("in") }}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		asked := 0
-		reg := discover(t, d.Client(), policy(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			asked++
-			return duvotool.Approve("ops", ""), nil
+			return hitl.Approve("ops", ""), nil
 		}))
 		res, err := reg.Tool("login").Run(t.Context(), "4711")
 		require.NoError(t, err)
@@ -419,18 +420,18 @@ func TestUnclearResponses(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault    duvotest.Fault
 		posts    int
-		delivery duvotool.Delivery
+		delivery hitl.Delivery
 	}{
-		"lost answer":   {duvotest.Fault{Kind: duvotest.ResetAfter}, 1, duvotool.Unconfirmed},
-		"late effect":   {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 20 * time.Second}, 1, duvotool.Unconfirmed},
-		"very late":     {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 60 * time.Second}, 1, duvotool.Unconfirmed},
-		"lost request":  {duvotest.Fault{Kind: duvotest.ResetBefore}, 2, duvotool.Accepted},
-		"503":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 503}, 2, duvotool.Accepted},
-		"502 after":     {duvotest.Fault{Kind: duvotest.StatusAfter, Status: 502}, 1, duvotool.Unconfirmed},
-		"no answer":     {duvotest.Fault{Kind: duvotest.Hang}, 2, duvotool.Accepted},
-		"429":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 429, RetryAfter: 7 * time.Second}, 2, duvotool.Accepted},
-		"cut off":       {duvotest.Fault{Kind: duvotest.Truncate}, 1, duvotool.Unconfirmed},
-		"a proxy's 200": {duvotest.Fault{Kind: duvotest.NotJSON}, 1, duvotool.Unconfirmed},
+		"lost answer":   {duvotest.Fault{Kind: duvotest.ResetAfter}, 1, hitl.Unconfirmed},
+		"late effect":   {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 20 * time.Second}, 1, hitl.Unconfirmed},
+		"very late":     {duvotest.Fault{Kind: duvotest.LateEffect, EffectDelay: 60 * time.Second}, 1, hitl.Unconfirmed},
+		"lost request":  {duvotest.Fault{Kind: duvotest.ResetBefore}, 2, hitl.Accepted},
+		"503":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 503}, 2, hitl.Accepted},
+		"502 after":     {duvotest.Fault{Kind: duvotest.StatusAfter, Status: 502}, 1, hitl.Unconfirmed},
+		"no answer":     {duvotest.Fault{Kind: duvotest.Hang}, 2, hitl.Accepted},
+		"429":           {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 429, RetryAfter: 7 * time.Second}, 2, hitl.Accepted},
+		"cut off":       {duvotest.Fault{Kind: duvotest.Truncate}, 1, hitl.Unconfirmed},
+		"a proxy's 200": {duvotest.Fault{Kind: duvotest.NotJSON}, 1, hitl.Unconfirmed},
 	} {
 		for _, profile := range []duvotest.Profile{{}, {Idempotency: duvotest.KeysIgnored, Respond: duvotest.ApplyToAny}} {
 			t.Run(name, func(t *testing.T) {
@@ -445,11 +446,11 @@ func TestUnclearResponses(t *testing.T) {
 					f := c.fault
 					f.Op = "respondToHumanRequest"
 					d.Inject(f)
-					reg := discover(t, d.Client(), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+					reg := discover(t, d.Client(), policy(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 						if r.Title == "Refund 120 EUR" {
-							return duvotool.Approve("ops", ""), nil
+							return hitl.Approve("ops", ""), nil
 						}
-						return duvotool.Deny("ops", ""), nil
+						return hitl.Deny("ops", ""), nil
 					}))
 					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/handed"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/tmc/langchaingo/tools"
@@ -72,7 +73,7 @@ func (op *operation) pendingLocked() *Result {
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
-		res.Decisions = append(res.Decisions, cloneEntry(e))
+		res.Decisions = append(res.Decisions, e.Clone())
 	}
 	switch {
 	case op.jobID == "":
@@ -88,9 +89,9 @@ func (op *operation) pendingLocked() *Result {
 type news struct {
 	status    duvo.Status
 	started   time.Time
-	decisions []DecisionEntry
-	request   *Request // that the policy is asked about; not to be changed
-	err       error    // with which the last run ended
+	decisions []hitl.DecisionEntry
+	request   *hitl.Request // that the policy is asked about; not to be changed
+	err       error         // with which the last run ended
 }
 
 // CheckTool returns the tool check_job, which tells the model how a Job is
@@ -204,7 +205,7 @@ func (op *operation) unstarted() *Result {
 	case op.phase == PhaseStarting:
 		res.Outcome, res.Note = OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
 	case err != nil:
-		res.Note = "no Job was started: " + SafeLine(err.Error(), 300)
+		res.Note = "no Job was started: " + hitl.SafeLine(err.Error(), 300)
 	default:
 		res.Note = "no Job was started: no reason is known"
 	}

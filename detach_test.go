@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 	"github.com/tmc/langchaingo/tools"
@@ -66,7 +67,7 @@ func TestWaitBudget(t *testing.T) {
 		require.Equal(t, time.Minute, time.Since(begin), "it waits up to the budget")
 
 		for _, other := range []context.Context{t.Context(), duvotool.WithOperationScope(t.Context(), "another"),
-			duvotool.WithCaller(ctx, duvotool.Caller{Tenant: "somebody"})} {
+			duvotool.WithCaller(ctx, hitl.Caller{Tenant: "somebody"})} {
 			text, err = check.Call(other, handle)
 			require.NoError(t, err)
 			require.Contains(t, text, "no Job with the handle")
@@ -93,9 +94,9 @@ func TestWaitBudget(t *testing.T) {
 // The policy keeps working after the call has returned.
 func TestPolicyWorksPastTheBudget(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		policy := duvotool.PolicyFunc(func(ctx context.Context, q duvotool.Request) (duvotool.Decision, error) {
+		policy := hitl.PolicyFunc(func(ctx context.Context, q hitl.Request) (hitl.Decision, error) {
 			time.Sleep(time.Hour)
-			return duvotool.Deny("kim", "too much"), ctx.Err()
+			return hitl.Deny("kim", "too much"), ctx.Err()
 		})
 		reg := discover(t, d.Client(), duvotool.WithWaitBudget(time.Minute), duvotool.WithPolicy(policy))
 		ctx, leave := context.WithCancel(t.Context())
@@ -330,10 +331,10 @@ func TestCheckOnlyReads(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		var asked atomic.Int64
-		reg := discover(t, d.Client(), duvotool.WithWaitBudget(5*time.Second), duvotool.WithPolicy(duvotool.PolicyFunc(
-			func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), duvotool.WithWaitBudget(5*time.Second), duvotool.WithPolicy(hitl.PolicyFunc(
+			func(context.Context, hitl.Request) (hitl.Decision, error) {
 				asked.Add(1)
-				return duvotool.Decision{}, errors.New("the policy is broken")
+				return hitl.Decision{}, errors.New("the policy is broken")
 			})))
 		res, err := reg.All()[0].Run(t.Context(), "1 EUR")
 		require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // An entry is what the journal holds of an operation.
@@ -14,7 +15,7 @@ type entry struct {
 	Key        string          `json:"key"`
 	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
 	Scope      string          `json:"scope,omitempty"`
-	Caller     Caller          `json:"caller,omitzero"`
+	Caller     hitl.Caller     `json:"caller,omitzero"`
 	Assignment duvo.Assignment `json:"assignment"`
 	Folder     string          `json:"folder,omitempty"`
 	Input      string          `json:"input"` // of the start
@@ -39,14 +40,14 @@ type entry struct {
 	Worked    time.Duration `json:"worked,omitempty"`
 	Ours      bool          `json:"ours,omitempty"` // it was told to run the Assignment
 
-	Requests  []requestEntry  `json:"requests,omitempty"`
-	Decisions []DecisionEntry `json:"decisions,omitempty"`
-	Note      string          `json:"note,omitempty"`
-	Told      bool            `json:"told,omitempty"`
-	Stopping  bool            `json:"stopping,omitempty"`
-	FollowUp  *followUp       `json:"follow_up,omitempty"`
-	Answer    *answerState    `json:"answer,omitempty"`
-	Result    *Result         `json:"result,omitempty"`
+	Requests  []requestEntry       `json:"requests,omitempty"`
+	Decisions []hitl.DecisionEntry `json:"decisions,omitempty"`
+	Note      string               `json:"note,omitempty"`
+	Told      bool                 `json:"told,omitempty"`
+	Stopping  bool                 `json:"stopping,omitempty"`
+	FollowUp  *followUp            `json:"follow_up,omitempty"`
+	Answer    *answerState         `json:"answer,omitempty"`
+	Result    *Result              `json:"result,omitempty"`
 }
 
 // A requestEntry is what the journal holds of a human request.
@@ -161,7 +162,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 	for _, q := range e.Requests {
 		st, ok := stageNamed(q.Stage)
 		if !ok || q.ID == "" || q.Decision < 0 || q.Decision > len(s.entries) {
-			return fmt.Errorf("%w: operation %s: the request %s makes no sense", ErrJournal, SafeLine(e.Key, 120), SafeLine(q.ID, 64))
+			return fmt.Errorf("%w: operation %s: the request %s makes no sense", ErrJournal, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
 		}
 		if q.DecidedAt.After(now.Add(maxSkew)) {
 			q.DecidedAt = time.Time{} // nobody knows how old it is
@@ -169,7 +170,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
 			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
-			request: Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
+			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
 			p.entry = s.entries[q.Decision-1]
@@ -178,7 +179,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 			p.sealed = &duvo.Response{JobID: e.JobID, RequestID: q.ID, Approved: q.Approved, Answers: q.Answers, IdempotencyKey: q.IdemKey}
 		}
 		if (st == stageDecided || st == stageSending) && (p.sealed == nil || p.entry == nil) {
-			return fmt.Errorf("%w: operation %s: the response to the request %s is not there", ErrJournal, SafeLine(e.Key, 120), SafeLine(q.ID, 64))
+			return fmt.Errorf("%w: operation %s: the response to the request %s is not there", ErrJournal, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
 		}
 		if st == stageSending {
 			// The last attempt may be on its way still.
@@ -273,7 +274,7 @@ func (op *operation) maySave() bool {
 		op.adopt()
 		return false
 	}
-	op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", SafeLine(err.Error(), 500))
+	op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	return true
 }
 

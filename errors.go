@@ -3,8 +3,10 @@ package duvotool
 import (
 	"errors"
 	"fmt"
-	"github.com/duvotool/duvotool/internal/errtext"
 	"strings"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
 
 // What a caller may test for with errors.Is.
@@ -21,23 +23,6 @@ var (
 	// [OncePerScope] when the context has no scope. An operation key does not
 	// stand in for one, but leads to the operation that it began.
 	ErrNoScope = errors.New("duvotool: this Assignment may only be called within an operation scope")
-
-	// ErrInvalidDecision is a policy's decision that does not fit the request.
-	// Nothing was sent.
-	ErrInvalidDecision = errors.New("duvotool: the policy's decision does not fit the request")
-
-	// ErrPolicyPanic is a policy that panicked, or ended its goroutine. Nothing was
-	// sent.
-	ErrPolicyPanic = errors.New("duvotool: the policy panicked")
-
-	// ErrAnsweredElsewhere is the cause that ends a policy's context when the
-	// Job no longer waits for the request: somebody answered in Duvo's own
-	// inbox, or the Job ended.
-	ErrAnsweredElsewhere = errors.New("duvotool: the request no longer waits for an answer")
-
-	// ErrRequestChanged is the cause that ends a policy's context when the
-	// request reads differently now. The policy is asked anew.
-	ErrRequestChanged = errors.New("duvotool: the request changed")
 )
 
 // Phase tells how far a call had come.
@@ -69,7 +54,7 @@ func (e *JobError) Error() string {
 	var b strings.Builder
 	b.WriteString("duvotool: ")
 	if e.Assignment != "" {
-		fmt.Fprintf(&b, "Assignment %q: ", SafeLine(e.Assignment, 80))
+		fmt.Fprintf(&b, "Assignment %q: ", hitl.SafeLine(e.Assignment, 80))
 	}
 	if e.Phase != "" {
 		b.WriteString(string(e.Phase))
@@ -77,10 +62,10 @@ func (e *JobError) Error() string {
 		b.WriteString("call")
 	}
 	if e.JobID != "" {
-		b.WriteString(", Job " + SafeLine(e.JobID, 64))
+		b.WriteString(", Job " + hitl.SafeLine(e.JobID, 64))
 	}
 	if e.Key != "" {
-		b.WriteString(", operation " + SafeLine(e.Key, 120))
+		b.WriteString(", operation " + hitl.SafeLine(e.Key, 120))
 	}
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())

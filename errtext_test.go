@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,12 +32,12 @@ func readable(t *testing.T, text string) {
 // Every error that can be wrapped, in everything that wraps, has each package's
 // prefix once and tells no nil.
 func TestErrorsAreReadable(t *testing.T) {
-	errs := []error{duvotool.ErrClosed, duvotool.ErrKeyReused, duvotool.ErrNoScope, duvotool.ErrInvalidDecision, duvotool.ErrPolicyPanic, duvotool.ErrAnsweredElsewhere,
-		duvotool.ErrRequestChanged, duvotool.ErrAudit, duvotool.ErrJournal, duvotool.ErrConflict, duvotool.ErrNoRecord, duvotool.ErrUnknownJob, duvotool.ErrNotPending,
+	errs := []error{duvotool.ErrClosed, duvotool.ErrKeyReused, duvotool.ErrNoScope, hitl.ErrInvalidDecision, hitl.ErrPolicyPanic, hitl.ErrAnsweredElsewhere,
+		hitl.ErrRequestChanged, duvotool.ErrAudit, duvotool.ErrJournal, duvotool.ErrConflict, duvotool.ErrNoRecord, duvotool.ErrUnknownJob, duvotool.ErrNotPending,
 		duvo.ErrUnauthorized, duvo.ErrForbidden, duvo.ErrNotFound, duvo.ErrConflict, duvo.ErrInvalid, duvo.ErrRateLimited, duvo.ErrUnavailable,
 		&duvo.APIError{}, &duvo.APIError{Operation: "getRun", Status: 401}, &duvo.TransportError{}, &duvo.TransportError{Operation: "getRun", Err: duvo.ErrUnavailable},
 		&duvotool.InputError{Tool: "t", Problem: "p"}, &duvotool.OutputError{JobID: "j", Problem: "p"}, &duvotool.OutcomeError{Outcome: duvotool.OutcomeFailed},
-		&duvotool.DecidedError{}, &duvotool.NoMatchError{Kind: "ID", Name: "x"}, &duvotool.JobError{}, &duvotool.JobError{Phase: duvotool.PhaseNew}, context.Canceled}
+		&duvotool.DecidedError{}, &hitl.NoMatchError{Kind: "ID", Name: "x"}, &duvotool.JobError{}, &duvotool.JobError{Phase: duvotool.PhaseNew}, context.Canceled}
 	wraps := []func(error) error{
 		func(err error) error { return &duvotool.JobError{Phase: duvotool.PhaseWatching, Err: err} },
 		func(err error) error { return &duvotool.JobError{Err: fmt.Errorf("the response: %w", err)} },
@@ -75,9 +76,9 @@ func TestFailuresAreReadable(t *testing.T) {
 		"start":        {duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 401}, nil, "4711", "check DUVO_API_KEY"},
 		"audit":        {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(fmt.Errorf("duvotool: the file: %w", os.ErrClosed)))}, "4711", "file already closed"},
 		"audit itself": {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(duvotool.ErrAudit))}, "4711", "audit"},
-		"policy":       {duvotest.Fault{}, []duvotool.Option{decide(duvotool.Decision{}, duvotool.ErrPolicyPanic)}, "4711", "panicked"},
-		"decision":     {duvotest.Fault{}, []duvotool.Option{decide(duvotool.Answer("kim", nil), nil)}, "4711", "does not fit"},
-		"option":       {duvotest.Fault{}, []duvotool.Option{duvotool.WithPolicy(duvotool.FirstOf())}, "", "no policies"},
+		"policy":       {duvotest.Fault{}, []duvotool.Option{decide(hitl.Decision{}, hitl.ErrPolicyPanic)}, "4711", "panicked"},
+		"decision":     {duvotest.Fault{}, []duvotool.Option{decide(hitl.Answer("kim", nil), nil)}, "4711", "does not fit"},
+		"option":       {duvotest.Fault{}, []duvotool.Option{duvotool.WithPolicy(hitl.FirstOf())}, "", "no policies"},
 		"name":         {duvotest.Fault{}, []duvotool.Option{duvotool.Keep(duvotool.ByName("Refundz"))}, "", "Refunds"},
 	} {
 		t.Run(name, func(t *testing.T) {

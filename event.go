@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -37,20 +38,20 @@ const (
 // An Event is a change of a Job, or of the Assignments, told to the observer of
 // [WithObserver].
 type Event struct {
-	Kind       EventKind       `json:"kind"`
-	At         time.Time       `json:"at"`
-	Key        string          `json:"key,omitempty"`    // the operation key
-	JobID      string          `json:"job_id,omitempty"` // empty before the Job exists
-	Assignment duvo.Assignment `json:"assignment,omitzero"`
-	Caller     Caller          `json:"caller,omitzero"`
-	Status     duvo.Status     `json:"status,omitempty"`
-	Before     int             `json:"before,omitempty"`   // of EventQueued: how many wait before it
-	Request    *Request        `json:"request,omitempty"`  // of EventRequested and EventSuspended
-	Decision   *DecisionEntry  `json:"decision,omitempty"` // of EventDecided and EventDelivered
-	Message    *duvo.Message   `json:"message,omitempty"`  // of EventMessage; untrusted
-	Result     *Result         `json:"result,omitempty"`   // of EventFinished
-	Err        error           `json:"-"`                  // of EventParked
-	Changes    *Changes        `json:"changes,omitempty"`  // of EventRefreshed
+	Kind       EventKind           `json:"kind"`
+	At         time.Time           `json:"at"`
+	Key        string              `json:"key,omitempty"`    // the operation key
+	JobID      string              `json:"job_id,omitempty"` // empty before the Job exists
+	Assignment duvo.Assignment     `json:"assignment,omitzero"`
+	Caller     hitl.Caller         `json:"caller,omitzero"`
+	Status     duvo.Status         `json:"status,omitempty"`
+	Before     int                 `json:"before,omitempty"`   // of EventQueued: how many wait before it
+	Request    *hitl.Request       `json:"request,omitempty"`  // of EventRequested and EventSuspended
+	Decision   *hitl.DecisionEntry `json:"decision,omitempty"` // of EventDecided and EventDelivered
+	Message    *duvo.Message       `json:"message,omitempty"`  // of EventMessage; untrusted
+	Result     *Result             `json:"result,omitempty"`   // of EventFinished
+	Err        error               `json:"-"`                  // of EventParked
+	Changes    *Changes            `json:"changes,omitempty"`  // of EventRefreshed
 
 	ctx context.Context // with the values of the call's
 }
@@ -89,9 +90,9 @@ func (e Event) String() string {
 	if e.Kind == EventRefreshed {
 		return "the Assignments have changed: " + e.Changes.String()
 	}
-	name := fmt.Sprintf("%q", SafeLine(e.Assignment.Name, 80))
+	name := fmt.Sprintf("%q", hitl.SafeLine(e.Assignment.Name, 80))
 	if e.JobID != "" {
-		name = "Job " + SafeLine(e.JobID, 64) + " of " + name
+		name = "Job " + hitl.SafeLine(e.JobID, 64) + " of " + name
 	}
 	switch e.Kind {
 	case EventQueued:
@@ -99,13 +100,13 @@ func (e Event) String() string {
 	case EventResumed:
 		return fmt.Sprintf("%s is taken up again", name)
 	case EventStatus:
-		return fmt.Sprintf("%s is %s", name, SafeLine(string(e.Status), 40))
+		return fmt.Sprintf("%s is %s", name, hitl.SafeLine(string(e.Status), 40))
 	case EventRequested:
-		return fmt.Sprintf("%s asks: %s", name, SafeLine(e.Request.Title, 200))
+		return fmt.Sprintf("%s asks: %s", name, hitl.SafeLine(e.Request.Title, 200))
 	case EventSuspended:
-		return fmt.Sprintf("%s waits for a decision that was put off: %s", name, SafeLine(e.Request.Title, 200))
+		return fmt.Sprintf("%s waits for a decision that was put off: %s", name, hitl.SafeLine(e.Request.Title, 200))
 	case EventDecided:
-		return name + ": " + e.Decision.summary()
+		return name + ": " + e.Decision.Summary()
 	case EventDelivered:
 		return fmt.Sprintf("%s: the decision was %s", name, e.Decision.Delivery)
 	case EventMessage:
@@ -113,7 +114,7 @@ func (e Event) String() string {
 		if text == "" && e.Message.ToolCall != nil {
 			text = "calls " + e.Message.ToolCall.Name
 		}
-		return fmt.Sprintf("%s, %s: %s", name, SafeLine(e.Message.Role, 20), SafeLine(text, 200))
+		return fmt.Sprintf("%s, %s: %s", name, hitl.SafeLine(e.Message.Role, 20), hitl.SafeLine(text, 200))
 	case EventFinished:
 		return fmt.Sprintf("%s: %s", name, e.Result.Outcome)
 	case EventParked:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +34,7 @@ func TestEventsCoalesce(t *testing.T) {
 		}
 		hold := make(chan struct{})
 		told := map[string][]duvotool.EventKind{}
-		reg := discover(t, f, decide(duvotool.Approve("kim", ""), nil), duvotool.WithObserver(func(e duvotool.Event) {
+		reg := discover(t, f, decide(hitl.Approve("kim", ""), nil), duvotool.WithObserver(func(e duvotool.Event) {
 			<-hold
 			told[e.Caller.Tenant] = append(told[e.Caller.Tenant], e.Kind)
 		}))
@@ -41,7 +42,7 @@ func TestEventsCoalesce(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, tenant := range []string{"a", "b"} {
 			wg.Go(func() {
-				_, err := reg.All()[0].Run(duvotool.WithCaller(ctx, duvotool.Caller{Tenant: tenant}), "x")
+				_, err := reg.All()[0].Run(duvotool.WithCaller(ctx, hitl.Caller{Tenant: tenant}), "x")
 				require.NoError(t, err)
 			})
 		}
@@ -83,7 +84,7 @@ func TestStatusesOfTenantsStayApart(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, tenant := range []string{"a", "b"} {
 			wg.Go(func() {
-				_, _ = reg.All()[0].Run(duvotool.WithCaller(ctx, duvotool.Caller{Tenant: tenant}), "x")
+				_, _ = reg.All()[0].Run(duvotool.WithCaller(ctx, hitl.Caller{Tenant: tenant}), "x")
 			})
 		}
 		time.Sleep(time.Minute)

@@ -7,10 +7,11 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // askToRefund runs a Job that asks for an approval under a policy.
-func askToRefund(p duvotool.Policy) {
+func askToRefund(p hitl.Policy) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
 	ctx := context.Background()
@@ -33,14 +34,14 @@ func askToRefund(p duvotool.Policy) {
 }
 
 func ExampleAlwaysDeny() {
-	askToRefund(duvotool.AlwaysDeny())
+	askToRefund(hitl.AlwaysDeny())
 	// Output: completed: not refunded (denied by policy always-deny: this program's policy approves nothing)
 }
 
 func ExampleForward() {
-	askToRefund(duvotool.Forward(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
-		fmt.Println("Asking Kim:", duvotool.SafeLine(r.Title, 100))
-		return duvotool.Approve("kim@example.com", "it was broken"), nil
+	askToRefund(hitl.Forward(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
+		fmt.Println("Asking Kim:", hitl.SafeLine(r.Title, 100))
+		return hitl.Approve("kim@example.com", "it was broken"), nil
 	}))
 	// Output:
 	// Asking Kim: Refund 120 EUR
@@ -48,25 +49,25 @@ func ExampleForward() {
 }
 
 func ExampleAutoApprove() {
-	askToRefund(duvotool.AutoApprove(
-		duvotool.For(refundsID).TitleMatches(`Refund \d+ EUR`).AtMost(10),
-		duvotool.For(refundsID).DescriptionMatches(`(?is).*gift card.*`).Denies(),
+	askToRefund(hitl.AutoApprove(
+		hitl.For(refundsID).TitleMatches(`Refund \d+ EUR`).AtMost(10),
+		hitl.For(refundsID).DescriptionMatches(`(?is).*gift card.*`).Denies(),
 	))
 	// Output: completed: refunded (approved by policy auto-approve: rule 1: Assignment 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11, title matches "Refund \\d+ EUR")
 }
 
 func ExampleFirstOf() {
-	askToRefund(duvotool.FirstOf(
-		duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("Send the receipt")),
-		duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Deny("the night shift", "come back tomorrow"), nil
+	askToRefund(hitl.FirstOf(
+		hitl.AutoApprove(hitl.For(refundsID).TitleIs("Send the receipt")),
+		hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Deny("the night shift", "come back tomorrow"), nil
 		}),
 	))
 	// Output: completed: not refunded (denied by the night shift: come back tomorrow)
 }
 
 func ExampleLeaveToDuvo() {
-	d, err := duvotool.LeaveToDuvo().Decide(context.Background(), duvotool.Request{})
+	d, err := hitl.LeaveToDuvo().Decide(context.Background(), hitl.Request{})
 	fmt.Println(d.Verdict, err)
 	// Output: left <nil>
 }
@@ -75,7 +76,7 @@ func ExampleRegistry_Decide() {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
 	ctx := duvotool.WithOperationScope(context.Background(), "conversation 1")
-	later := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return duvotool.Suspend(), nil })
+	later := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })
 	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithPolicy(later), duvotool.WithPollInterval(time.Millisecond))
 	if err != nil {
 		fmt.Println(err)
@@ -86,7 +87,7 @@ func ExampleRegistry_Decide() {
 	res, _ := tool.Run(ctx, "Order 4711 arrived broken.")
 	fmt.Println(res.Outcome)
 	for _, r := range reg.Pending() { // on a page, or in a chat
-		fmt.Println(r.Title, reg.Decide(ctx, r, duvotool.Approve("kim@example.com", "fine")))
+		fmt.Println(r.Title, reg.Decide(ctx, r, hitl.Approve("kim@example.com", "fine")))
 	}
 	res, _ = tool.Run(ctx, "Order 4711 arrived broken.")
 	fmt.Println(res.Outcome, res.Output)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -135,6 +136,6 @@ func discover(t *testing.T, b duvotool.Backend, opts ...duvotool.Option) *duvoto
 	return reg
 }
 
-func decide(d duvotool.Decision, err error) duvotool.ToolOption {
-	return duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return d, err }))
+func decide(d hitl.Decision, err error) duvotool.ToolOption {
+	return duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return d, err }))
 }

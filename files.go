@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 var (
@@ -55,7 +56,7 @@ func (op *operation) stage() bool {
 			s.sandbox = id
 			return true
 		}
-		op.reg.log.Warn("duvotool: making a sandbox", "operation", op.key, "attempt", attempt, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: making a sandbox", "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.Temporary(err) || attempt == startAttempts {
 			op.fail(err)
 			return false

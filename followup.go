@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -105,7 +106,7 @@ func (r *Registry) Continue(ctx context.Context, after *Result, message string) 
 		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
 	}
 	if after.Outcome != OutcomeCompleted && after.Outcome != OutcomeInterrupted {
-		return nil, &InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", SafeLine(after.JobID, 64), after.Outcome)}
+		return nil, &InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
 	}
 	if message, err = t.followUpMessage(message); err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
 	if !op.reg.ops.converse(op, true) {
-		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", SafeLine(s.id, 64))})
+		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
 		return false
 	}
 	if f.Posted {
@@ -181,7 +182,7 @@ func (op *operation) postFollowUp() bool {
 			}
 			continue
 		case !takesMessages(job.Status):
-			op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", SafeLine(s.id, 64), SafeLine(string(job.Status), 40))})
+			op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
 			return false
 		}
 		if !f.Doubtful && !op.gather(count, users) {
@@ -214,7 +215,7 @@ func (op *operation) postFollowUp() bool {
 		}
 		inDoubt := duvo.MayHaveTakenEffect(err)
 		f.Doubtful, f.Late = doubtful || inDoubt, inDoubt && isLocal(err)
-		op.reg.log.Warn("duvotool: posting a message", "job", s.id, "operation", op.key, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: posting a message", "job", s.id, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 		if !inDoubt && !op.againAfter(err, attempt) {
 			return false
 		}
@@ -229,7 +230,7 @@ func (op *operation) gather(count int, users []string) bool {
 	f.gather(op.inputNow(), users)
 	if limit := op.tool.cfg.maxInput; len(f.Added) > limit {
 		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
-			len(f.Added), SafeLine(op.job.id, 64), limit)})
+			len(f.Added), hitl.SafeLine(op.job.id, 64), limit)})
 		return false
 	}
 	op.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -71,7 +72,7 @@ func TestNoMessageWalksPastARequest(t *testing.T) {
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
-		other := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithPolicy(duvotool.LeaveToDuvo()))
+		other := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithPolicy(hitl.LeaveToDuvo()))
 		go func() { _, _ = other.Continue(t.Context(), first, "ask") }()
 		var input *duvotool.InputError
 		for _, later := range []time.Duration{time.Second, time.Minute} { // it runs, and it waits

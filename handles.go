@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"github.com/duvotool/duvotool/hitl"
 	"strings"
 )
 
@@ -26,9 +27,9 @@ type grant struct {
 
 // A handleEntry is what the journal holds of a handle.
 type handleEntry struct {
-	Operation string `json:"operation"` // the key of its record
-	Caller    Caller `json:"caller,omitzero"`
-	Scope     string `json:"scope,omitempty"`
+	Operation string      `json:"operation"` // the key of its record
+	Caller    hitl.Caller `json:"caller,omitzero"`
+	Scope     string      `json:"scope,omitempty"`
 }
 
 // newHandle makes a handle that nobody can guess: 130 bits.
@@ -67,10 +68,10 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	if l == nil || recorded {
 		return handle
 	}
-	e := handleEntry{op.record.key, Caller{op.caller.Tenant, to.user}, to.scope}
+	e := handleEntry{op.record.key, hitl.Caller{op.caller.Tenant, to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 		return handle
 	}
 	op.mu.Lock()
@@ -112,7 +113,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 	if err := l.open(rec, &e); err != nil {
 		return nil, err
 	}
-	if e.Caller != (Caller{tenant, to.user}) || e.Scope != to.scope || !strings.HasPrefix(e.Operation, opRecord) {
+	if e.Caller != (hitl.Caller{tenant, to.user}) || e.Scope != to.scope || !strings.HasPrefix(e.Operation, opRecord) {
 		return nil, nil
 	}
 	rec, found, err = l.get(ctx, e.Operation)

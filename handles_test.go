@@ -9,11 +9,12 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
 func callerIn(t *testing.T, tenant, user, scope string) context.Context {
-	ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: tenant, User: user})
+	ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant, User: user})
 	if scope != "" {
 		ctx = duvotool.WithOperationScope(ctx, scope)
 	}

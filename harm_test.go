@@ -15,6 +15,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
@@ -43,14 +44,14 @@ type hook struct {
 
 type namedPolicy struct{ harm func() }
 
-func (namedPolicy) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
-	return duvotool.Approve("kim", ""), nil
+func (namedPolicy) Decide(context.Context, hitl.Request) (hitl.Decision, error) {
+	return hitl.Approve("kim", ""), nil
 }
 func (n namedPolicy) String() string { n.harm(); return "" }
 
 type vetoing struct{ namedPolicy }
 
-func (v vetoing) Vetoes(duvotool.Request) bool { v.harm(); return false }
+func (v vetoing) Vetoes(hitl.Request) bool { v.harm(); return false }
 
 // badError is an error of a policy that does harm when it is read.
 type badError struct{ harm func() }
@@ -99,71 +100,71 @@ func (h harmfulMessages) Messages(context.Context, string) iter.Seq2[duvo.Messag
 }
 
 // asked makes a policy that does harm when it is asked.
-func asked(harm func()) duvotool.Policy {
-	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+func asked(harm func()) hitl.Policy {
+	return hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 		harm()
-		return duvotool.Decision{}, nil
+		return hitl.Decision{}, nil
 	})
 }
 
-func kims() duvotool.Policy { return duvotool.Forward(decisionOf(duvotool.Approve("kim", ""))) }
+func kims() hitl.Policy { return hitl.Forward(decisionOf(hitl.Approve("kim", ""))) }
 
-func absent() duvotool.Policy {
-	return duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+func absent() hitl.Policy {
+	return hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		<-ctx.Done()
-		return duvotool.Decision{}, context.Cause(ctx)
+		return hitl.Decision{}, context.Cause(ctx)
 	})
 }
 
 // policyHooks are the places in policies, and in what they are made of.
 func policyHooks() map[string]hook {
 	out := map[string]hook{}
-	add := func(name string, err error, p func(harm func()) duvotool.Policy) {
+	add := func(name string, err error, p func(harm func()) hitl.Policy) {
 		out[name] = hook{err: err, opts: func(harm func()) []duvotool.Option { return []duvotool.Option{duvotool.WithPolicy(p(harm))} }}
 	}
-	failed := duvotool.ErrPolicyPanic
+	failed := hitl.ErrPolicyPanic
 	add("policy", failed, asked)
-	add("policy, forwarded", failed, func(harm func()) duvotool.Policy { return duvotool.Forward(asked(harm).(duvotool.PolicyFunc)) })
-	add("policy, first of", failed, func(harm func()) duvotool.Policy { return duvotool.FirstOf(asked(harm), kims()) })
-	add("policy in time", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, asked(harm), kims()) })
-	add("fallback", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, absent(), asked(harm)) })
-	add("approver", failed, func(harm func()) duvotool.Policy { return combine.Quorum(2, kims(), asked(harm)) })
-	add("approver, one too many", nil, func(harm func()) duvotool.Policy { return combine.Quorum(1, kims(), asked(harm)) })
-	add("escalated", nil, func(harm func()) duvotool.Policy {
+	add("policy, forwarded", failed, func(harm func()) hitl.Policy { return hitl.Forward(asked(harm).(hitl.PolicyFunc)) })
+	add("policy, first of", failed, func(harm func()) hitl.Policy { return hitl.FirstOf(asked(harm), kims()) })
+	add("policy in time", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, asked(harm), kims()) })
+	add("fallback", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, absent(), asked(harm)) })
+	add("approver", failed, func(harm func()) hitl.Policy { return combine.Quorum(2, kims(), asked(harm)) })
+	add("approver, one too many", nil, func(harm func()) hitl.Policy { return combine.Quorum(1, kims(), asked(harm)) })
+	add("escalated", nil, func(harm func()) hitl.Policy {
 		return combine.Escalate(asked(harm), combine.Then(time.Hour, kims()))
 	})
-	add("reminder", nil, func(harm func()) duvotool.Policy {
-		late := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+	add("reminder", nil, func(harm func()) hitl.Policy {
+		late := hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			time.Sleep(time.Hour)
-			return duvotool.Approve("kim", ""), nil
+			return hitl.Approve("kim", ""), nil
 		})
-		return combine.Escalate(late, combine.Remind(time.Minute, func(context.Context, duvotool.Request) { harm() }))
+		return combine.Escalate(late, combine.Remind(time.Minute, func(context.Context, hitl.Request) { harm() }))
 	})
-	add("budgeted", failed, func(harm func()) duvotool.Policy { return combine.Budget(1, time.Hour, asked(harm), kims()) })
-	add("predicate", failed, func(harm func()) duvotool.Policy {
-		return duvotool.AutoApprove(duvotool.For(fakeID).When(func(duvotool.Request) bool { harm(); return true }))
+	add("budgeted", failed, func(harm func()) hitl.Policy { return combine.Budget(1, time.Hour, asked(harm), kims()) })
+	add("predicate", failed, func(harm func()) hitl.Policy {
+		return hitl.AutoApprove(hitl.For(fakeID).When(func(hitl.Request) bool { harm(); return true }))
 	})
-	add("predicate of a veto", failed, func(harm func()) duvotool.Policy {
-		return duvotool.FirstOf(kims(), duvotool.AutoApprove(duvotool.For(fakeID).When(func(duvotool.Request) bool { harm(); return true }).Denies()))
+	add("predicate of a veto", failed, func(harm func()) hitl.Policy {
+		return hitl.FirstOf(kims(), hitl.AutoApprove(hitl.For(fakeID).When(func(hitl.Request) bool { harm(); return true }).Denies()))
 	})
-	add("match", failed, func(harm func()) duvotool.Policy {
-		return combine.Route(combine.When(func(duvotool.Request) bool { harm(); return true }, kims()))
+	add("match", failed, func(harm func()) hitl.Policy {
+		return combine.Route(combine.When(func(hitl.Request) bool { harm(); return true }, kims()))
 	})
-	add("grant", failed, func(harm func()) duvotool.Policy {
+	add("grant", failed, func(harm func()) hitl.Policy {
 		g := combine.NewGrants()
-		_, _ = g.Where("kim", fakeID, "all", func(duvotool.Request) bool { harm(); return true }, combine.Terms{})
+		_, _ = g.Where("kim", fakeID, "all", func(hitl.Request) bool { harm(); return true }, combine.Terms{})
 		return g
 	})
-	add("veto", failed, func(harm func()) duvotool.Policy { return vetoing{namedPolicy{harm}} })
-	add("name", failed, func(harm func()) duvotool.Policy { return namedPolicy{harm} })
-	add("name within", failed, func(harm func()) duvotool.Policy { return duvotool.FirstOf(namedPolicy{harm}) })
-	add("name in time", failed, func(harm func()) duvotool.Policy { return combine.Timeout(time.Hour, namedPolicy{harm}, kims()) })
-	add("typed nil", failed, func(func()) duvotool.Policy { var p *pointed; return p })
-	add("typed nil within", failed, func(func()) duvotool.Policy { var p *pointed; return combine.Quorum(1, p) })
+	add("veto", failed, func(harm func()) hitl.Policy { return vetoing{namedPolicy{harm}} })
+	add("name", failed, func(harm func()) hitl.Policy { return namedPolicy{harm} })
+	add("name within", failed, func(harm func()) hitl.Policy { return hitl.FirstOf(namedPolicy{harm}) })
+	add("name in time", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, namedPolicy{harm}, kims()) })
+	add("typed nil", failed, func(func()) hitl.Policy { var p *pointed; return p })
+	add("typed nil within", failed, func(func()) hitl.Policy { var p *pointed; return combine.Quorum(1, p) })
 	// What reads the error words it in place, so no panic of its own comes through.
-	add("error", errAny, func(harm func()) duvotool.Policy {
-		return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Decision{}, badError{harm}
+	add("error", errAny, func(harm func()) hitl.Policy {
+		return hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Decision{}, badError{harm}
 		})
 	})
 	return out
@@ -176,7 +177,7 @@ type plainOrder struct {
 var errAny = io.ErrUnexpectedEOF // any error will do
 
 func otherHooks() map[string]hook {
-	approve := decide(duvotool.Approve("kim", ""), nil)
+	approve := decide(hitl.Approve("kim", ""), nil)
 	with := func(o func(harm func()) duvotool.Option) func(func()) []duvotool.Option {
 		return func(harm func()) []duvotool.Option { return []duvotool.Option{approve, o(harm)} }
 	}
@@ -194,8 +195,8 @@ func otherHooks() map[string]hook {
 		"journal": {err: duvotool.ErrJournal, opts: with(func(harm func()) duvotool.Option {
 			return duvotool.WithJournal(harmfulJournal{duvotool.NewMemoryJournal(), harm})
 		})},
-		"logger": {err: duvotool.ErrInvalidDecision, opts: func(harm func()) []duvotool.Option {
-			return []duvotool.Option{decide(duvotool.Answer("kim", nil), nil), duvotool.WithLogger(slog.New(harmfulLog{harm}))}
+		"logger": {err: hitl.ErrInvalidDecision, opts: func(harm func()) []duvotool.Option {
+			return []duvotool.Option{decide(hitl.Answer("kim", nil), nil), duvotool.WithLogger(slog.New(harmfulLog{harm}))}
 		}},
 		"render": {err: errAny, input: `{"id":"4711"}`, opts: with(func(harm func()) duvotool.Option {
 			return duvotool.RenderInput(func(plainOrder) (string, error) { harm(); return "", nil })
@@ -298,7 +299,7 @@ func TestLostEventsAreLogged(t *testing.T) {
 			f.asks(approval)
 			log := &logLines{}
 			var told []duvotool.EventKind
-			reg := discover(t, f, decide(duvotool.Approve("kim", ""), nil), duvotool.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+			reg := discover(t, f, decide(hitl.Approve("kim", ""), nil), duvotool.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
 				duvotool.WithObserver(func(e duvotool.Event) {
 					if told = append(told, e.Kind); e.Kind == duvotool.EventRequested {
 						harm()
@@ -324,9 +325,9 @@ func TestHarmInAcceptance(t *testing.T) {
 }
 
 // A pointed policy cannot be used where it is nil.
-type pointed struct{ d duvotool.Decision }
+type pointed struct{ d hitl.Decision }
 
-func (p *pointed) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
+func (p *pointed) Decide(context.Context, hitl.Request) (hitl.Decision, error) {
 	return p.d, nil
 }
 func (p *pointed) String() string { return p.d.By }
@@ -334,14 +335,14 @@ func (p *pointed) String() string { return p.d.By }
 // TestHarmAtDiscovery: a policy that cannot even be looked at is refused.
 func TestHarmAtDiscovery(t *testing.T) {
 	var none *combine.Grants
-	for what, p := range map[string]duvotool.Policy{"alone": none, "within": combine.Quorum(1, none), "validate": unlooked{}} {
+	for what, p := range map[string]hitl.Policy{"alone": none, "within": combine.Quorum(1, none), "validate": unlooked{}} {
 		t.Run(what, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.WithPolicy(p))
-			require.ErrorIs(t, err, duvotool.ErrPolicyPanic)
+			require.ErrorIs(t, err, hitl.ErrPolicyPanic)
 		})
 	}
 }
 
-type unlooked struct{ duvotool.Policy }
+type unlooked struct{ hitl.Policy }
 
 func (unlooked) Validate() error { runtime.Goexit(); return nil }

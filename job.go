@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/watch"
 )
 
@@ -32,7 +33,7 @@ type jobState struct {
 	malformed time.Time // since when its reads are; zero: they are not
 
 	requests map[string]*pendingState // nil until there is one, by request ID
-	entries  []*DecisionEntry
+	entries  []*hitl.DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
 
@@ -105,7 +106,7 @@ func (s *jobState) rest(cause error) {
 		s.watch = nil
 	}
 	if cause == nil {
-		cause = ErrAnsweredElsewhere
+		cause = hitl.ErrAnsweredElsewhere
 	}
 	for _, p := range s.requests {
 		p.endAsking(cause)
@@ -314,7 +315,7 @@ func (op *operation) unread(err error) {
 		op.nothingPending()
 		op.settle(OutcomeGone, nil)
 	case op.readAgain(err):
-		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		s.watch.Retry()
 	default:
 		op.fail(err)

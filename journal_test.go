@@ -16,19 +16,20 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
 func approveAfter(d time.Duration, asked *atomic.Int64) duvotool.ToolOption {
-	return duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+	return duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		if asked != nil {
 			asked.Add(1)
 		}
 		select {
 		case <-time.After(d):
-			return duvotool.Approve("ops", ""), nil
+			return hitl.Approve("ops", ""), nil
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 	}))
 }
@@ -59,7 +60,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "a", User: "kim"})
+				ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a", User: "kim"})
 				_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, fmt.Sprint("order ", i)), fmt.Sprint(i, " EUR"))
 				var je *duvotool.JobError
 				require.ErrorAs(t, err, &je)
@@ -90,7 +91,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 		require.NoError(t, reg.Wait(t.Context()))
 		require.EqualValues(t, n, asked.Load())
 		for i := range n {
-			ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "a"})
+			ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a"})
 			res, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, fmt.Sprint("order ", i)), fmt.Sprint(i, " EUR"))
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprint("refunded ", i, " EUR"), res.Output)
@@ -98,7 +99,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 			require.Equal(t, "kim", res.Caller.User)
 		}
 		require.Len(t, d.Jobs(), n+1)
-		_, theirs := callers.Load(duvotool.Caller{Tenant: "a", User: "kim"})
+		_, theirs := callers.Load(hitl.Caller{Tenant: "a", User: "kim"})
 		require.True(t, theirs)
 
 		var jobID string
@@ -146,7 +147,7 @@ func TestReplicas(t *testing.T) {
 		defer d.Close()
 		j := duvotool.NewMemoryJournal()
 		a := open(t, d.Client(), j, approveAfter(time.Minute, nil))
-		b := open(t, d.Client(), j, decide(duvotool.Deny("b", "no"), nil))
+		b := open(t, d.Client(), j, decide(hitl.Deny("b", "no"), nil))
 		var wg sync.WaitGroup
 		for i := range 20 {
 			outputs := make([]string, 4)
@@ -509,13 +510,13 @@ func TestDrainOnClose(t *testing.T) {
 func TestDecisionOfYesterday(t *testing.T) {
 	for name, c := range map[string]struct {
 		away   time.Duration
-		policy duvotool.Policy
+		policy hitl.Policy
 		asked  int64
 		output string
 	}{
 		"fresh": {time.Minute, nil, 0, "refunded 1 EUR"},
 		"old":   {time.Hour, nil, 1, "refunded 1 EUR"},
-		"denied by now": {time.Minute, duvotool.FirstOf(duvotool.AutoApprove(duvotool.For(refundsID), duvotool.For(refundsID).TitleIs("Refund 1 EUR").Denies())),
+		"denied by now": {time.Minute, hitl.FirstOf(hitl.AutoApprove(hitl.For(refundsID), hitl.For(refundsID).TitleIs("Refund 1 EUR").Denies())),
 			0, "not refunded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -29,8 +30,8 @@ func fillValue(v reflect.Value) {
 	case json.RawMessage:
 		v.SetBytes([]byte(`{"a":1}`))
 		return
-	case duvotool.Verdict:
-		v.Set(reflect.ValueOf(duvotool.Approved))
+	case hitl.Verdict:
+		v.Set(reflect.ValueOf(hitl.Approved))
 		return
 	}
 	switch v.Kind() {
@@ -99,16 +100,16 @@ func checkKeys(t *testing.T, v any) {
 
 // What a program logs or sends on is snake_case JSON, and comes back whole.
 func TestValuesAsJSON(t *testing.T) {
-	roundTrip(t, duvotool.Request{})
+	roundTrip(t, hitl.Request{})
 	roundTrip(t, duvotool.JobInfo{})
 	roundTrip(t, duvotool.Result{})
 	roundTrip(t, duvotool.Event{})
-	roundTrip(t, duvotool.Decision{})
-	roundTrip(t, duvotool.DecisionEntry{})
+	roundTrip(t, hitl.Decision{})
+	roundTrip(t, hitl.DecisionEntry{})
 	roundTrip(t, duvotool.AuditRecord{})
 	roundTrip(t, duvotool.Changes{})
 	roundTrip(t, duvotool.Change{})
-	roundTrip(t, duvotool.Caller{})
+	roundTrip(t, hitl.Caller{})
 	roundTrip(t, policies.Grant{})
 	roundTrip(t, policies.Terms{})
 	// Those that servers send must have an ID.
@@ -131,7 +132,7 @@ func TestValuesAsJSON(t *testing.T) {
 	roundTrip[duvo.SandboxFile](t)
 
 	// What an event tells reads the same inside and outside of it.
-	r := fill[duvotool.Request]()
+	r := fill[hitl.Request]()
 	own, err := json.Marshal(r)
 	require.NoError(t, err)
 	event, err := json.Marshal(duvotool.Event{Kind: duvotool.EventRequested, Request: &r, Err: errors.New("why")})

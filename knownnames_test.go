@@ -8,6 +8,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,7 +24,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(complaints), duvotest.WithAssignment(duvotest.Assignment{Name: "Newsletter", Description: "x"}))
 	defer d.Close()
 	wrongID := refundsID[:len(refundsID)-1] + "0"
-	rule := duvotool.For("nope")
+	rule := hitl.For("nope")
 	once := duvotool.OncePerScope()
 	for name, c := range map[string]struct {
 		opt  duvotool.Option
@@ -36,16 +37,16 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		"configure by pattern": {duvotool.Configure(duvotool.ByPattern("Complaint"), once), `no Assignment's name matches "Complaint"`},
 		"configure by folder":  {duvotool.Configure(duvotool.InFolder("Suport"), once), `there is no folder "Suport"; is it "Support"`},
 		"keep":                 {duvotool.Keep(duvotool.ByName("Newsletter"), duvotool.ByName("newsletter")), `Keep: no Assignment has the name "newsletter"; is it "Newsletter"?`},
-		"rule that allows":     {duvotool.WithPolicy(duvotool.AutoApprove(duvotool.For(refundsID), rule)), `AutoApprove: rule 2: no Assignment has the ID "nope"`},
-		"rule that denies":     {duvotool.WithPolicy(duvotool.FirstOf(duvotool.LeaveToDuvo(), duvotool.AutoApprove(rule.Denies()))), `FirstOf: policy 2: AutoApprove: rule 1: no Assignment has`},
-		"configured policy":    {duvotool.Configure(duvotool.ByID(refundsID), duvotool.WithPolicy(duvotool.AutoApprove(rule))), `no Assignment has the ID "nope"`},
+		"rule that allows":     {duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID), rule)), `AutoApprove: rule 2: no Assignment has the ID "nope"`},
+		"rule that denies":     {duvotool.WithPolicy(hitl.FirstOf(hitl.LeaveToDuvo(), hitl.AutoApprove(rule.Denies()))), `FirstOf: policy 2: AutoApprove: rule 1: no Assignment has`},
+		"configured policy":    {duvotool.Configure(duvotool.ByID(refundsID), duvotool.WithPolicy(hitl.AutoApprove(rule))), `no Assignment has the ID "nope"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), d.Client(), c.opt)
 			require.ErrorContains(t, err, c.says)
 			require.ErrorContains(t, err, "Optional")
 			require.NotContains(t, err.Error(), "\n")
-			var e *duvotool.NoMatchError
+			var e *hitl.NoMatchError
 			require.ErrorAs(t, err, &e)
 			require.NotEmpty(t, e.Name)
 		})
@@ -54,9 +55,9 @@ func TestNamesThatMatchNothing(t *testing.T) {
 	require.ErrorContains(t, err, `"a"`)
 	require.ErrorContains(t, err, `"b"`, "all at once")
 	discover(t, d.Client(), duvotool.Keep(duvotool.ByName("a").Optional(), duvotool.ByName("Newsletter")), duvotool.Configure(duvotool.ByID("b").Optional(), once),
-		duvotool.WithPolicy(duvotool.AutoApprove(rule.Optional())))
+		duvotool.WithPolicy(hitl.AutoApprove(rule.Optional())))
 	discover(t, d.Client(), duvotool.Keep(duvotool.ByName("Newsletter")), duvotool.Configure(duvotool.ByID(refundsID), once),
-		duvotool.WithPolicy(duvotool.AutoApprove(duvotool.For(strings.ToUpper(refundsID))))) // what is not kept is there all the same
+		duvotool.WithPolicy(hitl.AutoApprove(hitl.For(strings.ToUpper(refundsID))))) // what is not kept is there all the same
 
 	empty := duvotest.New()
 	defer empty.Close()
@@ -118,7 +119,7 @@ func TestRefreshTellsWhatIsNamedInVain(t *testing.T) {
 		var seen changes
 		var logged syncBuffer
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Complaint handler"), duvotool.OncePerScope()), duvotool.WithObserver(seen.observe),
-			duvotool.WithPolicy(duvotool.FirstOf(duvotool.AutoApprove(duvotool.For(refundsID)), duvotool.LeaveToDuvo())), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+			duvotool.WithPolicy(hitl.FirstOf(hitl.AutoApprove(hitl.For(refundsID)), hitl.LeaveToDuvo())), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 		require.NoError(t, d.RemoveAssignment(refundsID))
 		want := []string{`no Assignment has the ID "` + refundsID + `"`, `no Assignment has the name "Complaint handler"`}
 		c, err := reg.Refresh(t.Context())
@@ -140,7 +141,7 @@ func TestRefreshTellsWhatIsNamedInVain(t *testing.T) {
 func TestFoldersThatPoliciesName(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(complaints))
 	defer d.Close()
-	p := folderPolicy{duvotool.LeaveToDuvo()}
+	p := folderPolicy{hitl.LeaveToDuvo()}
 	reg := discover(t, d.Client(), duvotool.WithPolicy(p))
 	d.Inject(duvotest.Fault{Op: "listAgentFolders", Kind: duvotest.StatusBefore, Status: 403})
 	_, err := reg.Refresh(t.Context())
@@ -151,6 +152,6 @@ func TestFoldersThatPoliciesName(t *testing.T) {
 	require.ErrorContains(t, err, `the folder "Support" cannot be looked up: the folders could not be listed`)
 }
 
-type folderPolicy struct{ duvotool.Policy }
+type folderPolicy struct{ hitl.Policy }
 
-func (folderPolicy) CheckNames(n duvotool.Names) error { return n.HaveFolders("Support") }
+func (folderPolicy) CheckNames(n hitl.Names) error { return n.HaveFolders("Support") }

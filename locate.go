@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
@@ -204,7 +205,7 @@ func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Tim
 // has started none, so that its key and its Assignment may be used again. by is
 // who says so; the audit records it.
 func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by string) error {
-	if PersonKey(by) == "" {
+	if hitl.PersonKey(by) == "" {
 		return errors.New("duvotool: reconciling: it is not said who reconciles")
 	}
 	op, _, err := r.unknown(ctx, unknown)
@@ -223,7 +224,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
 		}
 		if other := r.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
-			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", SafeLine(jobID, 64))
+			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))
 		}
 	}
 	if !r.life.Enter() {
@@ -293,7 +294,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	}
 	if err != nil {
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {
-			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+SafeLine(err.Error(), 500)
+			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+hitl.SafeLine(err.Error(), 500)
 		})
 		op.unreconciled(before)
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
@@ -104,7 +105,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 		}
 		name = a.Key
 	}
-	return nil, false, fmt.Errorf("%w: %q", ErrUnknownKey, SafeLine(key, 120))
+	return nil, false, fmt.Errorf("%w: %q", ErrUnknownKey, hitl.SafeLine(key, 120))
 }
 
 // restoreAfter is restore, with the reason for which it ended here before, which no

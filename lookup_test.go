@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,7 +53,7 @@ func TestQueuedAgain(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		j := duvotool.NewMemoryJournal()
 		p := newProcess(j, d.Client(), "")
-		reg := open(t, p, p, duvotool.WithJobLimit(1), duvotool.WithPolicy(duvotool.LeaveToDuvo()))
+		reg := open(t, p, p, duvotool.WithJobLimit(1), duvotool.WithPolicy(hitl.LeaveToDuvo()))
 		_, err := reg.All()[0].Start(t.Context(), "a")
 		require.NoError(t, err)
 		ctx := duvotool.WithOperationKey(t.Context(), "b")
@@ -162,8 +163,8 @@ func TestStartIsTakenUp(t *testing.T) {
 // nothing about it.
 func TestLookup(t *testing.T) {
 	withJournals(t, func(t *testing.T, d *duvotest.Duvo, opts ...duvotool.Option) {
-		reg := discover(t, d.Client(), append(opts, duvotool.WithPolicy(duvotool.LeaveToDuvo()), duvotool.WithJobLimit(1))...)
-		ours := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "a", User: "kim"})
+		reg := discover(t, d.Client(), append(opts, duvotool.WithPolicy(hitl.LeaveToDuvo()), duvotool.WithJobLimit(1))...)
+		ours := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a", User: "kim"})
 		look := func(key string, o duvotool.Outcome, note string) *duvotool.Result {
 			t.Helper()
 			starts, reads := d.Count("startRun"), d.Count("getRun")

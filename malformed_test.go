@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,7 +50,7 @@ func TestNothingIsDecidedOnAmbiguousReads(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				begin := time.Now()
 				malform(d, name, func() bool { return time.Since(begin) < 3*time.Minute })
-				w := &witness{then: duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("harmless"), duvotool.For(refundsID).TitleIs("Refund 120 EUR"))}
+				w := &witness{then: hitl.AutoApprove(hitl.For(refundsID).TitleIs("harmless"), hitl.For(refundsID).TitleIs("Refund 120 EUR"))}
 				reg := discover(t, d.Client(), duvotool.WithPolicy(w))
 				res, err := reg.Tool("refunds").Run(t.Context(), "5")
 				require.NoError(t, err)
@@ -69,9 +70,9 @@ func TestAmbiguousReadJustBefore(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var since atomic.Int64
 		malform(d, "two requests", func() bool { return since.Load() > 0 && time.Since(time.Unix(0, since.Load())) < time.Minute })
-		reg := discover(t, d.Client(), policy(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			since.Store(time.Now().UnixNano())
-			return duvotool.Approve("kim", ""), nil
+			return hitl.Approve("kim", ""), nil
 		}))
 		go func() { _, _ = reg.Tool("refunds").Run(t.Context(), "5") }()
 		time.Sleep(50 * time.Second)
@@ -88,7 +89,7 @@ func TestReadsThatStayMalformed(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		bad := true
 		malform(d, "a Status after status", func() bool { return bad })
-		w := &witness{then: duvotool.AutoApprove(duvotool.For(refundsID))}
+		w := &witness{then: hitl.AutoApprove(hitl.For(refundsID))}
 		reg := discover(t, d.Client(), duvotool.WithPolicy(w))
 		begin := time.Now()
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
@@ -112,7 +113,7 @@ func TestReadsThatStayMalformed(t *testing.T) {
 func TestAmbiguousStart(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.NotJSON, Body: `{"run":{"id":"` + otherID + `","status":"pending","ID":"x"}}`})
-		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.AutoApprove(duvotool.For(refundsID))))
+		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
 		res, err := reg.Tool("refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
@@ -127,7 +128,7 @@ func TestAmbiguousMessages(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "listRunMessages", Times: 2, Kind: duvotest.NotJSON,
 			Body: `{"messages":[{"id":"m","role":"assistant","text_content":"harmless","Text_content":"evil"}],"total":1}`})
-		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.AutoApprove(duvotool.For(refundsID))))
+		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
 		res, err := reg.Tool("refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
@@ -140,11 +141,11 @@ func TestAmbiguousMessages(t *testing.T) {
 func TestResponseTakenForAnother(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.NotJSON, Body: `{"human_request":{"id":"` + otherID + `"}}`})
-		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.AutoApprove(duvotool.For(refundsID))))
+		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
 		res, err := reg.Tool("refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Len(t, res.Decisions, 1)
-		require.Equal(t, duvotool.Unconfirmed, res.Decisions[0].Delivery)
+		require.Equal(t, hitl.Unconfirmed, res.Decisions[0].Delivery)
 		require.Equal(t, 1, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(patient))
 }

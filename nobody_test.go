@@ -8,25 +8,26 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
-var nobody = duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-	return duvotool.Nobody("the host shows no forms"), nil
+var nobody = hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+	return hitl.Nobody("the host shows no forms"), nil
 })
 
 // TestNobodyCouldBeAsked: Duvo is sent nothing, the request stays open there, and
 // what the model and the audit are told is nobody's denial.
 func TestNobodyCouldBeAsked(t *testing.T) {
-	passed := duvotool.Pass()
-	passed.Source, passed.Reason = duvotool.SourceNobody, "the host shows no forms"
-	for name, p := range map[string]duvotool.Policy{
-		"alone": nobody, "as no opinion": duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return passed, nil }),
-		"first of": duvotool.FirstOf(nobody, duvotool.AutoApprove(duvotool.For("another").Optional())), "forwarded": duvotool.Forward(duvotool.PolicyFunc(nobody)),
-		"in time": combine.Timeout(time.Hour, nobody, duvotool.AlwaysDeny()), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, nobody)),
-		"a quorum": combine.Quorum(1, nobody), "the fallback": combine.Timeout(1, duvotool.FirstOf(nobody), nobody),
-		"a budget": combine.Budget(1, time.Hour, nobody, duvotool.AlwaysDeny()),
+	passed := hitl.Pass()
+	passed.Source, passed.Reason = hitl.SourceNobody, "the host shows no forms"
+	for name, p := range map[string]hitl.Policy{
+		"alone": nobody, "as no opinion": hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return passed, nil }),
+		"first of": hitl.FirstOf(nobody, hitl.AutoApprove(hitl.For("another").Optional())), "forwarded": hitl.Forward(hitl.PolicyFunc(nobody)),
+		"in time": combine.Timeout(time.Hour, nobody, hitl.AlwaysDeny()), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, nobody)),
+		"a quorum": combine.Quorum(1, nobody), "the fallback": combine.Timeout(1, hitl.FirstOf(nobody), nobody),
+		"a budget": combine.Budget(1, time.Hour, nobody, hitl.AlwaysDeny()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
@@ -38,8 +39,8 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 				sent, _ := responses(d)
 				require.Zero(t, sent)
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
-				require.Equal(t, duvotool.SourceNobody, res.Decisions[0].Source)
-				require.Equal(t, duvotool.NotSent, res.Decisions[0].Delivery)
+				require.Equal(t, hitl.SourceNobody, res.Decisions[0].Source)
+				require.Equal(t, hitl.NotSent, res.Decisions[0].Delivery)
 				text := res.Observation()
 				require.Contains(t, text, `Nobody could be asked: the approval titled "Refund 120 EUR" was not approved, because: `)
 				require.Contains(t, text, "the host shows no forms. Nobody decided against it. It is still open in Duvo, where a person can answer it")
@@ -55,10 +56,10 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 // TestNobodyAndThenSomebody: who can be asked is, and somebody in Duvo may decide
 // meanwhile.
 func TestNobodyAndThenSomebody(t *testing.T) {
-	kim := decisionOf(duvotool.Approve("kim", ""))
-	for name, p := range map[string]duvotool.Policy{
-		"first of": duvotool.FirstOf(nobody, kim), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, kim)),
-		"a quorum": combine.Quorum(1, nobody, duvotool.Forward(kim)),
+	kim := decisionOf(hitl.Approve("kim", ""))
+	for name, p := range map[string]hitl.Policy{
+		"first of": hitl.FirstOf(nobody, kim), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, kim)),
+		"a quorum": combine.Quorum(1, nobody, hitl.Forward(kim)),
 	} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			res, err := discover(t, d.Client(), duvotool.WithPolicy(p)).Tool("refunds").Run(t.Context(), "4711")
@@ -87,8 +88,8 @@ func TestNobodyAndThenSomebody(t *testing.T) {
 	}, duvotest.WithAssignment(refunds))
 }
 
-func decisionOf(d duvotool.Decision) duvotool.PolicyFunc {
-	return func(context.Context, duvotool.Request) (duvotool.Decision, error) { return d, nil }
+func decisionOf(d hitl.Decision) hitl.PolicyFunc {
+	return func(context.Context, hitl.Request) (hitl.Decision, error) { return d, nil }
 }
 
 // TestExpiryIsToldAsExpiry, and as nobody's denial; what somebody decided after
@@ -97,14 +98,14 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 	absent := absent()
 	const expired = `Nobody answered in time: the approval titled "Refund 120 EUR" was not approved, because: nobody decided within 4h0m0s`
 	for name, c := range map[string]struct {
-		fallback duvotool.Policy
-		source   duvotool.Source
+		fallback hitl.Policy
+		source   hitl.Source
 		by, text string
 	}{
-		"deny all":    {duvotool.AlwaysDeny(), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided against it. It may be asked for again"},
-		"with reason": {duvotool.AlwaysDeny("call finance"), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + "; call finance. Nobody decided"},
-		"a program":   {decisionOf(duvotool.Deny("night shift", "")), duvotool.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided"},
-		"a person": {duvotool.Forward(decisionOf(duvotool.Deny("lee", "too much"))), duvotool.SourcePerson, "lee",
+		"deny all":    {hitl.AlwaysDeny(), hitl.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided against it. It may be asked for again"},
+		"with reason": {hitl.AlwaysDeny("call finance"), hitl.SourceTimeout, "policy Timeout(4h0m0s)", expired + "; call finance. Nobody decided"},
+		"a program":   {decisionOf(hitl.Deny("night shift", "")), hitl.SourceTimeout, "policy Timeout(4h0m0s)", expired + ". Nobody decided"},
+		"a person": {hitl.Forward(decisionOf(hitl.Deny("lee", "too much"))), hitl.SourcePerson, "lee",
 			`Denied by lee: the approval titled "Refund 120 EUR", because: too much. Do not retry or rephrase this.`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +122,7 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 				require.Contains(t, res.Observation(), c.text)
 				require.NotContains(t, res.Observation(), "always-deny")
 				err = &duvotool.DecidedError{Entry: res.Decisions[0]}
-				require.Equal(t, c.source == duvotool.SourceTimeout, err.Error() == "duvotool: the request was already denied because nobody decided in time", err)
+				require.Equal(t, c.source == hitl.SourceTimeout, err.Error() == "duvotool: the request was already denied because nobody decided in time", err)
 			}, duvotest.WithAssignment(refunds))
 		})
 	}
@@ -132,7 +133,7 @@ func TestExpiryIsToldToTheJob(t *testing.T) {
 	told := refunds
 	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(combine.Timeout(time.Hour, absent(), duvotool.AlwaysDeny())))
+		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(combine.Timeout(time.Hour, absent(), hitl.AlwaysDeny())))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was not approved in time: nobody decided within 1h0m0s`, res.Output)
@@ -141,27 +142,27 @@ func TestExpiryIsToldToTheJob(t *testing.T) {
 
 // TestAlwaysDenyWithAReason.
 func TestAlwaysDenyWithAReason(t *testing.T) {
-	d, err := duvotool.AlwaysDeny("refunds are off today").Decide(t.Context(), duvotool.Request{})
+	d, err := hitl.AlwaysDeny("refunds are off today").Decide(t.Context(), hitl.Request{})
 	require.NoError(t, err)
 	require.Equal(t, "refunds are off today", d.Reason)
-	d, err = duvotool.FirstOf(nobody, duvotool.AlwaysDeny("call finance")).Decide(t.Context(), duvotool.Request{})
+	d, err = hitl.FirstOf(nobody, hitl.AlwaysDeny("call finance")).Decide(t.Context(), hitl.Request{})
 	require.NoError(t, err)
 	require.Equal(t, "nobody could be asked: the host shows no forms; call finance", d.Reason)
-	require.Equal(t, duvotool.SourcePolicy, d.Source)
+	require.Equal(t, hitl.SourcePolicy, d.Source)
 }
 
 // TestNobodyDecidesNothing: it can approve nothing and decide nothing later.
 func TestNobodyDecidesNothing(t *testing.T) {
-	d := duvotool.Approve("kim", "")
-	d.Source = duvotool.SourceNobody
-	require.ErrorIs(t, d.Check(duvotool.Request{Kind: duvo.Approval}), duvotool.ErrInvalidDecision)
+	d := hitl.Approve("kim", "")
+	d.Source = hitl.SourceNobody
+	require.ErrorIs(t, d.Check(hitl.Request{Kind: duvo.Approval}), hitl.ErrInvalidDecision)
 	emulated(t, func(t *testing.T, dd *duvotest.Duvo) {
-		reg := discover(t, dd.Client(), decide(duvotool.Suspend(), nil))
+		reg := discover(t, dd.Client(), decide(hitl.Suspend(), nil))
 		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.ErrorIs(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Nobody("")), duvotool.ErrInvalidDecision)
+		require.ErrorIs(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Nobody("")), hitl.ErrInvalidDecision)
 		require.Len(t, reg.Pending(), 1)
 	}, duvotest.WithAssignment(refunds))
 	require.Equal(t, "duvotool: the request was given up, because nobody could be asked",
-		(&duvotool.DecidedError{Entry: duvotool.DecisionEntry{Decision: duvotool.Nobody("")}}).Error())
+		(&duvotool.DecidedError{Entry: hitl.DecisionEntry{Decision: hitl.Nobody("")}}).Error())
 }

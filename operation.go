@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
 )
@@ -23,7 +24,7 @@ type operation struct {
 	key    string
 	scope  string // empty: called in none
 	input  string // that its Job was started with
-	caller Caller
+	caller hitl.Caller
 
 	mu      sync.Mutex
 	mailbox []mail
@@ -41,9 +42,9 @@ type operation struct {
 	news   news
 	ticket *ticket // its place among those in flight, of the current run
 
-	suspended map[string]Request // nil until there is one, by request ID: what Registry.Decide may decide
-	resumed   bool               // taken up from the journal when the registry was made
-	sorting   bool               // a goroutine takes the mail out
+	suspended map[string]hitl.Request // nil until there is one, by request ID: what Registry.Decide may decide
+	resumed   bool                    // taken up from the journal when the registry was made
+	sorting   bool                    // a goroutine takes the mail out
 
 	job    jobState   // owned by the mail
 	record *recordRef // nil: there is no journal
@@ -125,7 +126,7 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 	res.maxShown = t.cfg.maxObservation
 	res.handOut(ctx)
 	if follow == nil && res.Input != input {
-		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+SafeLine(res.Input, 200))
+		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))
 	}
 	return res, nil
 }
@@ -398,7 +399,7 @@ func (op *operation) finish(res *Result) {
 		return
 	case err != nil:
 		// What Duvo holds can be read again, by this process or the next.
-		op.reg.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", hitl.SafeLine(err.Error(), 500))
 		journaled = false
 	}
 	_ = op.audit(AuditOutcome, func(r *AuditRecord) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
@@ -446,7 +447,7 @@ func (op *operation) failAs(err error) {
 	if sent && !inFlight && !op.job.parked {
 		op.job.parked = true
 		if err := op.save(nil); err != nil && !errors.Is(err, ErrConflict) {
-			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", SafeLine(err.Error(), 500))
+			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 		}
 	}
 	op.mu.Lock()

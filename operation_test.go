@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,9 +18,9 @@ func TestOneKeyOneJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		f.asks(approval)
-		reg := discover(t, f, duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, f, duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			time.Sleep(time.Hour)
-			return duvotool.Approve("ops", ""), nil
+			return hitl.Approve("ops", ""), nil
 		})))
 		ctx := duvotool.WithOperationKey(t.Context(), "call-7")
 		var wg sync.WaitGroup
@@ -50,7 +51,7 @@ func TestOneKeyOneJob(t *testing.T) {
 
 		_, err := reg.All()[0].Run(ctx, "another input")
 		require.ErrorIs(t, err, duvotool.ErrKeyReused)
-		other := duvotool.WithCaller(ctx, duvotool.Caller{Tenant: "other"})
+		other := duvotool.WithCaller(ctx, hitl.Caller{Tenant: "other"})
 		_, err = reg.All()[0].Run(other, "another input")
 		require.NoError(t, err, "tenants do not share keys")
 		require.Equal(t, 2, f.starts)
@@ -210,10 +211,10 @@ func TestOnlyTheLastCallerParks(t *testing.T) {
 		f := &fake{}
 		f.asks(approval)
 		var cause error
-		reg := discover(t, f, duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, f, duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 			<-ctx.Done()
 			cause = context.Cause(ctx)
-			return duvotool.Approve("ops", "too late"), nil
+			return hitl.Approve("ops", "too late"), nil
 		})))
 		key := duvotool.WithOperationKey(t.Context(), "k")
 		var wg sync.WaitGroup
@@ -281,9 +282,9 @@ func TestCloseReleasesCallersAndNamesTheDeaf(t *testing.T) {
 		f := &fake{}
 		f.asks(approval)
 		release := make(chan struct{})
-		reg, err := duvotool.Discover(t.Context(), f, duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		reg, err := duvotool.Discover(t.Context(), f, duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			<-release
-			return duvotool.Approve("ops", ""), nil
+			return hitl.Approve("ops", ""), nil
 		})))
 		require.NoError(t, err)
 		var wg sync.WaitGroup
@@ -314,7 +315,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 		f := &fake{job: ended(duvo.StatusCompleted)}
 		reg := discover(t, f)
 		for _, c := range [][2]string{{"a", "b\x00c"}, {"a\x00b", "c"}, {"", "a\x00b\x00c"}} {
-			ctx := duvotool.WithCaller(duvotool.WithOperationKey(t.Context(), c[1]), duvotool.Caller{Tenant: c[0]})
+			ctx := duvotool.WithCaller(duvotool.WithOperationKey(t.Context(), c[1]), hitl.Caller{Tenant: c[0]})
 			res, err := reg.All()[0].Run(ctx, "x")
 			require.NoError(t, err)
 			require.False(t, res.Repeated)

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/runscope"
 )
 
@@ -98,12 +99,12 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	other := op.tool.assignment.ID != t.assignment.ID || !op.job.followUp.same(follow)
 	if repeated && (other || key.exact && op.said() != input) {
 		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
-			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(op.tool.assignment.Name, 80))}
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, hitl.SafeLine(op.tool.assignment.Name, 80))}
 	}
 	return op, repeated, nil
 }
 
-func (t *Tool) newOperation(key callKey, input string, caller Caller, follow *followUp) *operation {
+func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
 	op := &operation{reg: t.reg, tool: t, key: key.key, scope: key.scope, input: input, caller: caller, phase: PhaseNew}
 	if t.reg.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}

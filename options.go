@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/callbacks"
 )
 
@@ -68,7 +69,7 @@ type configured struct {
 }
 
 type toolConfig struct {
-	policy         Policy
+	policy         hitl.Policy
 	jobTimeout     time.Duration // of the Job's own time; zero: none
 	stopOn         map[StopCause]bool
 	oncePerScope   bool
@@ -99,7 +100,7 @@ func (t toolConfig) clone() toolConfig {
 func defaultConfig() config {
 	return config{
 		tool: toolConfig{
-			policy: AlwaysDeny(), maxInput: 256 << 10, maxObservation: 16 << 10,
+			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: 16 << 10,
 			maxMessages: 100_000, maxOutput: 64 << 20,
 		},
 		logger:      slog.New(slog.DiscardHandler),
@@ -112,9 +113,9 @@ func defaultConfig() config {
 
 // WithPolicy sets how waiting Jobs are answered. The default is [AlwaysDeny].
 // A nil policy is refused.
-func WithPolicy(p Policy) ToolOption {
+func WithPolicy(p hitl.Policy) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
-		if err := validatePolicy(p); err != nil {
+		if err := hitl.Validate(p); err != nil {
 			return fmt.Errorf("WithPolicy: %w", err)
 		}
 		t.policy = p

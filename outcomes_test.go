@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +34,7 @@ func TestObservationOrError(t *testing.T) {
 		"completed": {backend: &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Role: "assistant", Text: "done"}, {Role: "tool"}}},
 			outcome: duvotool.OutcomeCompleted, observation: "done", starts: 1},
 		"completed after a denial": {
-			opts:    []duvotool.Option{decide(duvotool.Deny("kim@example.com", "too much"), nil)},
+			opts:    []duvotool.Option{decide(hitl.Deny("kim@example.com", "too much"), nil)},
 			outcome: duvotool.OutcomeCompleted, observation: "because: too much. Do not retry", starts: 1},
 		"failed": {backend: &fake{job: ended(duvo.StatusFailed)},
 			outcome: duvotool.OutcomeFailed, observation: "failed", starts: 1},
@@ -52,13 +53,13 @@ func TestObservationOrError(t *testing.T) {
 		}}, outcome: duvotool.OutcomePending, observation: "still waits for a person", starts: 1},
 		"nobody to ask": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
-		}}, opts: []duvotool.Option{decide(duvotool.Nobody("no forms here"), nil)},
+		}}, opts: []duvotool.Option{decide(hitl.Nobody("no forms here"), nil)},
 			outcome: duvotool.OutcomePending, observation: "no forms here. Nobody decided against it. It is still open in Duvo", starts: 1},
 		"unknown kind": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: "login"}}, nil
-		}}, opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), nil)},
+		}}, opts: []duvotool.Option{decide(hitl.Approve("ops", ""), nil)},
 			outcome: duvotool.OutcomePending, observation: `kind "login"`, starts: 1},
-		"suspended": {opts: []duvotool.Option{decide(duvotool.Suspend(), nil)},
+		"suspended": {opts: []duvotool.Option{decide(hitl.Suspend(), nil)},
 			outcome: duvotool.OutcomePending, observation: "was put off", starts: 1},
 		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: duvotool.AuditRequested})}, err: duvotool.ErrAudit, starts: 1},
 		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
@@ -75,10 +76,10 @@ func TestObservationOrError(t *testing.T) {
 		"wrong key":   {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 401} }}, err: duvo.ErrUnauthorized, starts: 1},
 		"forbidden":   {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 403} }}, err: duvo.ErrForbidden, starts: 1},
 		"unreachable": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 429} }}, err: duvo.ErrRateLimited, starts: 6},
-		"policy errs": {opts: []duvotool.Option{decide(duvotool.Approve("ops", ""), context.DeadlineExceeded)}, err: context.DeadlineExceeded, starts: 1},
-		"policy panics": {opts: []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("no") }))},
-			err: duvotool.ErrPolicyPanic, starts: 1},
-		"policy misfits": {opts: []duvotool.Option{decide(duvotool.Answer("ops", map[string]string{"q": "a"}), nil)}, err: duvotool.ErrInvalidDecision, starts: 1},
+		"policy errs": {opts: []duvotool.Option{decide(hitl.Approve("ops", ""), context.DeadlineExceeded)}, err: context.DeadlineExceeded, starts: 1},
+		"policy panics": {opts: []duvotool.Option{duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { panic("no") }))},
+			err: hitl.ErrPolicyPanic, starts: 1},
+		"policy misfits": {opts: []duvotool.Option{decide(hitl.Answer("ops", map[string]string{"q": "a"}), nil)}, err: hitl.ErrInvalidDecision, starts: 1},
 		"response refused": {backend: &fake{respond: func(int, duvo.Response) error { return &duvo.APIError{Status: 400} },
 			job: func(int) (duvo.Job, error) {
 				return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -21,30 +21,30 @@ func TestPersonKey(t *testing.T) {
 		{"", " ", "\u200b", "\u3164", "\u2800", "\u200d\u00a0\ufeff", "\x00"},
 	} {
 		for _, name := range same {
-			require.Equal(t, duvotool.PersonKey(same[0]), duvotool.PersonKey(name), "%q", name)
+			require.Equal(t, hitl.PersonKey(same[0]), hitl.PersonKey(name), "%q", name)
 		}
 	}
-	require.Empty(t, duvotool.PersonKey("\u200b"))
+	require.Empty(t, hitl.PersonKey("\u200b"))
 	keys := map[string]string{}
 	for _, name := range []string{"kim", "kim lee", "kimlee", "jose", "josé", "kim@example.com", "kim@example.org", "кim", "k-im"} {
-		require.Empty(t, keys[duvotool.PersonKey(name)], name)
-		keys[duvotool.PersonKey(name)] = name
+		require.Empty(t, keys[hitl.PersonKey(name)], name)
+		keys[hitl.PersonKey(name)] = name
 	}
 }
 
 // TestPersonKeyOfAKey: a key is its own, and the cases of a letter have one.
 func TestPersonKeyOfAKey(t *testing.T) {
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		key := duvotool.PersonKey(string(r))
-		if again := duvotool.PersonKey(key); again != key {
+		key := hitl.PersonKey(string(r))
+		if again := hitl.PersonKey(key); again != key {
 			t.Errorf("%q has the key %q, and that has %q", r, key, again)
 		}
-		if other := duvotool.PersonKey(string(unicode.SimpleFold(r))); other != key && r < 0xD800 {
+		if other := hitl.PersonKey(string(unicode.SimpleFold(r))); other != key && r < 0xD800 {
 			t.Errorf("%q has the key %q, and in another case %q", r, key, other)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		key := duvotool.PersonKey(rapid.String().Draw(t, "name"))
-		require.Equal(t, key, duvotool.PersonKey(key), "%q", key)
+		key := hitl.PersonKey(rapid.String().Draw(t, "name"))
+		require.Equal(t, key, hitl.PersonKey(key), "%q", key)
 	})
 }

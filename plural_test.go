@@ -6,6 +6,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,10 +20,10 @@ func TestOneIsSingular(t *testing.T) {
 	require.Contains(t, duvotool.Changes{Collided: []string{"x"}, Unmatched: []string{"y"}}.String(), "1 name collides, 1 name matches nothing")
 	res := duvotool.Result{Outcome: duvotool.OutcomeCompleted}
 	for range 21 {
-		res.Decisions = append(res.Decisions, duvotool.DecisionEntry{})
+		res.Decisions = append(res.Decisions, hitl.DecisionEntry{})
 	}
 	require.Contains(t, res.Observation(), "[1 more denial]")
-	r := duvotool.Request{Kind: duvo.Question, Questions: make([]duvo.QuestionItem, 51)}
+	r := hitl.Request{Kind: duvo.Question, Questions: make([]duvo.QuestionItem, 51)}
 	r.Questions[0].Options = make([]duvo.Choice, 51)
 	require.Contains(t, r.String(), "1 more question]")
 	require.Contains(t, r.String(), "1 more option]")

@@ -26,6 +26,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -138,7 +139,7 @@ type mind struct {
 	kind   string
 	think  time.Duration
 	heeds  bool // its context
-	source duvotool.Source
+	source hitl.Source
 }
 
 type callPlan struct {
@@ -200,7 +201,7 @@ func drawPlan(t *rapid.T) plan {
 			o.minds = append(o.minds, mind{
 				kind:  pick("mind", "fit", "fit", "fit", "fit", "deny", "deny", "approve", "answer", "pass", "leave", "err", "panic", "zero", "nobody", "wrong"),
 				think: dur("thinks", 0, 0, 10*ms, s, 7*s, 40*s, 20*m), heeds: upTo("ignores its context", 3) > 0,
-				source: rapid.SampledFrom([]duvotool.Source{"", duvotool.SourcePerson}).Draw(t, "source"),
+				source: rapid.SampledFrom([]hitl.Source{"", hitl.SourcePerson}).Draw(t, "source"),
 			})
 		}
 		calls := 1 + upTo("more calls", 3)
@@ -299,10 +300,10 @@ type moment struct {
 
 type lifeAsk struct {
 	op         int
-	req        duvotool.Request
+	req        hitl.Request
 	digest     string
 	began, end moment // end is zero while the policy thinks
-	decision   duvotool.Decision
+	decision   hitl.Decision
 	err        error
 	panicked   bool
 }
@@ -418,7 +419,7 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 	p, over := l.plan, make(chan struct{})
 	mine := &oneProcess{l: l, number: number, journal: journal}
 	client := l.duvo.Client(duvo.WithHTTPClient(&http.Client{Transport: mine.wire(l.duvo.HTTPClient().Transport)}))
-	regOpts := []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(l.decide)), duvotool.StopOn(p.stopOn...),
+	regOpts := []duvotool.Option{duvotool.WithPolicy(hitl.PolicyFunc(l.decide)), duvotool.StopOn(p.stopOn...),
 		duvotool.WithSettleTime(p.settle), duvotool.WithJobTimeout(p.timeout), duvotool.WithAudit(mine)}
 	if journal != nil {
 		regOpts = append(regOpts, duvotool.WithJournal(mine))
@@ -605,7 +606,7 @@ func (l *life) script(j *duvotest.Job) {
 }
 
 // decide is the policy.
-func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decision, err error) {
+func (l *life) decide(ctx context.Context, r hitl.Request) (d hitl.Decision, err error) {
 	op, convErr := strconv.Atoi(strings.TrimPrefix(r.Input, "order-"))
 	if convErr != nil {
 		panic("a request of no operation: " + r.Input)
@@ -643,7 +644,7 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 		select {
 		case <-time.After(mind.think):
 		case <-over:
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 	}
 	answers := map[string]string{}
@@ -653,31 +654,31 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 			answers[q.Question] = q.Options[n%2].Label
 		}
 	}
-	d = duvotool.Deny("ops", "no")
+	d = hitl.Deny("ops", "no")
 	switch mind.kind {
 	case "fit":
-		d = duvotool.Approve("ops", "yes")
+		d = hitl.Approve("ops", "yes")
 		if r.Kind == duvo.Question {
-			d = duvotool.Answer("ops", answers)
+			d = hitl.Answer("ops", answers)
 		}
 	case "approve":
-		d = duvotool.Approve("ops", "yes")
+		d = hitl.Approve("ops", "yes")
 	case "answer":
-		d = duvotool.Answer("ops", answers)
+		d = hitl.Answer("ops", answers)
 	case "pass":
-		d = duvotool.Pass()
+		d = hitl.Pass()
 	case "leave":
-		d = duvotool.Leave()
+		d = hitl.Leave()
 	case "err":
-		return duvotool.Approve("ops", "in spite of an error"), errors.New("down")
+		return hitl.Approve("ops", "in spite of an error"), errors.New("down")
 	case "panic":
 		panic("boom")
 	case "zero":
-		d = duvotool.Decision{}
+		d = hitl.Decision{}
 	case "nobody":
-		d = duvotool.Approve("", "yes")
+		d = hitl.Approve("", "yes")
 	case "wrong":
-		d = duvotool.Answer("ops", map[string]string{"Which size?": "XXL"})
+		d = hitl.Answer("ops", map[string]string{"Which size?": "XXL"})
 	}
 	d.Source = mind.source
 	return d, nil
@@ -906,7 +907,7 @@ type brokenBody struct{ err error }
 func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
 
 func digestOf(jobID string, q duvo.HumanRequest) string {
-	return duvotool.Request{JobID: jobID, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: q.Questions}.Digest()
+	return hitl.Request{JobID: jobID, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: q.Questions}.Digest()
 }
 
 // check returns what did not hold.
@@ -1005,7 +1006,7 @@ func (l *life) clean(op int) bool {
 		}
 	}
 	for _, a := range l.asks {
-		if a.op == op && !a.valid() && a.decision.Verdict != duvotool.Left {
+		if a.op == op && !a.valid() && a.decision.Verdict != hitl.Left {
 			return false
 		}
 	}
@@ -1039,7 +1040,7 @@ func (l *life) checkAudit(fail failFunc) {
 			}
 			sent[q]++
 		case duvotool.AuditDelivered:
-			if r.Delivery == duvotool.Accepted {
+			if r.Delivery == hitl.Accepted {
 				accepted[q]++
 			}
 		}
@@ -1055,11 +1056,11 @@ func (l *life) checkAudit(fail failFunc) {
 			Answers  map[string]string
 		}
 		_ = json.Unmarshal([]byte(p.body), &body)
-		want := duvotool.Answered
+		want := hitl.Answered
 		if body.Approved != nil {
-			want = duvotool.Denied
+			want = hitl.Denied
 			if *body.Approved {
-				want = duvotool.Approved
+				want = hitl.Approved
 			}
 		}
 		if decided[q].Verdict != want.String() {
@@ -1128,11 +1129,11 @@ func (a *lifeAsk) valid() bool {
 		return false
 	}
 	switch d := a.decision; d.Verdict {
-	case duvotool.Denied, duvotool.Passed:
+	case hitl.Denied, hitl.Passed:
 		return a.req.Kind == duvo.Approval
-	case duvotool.Approved:
+	case hitl.Approved:
 		return a.req.Kind == duvo.Approval && d.By != "" && len(d.Answers) == 0
-	case duvotool.Answered:
+	case hitl.Answered:
 		return a.req.Kind == duvo.Question && d.By != "" && a.req.CheckAnswers(d.Answers) == nil
 	}
 	return false
@@ -1140,8 +1141,8 @@ func (a *lifeAsk) valid() bool {
 
 // body returns what must be sent for a decision.
 func (a *lifeAsk) body() string {
-	var b any = map[string]any{"approved": a.decision.Verdict == duvotool.Approved}
-	if a.decision.Verdict == duvotool.Answered {
+	var b any = map[string]any{"approved": a.decision.Verdict == hitl.Approved}
+	if a.decision.Verdict == hitl.Answered {
 		b = map[string]any{"answers": a.decision.Answers}
 	}
 	out, _ := json.Marshal(b)
@@ -1226,7 +1227,7 @@ func (l *life) checkStop(p *lifePost, fail failFunc) {
 			}
 		case duvotool.PolicyFailed, duvotool.QuestionDenied:
 			for _, a := range l.asks {
-				denied := a.err == nil && !a.panicked && a.req.Kind == duvo.Question && (a.decision.Verdict == duvotool.Denied || a.decision.Verdict == duvotool.Passed)
+				denied := a.err == nil && !a.panicked && a.req.Kind == duvo.Question && (a.decision.Verdict == hitl.Denied || a.decision.Verdict == hitl.Passed)
 				if a.req.JobID == p.jobID && a.end.seq > 0 && a.end.seq < p.began.seq && (c == duvotool.QuestionDenied && denied || c == duvotool.PolicyFailed && !denied && !a.valid()) {
 					return
 				}
@@ -1299,7 +1300,7 @@ func (l *life) checkJob(j duvotest.JobRecord, fail failFunc) {
 			continue
 		}
 		approved := q.Response.Approved != nil && *q.Response.Approved
-		if approved != (a.decision.Verdict == duvotool.Approved) || a.decision.Verdict == duvotool.Answered && !maps.Equal(q.Response.Answers, a.decision.Answers) {
+		if approved != (a.decision.Verdict == hitl.Approved) || a.decision.Verdict == hitl.Answered && !maps.Equal(q.Response.Answers, a.decision.Answers) {
 			fail("(a) the response to %.8s was taken as another than was decided", named)
 		}
 		if named == q.ID && digestOf(j.ID, q.HumanRequest) == a.digest {
@@ -1416,7 +1417,7 @@ func (l *life) checkForgotten(c *lifeCall, jobID string, fail failFunc) {
 		return
 	}
 	for _, a := range l.asks {
-		if a.digest == last.digest && a.began.seq < c.end.seq && (a.end.seq == 0 || !a.end.at.Before(c.end.at) || a.err == nil && a.decision.Verdict == duvotool.Left) {
+		if a.digest == last.digest && a.began.seq < c.end.seq && (a.end.seq == 0 || !a.end.at.Before(c.end.at) || a.err == nil && a.decision.Verdict == hitl.Left) {
 			return
 		}
 	}
@@ -1474,10 +1475,10 @@ func (l *life) checkEntry(job duvotest.JobRecord, res *duvotool.Result, i int, f
 }
 
 // checkStory compares what a Result tells of a decision with what happened.
-func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *lifeAsk, fail failFunc) {
+func (l *life) checkStory(job duvotest.JobRecord, d hitl.DecisionEntry, a *lifeAsk, fail failFunc) {
 	verdict := a.decision.Verdict
-	if verdict == duvotool.Passed {
-		verdict = duvotool.Denied
+	if verdict == hitl.Passed {
+		verdict = hitl.Denied
 	} else if d.By != a.decision.By || d.Reason != a.decision.Reason {
 		fail("(f) %q decided, and the Result tells %q", a.decision.By, d.By)
 	}
@@ -1496,25 +1497,25 @@ func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *l
 		astray = astray || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && q.ID != d.RequestID
 		taken = taken || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && len(posts) > 0
 	}
-	toSend := verdict == duvotool.Approved || verdict == duvotool.Answered || verdict == duvotool.Denied && d.Kind == duvo.Approval
+	toSend := verdict == hitl.Approved || verdict == hitl.Answered || verdict == hitl.Denied && d.Kind == duvo.Approval
 	switch d.Delivery {
-	case duvotool.NotSent:
+	case hitl.NotSent:
 		if len(posts) > 0 || toSend {
 			fail("(f) %v of %.8s is told as not sent; it was sent %d times", verdict, d.RequestID, len(posts))
 		}
-	case duvotool.Accepted:
+	case hitl.Accepted:
 		if !taken || astray && !proper || posts[len(posts)-1].status != http.StatusOK {
 			fail("(f) %v of %.8s is told as accepted, and was not taken", verdict, d.RequestID)
 		}
-	case duvotool.Superseded:
+	case hitl.Superseded:
 		if taken && !l.lies() {
 			fail("(f) %v of %.8s is told as superseded, and was taken", verdict, d.RequestID)
 		}
-	case duvotool.Refused:
+	case hitl.Refused:
 		if taken && !l.lies() || len(posts) == 0 {
 			fail("(f) %v of %.8s is told as refused, and was taken", verdict, d.RequestID)
 		}
-	case duvotool.Unconfirmed:
+	case hitl.Unconfirmed:
 		died := l.dead.seq > 0 && a.end.seq < l.dead.seq // perhaps while it was sent
 		if !died && !astray && !slices.ContainsFunc(posts, unclear) {
 			fail("(f) %v of %.8s is told as unconfirmed, and no attempt was unclear", verdict, d.RequestID)
@@ -1544,12 +1545,12 @@ func TestRequestThatComesBack(t *testing.T) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
 		}
 		asked := 0
-		reg := discover(t, f, policy(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, f, policy(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 			if asked++; asked == 1 {
 				<-ctx.Done()
-				return duvotool.Decision{}, context.Cause(ctx)
+				return hitl.Decision{}, context.Cause(ctx)
 			}
-			return duvotool.Approve("ops", ""), nil
+			return hitl.Approve("ops", ""), nil
 		}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -1580,14 +1581,14 @@ func TestRateLimitDoesNotHoldBackAResponse(t *testing.T) {
 					return resp, err
 				})
 				var seen []string
-				reg := discover(t, d.Client(duvo.WithHTTPClient(&http.Client{Transport: usedUp})), policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				reg := discover(t, d.Client(duvo.WithHTTPClient(&http.Client{Transport: usedUp})), policy(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 					if seen = append(seen, r.Title); len(seen) > 1 {
-						return duvotool.Deny("ops", "too much"), nil
+						return hitl.Deny("ops", "too much"), nil
 					}
 					time.AfterFunc(20*time.Second, func() {
 						_ = d.ChangeRequest(r.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 1200 EUR" })
 					})
-					return duvotool.Approve("ops", "little enough"), nil
+					return hitl.Approve("ops", "little enough"), nil
 				}))
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()

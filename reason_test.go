@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,7 +29,7 @@ func TestTellReason(t *testing.T) {
 	told := refunds
 	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.TellReason(), decide(duvotool.Deny("kim", "over the limit"), nil))
+		reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "over the limit"), nil))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was denied: over the limit`, res.Output)
@@ -43,7 +44,7 @@ func TestTellReason(t *testing.T) {
 	}, duvotest.WithAssignment(told))
 
 	// Nothing to tell, or not wished for.
-	for _, opts := range [][]duvotool.Option{{duvotool.TellReason(), decide(duvotool.Deny("kim", ""), nil)}, {decide(duvotool.Deny("kim", "why"), nil)}, {duvotool.TellReason(), decide(duvotool.Approve("kim", "why"), nil)}} {
+	for _, opts := range [][]duvotool.Option{{duvotool.TellReason(), decide(hitl.Deny("kim", ""), nil)}, {decide(hitl.Deny("kim", "why"), nil)}, {duvotool.TellReason(), decide(hitl.Approve("kim", "why"), nil)}} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			_, err := discover(t, d.Client(), opts...).Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
@@ -64,7 +65,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 		j.Fail("no")
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.TellReason(), decide(duvotool.Deny("kim", "why"), nil))
+		reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomeFailed, res.Outcome)
@@ -82,7 +83,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 	for _, kind := range []duvotest.FaultKind{duvotest.NoFault, duvotest.ResetAfter, duvotest.ResetBefore, duvotest.StatusBefore} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: kind})
-			reg := discover(t, d.Client(), duvotool.TellReason(), decide(duvotool.Deny("kim", "why"), nil))
+			reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
@@ -103,7 +104,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 // A decision that takes a day costs no more reads than the guidance allows.
 func TestADayOfThinking(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.WithJobTimeout(time.Minute), decideAfter(24*time.Hour, duvotool.Approve("kim", "")))
+		reg := discover(t, d.Client(), duvotool.WithJobTimeout(time.Minute), decideAfter(24*time.Hour, hitl.Approve("kim", "")))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
@@ -113,8 +114,8 @@ func TestADayOfThinking(t *testing.T) {
 }
 
 // decideAfter decides after a while, whatever its context says.
-func decideAfter(after time.Duration, decision duvotool.Decision) duvotool.ToolOption {
-	return policy(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+func decideAfter(after time.Duration, decision hitl.Decision) duvotool.ToolOption {
+	return policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
 		time.Sleep(after)
 		return decision, nil
 	})
@@ -122,9 +123,9 @@ func decideAfter(after time.Duration, decision duvotool.Decision) duvotool.ToolO
 
 // showing denies, and keeps what a person would have seen.
 func showing(shown *string) ask {
-	return func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+	return func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 		*shown = r.String()
-		return duvotool.Deny("kim", "not this"), nil
+		return hitl.Deny("kim", "not this"), nil
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -199,7 +200,7 @@ func TestNothingUnreadableIsRecorded(t *testing.T) {
 		require.ErrorIs(t, err, duvo.ErrInvalid)
 		for _, ctx := range []context.Context{
 			duvotool.WithOperationKey(t.Context(), "\xff"), duvotool.WithOperationScope(t.Context(), "\xff"),
-			duvotool.WithOperationKey(duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "\xff"}), "k"),
+			duvotool.WithOperationKey(duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "\xff"}), "k"),
 		} {
 			_, err = reg.All()[0].Run(ctx, "a")
 			require.ErrorIs(t, err, duvo.ErrInvalid)
@@ -319,7 +320,7 @@ func TestDenyAllAfterARestart(t *testing.T) {
 		j := duvotool.NewMemoryJournal()
 		_, end, _ := callIn(t, newProcess(j, d.Client(), "after put 4"), "k", "1 EUR")
 		end()
-		reg := open(t, d.Client(), j, duvotool.WithPolicy(duvotool.AlwaysDeny()))
+		reg := open(t, d.Client(), j, duvotool.WithPolicy(hitl.AlwaysDeny()))
 		defer shut(t, reg)
 		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 		require.NoError(t, err)
@@ -334,8 +335,8 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		j := duvotool.NewMemoryJournal()
-		later := duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Suspend(), nil
+		later := duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Suspend(), nil
 		}))
 		log := &auditLog{}
 		a := open(t, d.Client(), j, later)
@@ -349,9 +350,9 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		}
 		// The response is slow, so that the request still waits when b decides.
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-		go func() { _ = a.Decide(t.Context(), a.Pending()[0], duvotool.Approve("kim", "")) }()
+		go func() { _ = a.Decide(t.Context(), a.Pending()[0], hitl.Approve("kim", "")) }()
 		time.Sleep(time.Second)
-		err := b.Decide(t.Context(), b.Pending()[0], duvotool.Deny("lee", "no"))
+		err := b.Decide(t.Context(), b.Pending()[0], hitl.Deny("lee", "no"))
 		var decided *duvotool.DecidedError
 		require.ErrorAs(t, err, &decided)
 		require.Equal(t, "kim", decided.Entry.By)
@@ -405,7 +406,7 @@ func TestRecordsOfOthers(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, tenant := range []string{"a", "b"} {
 			wg.Go(func() {
-				ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: tenant})
+				ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant})
 				_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
 				require.ErrorIs(t, err, duvotool.ErrJournal)
 			})
@@ -425,7 +426,7 @@ func TestRecordsOfOthers(t *testing.T) {
 		wg.Wait()
 		shut(t, reg)
 		reg = open(t, d.Client(), j, duvotool.WithoutResume())
-		ctx := duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: "a"})
+		ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a"})
 		_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
 		require.ErrorIs(t, err, duvotool.ErrJournal)
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -522,7 +523,7 @@ func TestFollowUpIsPartOfAKey(t *testing.T) {
 		defer d.Close()
 		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithFollowUps())
 		defer shut(t, reg)
-		scope := duvotool.WithCaller(duvotool.WithOperationScope(t.Context(), "s"), duvotool.Caller{Tenant: "a"})
+		scope := duvotool.WithCaller(duvotool.WithOperationScope(t.Context(), "s"), hitl.Caller{Tenant: "a"})
 		first, err := reg.All()[0].Run(scope, "a")
 		require.NoError(t, err)
 		key := duvotool.WithOperationKey(scope, "k")
@@ -534,7 +535,7 @@ func TestFollowUpIsPartOfAKey(t *testing.T) {
 		require.ErrorIs(t, err, duvotool.ErrKeyReused)
 		require.Equal(t, 1, d.Count("postRunMessage"))
 
-		out, err := reg.ContinueTool().Call(duvotool.WithCaller(scope, duvotool.Caller{Tenant: "b"}), second.Handle+" c")
+		out, err := reg.ContinueTool().Call(duvotool.WithCaller(scope, hitl.Caller{Tenant: "b"}), second.Handle+" c")
 		require.NoError(t, err)
 		require.Contains(t, out, "There is no Job", "a handle of another tenant")
 		require.Equal(t, 1, d.Count("postRunMessage"))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
@@ -39,7 +40,7 @@ func (r *Registry) refreshNext(ctx context.Context) bool {
 		return false
 	}
 	if err := r.refreshSafely(ctx); err != nil && ctx.Err() == nil {
-		r.log.Warn("duvotool: refreshing in the background", "error", SafeLine(err.Error(), 500))
+		r.log.Warn("duvotool: refreshing in the background", "error", hitl.SafeLine(err.Error(), 500))
 	}
 	return ctx.Err() == nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -42,11 +43,11 @@ func (c *changes) all() []duvotool.Event {
 func TestBackgroundRefresh(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var seen changes
-		var asked []duvotool.Request
+		var asked []hitl.Request
 		reg := discover(t, d.Client(), duvotool.WithRefreshEvery(10*time.Minute), duvotool.WithObserver(seen.observe),
-			policy(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			policy(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 				asked = append(asked, r)
-				return duvotool.Deny("kim", "no"), nil
+				return hitl.Deny("kim", "no"), nil
 			}))
 		tool, old := reg.Tool("refunds"), reg.Tool("old")
 		before := tool.Assignment().LatestBuild.ID
@@ -99,7 +100,7 @@ func TestBackgroundRefresh(t *testing.T) {
 func TestRefreshKeepsOptions(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Refunds"), duvotool.InputOf[account]()),
-			duvotool.Configure(duvotool.ByName("Free for all").Optional(), decide(duvotool.Approve("nobody", ""), nil)))
+			duvotool.Configure(duvotool.ByName("Free for all").Optional(), decide(hitl.Approve("nobody", ""), nil)))
 		tool := reg.Tool("refunds")
 		schema := string(tool.Schema())
 		require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) { a.Name = "Free for all" }))

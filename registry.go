@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
@@ -49,7 +50,7 @@ type Registry struct {
 	refresh     sync.Mutex // held by one Refresh at a time
 	stopRefresh func()     // ends the refreshing in the background
 
-	book *nameBook // what Names of this registry look up
+	book *hitl.NameBook // what Names of this registry look up
 
 	mu      sync.RWMutex
 	catalog catalog
@@ -63,8 +64,8 @@ type catalog struct {
 	meant    meanings         // of the names of these tools and of all that were offered before
 	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
 	held     []duvo.Assignment
-	known    []knownName // all Assignments, kept or not
-	tree     folderTree  // nil: not known
+	known    []duvo.Assignment // all Assignments, kept or not
+	tree     folderTree        // nil: not known
 	bound    bound
 	unmet    []unmet
 	missing  []string             // what nothing has, of the names in options and policies
@@ -99,13 +100,13 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &nameBook{}}
+	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &hitl.NameBook{}}
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if missing, _ := r.checkNames(cat); len(missing) > 0 {
-		r.book.close()
+		r.book.Close()
 		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
 	}
 	r.catalog = cat
@@ -188,7 +189,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		switch {
 		case err == nil:
 			tree = newFolderTree(folders)
-		case r.cfg.needFolders() || r.book.needsFolders() || ctx.Err() != nil:
+		case r.cfg.needFolders() || r.book.NeedsFolders() || ctx.Err() != nil:
 			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
 		default:
 			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
@@ -202,7 +203,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
 	cat.unmet = r.cfg.unmet(all, tree, cat.bound)
 	for _, a := range all {
-		cat.known = append(cat.known, knownName{a.ID, a.Name})
+		cat.known = append(cat.known, duvo.Assignment{ID: a.ID, Name: a.Name})
 		if !r.cfg.keeps(a, tree) {
 			continue
 		}
@@ -414,7 +415,7 @@ func (r *Registry) kept(id string) *Tool {
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.Close()
 	r.stopRefresh()
-	r.book.close()
+	r.book.Close()
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
 		_ = r.Wait(patience)

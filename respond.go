@@ -8,19 +8,20 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/watch"
 )
 
 // seal makes the response that every attempt will send.
-func seal(jobID string, p *pendingState, d Decision) *duvo.Response {
+func seal(jobID string, p *pendingState, d hitl.Decision) *duvo.Response {
 	r := &duvo.Response{JobID: jobID, RequestID: p.id,
 		IdempotencyKey: "duvotool-" + hash("respond", jobID, p.id, p.digest)}
-	if d.Verdict == Answered {
+	if d.Verdict == hitl.Answered {
 		r.Answers = maps.Clone(d.Answers) // what is sealed is nobody else's
 		return r
 	}
-	approved := d.Verdict == Approved
+	approved := d.Verdict == hitl.Approved
 	r.Approved = &approved
 	return r
 }
@@ -57,7 +58,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	now := time.Now()
 	p.stage = stageSending
 	p.sentAt = now
-	p.entry.Delivery = Sent
+	p.entry.Delivery = hitl.Sent
 	p.reached = true
 	p.doubts++ // until the opposite is proven, also by a panic
 	var err error
@@ -81,7 +82,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 			op.adopt()
 			return true
 		case err != nil:
-			notSent(SafeLine(err.Error(), 500))
+			notSent(hitl.SafeLine(err.Error(), 500))
 			op.fail(err)
 			return true
 		case op.run.ctx.Err() != nil:
@@ -99,10 +100,10 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	})
 	s.watch.Alive(err == nil)
 	if err != nil {
-		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
 		_ = op.audit(AuditFailed, func(r *AuditRecord) {
 			p.about(r)
-			r.Error = SafeLine(err.Error(), 500)
+			r.Error = hitl.SafeLine(err.Error(), 500)
 		})
 	}
 	inDoubt := duvo.MayHaveTakenEffect(err) && !errors.Is(err, duvo.ErrConflict)
@@ -115,7 +116,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		s.human = false // from now on the Job works again
 		s.lastLook = time.Now()
 		op.at(PhaseWatching, s.id)
-		op.delivered(p, Accepted)
+		op.delivered(p, hitl.Accepted)
 	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
 		op.fail(err)
 		return true
@@ -137,7 +138,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		}
 		if isLocal(err) && !reached {
 			// It never left: the request has had no response of ours yet.
-			p.reached, p.stage, p.sentAt, p.entry.Delivery = false, stageDecided, time.Time{}, NotSent
+			p.reached, p.stage, p.sentAt, p.entry.Delivery = false, stageDecided, time.Time{}, hitl.NotSent
 		}
 	default:
 		return op.responseRefused(p, err)
@@ -164,14 +165,14 @@ func (op *operation) responseRefused(p *pendingState, cause error) bool {
 		s.watch.Now()
 		return false
 	}
-	op.delivered(p, Refused)
+	op.delivered(p, hitl.Refused)
 	p.stage, p.why = stageNobody, "Duvo refused the response, and the Job still waits"
 	op.fail(fmt.Errorf("the response was refused: %w", cause))
 	return true
 }
 
 // delivered records what became of a decision.
-func (op *operation) delivered(p *pendingState, d Delivery) {
+func (op *operation) delivered(p *pendingState, d hitl.Delivery) {
 	if p.entry == nil {
 		return
 	}
@@ -182,6 +183,6 @@ func (op *operation) delivered(p *pendingState, d Delivery) {
 }
 
 func (op *operation) tellDecision(kind EventKind, p *pendingState) {
-	e := cloneEntry(*p.entry)
+	e := p.entry.Clone()
 	op.tell(Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -28,52 +29,27 @@ const (
 
 // A Result is a call whose outcome is known. Each caller gets a copy of its own.
 type Result struct {
-	Outcome    Outcome         `json:"outcome"`
-	JobID      string          `json:"job_id,omitempty"`
-	Status     duvo.Status     `json:"status,omitempty"` // the last that was read
-	Output     string          `json:"output"`           // the last assistant message with text
-	Data       json.RawMessage `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
-	Messages   []duvo.Message  `json:"messages,omitempty"`
-	Decisions  []DecisionEntry `json:"decisions,omitempty"` // in the order they were made
-	Assignment duvo.Assignment `json:"assignment,omitzero"`
-	BuildID    string          `json:"build_id,omitempty"`
-	Input      string          `json:"input"`               // that the Job was started with
-	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages; see Request.FollowUp
-	Caller     Caller          `json:"caller,omitzero"`
-	Key        string          `json:"key"`              // the operation key
-	Note       string          `json:"note,omitempty"`   // what else there is to know, in a sentence
-	Handle     string          `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end, or for continue_job
-	Repeated   bool            `json:"repeated"`         // an earlier call's operation: this call started no Job
-	StartedAt  time.Time       `json:"started_at"`       // by our clock
-	EndedAt    time.Time       `json:"ended_at"`         // by our clock
+	Outcome    Outcome              `json:"outcome"`
+	JobID      string               `json:"job_id,omitempty"`
+	Status     duvo.Status          `json:"status,omitempty"` // the last that was read
+	Output     string               `json:"output"`           // the last assistant message with text
+	Data       json.RawMessage      `json:"data,omitempty"`   // the JSON in Output that OutputOf asks for; nil where there is none
+	Messages   []duvo.Message       `json:"messages,omitempty"`
+	Decisions  []hitl.DecisionEntry `json:"decisions,omitempty"` // in the order they were made
+	Assignment duvo.Assignment      `json:"assignment,omitzero"`
+	BuildID    string               `json:"build_id,omitempty"`
+	Input      string               `json:"input"`               // that the Job was started with
+	FollowUp   string               `json:"follow_up,omitempty"` // what was added since by messages; see Request.FollowUp
+	Caller     hitl.Caller          `json:"caller,omitzero"`
+	Key        string               `json:"key"`              // the operation key
+	Note       string               `json:"note,omitempty"`   // what else there is to know, in a sentence
+	Handle     string               `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end, or for continue_job
+	Repeated   bool                 `json:"repeated"`         // an earlier call's operation: this call started no Job
+	StartedAt  time.Time            `json:"started_at"`       // by our clock
+	EndedAt    time.Time            `json:"ended_at"`         // by our clock
 
 	maxShown int
 }
-
-// A DecisionEntry is one decision, and what became of it.
-type DecisionEntry struct {
-	RequestID   string           `json:"request_id"`
-	Kind        duvo.RequestType `json:"kind"`
-	Title       string           `json:"title"` // untrusted
-	Digest      string           `json:"digest"`
-	Decision                     // who, why
-	RequestedAt time.Time        `json:"requested_at"` // first seen
-	DecidedAt   time.Time        `json:"decided_at"`
-	Delivery    Delivery         `json:"delivery"`
-}
-
-// Delivery is what became of a decision.
-type Delivery string
-
-// The deliveries.
-const (
-	NotSent     Delivery = "not sent"    // there was nothing to send: left, a question denied, or nobody to ask
-	Sent        Delivery = "sent"        // on its way
-	Accepted    Delivery = "accepted"    // the server took it
-	Refused     Delivery = "refused"     // the server did not take it, and the request still waits
-	Superseded  Delivery = "superseded"  // the request was gone or changed before it was sent
-	Unconfirmed Delivery = "unconfirmed" // sent, the answer lost, and the request is gone since
-)
 
 // Err returns an error unless the Job completed, for callers who want every
 // other outcome as one.
@@ -116,7 +92,7 @@ func (r *Result) Observation() string {
 			fmt.Fprintf(&b, "… [%s]\n", safetext.Count(len(r.denials())-i, "more denial", "more denials"))
 			break
 		}
-		b.WriteString(d.denial(r.Outcome == OutcomePending))
+		b.WriteString(d.Observation(r.Outcome == OutcomePending))
 	}
 	limit := r.maxShown
 	if limit == 0 {
@@ -168,49 +144,14 @@ func (r *Result) headline() string {
 	return fmt.Sprintf("%s ended as %q.", name, string(r.Outcome))
 }
 
-func (r *Result) denials() []DecisionEntry {
-	var out []DecisionEntry
+func (r *Result) denials() []hitl.DecisionEntry {
+	var out []hitl.DecisionEntry
 	for _, d := range r.Decisions {
-		if d.Verdict == Denied && d.Delivery != Superseded {
+		if d.Verdict == hitl.Denied && d.Delivery != hitl.Superseded {
 			out = append(out, d)
 		}
 	}
 	return out
-}
-
-// denial tells the model what was denied, by whom and why, and what it may do
-// about that. What nobody decided is not told as anybody's denial.
-func (e DecisionEntry) denial(pending bool) string {
-	what := fmt.Sprintf("the %s titled %q", e.Kind, safetext.OneLine(e.Title, 200))
-	because := ""
-	if e.Reason != "" {
-		because = ", because: " + safetext.OneLine(e.Reason, 500)
-	}
-	who := ""
-	switch {
-	case e.nobody():
-		who = "Nobody could be asked"
-	case e.Source == SourceTimeout:
-		who = "Nobody answered in time"
-	default:
-		return fmt.Sprintf("Denied by %s: %s%s. Do not retry or rephrase this.\n", orNobody(e.By), what, because)
-	}
-	verb := "approved"
-	if e.Kind == duvo.Question {
-		verb = "answered"
-	}
-	next := "It may be asked for again when somebody can answer."
-	if pending && e.Delivery == NotSent {
-		next = "It is still open in Duvo, where a person can answer it: tell your user so."
-	}
-	return fmt.Sprintf("%s: %s was not %s%s. Nobody decided against it. %s\n", who, what, verb, because, next)
-}
-
-func orNobody(by string) string {
-	if by == "" {
-		return "the policy"
-	}
-	return safetext.OneLine(by, 100)
 }
 
 // outcomeOf maps a terminal status.

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
@@ -111,7 +111,7 @@ func (op *operation) adopt() {
 		err = fmt.Errorf("%w: the record is of another operation", ErrJournal)
 	}
 	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
-		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, SafeLine(e.Assignment.Name, 80))
+		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
 	}
 	ours := op.auditAdopted(e, err)
 	if err != nil {
@@ -123,7 +123,7 @@ func (op *operation) adopt() {
 	for id, p := range op.job.requests {
 		deciders[id], p.replies = p.replies, nil
 	}
-	op.job.rest(ErrRequestChanged)
+	op.job.rest(hitl.ErrRequestChanged)
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false
@@ -140,9 +140,9 @@ func (op *operation) adopt() {
 		for _, c := range replies {
 			switch {
 			case err == nil && p != nil && p.entry != nil:
-				c <- &DecidedError{cloneEntry(*p.entry)}
+				c <- &DecidedError{p.entry.Clone()}
 			default:
-				c <- ErrRequestChanged
+				c <- hitl.ErrRequestChanged
 			}
 		}
 	}
@@ -167,25 +167,17 @@ func (op *operation) auditAdopted(e entry, err error) (ours map[string]bool) {
 		if !p.unrecorded || p.entry == nil {
 			continue
 		}
-		counts := err == nil && slices.ContainsFunc(e.Decisions, p.entry.sameDecision)
+		counts := err == nil && slices.ContainsFunc(e.Decisions, p.entry.Same)
 		switch {
 		case counts:
 			ours[id] = true
 		case err != nil:
-			op.doesNotCount(p, "it is not known whether the decision counts, because another process has the operation in hand, and what it recorded cannot be used: "+SafeLine(err.Error(), 500))
+			op.doesNotCount(p, "it is not known whether the decision counts, because another process has the operation in hand, and what it recorded cannot be used: "+hitl.SafeLine(err.Error(), 500))
 		default:
 			op.doesNotCount(p, "the decision does not count: another process has the operation in hand")
 		}
 	}
 	return ours
-}
-
-// sameDecision reports whether two entries are of one and the same decision,
-// whatever became of it since.
-func (e *DecisionEntry) sameDecision(other DecisionEntry) bool {
-	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&
-		e.Verdict == other.Verdict && e.By == other.By && e.Reason == other.Reason && e.Source == other.Source && e.Path == other.Path &&
-		maps.Equal(e.Answers, other.Answers)
 }
 
 // said returns what the operation tells its Job: the start's input, or the
@@ -274,7 +266,7 @@ func (op *operation) resume(calm bool) {
 // A JobInfo tells how an operation of a registry stands.
 type JobInfo struct {
 	Key        string          `json:"key"` // the operation key
-	Caller     Caller          `json:"caller,omitzero"`
+	Caller     hitl.Caller     `json:"caller,omitzero"`
 	JobID      string          `json:"job_id,omitempty"` // empty: none is known
 	Assignment duvo.Assignment `json:"assignment,omitzero"`
 	Input      string          `json:"input"`               // of the start
@@ -282,7 +274,7 @@ type JobInfo struct {
 	Phase      Phase           `json:"phase"`
 	Status     duvo.Status     `json:"status,omitempty"`    // the last that was read
 	StartedAt  time.Time       `json:"started_at,omitzero"` // by our clock; zero: not yet
-	Request    *Request        `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
+	Request    *hitl.Request   `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
 	Resumed    bool            `json:"resumed,omitempty"`   // taken up from the journal
 	Unknown    bool            `json:"unknown,omitempty"`   // whether it was started is not known: see Registry.Candidates
 }
@@ -448,7 +440,7 @@ func (op *operation) stopFor(by string) {
 	if op.cancelled() || op.job.id == "" || op.job.watch == nil {
 		return
 	}
-	op.addNote("stopping it was asked for by " + SafeLine(by, 100))
+	op.addNote("stopping it was asked for by " + hitl.SafeLine(by, 100))
 	if job := op.stopJob(); job != nil && job.Status.Terminal() {
 		op.conclude(*job)
 		return
@@ -471,6 +463,6 @@ func (l *ledger) forget(before time.Time, slack time.Duration, log *slog.Logger)
 		})
 	}
 	if err != nil {
-		log.Error("duvotool: forgetting old records of the journal", "error", SafeLine(err.Error(), 500))
+		log.Error("duvotool: forgetting old records of the journal", "error", hitl.SafeLine(err.Error(), 500))
 	}
 }

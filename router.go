@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/tmc/langchaingo/tools"
@@ -144,7 +145,7 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 	}
 	for _, field := range slices.Sorted(maps.Keys(in)) {
 		if field != "assignment" && field != "input" {
-			return nil, nil, fmt.Sprintf("No Job was started: there is no argument %q. %s", SafeLine(field, 80), routerUse)
+			return nil, nil, fmt.Sprintf("No Job was started: there is no argument %q. %s", hitl.SafeLine(field, 80), routerUse)
 		}
 	}
 	var assignment string
@@ -180,9 +181,9 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	}
 	switch {
 	case id != assignment && meant.meantAnother(assignment, id):
-		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", SafeLine(assignment, 100))
+		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", hitl.SafeLine(assignment, 100))
 	case own == nil:
-		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", SafeLine(assignment, 100))
+		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", hitl.SafeLine(assignment, 100))
 	}
 	return own, ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -108,7 +109,7 @@ func TestRouter(t *testing.T) {
 // The router is another door to the same room: the same operation, the same
 // policy, no second Job.
 func TestRouterKeepsTheOperation(t *testing.T) {
-	d, reg := office(t, decide(duvotool.Deny("kim@example.com", "too much"), nil),
+	d, reg := office(t, decide(hitl.Deny("kim@example.com", "too much"), nil),
 		duvotool.Configure(duvotool.ByName("Contract review"), duvotool.OncePerScope()))
 	ctx := duvotool.WithOperationScope(t.Context(), "conversation 1")
 	call := func(tool tools.Tool, input string) string {

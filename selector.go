@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/wording"
 )
 
 // A Selector picks Assignments, for [Keep] and [Configure]. Names and folders
@@ -57,17 +59,17 @@ func (s Selector) match(a duvo.Assignment, tree folderTree) bool {
 
 // ByID picks the Assignments with these IDs.
 func ByID(ids ...string) Selector {
-	return selectWords(kindID, ids, func(a duvo.Assignment, id string) bool { return strings.EqualFold(a.ID, id) })
+	return selectWords(hitl.KindID, ids, func(a duvo.Assignment, id string) bool { return strings.EqualFold(a.ID, id) })
 }
 
 // ByName picks the Assignments with exactly these names.
 func ByName(names ...string) Selector {
-	return selectWords(kindName, names, func(a duvo.Assignment, name string) bool { return a.Name == name })
+	return selectWords(hitl.KindName, names, func(a duvo.Assignment, name string) bool { return a.Name == name })
 }
 
 func selectWords(kind string, words []string, match func(a duvo.Assignment, word string) bool) Selector {
 	words = slices.Clone(words)
-	s := Selector{text: fmt.Sprintf("%s %s", kind, quoted(words))}
+	s := Selector{text: fmt.Sprintf("%s %s", kind, wording.Quoted(words))}
 	if len(words) == 0 {
 		s.err = fmt.Errorf("no %s given", kind)
 	}
@@ -83,19 +85,19 @@ func selectWords(kind string, words []string, match func(a duvo.Assignment, word
 // ByPattern picks the Assignments whose whole name matches the regular
 // expression, in the syntax of package regexp.
 func ByPattern(pattern string) Selector {
-	re, err := wholePattern(pattern)
+	re, err := wording.WholePattern(pattern)
 	if err != nil {
 		return Selector{err: fmt.Errorf("pattern: %w", err)}
 	}
 	return Selector{text: fmt.Sprintf("name matching %q", pattern),
-		terms: []term{{kindPattern, pattern, func(a duvo.Assignment, _ folderTree) bool { return re.MatchString(a.Name) }}}}
+		terms: []term{{hitl.KindPattern, pattern, func(a duvo.Assignment, _ folderTree) bool { return re.MatchString(a.Name) }}}}
 }
 
 // InFolder picks the Assignments in these folders and in the folders below
 // them. A folder is named by its ID or by its path, as in "Support/Refunds".
 func InFolder(folders ...string) Selector {
 	folders = slices.Clone(folders)
-	s := Selector{text: "folder " + quoted(folders), folders: true}
+	s := Selector{text: "folder " + wording.Quoted(folders), folders: true}
 	if len(folders) == 0 {
 		s.err = errors.New("no folder given")
 	}
@@ -103,7 +105,7 @@ func InFolder(folders ...string) Selector {
 		if strings.Trim(want, "/ ") == "" {
 			s.err = errors.New("an empty folder")
 		}
-		s.terms = append(s.terms, term{kindFolder, want, func(a duvo.Assignment, tree folderTree) bool { return tree.below(a.FolderID, want) }})
+		s.terms = append(s.terms, term{hitl.KindFolder, want, func(a duvo.Assignment, tree folderTree) bool { return tree.below(a.FolderID, want) }})
 	}
 	return s
 }

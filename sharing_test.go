@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -162,23 +163,23 @@ type vandalPolicy struct {
 	v *vandal
 
 	mu   sync.Mutex
-	kept []duvotool.Decision
+	kept []hitl.Decision
 }
 
-func (p *vandalPolicy) Decide(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (p *vandalPolicy) Decide(_ context.Context, req hitl.Request) (hitl.Decision, error) {
 	title, kind := req.Title, req.Kind
 	p.v.take("Decide", &req)
 	switch {
 	case strings.HasPrefix(title, "Later"):
-		return duvotool.Suspend(), nil
+		return hitl.Suspend(), nil
 	case kind == duvo.Question:
-		d := duvotool.Decision{Verdict: duvotool.Answered, By: "rule", Answers: map[string]string{"Colour?": "red"}}
+		d := hitl.Decision{Verdict: hitl.Answered, By: "rule", Answers: map[string]string{"Colour?": "red"}}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.kept = append(p.kept, d)
 		return d, nil
 	}
-	return duvotool.Approve("rule", "small"), nil
+	return hitl.Approve("rule", "small"), nil
 }
 
 // spoil writes into the decisions, which the engine has by now.
@@ -233,11 +234,11 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 	defer d.Close()
 	p := &vandalPolicy{v: v}
 	opts := []duvotool.Option{
-		duvotool.WithPolicy(duvotool.FirstOf(
-			policies.Route(policies.When(policies.AssignmentIs("nobody").Optional(), duvotool.LeaveToDuvo())),
-			duvotool.PolicyFunc(func(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
+		duvotool.WithPolicy(hitl.FirstOf(
+			policies.Route(policies.When(policies.AssignmentIs("nobody").Optional(), hitl.LeaveToDuvo())),
+			hitl.PolicyFunc(func(_ context.Context, req hitl.Request) (hitl.Decision, error) {
 				v.take("Decide, first", &req)
-				return duvotool.Pass(), nil
+				return hitl.Pass(), nil
 			}), p)),
 		duvotool.WithAudit(vandalAudit{v}),
 		duvotool.WithAcceptance(func(c duvotool.Change) bool {
@@ -291,7 +292,7 @@ func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Regist
 	req := pending[0].Clone()
 	v.take("Pending", &pending)
 	answers := map[string]string{"Colour?": "blue"}
-	decision := duvotool.Decision{Verdict: duvotool.Answered, By: "kim", Answers: answers}
+	decision := hitl.Decision{Verdict: hitl.Answered, By: "kim", Answers: answers}
 	for range 3 { // of whom one wins, and the others are told its answers
 		wg.Go(func() {
 			if err := reg.Decide(t.Context(), req.Clone(), decision); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // startJob sends the start until the Job is known. It returns false if the run
@@ -24,7 +25,7 @@ func (op *operation) startJob() bool {
 			case op.cancelled():
 				return false
 			case err != nil && duvo.Temporary(err) && time.Since(s.firstSent) <= startDoubtMax:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", SafeLine(err.Error(), 500))
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 				if !op.pause(err, attempt, true) {
 					return false
 				}
@@ -32,10 +33,10 @@ func (op *operation) startJob() bool {
 			case err != nil && op.tool.cfg.marked:
 				// Marks are for servers that do not honour keys: there a start
 				// that was not looked for may be a second one.
-				op.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for: " + SafeLine(err.Error(), 200))
+				op.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for: " + hitl.SafeLine(err.Error(), 200))
 				return false
 			case err != nil:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", SafeLine(err.Error(), 500))
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 			case found != "":
 				return op.located(found)
 			}
@@ -73,7 +74,7 @@ func (op *operation) startJob() bool {
 		if err == nil {
 			return op.started(job)
 		}
-		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "attempt", attempt, "error", SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
 		inDoubt := duvo.MayHaveTakenEffect(err)
 		s.doubtful = before || inDoubt
 		if !s.doubtful {
@@ -97,7 +98,7 @@ func (op *operation) startJob() bool {
 			if found, lost := op.locate(); found != "" && lost == nil && !op.cancelled() {
 				return op.located(found)
 			}
-			op.unknown("its start was sent and the answer lost; the next attempt was refused: " + SafeLine(err.Error(), 200))
+			op.unknown("its start was sent and the answer lost; the next attempt was refused: " + hitl.SafeLine(err.Error(), 200))
 			return false
 		case errors.Is(err, duvo.ErrNotFound), errors.Is(err, duvo.ErrInvalid) && !isLocal(err):
 			op.refused(err)
@@ -144,7 +145,7 @@ func (op *operation) started(job duvo.Job) bool {
 		op.foreign(job, err)
 		return false
 	case err != nil:
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", SafeLine(job.ID, 64), "error", SafeLine(err.Error(), 500))
+		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
 	default:
 		s.held = true
 	}
@@ -197,7 +198,7 @@ func isLocal(err error) bool {
 // refused ends the run because the server does not take this Assignment or
 // input, which is for the model to know.
 func (op *operation) refused(err error) {
-	problem := &InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + SafeLine(err.Error(), 300)}
+	problem := &InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
 	if errors.Is(err, duvo.ErrNotFound) {
 		problem = &InputError{Tool: op.tool.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/hitl"
 	"slices"
 	"strings"
 	"time"
@@ -19,14 +20,14 @@ var ErrNotPending = errors.New("duvotool: the request waits for no decision")
 
 // A DecidedError says that somebody else had decided before. It matches
 // [ErrNotPending].
-type DecidedError struct{ Entry DecisionEntry }
+type DecidedError struct{ Entry hitl.DecisionEntry }
 
 // Error names who decided what.
 func (e *DecidedError) Error() string {
-	if e.Entry.nobody() {
+	if e.Entry.NobodyAsked() {
 		return "duvotool: the request was given up, because nobody could be asked"
 	}
-	return "duvotool: the request was already " + e.Entry.summary()
+	return "duvotool: the request was already " + e.Entry.Summary()
 }
 
 // Unwrap returns ErrNotPending.
@@ -34,8 +35,8 @@ func (e *DecidedError) Unwrap() error { return ErrNotPending }
 
 // Pending lists the requests that were suspended and still wait for a decision,
 // the oldest first.
-func (r *Registry) Pending() []Request {
-	out := []Request{} // [] in JSON, not null
+func (r *Registry) Pending() []hitl.Request {
+	out := []hitl.Request{} // [] in JSON, not null
 	r.ops.each(func(op *operation) {
 		op.mu.Lock()
 		defer op.mu.Unlock()
@@ -43,7 +44,7 @@ func (r *Registry) Pending() []Request {
 			out = append(out, q.Clone())
 		}
 	})
-	slices.SortFunc(out, func(a, b Request) int {
+	slices.SortFunc(out, func(a, b hitl.Request) int {
 		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
 			return c
 		}
@@ -61,12 +62,12 @@ func (r *Registry) Pending() []Request {
 // The decision must be Approve, Deny, Answer or Leave, and counts as a person's
 // unless it says otherwise. When ctx ends the decision stands all the same,
 // once it was taken.
-func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
+func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
 	if err := d.Check(req); err != nil {
 		return err
 	}
-	if !d.HasOpinion() || d.Verdict == Suspended {
-		return fmt.Errorf("%w: %s decides nothing", ErrInvalidDecision, d.Verdict)
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -83,7 +84,7 @@ func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
 	if found == nil {
 		return ErrNotPending
 	}
-	req, d = req.Clone(), cloneDecision(d) // ctx may end before they are looked at
+	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
 	reply := make(chan error, 1)
 	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
 	select {
@@ -102,7 +103,7 @@ func (r *Registry) Decide(ctx context.Context, req Request, d Decision) error {
 }
 
 // decideLater takes in a decision for a suspended request.
-func (op *operation) decideLater(req Request, d Decision, reply chan error) {
+func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan error) {
 	if op.cancelled() {
 		return
 	}
@@ -112,10 +113,10 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 		reply <- ErrNotPending
 		return
 	case p.digest != req.Digest():
-		reply <- ErrRequestChanged
+		reply <- hitl.ErrRequestChanged
 		return
 	case p.stage != stageSuspended && p.entry != nil:
-		reply <- &DecidedError{cloneEntry(*p.entry)}
+		reply <- &DecidedError{p.entry.Clone()}
 		return
 	case p.stage != stageSuspended:
 		reply <- ErrNotPending
@@ -126,7 +127,7 @@ func (op *operation) decideLater(req Request, d Decision, reply chan error) {
 		return
 	}
 	if d.Source == "" {
-		d.Source = SourcePerson
+		d.Source = hitl.SourcePerson
 	}
 	p.replies = append(p.replies, reply)
 	op.awaitOutcome(p.id)
@@ -139,13 +140,13 @@ func (op *operation) suspend(p *pendingState) {
 	s := &op.job
 	p.stage = stageSuspended
 	res := op.resultSoFar(OutcomePending)
-	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", SafeLine(p.request.Title, 200)))
+	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", hitl.SafeLine(p.request.Title, 200)))
 	if op.reg.cfg.offersCheck() {
 		res.Handle = op.detach(op.run)
 	}
 	op.mu.Lock()
 	if op.suspended == nil {
-		op.suspended = map[string]Request{}
+		op.suspended = map[string]hitl.Request{}
 	}
 	op.suspended[p.id] = p.request
 	op.news.request = &p.request
@@ -186,11 +187,11 @@ func (p *pendingState) answerDeciders(err error) {
 	p.replies = nil
 }
 
-func deliveryError(d Delivery) error {
+func deliveryError(d hitl.Delivery) error {
 	switch d {
-	case Refused:
+	case hitl.Refused:
 		return errors.New("duvotool: Duvo refused the response")
-	case Superseded:
+	case hitl.Superseded:
 		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", ErrNotPending)
 	}
 	return nil

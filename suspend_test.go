@@ -12,11 +12,12 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
 func suspending(t *testing.T, d *duvotest.Duvo, opts ...duvotool.Option) *duvotool.Registry {
-	return discover(t, d.Client(), append([]duvotool.Option{decide(duvotool.Suspend(), nil)}, opts...)...)
+	return discover(t, d.Client(), append([]duvotool.Option{decide(hitl.Suspend(), nil)}, opts...)...)
 }
 
 func TestSuspendAndDecideLater(t *testing.T) {
@@ -36,13 +37,13 @@ func TestSuspendAndDecideLater(t *testing.T) {
 		require.Contains(t, text, "No new Job was started")
 
 		time.Sleep(72 * time.Hour)
-		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Pass()), duvotool.ErrInvalidDecision)
-		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Approve("", "")), duvotool.ErrInvalidDecision)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], hitl.Pass()), hitl.ErrInvalidDecision)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], hitl.Approve("", "")), hitl.ErrInvalidDecision)
 		other := pending[0]
 		other.Title = "Refund 1 EUR"
-		require.ErrorIs(t, reg.Decide(t.Context(), other, duvotool.Approve("kim", "")), duvotool.ErrRequestChanged)
+		require.ErrorIs(t, reg.Decide(t.Context(), other, hitl.Approve("kim", "")), hitl.ErrRequestChanged)
 		require.Zero(t, d.Count("respondToHumanRequest"))
-		require.NoError(t, reg.Decide(t.Context(), pending[0], duvotool.Approve("kim", "fine")))
+		require.NoError(t, reg.Decide(t.Context(), pending[0], hitl.Approve("kim", "fine")))
 		require.Empty(t, reg.Pending())
 
 		res, err := reg.Tool("refunds").Run(ctx, "4711")
@@ -50,9 +51,9 @@ func TestSuspendAndDecideLater(t *testing.T) {
 		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
 		require.Equal(t, "refunded", res.Output)
 		require.Equal(t, "kim", res.Decisions[0].By)
-		require.Equal(t, duvotool.SourcePerson, res.Decisions[0].Source)
+		require.Equal(t, hitl.SourcePerson, res.Decisions[0].Source)
 		require.Len(t, d.Jobs(), 1)
-		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], duvotool.Deny("late", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], hitl.Deny("late", "")), duvotool.ErrNotPending)
 	}, duvotest.WithAssignment(refunds))
 }
 
@@ -63,7 +64,7 @@ func TestSuspendedWithoutScopeIsFoundByItsKey(t *testing.T) {
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomePending, res.Outcome)
-		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Deny("kim", "no")))
+		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Deny("kim", "no")))
 		time.Sleep(time.Hour)
 		res, err = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), res.Key), "4711")
 		require.NoError(t, err)
@@ -82,9 +83,9 @@ func TestHundredDecidersOneWinner(t *testing.T) {
 		errs := make([]error, 100)
 		for i := range errs {
 			wg.Go(func() {
-				verdict := duvotool.Approve(fmt.Sprint("person ", i), "")
+				verdict := hitl.Approve(fmt.Sprint("person ", i), "")
 				if i%2 == 0 {
-					verdict = duvotool.Deny(fmt.Sprint("person ", i), "")
+					verdict = hitl.Deny(fmt.Sprint("person ", i), "")
 				}
 				errs[i] = reg.Decide(t.Context(), pending, verdict)
 			})
@@ -124,7 +125,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 		was := reg.Pending()[0]
 		require.NoError(t, d.ChangeRequest(was.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 9 EUR" }))
 		// Before a poll has seen the change, the re-read does.
-		require.ErrorIs(t, reg.Decide(t.Context(), was, duvotool.Approve("kim", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), was, hitl.Approve("kim", "")), duvotool.ErrNotPending)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		synctest.Wait()
 		now := reg.Pending()
@@ -133,7 +134,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 		require.NoError(t, d.AnswerElsewhere(was.JobID, duvo.Response{Approved: &yes}))
 		time.Sleep(10 * time.Minute)
 		require.Empty(t, reg.Pending())
-		require.ErrorIs(t, reg.Decide(t.Context(), now[0], duvotool.Approve("kim", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), now[0], hitl.Approve("kim", "")), duvotool.ErrNotPending)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(refunds))
 
@@ -144,7 +145,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 		was := reg.Pending()[0]
 		require.NoError(t, reg.Close(t.Context()))
 		require.Empty(t, reg.Pending())
-		require.Error(t, reg.Decide(t.Context(), was, duvotool.Approve("kim", "")))
+		require.Error(t, reg.Decide(t.Context(), was, hitl.Approve("kim", "")))
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(refunds))
 }
@@ -165,7 +166,7 @@ func TestSuspendedTwice(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, duvotool.OutcomePending, res.Outcome)
 			require.Equal(t, title, reg.Pending()[0].Title)
-			require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], duvotool.Approve("kim", "")))
+			require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Approve("kim", "")))
 		}
 		res, err := reg.Tool("refunds").Run(ctx, "x")
 		require.NoError(t, err)
@@ -177,8 +178,8 @@ func TestDecideOfSomethingUnknown(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
 	reg := suspending(t, d)
-	require.ErrorIs(t, reg.Decide(t.Context(), duvotool.Request{}, duvotool.Deny("kim", "")), duvotool.ErrNotPending)
+	require.ErrorIs(t, reg.Decide(t.Context(), hitl.Request{}, hitl.Deny("kim", "")), duvotool.ErrNotPending)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, reg.Decide(ctx, duvotool.Request{}, duvotool.Deny("kim", "")), context.Canceled)
+	require.ErrorIs(t, reg.Decide(ctx, hitl.Request{}, hitl.Deny("kim", "")), context.Canceled)
 }

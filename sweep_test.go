@@ -14,13 +14,14 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
 // crowd runs n Jobs of 10 to 30 minutes, some of which ask, and returns their
 // results, the requests it took and how late the ends were seen.
 func crowd(t *testing.T, d *duvotest.Duvo, b duvotool.Backend, n int, opts ...duvotool.Option) (results []*duvotool.Result, late []time.Duration) {
-	reg := discover(t, b, append([]duvotool.Option{decide(duvotool.Approve("test", ""), nil)}, opts...)...)
+	reg := discover(t, b, append([]duvotool.Option{decide(hitl.Approve("test", ""), nil)}, opts...)...)
 	var wg sync.WaitGroup
 	results, late = make([]*duvotool.Result, n), make([]time.Duration, n)
 	for i := range n {
@@ -185,15 +186,15 @@ func TestReplacedRequestIsSeenInACrowd(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var mu sync.Mutex
 		asked := map[string]int{}
-		policy := duvotool.PolicyFunc(func(ctx context.Context, q duvotool.Request) (duvotool.Decision, error) {
+		policy := hitl.PolicyFunc(func(ctx context.Context, q hitl.Request) (hitl.Decision, error) {
 			mu.Lock()
 			asked[q.Title]++
 			mu.Unlock()
 			if q.Title == "Now this?" {
-				return duvotool.Approve("kim", ""), nil
+				return hitl.Approve("kim", ""), nil
 			}
 			<-ctx.Done()
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		})
 		reg := discover(t, d.Client(), duvotool.WithPolicy(policy))
 		var wg sync.WaitGroup

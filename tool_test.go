@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 )
@@ -40,7 +41,7 @@ func TestFaultsOfStartsAndReads(t *testing.T) {
 		for quirk, q := range map[string]duvotest.Quirks{"": {}, ", with quirks": {NestedPending: true, ToolMessageLast: true, UnknownStatus: true, UnknownFields: true, ExtraMessages: 120}} {
 			t.Run(name+quirk, func(t *testing.T) {
 				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-					reg := discover(t, d.Client(), decide(duvotool.Approve("ops", ""), nil))
+					reg := discover(t, d.Client(), decide(hitl.Approve("ops", ""), nil))
 					d.Inject(faults...)
 					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)
@@ -74,19 +75,19 @@ func TestEndsFromOutside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				var cause error
-				reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+				reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 					if err := c.do(d, r.JobID); err != nil {
-						return duvotool.Decision{}, err
+						return hitl.Decision{}, err
 					}
 					<-ctx.Done()
 					cause = context.Cause(ctx)
-					return duvotool.Approve("ops", ""), nil
+					return hitl.Approve("ops", ""), nil
 				}))
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, c.want, res.Outcome)
 				synctest.Wait()
-				require.ErrorIs(t, cause, duvotool.ErrAnsweredElsewhere)
+				require.ErrorIs(t, cause, hitl.ErrAnsweredElsewhere)
 				require.Zero(t, d.Count("respondToHumanRequest"))
 			}, duvotest.WithAssignment(refunds))
 		})
@@ -104,9 +105,9 @@ func TestTimeLimitDoesNotCountPeople(t *testing.T) {
 	}}
 	for limit, want := range map[time.Duration]duvotool.Outcome{8 * time.Minute: duvotool.OutcomeCompleted, 2 * time.Minute: duvotool.OutcomeExpired, 4 * time.Minute: duvotool.OutcomeExpired} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			reg := discover(t, d.Client(), duvotool.WithJobTimeout(limit), duvotool.StopOn(duvotool.TimedOut), policy(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+			reg := discover(t, d.Client(), duvotool.WithJobTimeout(limit), duvotool.StopOn(duvotool.TimedOut), policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
 				time.Sleep(24 * time.Hour)
-				return duvotool.Approve("ops", ""), nil
+				return hitl.Approve("ops", ""), nil
 			}))
 			res, err := reg.Tool("slow").Run(t.Context(), "4711")
 			require.NoError(t, err)
@@ -123,14 +124,14 @@ func TestTimeLimitDoesNotCountPeople(t *testing.T) {
 func TestCallerReachesPolicyObserverAndResult(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		type contextKey struct{}
-		kim := duvotool.Caller{Tenant: "shop", User: "kim"}
+		kim := hitl.Caller{Tenant: "shop", User: "kim"}
 		var mu sync.Mutex
 		var events []duvotool.Event
-		reg := discover(t, d.Client(), policy(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			if ctx.Value(contextKey{}) != "kept" || r.Caller != kim || r.Input != "4711" || r.Assignment.ID != refundsID || r.JobID == "" || r.FirstSeen.IsZero() {
-				return duvotool.Decision{}, context.Canceled
+				return hitl.Decision{}, context.Canceled
 			}
-			return duvotool.Approve(r.Caller.User, ""), nil
+			return hitl.Approve(r.Caller.User, ""), nil
 		}), duvotool.WithObserver(func(e duvotool.Event) {
 			mu.Lock()
 			defer mu.Unlock()

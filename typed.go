@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/schema"
 )
@@ -169,7 +170,7 @@ func decodeInto[T any](data []byte) (T, error) {
 		if k := wrong.Type.Kind(); k >= reflect.Int && k <= reflect.Uint64 {
 			want = fmt.Sprintf("an integer that fits %d bits", wrong.Type.Bits())
 		}
-		err = fmt.Errorf("%s: expected %s, got %s", SafeLine(field, 200), want, SafeLine(wrong.Value, 60))
+		err = fmt.Errorf("%s: expected %s, got %s", hitl.SafeLine(field, 200), want, hitl.SafeLine(wrong.Value, 60))
 	}
 	if err != nil {
 		var none T
@@ -258,7 +259,7 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*Result, error) {
 	}
 	arguments, err := json.Marshal(in)
 	if err != nil {
-		return nil, &InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + SafeLine(err.Error(), 300)}
+		return nil, &InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
 }
@@ -272,5 +273,5 @@ type OutputError struct {
 
 // Error tells the problem.
 func (e *OutputError) Error() string {
-	return errtext.Once("duvotool: the answer of Job " + SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
+	return errtext.Once("duvotool: the answer of Job " + hitl.SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -18,30 +19,30 @@ import (
 // was seen, and not sent, is sent by the next process unless the policy of then
 // denies it whatever anybody says. What stands for no opinion leaves it alone.
 func TestRecordedApproval(t *testing.T) {
-	deny := duvotool.AlwaysDeny()
+	deny := hitl.AlwaysDeny()
 	here := combine.AssignmentIs(refundsID)
 	elsewhere := combine.AssignmentIs("another").Optional()
-	never := duvotool.AutoApprove(duvotool.For(refundsID).Denies())
-	other := duvotool.AutoApprove(duvotool.For(refundsID).TitleIs("Another"))
-	ended := duvotool.AutoApprove(duvotool.For(refundsID).Until(time.Now().Add(-time.Hour)))
-	ask := duvotool.Forward(decisionOf(duvotool.Deny("kim", "asked again")))
+	never := hitl.AutoApprove(hitl.For(refundsID).Denies())
+	other := hitl.AutoApprove(hitl.For(refundsID).TitleIs("Another"))
+	ended := hitl.AutoApprove(hitl.For(refundsID).Until(time.Now().Add(-time.Hour)))
+	ask := hitl.Forward(decisionOf(hitl.Deny("kim", "asked again")))
 	const kept, lost = "refunded 1 EUR", "not refunded"
 	for name, c := range map[string]struct {
-		policy duvotool.Policy
+		policy hitl.Policy
 		want   string
 	}{
 		"deny all":                  {deny, lost},
 		"a case that denies all":    {combine.Route(combine.When(here, deny)), lost},
 		"another's case":            {combine.Route(combine.When(elsewhere, deny), combine.When(here, ask)), kept},
-		"the first that is asked":   {duvotool.FirstOf(deny, ask), lost},
-		"at the end":                {duvotool.FirstOf(combine.NewGrants(), deny), kept},
-		"after people":              {duvotool.FirstOf(ask, deny), kept},
-		"after other rules":         {duvotool.FirstOf(other, deny), kept},
-		"after an ended rule":       {duvotool.FirstOf(ended, deny), kept},
-		"a case after people":       {duvotool.FirstOf(ask, combine.Route(combine.When(here, deny))), kept},
-		"a case after other rules":  {duvotool.FirstOf(other, combine.Route(combine.When(here, deny)), ask), lost},
-		"a case after an end":       {duvotool.FirstOf(ended, combine.Route(combine.When(here, deny))), kept},
-		"a rule after people":       {duvotool.FirstOf(ask, never), lost},
+		"the first that is asked":   {hitl.FirstOf(deny, ask), lost},
+		"at the end":                {hitl.FirstOf(combine.NewGrants(), deny), kept},
+		"after people":              {hitl.FirstOf(ask, deny), kept},
+		"after other rules":         {hitl.FirstOf(other, deny), kept},
+		"after an ended rule":       {hitl.FirstOf(ended, deny), kept},
+		"a case after people":       {hitl.FirstOf(ask, combine.Route(combine.When(here, deny))), kept},
+		"a case after other rules":  {hitl.FirstOf(other, combine.Route(combine.When(here, deny)), ask), lost},
+		"a case after an end":       {hitl.FirstOf(ended, combine.Route(combine.When(here, deny))), kept},
+		"a rule after people":       {hitl.FirstOf(ask, never), lost},
 		"asked first, in time":      {combine.Timeout(time.Hour, deny, ask), lost},
 		"not yet over":              {combine.Timeout(2*time.Minute, ask, deny), kept},
 		"over before it was made":   {combine.Timeout(30*time.Second, ask, deny), lost},
@@ -53,8 +54,8 @@ func TestRecordedApproval(t *testing.T) {
 		"in a quorum":               {combine.Quorum(1, ask, deny), lost},
 		"within a budget":           {combine.Budget(1, time.Hour, deny, ask), lost},
 		"when a budget is used up":  {combine.Budget(1, time.Hour, ask, deny), kept},
-		"left to Duvo, then denied": {duvotool.FirstOf(duvotool.LeaveToDuvo(), deny), kept},
-		"answers, then denied":      {duvotool.FirstOf(combine.Answers("faq", map[string]string{"a": "b"}), combine.Route(combine.When(here, deny)), ask), lost},
+		"left to Duvo, then denied": {hitl.FirstOf(hitl.LeaveToDuvo(), deny), kept},
+		"answers, then denied":      {hitl.FirstOf(combine.Answers("faq", map[string]string{"a": "b"}), combine.Route(combine.When(here, deny)), ask), lost},
 	} {
 		for _, dies := range []string{"after put 4", "after respond"} { // decided and not sent; sent, and the answer lost
 			t.Run(name+"/"+dies, func(t *testing.T) {
@@ -77,7 +78,7 @@ func TestRecordedApproval(t *testing.T) {
 					case c.want == lost && dies == "after respond":
 						require.Equal(t, before, d.Count("respondToHumanRequest"), "it is not sent once more")
 						require.Equal(t, duvotool.OutcomePending, res.Outcome)
-						require.Equal(t, duvotool.Unconfirmed, res.Decisions[0].Delivery)
+						require.Equal(t, hitl.Unconfirmed, res.Decisions[0].Delivery)
 						require.Contains(t, res.Note, "was not sent again")
 					default:
 						require.Equal(t, c.want, res.Output)
@@ -92,7 +93,7 @@ func TestRecordedApproval(t *testing.T) {
 // TestLateDecisionOfASuspendedRequest: once it was put off in time, no deadline of
 // the policy's runs any more, neither live nor after a restart.
 func TestLateDecisionOfASuspendedRequest(t *testing.T) {
-	later := duvotool.WithPolicy(combine.Timeout(time.Minute, decisionOf(duvotool.Suspend()), duvotool.AlwaysDeny()))
+	later := duvotool.WithPolicy(combine.Timeout(time.Minute, decisionOf(hitl.Suspend()), hitl.AlwaysDeny()))
 	for _, dies := range []string{"", "after put 4"} {
 		synctest.Test(t, func(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(slowRefunds))
@@ -104,7 +105,7 @@ func TestLateDecisionOfASuspendedRequest(t *testing.T) {
 			_, err := reg.All()[0].Run(ctx, "1 EUR")
 			require.NoError(t, err)
 			time.Sleep(time.Hour)
-			err = reg.Decide(t.Context(), reg.Pending()[0], duvotool.Approve("kim", ""))
+			err = reg.Decide(t.Context(), reg.Pending()[0], hitl.Approve("kim", ""))
 			if dies == "" {
 				require.NoError(t, err)
 			}
@@ -119,39 +120,39 @@ func TestLateDecisionOfASuspendedRequest(t *testing.T) {
 }
 
 // vetoer is a policy of a user's that approves, and has a rule against it.
-type vetoer struct{ duvotool.PolicyFunc }
+type vetoer struct{ hitl.PolicyFunc }
 
-func (vetoer) Vetoes(duvotool.Request) bool { return true }
+func (vetoer) Vetoes(hitl.Request) bool { return true }
 
 // TestVetoesWinLive: a rule that denies wins wherever it stands, before anybody is
 // asked, and the emulator sees no approval.
 func TestVetoesWinLive(t *testing.T) {
-	never := duvotool.AutoApprove(duvotool.For(refundsID).Denies())
-	for name, build := range map[string]func(yes duvotool.Policy) duvotool.Policy{
-		"first of":   func(yes duvotool.Policy) duvotool.Policy { return duvotool.FirstOf(yes, never) },
-		"a fallback": func(yes duvotool.Policy) duvotool.Policy { return combine.Timeout(time.Hour, yes, never) },
-		"a step": func(yes duvotool.Policy) duvotool.Policy {
+	never := hitl.AutoApprove(hitl.For(refundsID).Denies())
+	for name, build := range map[string]func(yes hitl.Policy) hitl.Policy{
+		"first of":   func(yes hitl.Policy) hitl.Policy { return hitl.FirstOf(yes, never) },
+		"a fallback": func(yes hitl.Policy) hitl.Policy { return combine.Timeout(time.Hour, yes, never) },
+		"a step": func(yes hitl.Policy) hitl.Policy {
 			return combine.Escalate(yes, combine.Then(time.Hour, never))
 		},
-		"a quorum": func(yes duvotool.Policy) duvotool.Policy { return combine.Quorum(1, yes, never) },
-		"a budget": func(yes duvotool.Policy) duvotool.Policy { return combine.Budget(1, time.Hour, yes, never) },
-		"deep": func(yes duvotool.Policy) duvotool.Policy {
-			return duvotool.FirstOf(combine.Timeout(time.Hour, yes, duvotool.FirstOf(yes, never)), yes)
+		"a quorum": func(yes hitl.Policy) hitl.Policy { return combine.Quorum(1, yes, never) },
+		"a budget": func(yes hitl.Policy) hitl.Policy { return combine.Budget(1, time.Hour, yes, never) },
+		"deep": func(yes hitl.Policy) hitl.Policy {
+			return hitl.FirstOf(combine.Timeout(time.Hour, yes, hitl.FirstOf(yes, never)), yes)
 		},
-		"a user's own": func(duvotool.Policy) duvotool.Policy { return vetoer{decisionOf(duvotool.Approve("kim", ""))} },
+		"a user's own": func(hitl.Policy) hitl.Policy { return vetoer{decisionOf(hitl.Approve("kim", ""))} },
 	} {
 		var mu sync.Mutex
 		asked := 0
-		p := build(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		p := build(hitl.Forward(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked++
-			return duvotool.Approve("kim", ""), nil
+			return hitl.Approve("kim", ""), nil
 		}))
 		if name != "a user's own" { // that one is only as good as the registry
-			d, err := p.Decide(t.Context(), duvotool.Request{Kind: duvo.Approval, Assignment: duvo.Assignment{ID: refundsID}})
+			d, err := p.Decide(t.Context(), hitl.Request{Kind: duvo.Approval, Assignment: duvo.Assignment{ID: refundsID}})
 			require.NoError(t, err)
-			require.Equal(t, duvotool.Denied, d.Verdict, name)
+			require.Equal(t, hitl.Denied, d.Verdict, name)
 			require.Equal(t, "policy auto-approve", d.By, name)
 		}
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {

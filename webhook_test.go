@@ -19,6 +19,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -76,7 +77,7 @@ func TestWebhooksMakeItSooner(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(job), duvotest.WithWebhookSecret(hookSecret), duvotest.WithWebhookClient(&http.Client{Transport: hook}))
 				defer d.Close()
 				d.InjectWebhook(c.faults...)
-				reg := discover(t, d.Client(), duvotool.WithWebhook("https://example.com/hook?x=1", "old secret", hookSecret), decide(duvotool.Approve("kim", ""), nil))
+				reg := discover(t, d.Client(), duvotool.WithWebhook("https://example.com/hook?x=1", "old secret", hookSecret), decide(hitl.Approve("kim", ""), nil))
 				hook.h = reg.Webhook()
 				began := time.Now()
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")

@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -65,11 +66,11 @@ func newSim(t *testing.T, opts []duvotest.Option, more ...duvotool.Option) *sim 
 }
 
 func (s *sim) connect(b duvotool.Backend, more ...duvotool.Option) {
-	policy := duvotool.PolicyFunc(func(_ context.Context, q duvotool.Request) (duvotool.Decision, error) {
+	policy := hitl.PolicyFunc(func(_ context.Context, q hitl.Request) (hitl.Decision, error) {
 		if s.measuring(q.CreatedAt) {
 			s.asked.add(time.Since(q.CreatedAt))
 		}
-		return duvotool.Approve("bench", "so that it goes on"), nil
+		return hitl.Approve("bench", "so that it goes on"), nil
 	})
 	var err error
 	s.reg, err = duvotool.Discover(s.t.Context(), b, append([]duvotool.Option{duvotool.WithPolicy(policy)}, more...)...)

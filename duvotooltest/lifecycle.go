@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // Whole Jobs, through a registry over the backend.
@@ -37,7 +38,7 @@ func (b *backendTest) accepted() (n int) {
 
 func (b *backendTest) people() {
 	kim := NewOperator("kim@example.com").Approves("Refund 120 EUR").
-		Answers("Survey", map[string]string{"Which ones?": duvotool.JoinChoices("a, b", "c"), "Why \"so\"?": "why not"})
+		Answers("Survey", map[string]string{"Which ones?": hitl.JoinChoices("a, b", "c"), "Why \"so\"?": "why not"})
 	reg := b.discover(duvotool.WithPolicy(kim))
 	for name, want := range map[string]string{"Refunds": "Refunded.", "Survey": "a, b, c; why not", "Slow": "done"} {
 		res, err := reg.Tool(name).Run(b.Context(), "order 4711")
@@ -49,19 +50,19 @@ func (b *backendTest) people() {
 	// Nobody approves anything.
 	res, err := b.discover().Tool("Refunds").Run(b.Context(), "order 4712")
 	b.ok(err)
-	b.want(res.Output == "Not refunded." && res.Decisions[0].Delivery == duvotool.Accepted, "denied: %q, %+v", res.Output, res.Decisions)
+	b.want(res.Output == "Not refunded." && res.Decisions[0].Delivery == hitl.Accepted, "denied: %q, %+v", res.Output, res.Decisions)
 
 	// A policy that fails sends nothing.
 	sent := b.d.Count("respondToHumanRequest")
-	failing := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		return duvotool.Approve("kim@example.com", ""), errors.New("no")
+	failing := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+		return hitl.Approve("kim@example.com", ""), errors.New("no")
 	})
 	_, err = b.discover(duvotool.WithPolicy(failing)).Tool("Refunds").Run(b.Context(), "order 4713")
 	var failed *duvotool.JobError
 	b.want(errors.As(err, &failed) && b.d.Count("respondToHumanRequest") == sent, "a policy that fails: %v", err)
 
 	// Somebody else answers.
-	reg = b.discover(duvotool.WithPolicy(duvotool.LeaveToDuvo()))
+	reg = b.discover(duvotool.WithPolicy(hitl.LeaveToDuvo()))
 	time.AfterFunc(time.Minute, func() {
 		for _, j := range b.d.Jobs() {
 			if j.Input == "order 4714" {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // An Operator is a person who answers by a script: what was scripted for a
@@ -18,12 +18,12 @@ type Operator struct {
 	mu      sync.Mutex
 	byTitle map[string]line
 	other   *line
-	asked   []duvotool.Request
+	asked   []hitl.Request
 }
 
 type line struct {
 	after time.Duration
-	d     duvotool.Decision
+	d     hitl.Decision
 }
 
 // NewOperator returns an operator of this name, without a script.
@@ -32,21 +32,21 @@ func NewOperator(by string) *Operator { return &Operator{by: by, byTitle: map[st
 // Approves lets the operator approve requests with this title; with an empty
 // one, all that are not scripted otherwise.
 func (o *Operator) Approves(title string) *Operator {
-	return o.Says(title, 0, duvotool.Approve(o.by, "approved by script"))
+	return o.Says(title, 0, hitl.Approve(o.by, "approved by script"))
 }
 
 // Denies lets the operator deny requests with this title.
 func (o *Operator) Denies(title, reason string) *Operator {
-	return o.Says(title, 0, duvotool.Deny(o.by, reason))
+	return o.Says(title, 0, hitl.Deny(o.by, reason))
 }
 
 // Answers lets the operator answer requests with this title.
 func (o *Operator) Answers(title string, answers map[string]string) *Operator {
-	return o.Says(title, 0, duvotool.Answer(o.by, answers))
+	return o.Says(title, 0, hitl.Answer(o.by, answers))
 }
 
 // Says lets the operator decide so, after a while.
-func (o *Operator) Says(title string, after time.Duration, d duvotool.Decision) *Operator {
+func (o *Operator) Says(title string, after time.Duration, d hitl.Decision) *Operator {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := line{after, d}
@@ -59,14 +59,14 @@ func (o *Operator) Says(title string, after time.Duration, d duvotool.Decision) 
 }
 
 // Asked returns the requests that the operator was asked about, in order.
-func (o *Operator) Asked() []duvotool.Request {
+func (o *Operator) Asked() []hitl.Request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return append([]duvotool.Request(nil), o.asked...)
+	return append([]hitl.Request(nil), o.asked...)
 }
 
 // Decide answers by the script.
-func (o *Operator) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	o.mu.Lock()
 	o.asked = append(o.asked, req)
 	l, ok := o.byTitle[req.Title]
@@ -75,18 +75,18 @@ func (o *Operator) Decide(ctx context.Context, req duvotool.Request) (duvotool.D
 	}
 	o.mu.Unlock()
 	if !ok {
-		return duvotool.Decision{}, fmt.Errorf("duvotooltest: %s has no script for %q", o.by, duvotool.SafeLine(req.Title, 100))
+		return hitl.Decision{}, fmt.Errorf("duvotooltest: %s has no script for %q", o.by, hitl.SafeLine(req.Title, 100))
 	}
 	t := time.NewTimer(l.after)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
-		return duvotool.Decision{}, context.Cause(ctx)
+		return hitl.Decision{}, context.Cause(ctx)
 	}
 	d := l.d
 	if d.Source == "" {
-		d.Source = duvotool.SourcePerson
+		d.Source = hitl.SourcePerson
 	}
 	return d, nil
 }

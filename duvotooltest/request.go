@@ -3,8 +3,8 @@ package duvotooltest
 import (
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // The IDs of requests that are made here, unless they are changed.
@@ -17,16 +17,16 @@ const (
 
 // Approval returns a request for an approval, first seen now. Each change is
 // applied to it in turn.
-func Approval(title string, changes ...func(*duvotool.Request)) duvotool.Request {
-	return request(duvotool.Request{Kind: duvo.Approval, Title: title}, changes)
+func Approval(title string, changes ...func(*hitl.Request)) hitl.Request {
+	return request(hitl.Request{Kind: duvo.Approval, Title: title}, changes)
 }
 
 // Question returns a request that asks these questions, first seen now.
-func Question(questions []duvo.QuestionItem, changes ...func(*duvotool.Request)) duvotool.Request {
-	return request(duvotool.Request{Kind: duvo.Question, Title: "Questions", Questions: questions}, changes)
+func Question(questions []duvo.QuestionItem, changes ...func(*hitl.Request)) hitl.Request {
+	return request(hitl.Request{Kind: duvo.Question, Title: "Questions", Questions: questions}, changes)
 }
 
-func request(r duvotool.Request, changes []func(*duvotool.Request)) duvotool.Request {
+func request(r hitl.Request, changes []func(*hitl.Request)) hitl.Request {
 	now := time.Now()
 	r.JobID, r.ID, r.BuildID, r.Input, r.Key = JobID, RequestID, BuildID, "do it", "key"
 	r.Assignment = duvo.Assignment{ID: AssignmentID, Name: "Refunds", LatestBuild: &duvo.Build{ID: BuildID, Description: "Refunds orders."}}

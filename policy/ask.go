@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/track"
 )
@@ -13,16 +13,16 @@ import (
 // An answer is what a policy said, and which one.
 type answer struct {
 	from int
-	d    duvotool.Decision
+	d    hitl.Decision
 	err  error
 }
 
 // ask asks a policy in a goroutine of its own. A panic is its error, and so is the
 // end of the goroutine.
-func ask(ctx context.Context, from int, p duvotool.Policy, req duvotool.Request, to chan<- answer) {
+func ask(ctx context.Context, from int, p hitl.Policy, req hitl.Request, to chan<- answer) {
 	track.Go(ctx, "policy "+name(p), func() {
 		a := answer{from: from}
-		guard.Then(duvotool.ErrPolicyPanic, func() (err error) {
+		guard.Then(hitl.ErrPolicyPanic, func() (err error) {
 			a.d, err = p.Decide(ctx, req.Clone())
 			if err == nil {
 				err = a.d.Check(req)
@@ -38,7 +38,7 @@ func ask(ctx context.Context, from int, p duvotool.Policy, req duvotool.Request,
 	})
 }
 
-func name(p duvotool.Policy) string {
+func name(p hitl.Policy) string {
 	if s, ok := p.(fmt.Stringer); ok {
 		return s.String()
 	}
@@ -46,7 +46,7 @@ func name(p duvotool.Policy) string {
 }
 
 // validate checks what a policy is made of.
-func validate(what string, policies ...duvotool.Policy) error {
+func validate(what string, policies ...hitl.Policy) error {
 	var errs []error
 	for i, p := range policies {
 		if p == nil {
@@ -63,7 +63,7 @@ func validate(what string, policies ...duvotool.Policy) error {
 }
 
 // decide asks one policy in this goroutine and adds to the decision's path.
-func decide(ctx context.Context, via string, p duvotool.Policy, req duvotool.Request) (duvotool.Decision, error) {
+func decide(ctx context.Context, via string, p hitl.Policy, req hitl.Request) (hitl.Decision, error) {
 	d, err := p.Decide(ctx, req.Clone())
 	if d.Path == "" {
 		d.Path = name(p)
@@ -72,10 +72,10 @@ func decide(ctx context.Context, via string, p duvotool.Policy, req duvotool.Req
 }
 
 // vetoed asks the policies for a denial that stands, before anybody is asked.
-func vetoed(ctx context.Context, via string, req duvotool.Request, among ...duvotool.Policy) (d duvotool.Decision, is bool, err error) {
-	i, d, err := duvotool.Veto(ctx, req, among...)
+func vetoed(ctx context.Context, via string, req hitl.Request, among ...hitl.Policy) (d hitl.Decision, is bool, err error) {
+	i, d, err := hitl.Veto(ctx, req, among...)
 	if i < 0 {
-		return duvotool.Decision{}, false, nil
+		return hitl.Decision{}, false, nil
 	}
 	return d.Via(via), true, err
 }

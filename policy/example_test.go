@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 )
 
@@ -16,7 +16,7 @@ var (
 	lee = duvotooltest.NewOperator("lee@example.com").Approves("")
 )
 
-func show(p duvotool.Policy, r duvotool.Request) {
+func show(p hitl.Policy, r hitl.Request) {
 	d, err := p.Decide(context.Background(), r)
 	if err != nil {
 		fmt.Println("error:", err)
@@ -26,8 +26,8 @@ func show(p duvotool.Policy, r duvotool.Request) {
 }
 
 func ExampleTimeout() {
-	old := duvotooltest.Approval("Refund 120 EUR", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-5 * time.Hour) })
-	p := policy.Timeout(4*time.Hour, kim, duvotool.AlwaysDeny())
+	old := duvotooltest.Approval("Refund 120 EUR", func(r *hitl.Request) { r.FirstSeen = time.Now().Add(-5 * time.Hour) })
+	p := policy.Timeout(4*time.Hour, kim, hitl.AlwaysDeny())
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
 	show(p, old)
 	// Output:
@@ -36,12 +36,12 @@ func ExampleTimeout() {
 }
 
 func ExampleEscalate() {
-	absent := duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+	absent := hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		<-ctx.Done()
-		return duvotool.Decision{}, context.Cause(ctx)
+		return hitl.Decision{}, context.Cause(ctx)
 	})
 	p := policy.Escalate(absent,
-		policy.Remind(5*time.Millisecond, func(_ context.Context, r duvotool.Request) {}),
+		policy.Remind(5*time.Millisecond, func(_ context.Context, r hitl.Request) {}),
 		policy.Then(10*time.Millisecond, lee))
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
 	// Output: approved by lee@example.com through Escalate[3] > Operator(lee@example.com)
@@ -56,7 +56,7 @@ func ExampleQuorum() {
 }
 
 func ExampleBudget() {
-	p := policy.Budget(2, time.Hour, duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).TitleIs("Send the receipt")), lee)
+	p := policy.Budget(2, time.Hour, hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).TitleIs("Send the receipt")), lee)
 	for range 3 {
 		show(p, duvotooltest.Approval("Send the receipt"))
 	}
@@ -72,8 +72,8 @@ func ExampleRoute() {
 		policy.When(policy.FolderIs("Marketing"), lee),
 	)
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
-	show(p, duvotooltest.Approval("Send it", func(r *duvotool.Request) { r.Assignment.ID, r.Folder = "other", "Marketing/EU" }))
-	show(p, duvotooltest.Approval("Else", func(r *duvotool.Request) { r.Assignment.ID = "other" }))
+	show(p, duvotooltest.Approval("Send it", func(r *hitl.Request) { r.Assignment.ID, r.Folder = "other", "Marketing/EU" }))
+	show(p, duvotooltest.Approval("Else", func(r *hitl.Request) { r.Assignment.ID = "other" }))
 	// Output:
 	// approved by kim@example.com through Route[1] > Operator(kim@example.com)
 	// approved by lee@example.com through Route[2] > Operator(lee@example.com)
@@ -91,7 +91,7 @@ func ExampleAnswers() {
 
 func ExampleGrants() {
 	grants := policy.NewGrants()
-	p := duvotool.FirstOf(grants, kim)
+	p := hitl.FirstOf(grants, kim)
 	asked := duvotooltest.Approval("Refund 20 EUR")
 	show(p, asked)
 	if _, err := grants.Exactly("kim@example.com", asked, policy.Terms{Uses: 1, Until: time.Now().Add(time.Hour)}); err != nil {

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -27,7 +27,7 @@ import (
 type Grants struct {
 	mu    sync.Mutex
 	all   []*grant
-	names []duvotool.Names // of the registries that use it
+	names []hitl.Names // of the registries that use it
 }
 
 // NewGrants returns a policy without any grant.
@@ -53,7 +53,7 @@ type grant struct {
 	Grant
 	limited  bool
 	optional bool
-	where    func(duvotool.Request) bool
+	where    func(hitl.Request) bool
 }
 
 // Terms bound a grant. The zero Terms allow without an end and a limit, what
@@ -82,19 +82,19 @@ type Terms struct {
 // Build, started with the same input, told the same since, asking with the same
 // text. by is the person who decided so; the grant is for the tenant of the
 // request's caller. It returns the grant's ID.
-func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, error) {
+func (g *Grants) Exactly(by string, req hitl.Request, t Terms) (string, error) {
 	if req.Kind != duvo.Approval && !t.Denies {
 		return "", errors.New("policy: only approvals can be granted; questions need answers")
 	}
 	if tenant := req.Caller.Tenant; !t.AnyTenant {
 		if t.Tenant != "" && t.Tenant != tenant {
-			return "", fmt.Errorf("policy: the terms are for the tenant %q, and the request is of %q", duvotool.SafeLine(t.Tenant, 80), duvotool.SafeLine(tenant, 80))
+			return "", fmt.Errorf("policy: the terms are for the tenant %q, and the request is of %q", hitl.SafeLine(t.Tenant, 80), hitl.SafeLine(tenant, 80))
 		}
 		t.Tenant = tenant
 	}
 	d := req.ContentDigest()
-	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + duvotool.SafeLine(req.Title, 200), FollowUps: true},
-		where: func(r duvotool.Request) bool { return r.ContentDigest() == d }})
+	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + hitl.SafeLine(req.Title, 200), FollowUps: true},
+		where: func(r hitl.Request) bool { return r.ContentDigest() == d }})
 }
 
 // Where grants requests of one Assignment, by its ID, and of the tenant in the
@@ -105,7 +105,7 @@ func (g *Grants) Exactly(by string, req duvotool.Request, t Terms) (string, erro
 // An ID that no Assignment has is refused, unless the Terms say that it is
 // optional: where the grants are in use already, at once, and else when the
 // registry is made.
-func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Request) bool, t Terms) (string, error) {
+func (g *Grants) Where(by, assignmentID, what string, accept func(hitl.Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
 		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
 	}
@@ -114,7 +114,7 @@ func (g *Grants) Where(by, assignmentID, what string, accept func(duvotool.Reque
 
 func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
 	switch {
-	case duvotool.PersonKey(by) == "":
+	case hitl.PersonKey(by) == "":
 		return "", errors.New("policy: a grant needs the person who gives it")
 	case t.AnyTenant && t.Tenant != "":
 		return "", errors.New("policy: a grant is for one tenant or for all of them")
@@ -171,7 +171,7 @@ func (g *Grants) expire() {
 }
 
 // Decide approves or denies what a grant is for.
-func (g *Grants) Decide(_ context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (g *Grants) Decide(_ context.Context, req hitl.Request) (hitl.Decision, error) {
 	// The functions are the host's: they are not called with the lock held.
 	g.mu.Lock()
 	g.expire()
@@ -183,22 +183,22 @@ func (g *Grants) Decide(_ context.Context, req duvotool.Request) (duvotool.Decis
 			continue
 		}
 		if gr.Denies {
-			return gr.decision(duvotool.Denied), nil
+			return gr.decision(hitl.Denied), nil
 		}
 		allowing = append(allowing, gr)
 	}
 	if req.Kind == duvo.Approval {
 		for _, gr := range allowing {
 			if g.use(gr) {
-				return gr.decision(duvotool.Approved), nil
+				return gr.decision(hitl.Approved), nil
 			}
 		}
 	}
-	return duvotool.Pass().Via("Grants"), nil
+	return hitl.Pass().Via("Grants"), nil
 }
 
 // Vetoes reports whether a grant that denies is for the request.
-func (g *Grants) Vetoes(req duvotool.Request) bool {
+func (g *Grants) Vetoes(req hitl.Request) bool {
 	g.mu.Lock()
 	g.expire()
 	all := slices.Clone(g.all)
@@ -209,7 +209,7 @@ func (g *Grants) Vetoes(req duvotool.Request) bool {
 }
 
 // isFor reports whether the grant is for the request.
-func (gr *grant) isFor(req duvotool.Request) bool {
+func (gr *grant) isFor(req hitl.Request) bool {
 	return (gr.AnyTenant || gr.Tenant == req.Caller.Tenant) && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) &&
 		(req.FollowUp == "" || gr.FollowUps) && gr.where(req)
 }
@@ -228,8 +228,8 @@ func (g *Grants) use(gr *grant) bool {
 	return true
 }
 
-func (gr *grant) decision(v duvotool.Verdict) duvotool.Decision {
-	return duvotool.Decision{Verdict: v, By: gr.By, Source: duvotool.SourcePolicy, Path: "Grants",
+func (gr *grant) decision(v hitl.Verdict) hitl.Decision {
+	return hitl.Decision{Verdict: v, By: gr.By, Source: hitl.SourcePolicy, Path: "Grants",
 		Reason: fmt.Sprintf("standing grant %s of %s: %s", gr.ID, gr.Created.Format(time.RFC3339), gr.What)}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -16,14 +17,14 @@ import (
 func TestNamesThatMatchNothing(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: duvotooltest.AssignmentID, Name: "Refunds", Folder: "Support/Money", Description: "x"}))
 	defer d.Close()
-	kim := duvotool.LeaveToDuvo()
-	bad := duvotool.AutoApprove(duvotool.For("nope"))
-	any := func(duvotool.Request) bool { return true }
+	kim := hitl.LeaveToDuvo()
+	bad := hitl.AutoApprove(hitl.For("nope"))
+	any := func(hitl.Request) bool { return true }
 	grants := policy.NewGrants()
 	_, err := grants.Where("kim", "nope", "all", any, policy.Terms{Denies: true})
 	require.NoError(t, err, "nobody knows yet what there is")
 	for name, c := range map[string]struct {
-		p    duvotool.Policy
+		p    hitl.Policy
 		says string
 	}{
 		"ID":        {policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.AssignmentIs("nope"), kim)), `Route: case 2: no Assignment has the ID "nope"`},
@@ -38,13 +39,13 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		"budget":    {policy.Budget(1, time.Minute, bad, kim), "Budget: AutoApprove"},
 		"then":      {policy.Budget(1, time.Minute, kim, bad), "Budget: AutoApprove"},
 		"grants":    {grants, `Grants: "all": no Assignment has the ID "nope"`},
-		"deep":      {duvotool.FirstOf(kim, policy.Timeout(time.Minute, policy.Route(policy.When(any, grants)), kim)), `has the ID "nope"`},
-		"two in it": {duvotool.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; FirstOf: policy 2`},
+		"deep":      {hitl.FirstOf(kim, policy.Timeout(time.Minute, policy.Route(policy.When(any, grants)), kim)), `has the ID "nope"`},
+		"two in it": {hitl.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; FirstOf: policy 2`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(c.p))
 			require.ErrorContains(t, err, c.says)
-			var e *duvotool.NoMatchError
+			var e *hitl.NoMatchError
 			require.ErrorAs(t, err, &e)
 			require.NotContains(t, err.Error(), "\n")
 		})
@@ -55,7 +56,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 	}
 	allowed := policy.Route(policy.When(policy.AssignmentIs("nope").Optional(), kim), policy.When(policy.NameIs("nope").Optional(), kim), policy.When(policy.FolderIs("nope").Optional(), kim),
 		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.NameIs("Refunds"), kim), policy.When(policy.FolderIs("/Support/Money/", "Support"), kim),
-		policy.When(any, duvotool.AutoApprove(duvotool.For("nope").Optional())))
+		policy.When(any, hitl.AutoApprove(hitl.For("nope").Optional())))
 	reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(allowed))
 	require.NoError(t, err)
 	require.NoError(t, reg.Close(t.Context()))
@@ -64,7 +65,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 // Grants that are in use check the IDs of new ones, against every registry that
 // uses them.
 func TestGrantsForUnknownAssignments(t *testing.T) {
-	any := func(duvotool.Request) bool { return true }
+	any := func(hitl.Request) bool { return true }
 	grants := policy.NewGrants()
 	_, err := grants.Where("kim", "later", "all", any, policy.Terms{Optional: true})
 	require.NoError(t, err)
@@ -82,7 +83,7 @@ func TestGrantsForUnknownAssignments(t *testing.T) {
 			require.NoError(t, err)
 			_, err = grants.Where("kim", id[:len(id)-1], "all", any, policy.Terms{Denies: denies})
 			require.ErrorContains(t, err, "is it ")
-			var e *duvotool.NoMatchError
+			var e *hitl.NoMatchError
 			require.ErrorAs(t, err, &e)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -16,50 +17,50 @@ import (
 // TestQuorumCountsPeople: one person under two spellings is one vote, and so is
 // somebody who votes in a quorum within and again outside.
 func TestQuorumCountsPeople(t *testing.T) {
-	names := func(by ...string) []duvotool.Policy {
-		var out []duvotool.Policy
+	names := func(by ...string) []hitl.Policy {
+		var out []hitl.Policy
 		for _, n := range by {
 			out = append(out, duvotooltest.NewOperator(n).Approves(""))
 		}
 		return out
 	}
-	quorum := func(n int, of ...string) duvotool.Policy { return policy.Quorum(n, names(of...)...) }
+	quorum := func(n int, of ...string) hitl.Policy { return policy.Quorum(n, names(of...)...) }
 	for name, c := range map[string]struct {
-		p    duvotool.Policy
-		want duvotool.Verdict
+		p    hitl.Policy
+		want hitl.Verdict
 	}{
-		"composed and not":   {quorum(2, "José", "Jose\u0301"), duvotool.Denied},
-		"full-width":         {quorum(2, "kim", "ｋｉｍ"), duvotool.Denied},
-		"zero-width":         {quorum(2, "kim", "k\u200bim"), duvotool.Denied},
-		"doubled space":      {quorum(2, "kim lee", "kim  lee"), duvotool.Denied},
-		"no-break space":     {quorum(2, "kim lee", "kim\u00a0lee"), duvotool.Denied},
-		"case":               {quorum(2, "Straße", "STRASSE"), duvotool.Denied},
-		"two":                {quorum(2, "kim", "lee"), duvotool.Approved},
-		"a twin and another": {quorum(2, "kim", "KIM", "lee"), duvotool.Approved},
+		"composed and not":   {quorum(2, "José", "Jose\u0301"), hitl.Denied},
+		"full-width":         {quorum(2, "kim", "ｋｉｍ"), hitl.Denied},
+		"zero-width":         {quorum(2, "kim", "k\u200bim"), hitl.Denied},
+		"doubled space":      {quorum(2, "kim lee", "kim  lee"), hitl.Denied},
+		"no-break space":     {quorum(2, "kim lee", "kim\u00a0lee"), hitl.Denied},
+		"case":               {quorum(2, "Straße", "STRASSE"), hitl.Denied},
+		"two":                {quorum(2, "kim", "lee"), hitl.Approved},
+		"a twin and another": {quorum(2, "kim", "KIM", "lee"), hitl.Approved},
 		"quorums of the same": {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), policy.Quorum(2, names("lee", "kim")...)),
-			duvotool.Denied},
-		"a quorum and one of it": {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("kim")[0]), duvotool.Denied},
-		"a quorum and another":   {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("pat")[0]), duvotool.Approved},
+			hitl.Denied},
+		"a quorum and one of it": {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("kim")[0]), hitl.Denied},
+		"a quorum and another":   {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("pat")[0]), hitl.Approved},
 	} {
 		for range 20 { // they answer in any order
 			require.Equal(t, c.want, decide(t, c.p, duvotooltest.Approval("Refund 5000 EUR")).Verdict, name)
 		}
 	}
 	for _, invisible := range []string{"\u200b", "\u3164", " \u00a0"} {
-		require.ErrorIs(t, duvotool.Approve(invisible, "").Check(duvotooltest.Approval("x")), duvotool.ErrInvalidDecision)
+		require.ErrorIs(t, hitl.Approve(invisible, "").Check(duvotooltest.Approval("x")), hitl.ErrInvalidDecision)
 		_, err := policy.NewGrants().Exactly(invisible, duvotooltest.Approval("x"), policy.Terms{})
 		require.Error(t, err)
 	}
 }
 
-func of(tenant string) func(*duvotool.Request) {
-	return func(r *duvotool.Request) { r.Caller.Tenant = tenant }
+func of(tenant string) func(*hitl.Request) {
+	return func(r *hitl.Request) { r.Caller.Tenant = tenant }
 }
 
 // TestGrantsKnowTheirTenant: what a person of one tenant approves is approved for
 // no other; what is denied without saying for whom is denied for all.
 func TestGrantsKnowTheirTenant(t *testing.T) {
-	any := func(duvotool.Request) bool { return true }
+	any := func(hitl.Request) bool { return true }
 	where := func(terms policy.Terms) func(*policy.Grants) (string, error) {
 		return func(g *policy.Grants) (string, error) {
 			return g.Where("kim", duvotooltest.AssignmentID, "all", any, terms)
@@ -70,10 +71,10 @@ func TestGrantsKnowTheirTenant(t *testing.T) {
 			return g.Exactly("kim", duvotooltest.Approval("x", of(tenant)), terms)
 		}
 	}
-	const yes, no, none = duvotool.Approved, duvotool.Denied, duvotool.Passed
+	const yes, no, none = hitl.Approved, hitl.Denied, hitl.Passed
 	for name, c := range map[string]struct {
 		give           func(*policy.Grants) (string, error)
-		inA, inB, bare duvotool.Verdict
+		inA, inB, bare hitl.Verdict
 	}{
 		"exactly, of a":        {exactly("a", policy.Terms{}), yes, none, none},
 		"exactly, of nobody's": {exactly("", policy.Terms{}), none, none, yes},
@@ -88,10 +89,10 @@ func TestGrantsKnowTheirTenant(t *testing.T) {
 		g := policy.NewGrants()
 		_, err := c.give(g)
 		require.NoError(t, err, name)
-		for tenant, want := range map[string]duvotool.Verdict{"a": c.inA, "b": c.inB, "": c.bare} {
+		for tenant, want := range map[string]hitl.Verdict{"a": c.inA, "b": c.inB, "": c.bare} {
 			req := duvotooltest.Approval("x", of(tenant))
 			require.Equal(t, want, decide(t, g, req).Verdict, "%s, asked in %q", name, tenant)
-			require.Equal(t, want == no, duvotool.Vetoes(g, req), "%s, asked in %q", name, tenant)
+			require.Equal(t, want == no, hitl.Vetoes(g, req), "%s, asked in %q", name, tenant)
 		}
 	}
 	g := policy.NewGrants()
@@ -105,7 +106,7 @@ func TestGrantsKnowTheirTenant(t *testing.T) {
 // TestGrantOfAnotherTenant in whole Jobs: the emulator sees no approval.
 func TestGrantOfAnotherTenant(t *testing.T) {
 	g := policy.NewGrants()
-	_, err := g.Where("kim@a.example.com", duvotooltest.AssignmentID, "small refunds", func(duvotool.Request) bool { return true }, policy.Terms{Tenant: "a"})
+	_, err := g.Where("kim@a.example.com", duvotooltest.AssignmentID, "small refunds", func(hitl.Request) bool { return true }, policy.Terms{Tenant: "a"})
 	require.NoError(t, err)
 	for tenant, want := range map[string]bool{"a": true, "b": false, "": false} {
 		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: duvotooltest.AssignmentID, Name: "Refunds", Script: func(j *duvotest.Job) {
@@ -115,7 +116,7 @@ func TestGrantOfAnotherTenant(t *testing.T) {
 		reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(g), duvotool.WithPollInterval(time.Millisecond))
 		require.NoError(t, err)
 		defer reg.Close(context.Background())
-		_, err = reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), duvotool.Caller{Tenant: tenant}), "4711")
+		_, err = reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant}), "4711")
 		require.NoError(t, err)
 		require.Equal(t, want, *d.Jobs()[0].Requests[0].Response.Approved, tenant)
 	}
@@ -124,9 +125,9 @@ func TestGrantOfAnotherTenant(t *testing.T) {
 // TestBudgetsOfTenants: one tenant's agent that runs wild leaves another's budget
 // alone.
 func TestBudgetsOfTenants(t *testing.T) {
-	p := policy.Budget(1, time.Hour, duvotooltest.NewOperator("kim").Approves(""), duvotool.AlwaysDeny())
+	p := policy.Budget(1, time.Hour, duvotooltest.NewOperator("kim").Approves(""), hitl.AlwaysDeny())
 	for _, tenant := range []string{"a", "b"} {
-		require.Equal(t, duvotool.Approved, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
-		require.Equal(t, duvotool.Denied, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
+		require.Equal(t, hitl.Approved, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
+		require.Equal(t, hitl.Denied, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
 	}
 }

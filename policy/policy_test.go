@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -23,64 +23,64 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func person(by string) *duvotooltest.Operator { return duvotooltest.NewOperator(by) }
 
 // silent waits for somebody who never comes.
-var silent = duvotool.PolicyFunc(func(ctx context.Context, _ duvotool.Request) (duvotool.Decision, error) {
+var silent = hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 	<-ctx.Done()
-	return duvotool.Decision{}, context.Cause(ctx)
+	return hitl.Decision{}, context.Cause(ctx)
 })
 
-var passes = duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { return duvotool.Pass(), nil })
+var passes = hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Pass(), nil })
 
 // Every policy here and in the root keeps to what every policy must.
 func TestConformance(t *testing.T) {
-	kim, lee := func() duvotool.Policy {
-		return approvals(person("kim").Says("", time.Minute, duvotool.Approve("kim", "")))
+	kim, lee := func() hitl.Policy {
+		return approvals(person("kim").Says("", time.Minute, hitl.Approve("kim", "")))
 	},
-		func() duvotool.Policy {
-			return approvals(person("lee").Says("", 2*time.Minute, duvotool.Approve("lee", "")))
+		func() hitl.Policy {
+			return approvals(person("lee").Says("", 2*time.Minute, hitl.Approve("lee", "")))
 		}
 	for name, c := range map[string]struct {
-		make func() duvotool.Policy
+		make func() hitl.Policy
 		opts []duvotooltest.Option
 	}{
-		"AlwaysDeny":  {func() duvotool.Policy { return duvotool.AlwaysDeny() }, nil},
-		"LeaveToDuvo": {func() duvotool.Policy { return duvotool.LeaveToDuvo() }, nil},
-		"AutoApprove": {func() duvotool.Policy {
-			return duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).TitleMatches(`Refund \d\d EUR`), duvotool.For(duvotooltest.AssignmentID).DescriptionIs("quickly").Denies())
+		"AlwaysDeny":  {func() hitl.Policy { return hitl.AlwaysDeny() }, nil},
+		"LeaveToDuvo": {func() hitl.Policy { return hitl.LeaveToDuvo() }, nil},
+		"AutoApprove": {func() hitl.Policy {
+			return hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).TitleMatches(`Refund \d\d EUR`), hitl.For(duvotooltest.AssignmentID).DescriptionIs("quickly").Denies())
 		}, nil},
-		"AutoApprove, used up": {func() duvotool.Policy { return duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID).AtMost(2)) }, []duvotooltest.Option{duvotooltest.Counts()}},
-		"Forward":              {func() duvotool.Policy { return duvotool.Forward(kim().Decide) }, nil},
-		"FirstOf":              {func() duvotool.Policy { return duvotool.FirstOf(passes, kim()) }, nil},
-		"Timeout":              {func() duvotool.Policy { return policy.Timeout(10*time.Minute, silent, duvotool.AlwaysDeny()) }, nil},
-		"Timeout, in time":     {func() duvotool.Policy { return policy.Timeout(10*time.Minute, kim(), duvotool.AlwaysDeny()) }, nil},
-		"Escalate": {func() duvotool.Policy {
-			return policy.Escalate(passes, policy.Remind(time.Second, func(context.Context, duvotool.Request) {}), policy.Then(10*time.Minute, kim()))
+		"AutoApprove, used up": {func() hitl.Policy { return hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).AtMost(2)) }, []duvotooltest.Option{duvotooltest.Counts()}},
+		"Forward":              {func() hitl.Policy { return hitl.Forward(kim().Decide) }, nil},
+		"FirstOf":              {func() hitl.Policy { return hitl.FirstOf(passes, kim()) }, nil},
+		"Timeout":              {func() hitl.Policy { return policy.Timeout(10*time.Minute, silent, hitl.AlwaysDeny()) }, nil},
+		"Timeout, in time":     {func() hitl.Policy { return policy.Timeout(10*time.Minute, kim(), hitl.AlwaysDeny()) }, nil},
+		"Escalate": {func() hitl.Policy {
+			return policy.Escalate(passes, policy.Remind(time.Second, func(context.Context, hitl.Request) {}), policy.Then(10*time.Minute, kim()))
 		}, nil},
-		"Quorum": {func() duvotool.Policy { return policy.Quorum(2, kim(), lee()) }, nil},
-		"Budget": {func() duvotool.Policy { return policy.Budget(3, time.Hour, kim(), duvotool.AlwaysDeny()) }, []duvotooltest.Option{duvotooltest.Counts()}},
-		"Answers": {func() duvotool.Policy {
+		"Quorum": {func() hitl.Policy { return policy.Quorum(2, kim(), lee()) }, nil},
+		"Budget": {func() hitl.Policy { return policy.Budget(3, time.Hour, kim(), hitl.AlwaysDeny()) }, []duvotooltest.Option{duvotooltest.Counts()}},
+		"Answers": {func() hitl.Policy {
 			return policy.Answers("the FAQ", map[string]string{"Which?": "a", "Free?": "x"})
 		}, nil},
-		"Route": {func() duvotool.Policy {
+		"Route": {func() hitl.Policy {
 			return policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim()), policy.When(policy.NameIs("x"), lee()))
 		}, nil},
-		"Grants": {func() duvotool.Policy {
+		"Grants": {func() hitl.Policy {
 			g := policy.NewGrants()
-			_, err := g.Where("kim", duvotooltest.AssignmentID, "all", func(duvotool.Request) bool { return true }, policy.Terms{})
+			_, err := g.Where("kim", duvotooltest.AssignmentID, "all", func(hitl.Request) bool { return true }, policy.Terms{})
 			require.NoError(t, err)
 			return g
 		}, nil},
-		"Operator": {func() duvotool.Policy { return kim() }, nil},
+		"Operator": {func() hitl.Policy { return kim() }, nil},
 	} {
 		t.Run(name, func(t *testing.T) { duvotooltest.TestPolicy(t, c.make, c.opts...) })
 	}
 }
 
 // approvals lets a policy decide about approvals alone.
-func approvals(p duvotool.Policy) duvotool.Policy {
-	return policy.Route(policy.When(func(r duvotool.Request) bool { return r.Kind == duvo.Approval }, p))
+func approvals(p hitl.Policy) hitl.Policy {
+	return policy.Route(policy.When(func(r hitl.Request) bool { return r.Kind == duvo.Approval }, p))
 }
 
-func decide(t *testing.T, p duvotool.Policy, r duvotool.Request) duvotool.Decision {
+func decide(t *testing.T, p hitl.Policy, r hitl.Request) hitl.Decision {
 	t.Helper()
 	d, err := p.Decide(t.Context(), r)
 	require.NoError(t, err)
@@ -89,37 +89,37 @@ func decide(t *testing.T, p duvotool.Policy, r duvotool.Request) duvotool.Decisi
 
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		deny := duvotool.AlwaysDeny()
-		for after, want := range map[time.Duration]duvotool.Verdict{
-			time.Hour - 1: duvotool.Approved, time.Hour: duvotool.Denied, time.Hour + 1: duvotool.Denied,
+		deny := hitl.AlwaysDeny()
+		for after, want := range map[time.Duration]hitl.Verdict{
+			time.Hour - 1: hitl.Approved, time.Hour: hitl.Denied, time.Hour + 1: hitl.Denied,
 		} {
-			p := policy.Timeout(time.Hour, person("kim").Says("", after, duvotool.Approve("kim", "")), deny)
+			p := policy.Timeout(time.Hour, person("kim").Says("", after, hitl.Approve("kim", "")), deny)
 			began := time.Now()
 			d := decide(t, p, duvotooltest.Approval("x"))
 			require.Equal(t, want, d.Verdict, after)
 			require.LessOrEqual(t, time.Since(began), time.Hour)
-			if want == duvotool.Denied {
-				require.Equal(t, duvotool.SourceTimeout, d.Source)
+			if want == hitl.Denied {
+				require.Equal(t, hitl.SourceTimeout, d.Source)
 				require.Equal(t, "nobody decided within 1h0m0s", d.Reason)
 				require.Equal(t, "Timeout(over) > AlwaysDeny", d.Path)
 			} else {
-				require.Equal(t, duvotool.SourcePerson, d.Source)
+				require.Equal(t, hitl.SourcePerson, d.Source)
 				require.Equal(t, "Timeout > Operator(kim)", d.Path)
 			}
 		}
 		// The deadline is that of the first sight, as after a restart.
-		old := duvotooltest.Approval("x", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-50 * time.Minute) })
+		old := duvotooltest.Approval("x", func(r *hitl.Request) { r.FirstSeen = time.Now().Add(-50 * time.Minute) })
 		began := time.Now()
-		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Hour, silent, deny), old).Verdict)
+		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Hour, silent, deny), old).Verdict)
 		require.Equal(t, 10*time.Minute, time.Since(began))
-		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Minute, person("kim").Approves(""), deny), old).Verdict, "it was over before")
+		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Minute, person("kim").Approves(""), deny), old).Verdict, "it was over before")
 		// One that ignores its context does not hold up the fallback.
 		release := make(chan struct{})
-		deaf := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+		deaf := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			<-release
-			return duvotool.Approve("kim", ""), nil
+			return hitl.Approve("kim", ""), nil
 		})
-		require.Equal(t, duvotool.Denied, decide(t, policy.Timeout(time.Minute, deaf, deny), duvotooltest.Approval("x")).Verdict)
+		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Minute, deaf, deny), duvotooltest.Approval("x")).Verdict)
 		close(release)
 	})
 }
@@ -133,27 +133,27 @@ func TestEscalateFiresOnceAndInOrder(t *testing.T) {
 			defer mu.Unlock()
 			log = append(log, fmt.Sprint(s, " ", time.Since(began)))
 		}
-		asks := func(s string, began time.Time, p duvotool.Policy) duvotool.Policy {
-			return duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		asks := func(s string, began time.Time, p hitl.Policy) hitl.Policy {
+			return hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 				note(s, began)
 				return p.Decide(ctx, r)
 			})
 		}
-		build := func(began time.Time, last duvotool.Policy) duvotool.Policy {
+		build := func(began time.Time, last hitl.Policy) hitl.Policy {
 			return policy.Escalate(asks("kim", began, silent),
-				policy.Remind(10*time.Minute, func(context.Context, duvotool.Request) { note("ping", began) }),
+				policy.Remind(10*time.Minute, func(context.Context, hitl.Request) { note("ping", began) }),
 				policy.Then(time.Hour, asks("lee", began, silent)),
 				policy.Then(2*time.Hour, asks("pat", began, last)))
 		}
 		began := time.Now()
-		d := decide(t, build(began, person("pat").Says("", time.Minute, duvotool.Approve("pat", ""))), duvotooltest.Approval("x"))
+		d := decide(t, build(began, person("pat").Says("", time.Minute, hitl.Approve("pat", ""))), duvotooltest.Approval("x"))
 		require.Equal(t, "pat", d.By)
 		require.Equal(t, "Escalate[4] > duvotool.PolicyFunc", d.Path)
 		require.Equal(t, []string{"kim 0s", "ping 10m0s", "lee 1h0m0s", "pat 2h0m0s"}, log)
 
 		// Taken up late: what is due fires at once, in order, once.
 		log = nil
-		late := duvotooltest.Approval("x", func(r *duvotool.Request) { r.FirstSeen = time.Now().Add(-90 * time.Minute) })
+		late := duvotooltest.Approval("x", func(r *hitl.Request) { r.FirstSeen = time.Now().Add(-90 * time.Minute) })
 		decide(t, build(time.Now(), person("pat").Approves("")), late)
 		slices.Sort(log[:3])
 		require.Equal(t, []string{"kim 0s", "lee 0s", "ping 0s", "pat 30m0s"}, log)
@@ -170,25 +170,25 @@ func TestEscalateFiresOnceAndInOrder(t *testing.T) {
 
 func TestQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		says := func(by string, after time.Duration, d duvotool.Decision) duvotool.Policy {
+		says := func(by string, after time.Duration, d hitl.Decision) hitl.Policy {
 			return person(by).Says("", after, d)
 		}
-		yes := func(by string, after time.Duration) duvotool.Policy {
-			return says(by, after, duvotool.Approve(by, "ok"))
+		yes := func(by string, after time.Duration) hitl.Policy {
+			return says(by, after, hitl.Approve(by, "ok"))
 		}
-		machine := duvotool.AutoApprove(duvotool.For(duvotooltest.AssignmentID))
+		machine := hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID))
 		for name, c := range map[string]struct {
-			p    duvotool.Policy
-			want duvotool.Verdict
+			p    hitl.Policy
+			want hitl.Verdict
 			by   string
 		}{
-			"two people":      {policy.Quorum(2, yes("kim", time.Hour), yes("lee", time.Minute)), duvotool.Approved, "lee, kim"},
-			"one twice":       {policy.Quorum(2, yes("kim", 0), yes(" KIM ", time.Minute)), duvotool.Denied, "policy Quorum(2)"},
-			"a machine":       {policy.Quorum(2, yes("kim", 0), machine), duvotool.Denied, "policy Quorum(2)"},
-			"a denial":        {policy.Quorum(1, says("kim", 0, duvotool.Deny("kim", "no")), yes("lee", time.Minute)), duvotool.Denied, "kim"},
-			"enough of three": {policy.Quorum(2, yes("kim", 0), silent, yes("lee", 0)), duvotool.Approved, ""},
-			"one passes":      {policy.Quorum(2, yes("kim", 0), passes, yes("lee", time.Hour)), duvotool.Approved, "kim, lee"},
-			"too few":         {policy.Quorum(2, passes, passes, silent), duvotool.Denied, "policy Quorum(2)"},
+			"two people":      {policy.Quorum(2, yes("kim", time.Hour), yes("lee", time.Minute)), hitl.Approved, "lee, kim"},
+			"one twice":       {policy.Quorum(2, yes("kim", 0), yes(" KIM ", time.Minute)), hitl.Denied, "policy Quorum(2)"},
+			"a machine":       {policy.Quorum(2, yes("kim", 0), machine), hitl.Denied, "policy Quorum(2)"},
+			"a denial":        {policy.Quorum(1, says("kim", 0, hitl.Deny("kim", "no")), yes("lee", time.Minute)), hitl.Denied, "kim"},
+			"enough of three": {policy.Quorum(2, yes("kim", 0), silent, yes("lee", 0)), hitl.Approved, ""},
+			"one passes":      {policy.Quorum(2, yes("kim", 0), passes, yes("lee", time.Hour)), hitl.Approved, "kim, lee"},
+			"too few":         {policy.Quorum(2, passes, passes, silent), hitl.Denied, "policy Quorum(2)"},
 		} {
 			d := decide(t, c.p, duvotooltest.Approval("x"))
 			require.Equal(t, c.want, d.Verdict, name)
@@ -198,22 +198,22 @@ func TestQuorum(t *testing.T) {
 		}
 		_, err := policy.Quorum(2, yes("kim", 0), person("lee")).Decide(t.Context(), duvotooltest.Approval("x"))
 		require.ErrorContains(t, err, "not reached")
-		require.Equal(t, duvotool.Passed, decide(t, policy.Quorum(1, yes("kim", 0)), duvotooltest.Question([]duvo.QuestionItem{{Question: "q"}})).Verdict)
+		require.Equal(t, hitl.Passed, decide(t, policy.Quorum(1, yes("kim", 0)), duvotooltest.Question([]duvo.QuestionItem{{Question: "q"}})).Verdict)
 	})
 }
 
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := policy.Budget(3, time.Hour, duvotool.AutoApprove(duvotool.For("A").TitleIs("x"), duvotool.For("B").TitleIs("x")), person("kim").Denies("", "used up"))
-		req := func(id, title string) duvotool.Request {
-			return duvotooltest.Approval(title, func(r *duvotool.Request) { r.Assignment.ID = id })
+		p := policy.Budget(3, time.Hour, hitl.AutoApprove(hitl.For("A").TitleIs("x"), hitl.For("B").TitleIs("x")), person("kim").Denies("", "used up"))
+		req := func(id, title string) hitl.Request {
+			return duvotooltest.Approval(title, func(r *hitl.Request) { r.Assignment.ID = id })
 		}
 		var mu sync.Mutex
 		approved := 0
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if d, err := p.Decide(t.Context(), req("A", "x")); err == nil && d.Verdict == duvotool.Approved {
+				if d, err := p.Decide(t.Context(), req("A", "x")); err == nil && d.Verdict == hitl.Approved {
 					mu.Lock()
 					approved++
 					mu.Unlock()
@@ -223,12 +223,12 @@ func TestBudget(t *testing.T) {
 		wg.Wait()
 		require.Equal(t, 3, approved)
 		d := decide(t, p, req("a", "x"))
-		require.Equal(t, duvotool.Denied, d.Verdict, "the case of an ID changes nothing")
+		require.Equal(t, hitl.Denied, d.Verdict, "the case of an ID changes nothing")
 		require.Equal(t, "Budget(used up) > Operator(kim)", d.Path)
-		require.Equal(t, duvotool.Passed, decide(t, p, req("A", "other")).Verdict, "what was not approved goes nowhere else")
-		require.Equal(t, duvotool.Approved, decide(t, p, req("B", "x")).Verdict, "each Assignment has its own")
+		require.Equal(t, hitl.Passed, decide(t, p, req("A", "other")).Verdict, "what was not approved goes nowhere else")
+		require.Equal(t, hitl.Approved, decide(t, p, req("B", "x")).Verdict, "each Assignment has its own")
 		time.Sleep(time.Hour)
-		require.Equal(t, duvotool.Approved, decide(t, p, req("A", "x")).Verdict)
+		require.Equal(t, hitl.Approved, decide(t, p, req("A", "x")).Verdict)
 	})
 }
 
@@ -238,11 +238,11 @@ func TestRouteAndAnswers(t *testing.T) {
 			policy.When(policy.AssignmentIs("ID-1"), person("by ID").Approves("")),
 			policy.When(policy.NameIs("Refunds"), person("by name").Approves("")),
 			policy.When(policy.FolderIs("Support/"), person("by folder").Approves("")))
-		for want, change := range map[string]func(*duvotool.Request){
-			"by ID":     func(r *duvotool.Request) { r.Assignment.ID = "id-1" },
-			"by name":   func(r *duvotool.Request) { r.Assignment.Name = "Refunds" },
-			"by folder": func(r *duvotool.Request) { r.Assignment.Name, r.Folder = "x", "Support/Money" },
-			"":          func(r *duvotool.Request) { r.Assignment.Name, r.Folder = "refunds", "Supporters" },
+		for want, change := range map[string]func(*hitl.Request){
+			"by ID":     func(r *hitl.Request) { r.Assignment.ID = "id-1" },
+			"by name":   func(r *hitl.Request) { r.Assignment.Name = "Refunds" },
+			"by folder": func(r *hitl.Request) { r.Assignment.Name, r.Folder = "x", "Support/Money" },
+			"":          func(r *hitl.Request) { r.Assignment.Name, r.Folder = "refunds", "Supporters" },
 		} {
 			require.Equal(t, want, decide(t, p, duvotooltest.Approval("x", change)).By)
 		}
@@ -250,11 +250,11 @@ func TestRouteAndAnswers(t *testing.T) {
 		q := duvo.QuestionItem{Question: "Which?", Options: []duvo.Choice{{Label: "a"}}}
 		d := decide(t, faq, duvotooltest.Question([]duvo.QuestionItem{q}))
 		require.Equal(t, map[string]string{"Which?": "a"}, d.Answers)
-		require.Equal(t, duvotool.SourcePolicy, d.Source)
+		require.Equal(t, hitl.SourcePolicy, d.Source)
 		other := q
 		other.Options = []duvo.Choice{{Label: "b"}}
-		for _, r := range []duvotool.Request{duvotooltest.Question([]duvo.QuestionItem{q, {Question: "Else?"}}), duvotooltest.Question([]duvo.QuestionItem{other}), duvotooltest.Approval("Which?")} {
-			require.Equal(t, duvotool.Passed, decide(t, faq, r).Verdict)
+		for _, r := range []hitl.Request{duvotooltest.Question([]duvo.QuestionItem{q, {Question: "Else?"}}), duvotooltest.Question([]duvo.QuestionItem{other}), duvotooltest.Approval("Which?")} {
+			require.Equal(t, hitl.Passed, decide(t, faq, r).Verdict)
 		}
 	})
 }
@@ -262,53 +262,53 @@ func TestRouteAndAnswers(t *testing.T) {
 func TestGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := policy.NewGrants()
-		seen := duvotooltest.Approval("Refund 20 EUR", func(r *duvotool.Request) { r.Description = "for a broken cup" })
+		seen := duvotooltest.Approval("Refund 20 EUR", func(r *hitl.Request) { r.Description = "for a broken cup" })
 		id, err := g.Exactly("kim", seen, policy.Terms{})
 		require.NoError(t, err)
 		again := seen
 		again.JobID, again.ID, again.FirstSeen = "another", "another", time.Now()
 		d := decide(t, g, again)
-		require.Equal(t, duvotool.Approved, d.Verdict)
+		require.Equal(t, hitl.Approved, d.Verdict)
 		require.Equal(t, "kim", d.By)
-		for name, change := range map[string]func(*duvotool.Request){
-			"one character": func(r *duvotool.Request) { r.Title = "Refund 20 EUR " },
-			"description":   func(r *duvotool.Request) { r.Description = "for a broken cup." },
-			"invisible":     func(r *duvotool.Request) { r.Title += "\u200b" },
-			"input":         func(r *duvotool.Request) { r.Input += "!" },
-			"Build":         func(r *duvotool.Request) { r.BuildID = "next" },
-			"Assignment":    func(r *duvotool.Request) { r.Assignment.ID = "other" },
+		for name, change := range map[string]func(*hitl.Request){
+			"one character": func(r *hitl.Request) { r.Title = "Refund 20 EUR " },
+			"description":   func(r *hitl.Request) { r.Description = "for a broken cup." },
+			"invisible":     func(r *hitl.Request) { r.Title += "\u200b" },
+			"input":         func(r *hitl.Request) { r.Input += "!" },
+			"Build":         func(r *hitl.Request) { r.BuildID = "next" },
+			"Assignment":    func(r *hitl.Request) { r.Assignment.ID = "other" },
 		} {
 			r := seen
 			change(&r)
-			require.Equal(t, duvotool.Passed, decide(t, g, r).Verdict, name)
+			require.Equal(t, hitl.Passed, decide(t, g, r).Verdict, name)
 		}
-		small := func(r duvotool.Request) bool { return len(r.Title) < 20 }
+		small := func(r hitl.Request) bool { return len(r.Title) < 20 }
 		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Uses: 2, Until: time.Now().Add(time.Hour)})
 		require.NoError(t, err)
 		other := duvotooltest.Approval("Refund 30 EUR")
 		require.Equal(t, "lee", decide(t, g, other).By)
 		require.Equal(t, 1, g.List()[1].Uses)
 		require.Equal(t, "lee", decide(t, g, other).By)
-		require.Equal(t, duvotool.Passed, decide(t, g, other).Verdict, "used up")
+		require.Equal(t, hitl.Passed, decide(t, g, other).Verdict, "used up")
 		require.Len(t, g.List(), 1)
 		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Until: time.Now().Add(time.Hour)})
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		require.Equal(t, duvotool.Passed, decide(t, g, other).Verdict, "over")
+		require.Equal(t, hitl.Passed, decide(t, g, other).Verdict, "over")
 
-		no, err := g.Where("pat", duvotooltest.AssignmentID, "cups", func(duvotool.Request) bool { return true }, policy.Terms{Denies: true})
+		no, err := g.Where("pat", duvotooltest.AssignmentID, "cups", func(hitl.Request) bool { return true }, policy.Terms{Denies: true})
 		require.NoError(t, err)
-		require.Equal(t, duvotool.Denied, decide(t, g, again).Verdict, "a denial beats a grant")
+		require.Equal(t, hitl.Denied, decide(t, g, again).Verdict, "a denial beats a grant")
 		require.True(t, g.Revoke(no))
 		require.False(t, g.Revoke(no))
-		require.Equal(t, duvotool.Approved, decide(t, g, again).Verdict)
+		require.Equal(t, hitl.Approved, decide(t, g, again).Verdict)
 		require.True(t, g.Revoke(id))
-		require.Equal(t, duvotool.Passed, decide(t, g, again).Verdict)
+		require.Equal(t, hitl.Passed, decide(t, g, again).Verdict)
 
 		for _, f := range []func() (string, error){
 			func() (string, error) { return g.Exactly("", seen, policy.Terms{}) },
 			func() (string, error) { return g.Exactly("kim", duvotooltest.Question(nil), policy.Terms{}) },
-			func() (string, error) { return g.Exactly("kim", duvotool.Request{Kind: duvo.Approval}, policy.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", hitl.Request{Kind: duvo.Approval}, policy.Terms{}) },
 			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Until: time.Now()}) },
 			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Uses: -1}) },
 			func() (string, error) { return g.Where("kim", "x", "", small, policy.Terms{}) },
@@ -325,7 +325,7 @@ func TestGrants(t *testing.T) {
 // if it is asked all the same.
 func TestNonsenseIsRefused(t *testing.T) {
 	kim := person("kim").Approves("")
-	for name, p := range map[string]duvotool.Policy{
+	for name, p := range map[string]hitl.Policy{
 		"Timeout of nothing":    policy.Timeout(0, kim, kim),
 		"Timeout nil":           policy.Timeout(1, nil, kim),
 		"Timeout nil fallback":  policy.Timeout(1, kim, nil),
@@ -355,11 +355,11 @@ func TestNonsenseIsRefused(t *testing.T) {
 }
 
 func TestPanicsAreErrors(t *testing.T) {
-	boom := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) { panic("boom") })
+	boom := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { panic("boom") })
 	synctest.Test(t, func(t *testing.T) {
-		for _, p := range []duvotool.Policy{policy.Timeout(time.Hour, boom, duvotool.AlwaysDeny()), policy.Quorum(1, boom), policy.Escalate(boom)} {
+		for _, p := range []hitl.Policy{policy.Timeout(time.Hour, boom, hitl.AlwaysDeny()), policy.Quorum(1, boom), policy.Escalate(boom)} {
 			_, err := p.Decide(t.Context(), duvotooltest.Approval("x"))
-			require.ErrorIs(t, err, duvotool.ErrPolicyPanic)
+			require.ErrorIs(t, err, hitl.ErrPolicyPanic)
 			require.False(t, errors.Is(err, context.Canceled))
 		}
 	})

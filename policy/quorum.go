@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // Quorum asks all approvers at once and approves when n different people have.
@@ -20,19 +20,19 @@ import (
 // nobody is said to have denied.
 //
 // It is for approvals alone: about questions it has no opinion.
-func Quorum(n int, approvers ...duvotool.Policy) duvotool.Policy { return quorum{n, approvers} }
+func Quorum(n int, approvers ...hitl.Policy) hitl.Policy { return quorum{n, approvers} }
 
 type quorum struct {
 	n         int
-	approvers []duvotool.Policy
+	approvers []hitl.Policy
 }
 
-func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (q quorum) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	if q.Validate() != nil {
-		return duvotool.Decision{}, errUnusable
+		return hitl.Decision{}, errUnusable
 	}
 	if req.Kind != duvo.Approval {
-		return duvotool.Pass().Via(q.String()), nil
+		return hitl.Pass().Via(q.String()), nil
 	}
 	if d, vetoed, err := vetoed(ctx, q.String(), req, q.approvers...); vetoed {
 		return d, err
@@ -43,7 +43,7 @@ func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 	for i, p := range q.approvers {
 		ask(inner, i, p, req, answers)
 	}
-	t := tally{source: duvotool.SourcePolicy, counted: map[string]bool{}}
+	t := tally{source: hitl.SourcePolicy, counted: map[string]bool{}}
 	var errs []error
 	for open := len(q.approvers); open > 0 && len(t.people)+open >= q.n; open-- {
 		select {
@@ -51,24 +51,24 @@ func (q quorum) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 			switch {
 			case a.err != nil:
 				errs = append(errs, a.err)
-			case a.d.Verdict == duvotool.Denied && a.d.HasOpinion():
+			case a.d.Verdict == hitl.Denied && a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("%s[%d]", q, a.from+1)), nil
 			default:
 				t.add(a.d)
 			}
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 		if len(t.people) >= q.n {
-			return duvotool.Decision{Verdict: duvotool.Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
-				Source: duvotool.SourcePerson, Path: q.String()}, nil
+			return hitl.Decision{Verdict: hitl.Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
+				Source: hitl.SourcePerson, Path: q.String()}, nil
 		}
 	}
 	if len(errs) > 0 {
-		return duvotool.Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
+		return hitl.Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
 	}
 	reason := fmt.Sprintf("%d of %d needed people approved", len(t.people), q.n)
-	return duvotool.Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
+	return hitl.Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
 		Source: t.source, Path: q.String()}, nil
 }
 
@@ -78,18 +78,18 @@ type tally struct {
 	reasons []string
 	counted map[string]bool // by duvotool.PersonKey
 	unasked []string        // why nobody could be asked
-	source  duvotool.Source // of the denial, if it comes to that
+	source  hitl.Source     // of the denial, if it comes to that
 }
 
 // add takes in a decision that is no denial of anybody's.
-func (t *tally) add(d duvotool.Decision) {
-	if d.Verdict == duvotool.Denied {
-		t.source = duvotool.SourceNobody
+func (t *tally) add(d hitl.Decision) {
+	if d.Verdict == hitl.Denied {
+		t.source = hitl.SourceNobody
 		t.unasked = append(t.unasked, strings.TrimSuffix("nobody could be asked: "+d.Reason, ": "))
 		return
 	}
 	who := strings.TrimSpace(d.By)
-	if d.Verdict != duvotool.Approved || d.Source != duvotool.SourcePerson || duvotool.PersonKey(who) == "" {
+	if d.Verdict != hitl.Approved || d.Source != hitl.SourcePerson || hitl.PersonKey(who) == "" {
 		return
 	}
 	// A quorum within names several, of whom none may count again.
@@ -98,7 +98,7 @@ func (t *tally) add(d duvotool.Decision) {
 		names = append(names, strings.Split(who, ", ")...)
 	}
 	for i, n := range names {
-		if names[i] = duvotool.PersonKey(n); t.counted[names[i]] {
+		if names[i] = hitl.PersonKey(n); t.counted[names[i]] {
 			return
 		}
 	}
@@ -112,18 +112,18 @@ func (t *tally) add(d duvotool.Decision) {
 }
 
 // Vetoes asks all: one denial denies.
-func (q quorum) Vetoes(req duvotool.Request) bool {
-	return slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+func (q quorum) Vetoes(req hitl.Request) bool {
+	return slices.ContainsFunc(q.approvers, func(p hitl.Policy) bool { return hitl.Vetoes(p, req) })
 }
 
 // Foresee knows of a denial by one, and that there is no opinion about questions.
-func (q quorum) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+func (q quorum) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
 	if req.Kind != duvo.Approval {
-		return duvotool.Passed, true
+		return hitl.Passed, true
 	}
-	return duvotool.Denied, slices.ContainsFunc(q.approvers, func(p duvotool.Policy) bool {
-		v, certain := duvotool.Foresee(p, req, at)
-		return certain && v == duvotool.Denied
+	return hitl.Denied, slices.ContainsFunc(q.approvers, func(p hitl.Policy) bool {
+		v, certain := hitl.Foresee(p, req, at)
+		return certain && v == hitl.Denied
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -40,22 +41,22 @@ func TestApproveOrExpire(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(refunds))
 			defer d.Close()
 			log := &auditLog{}
-			late := person("kim").Says("", time.Hour+offset, duvotool.Approve("kim", "fine"))
+			late := person("kim").Says("", time.Hour+offset, hitl.Approve("kim", "fine"))
 			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithAudit(log), duvotool.WithJobTimeout(time.Minute),
-				duvotool.WithPolicy(policy.Timeout(time.Hour, late, duvotool.AlwaysDeny())))
+				duvotool.WithPolicy(policy.Timeout(time.Hour, late, hitl.AlwaysDeny())))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			want, source, by, output := duvotool.Denied, duvotool.SourceTimeout, "policy Timeout(1h0m0s)", "not refunded"
+			want, source, by, output := hitl.Denied, hitl.SourceTimeout, "policy Timeout(1h0m0s)", "not refunded"
 			if offset < 0 {
-				want, source, by, output = duvotool.Approved, duvotool.SourcePerson, "kim", "refunded"
+				want, source, by, output = hitl.Approved, hitl.SourcePerson, "kim", "refunded"
 			}
 			require.Equal(t, output, res.Output, offset)
 			require.Len(t, res.Decisions, 1)
 			require.Equal(t, want, res.Decisions[0].Verdict)
 			require.Equal(t, 1, d.Count("respondToHumanRequest"))
-			require.Equal(t, want == duvotool.Approved, *d.Jobs()[0].Requests[0].Response.Approved)
+			require.Equal(t, want == hitl.Approved, *d.Jobs()[0].Requests[0].Response.Approved)
 			events := map[duvotool.AuditEvent]int{}
 			for _, r := range log.records {
 				events[r.Event]++

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // ErrTimeout is the cause that ends the context of a policy whose time is over.
@@ -20,18 +20,18 @@ var ErrTimeout = errors.New("policy: the time to decide is over")
 // the deadline or later does not count.
 //
 // After a restart the deadline is still that of the first time.
-func Timeout(d time.Duration, p, fallback duvotool.Policy) duvotool.Policy {
+func Timeout(d time.Duration, p, fallback hitl.Policy) hitl.Policy {
 	return timeout{d, p, fallback}
 }
 
 type timeout struct {
 	d           time.Duration
-	p, fallback duvotool.Policy
+	p, fallback hitl.Policy
 }
 
-func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (t timeout) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	if t.Validate() != nil {
-		return duvotool.Decision{}, errUnusable
+		return hitl.Decision{}, errUnusable
 	}
 	if d, vetoed, err := vetoed(ctx, "Timeout", req, t.p, t.fallback); vetoed {
 		return d, err
@@ -51,52 +51,52 @@ func (t timeout) Decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 				return a.d.Via("Timeout"), a.err
 			}
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		case <-timer.C:
 		}
 		cancel(ErrTimeout)
 	}
 	if ctx.Err() != nil {
-		return duvotool.Decision{}, context.Cause(ctx)
+		return hitl.Decision{}, context.Cause(ctx)
 	}
 	d, err := decide(ctx, "Timeout(over)", t.fallback, req)
 	return t.expired(d), err
 }
 
 // expired tells what the fallback decided as what the deadline came to.
-func (t timeout) expired(d duvotool.Decision) duvotool.Decision {
-	if d.Verdict == duvotool.Passed || d.Source != "" && d.Source != duvotool.SourcePolicy {
+func (t timeout) expired(d hitl.Decision) hitl.Decision {
+	if d.Verdict == hitl.Passed || d.Source != "" && d.Source != hitl.SourcePolicy {
 		return d // no opinion, or somebody's
 	}
-	d.Source = duvotool.SourceTimeout
+	d.Source = hitl.SourceTimeout
 	over := fmt.Sprintf("nobody decided within %v", t.d)
 	switch {
 	case d.Reason == "":
 		d.Reason = over
-	case d.Verdict == duvotool.Denied:
-		plain, _ := duvotool.AlwaysDeny().Decide(context.Background(), duvotool.Request{})
+	case d.Verdict == hitl.Denied:
+		plain, _ := hitl.AlwaysDeny().Decide(context.Background(), hitl.Request{})
 		if d.Reason = over + "; " + d.Reason; strings.HasSuffix(d.Reason, "; "+plain.Reason) {
 			d.Reason = over // that it approves nothing is no reason here
 		}
 	}
-	if d.Verdict == duvotool.Denied {
+	if d.Verdict == hitl.Denied {
 		d.By = "policy " + t.String()
 	}
 	return d
 }
 
 // Vetoes asks both.
-func (t timeout) Vetoes(req duvotool.Request) bool {
-	return duvotool.Vetoes(t.p, req) || duvotool.Vetoes(t.fallback, req)
+func (t timeout) Vetoes(req hitl.Request) bool {
+	return hitl.Vetoes(t.p, req) || hitl.Vetoes(t.fallback, req)
 }
 
 // Foresee knows what its first policy does for certain, and, where the time was
 // over, its fallback.
-func (t timeout) Foresee(req duvotool.Request, at time.Time) (duvotool.Verdict, bool) {
+func (t timeout) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
 	if at.Before(firstSeen(req).Add(t.d)) {
-		return duvotool.Foresee(t.p, req, at)
+		return hitl.Foresee(t.p, req, at)
 	}
-	return duvotool.Foresee(t.fallback, req, at)
+	return hitl.Foresee(t.fallback, req, at)
 }
 
 func (t timeout) Validate() error {
@@ -109,7 +109,7 @@ func (t timeout) Validate() error {
 func (t timeout) String() string { return fmt.Sprintf("Timeout(%v)", t.d) }
 
 // firstSeen is when the request was first seen; now, where it is not told.
-func firstSeen(req duvotool.Request) time.Time {
+func firstSeen(req hitl.Request) time.Time {
 	if req.FirstSeen.IsZero() {
 		return time.Now()
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
@@ -13,24 +13,24 @@ import (
 // TestVetoes: a denial that stands is found in whatever it is put.
 func TestVetoes(t *testing.T) {
 	const id = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11"
-	req := duvotool.Request{Kind: duvo.Approval, Title: "Gift card", Assignment: duvo.Assignment{ID: id, Name: "Refunds"}}
+	req := hitl.Request{Kind: duvo.Approval, Title: "Gift card", Assignment: duvo.Assignment{ID: id, Name: "Refunds"}}
 	other := req
 	other.Title = "Refund"
-	denies := duvotool.AutoApprove(duvotool.For(id), duvotool.For(id).TitleIs("Gift card").Denies())
+	denies := hitl.AutoApprove(hitl.For(id), hitl.For(id).TitleIs("Gift card").Denies())
 	grants := policy.NewGrants()
 	_, err := grants.Exactly("kim@example.com", req, policy.Terms{Denies: true})
 	require.NoError(t, err)
-	yes := duvotool.LeaveToDuvo()
+	yes := hitl.LeaveToDuvo()
 	match := policy.AssignmentIs(id)
-	for name, p := range map[string]duvotool.Policy{
-		"rule": denies, "grants": grants, "first": duvotool.FirstOf(yes, denies),
+	for name, p := range map[string]hitl.Policy{
+		"rule": denies, "grants": grants, "first": hitl.FirstOf(yes, denies),
 		"timeout": policy.Timeout(time.Minute, yes, denies), "timed": policy.Timeout(time.Minute, denies, yes),
 		"escalate": policy.Escalate(yes, policy.Then(time.Minute, denies)), "quorum": policy.Quorum(1, yes, denies),
 		"budget": policy.Budget(1, time.Minute, yes, denies), "route": policy.Route(policy.When(match, denies)),
 	} {
-		require.True(t, duvotool.Vetoes(p, req), name)
-		require.False(t, duvotool.Vetoes(p, other), name)
+		require.True(t, hitl.Vetoes(p, req), name)
+		require.False(t, hitl.Vetoes(p, other), name)
 	}
-	require.False(t, duvotool.Vetoes(yes, req))
-	require.False(t, duvotool.Vetoes(policy.Route(policy.When(match, yes), policy.When(match, denies)), req), "it never comes to the second")
+	require.False(t, hitl.Vetoes(yes, req))
+	require.False(t, hitl.Vetoes(policy.Route(policy.When(match, yes), policy.When(match, denies)), req), "it never comes to the second")
 }

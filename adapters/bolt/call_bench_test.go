@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -26,8 +27,8 @@ func BenchmarkCall(b *testing.B) {
 	journal, err := Open(filepath.Join(b.TempDir(), "journal.db"))
 	require.NoError(b, err)
 	defer journal.Close()
-	yes := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		return duvotool.Approve("bench", ""), nil
+	yes := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+		return hitl.Approve("bench", ""), nil
 	})
 	side := func(opts ...duvotool.Option) func() time.Duration {
 		reg, err := duvotool.Discover(b.Context(), server.Client(), append(opts, duvotool.WithPolicy(yes), duvotool.WithPollInterval(2*time.Millisecond))...)

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -271,7 +272,7 @@ func (a *Agent) start(ctx context.Context, run string, offered []tools.Tool, cal
 		action.ToolInput = a.mark(m, args)
 		switch {
 		case t == nil:
-			a.turns.settle(ctx, m, fmt.Sprintf("There is no tool %q among those that you were offered.", duvotool.SafeLine(name, 100)))
+			a.turns.settle(ctx, m, fmt.Sprintf("There is no tool %q among those that you were offered.", hitl.SafeLine(name, 100)))
 		case cut && i == len(calls)-1:
 			a.turns.settle(ctx, m, "The tool was not called: your answer was cut off at its length limit, so its arguments may be incomplete. Make fewer or shorter calls.")
 		case i >= maxCalls:

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -177,8 +178,8 @@ func TestOneFailureLeavesTheOthers(t *testing.T) {
 	for name, f := range fails {
 		t.Run(name, func(t *testing.T) {
 			all := []duvotest.Assignment{worker("one", time.Minute), f.assignment, worker("two", 2*time.Minute)}
-			policy := duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-				return duvotool.Decision{}, secret
+			policy := duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+				return hitl.Decision{}, secret
 			}))
 			bubble(t, all, []duvotool.Option{policy}, func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) {
 				check := func(got map[string]string) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -94,6 +95,6 @@ func (a *Agent) tellName(t *duvotool.Tool, name string) {
 	a.mu.Unlock()
 	if tell {
 		a.log.Warn("langchaingo: the program has a tool of that name, so an Assignment is offered under another one; see duvotool.ReserveNames",
-			"assignment", duvotool.SafeLine(t.Assignment().Name, 80), "id", id, "taken", t.Name(), "offered as", name)
+			"assignment", hitl.SafeLine(t.Assignment().Name, 80), "id", id, "taken", t.Name(), "offered as", name)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -49,7 +50,7 @@ func RunCalls(ctx context.Context, ts []tools.Tool, calls []llms.ToolCall) ([]ll
 		out[i].Name = c.FunctionCall.Name
 		t := byName[strings.ToUpper(c.FunctionCall.Name)]
 		if t == nil {
-			out[i].Content = fmt.Sprintf("There is no tool %q.", duvotool.SafeLine(c.FunctionCall.Name, 100))
+			out[i].Content = fmt.Sprintf("There is no tool %q.", hitl.SafeLine(c.FunctionCall.Name, 100))
 			continue
 		}
 		run := func() { out[i].Content, ends[i] = invoke(ctx, t, c.FunctionCall.Arguments) }
@@ -135,12 +136,12 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 	}
 	var job *duvotool.JobError
 	if !errors.As(err, &job) {
-		return "The tool failed: " + duvotool.SafeLine(err.Error(), 300), nil
+		return "The tool failed: " + hitl.SafeLine(err.Error(), 300), nil
 	}
 	var what string
 	switch {
 	case job.JobID != "":
-		what = fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look.", duvotool.SafeLine(job.JobID, 64))
+		what = fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look.", hitl.SafeLine(job.JobID, 64))
 	case job.Phase == duvotool.PhaseStarting:
 		what = "It is not known whether a Job was started. Do not repeat the call; a person must look."
 	default:

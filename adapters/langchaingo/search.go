@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/schema"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -66,7 +67,7 @@ func (f *finder) Call(ctx context.Context, input string) (string, error) {
 		}
 		b.WriteString("- " + name)
 		if t.Folder() != "" {
-			fmt.Fprintf(&b, " (%s)", duvotool.SafeLine(t.Folder(), 80))
+			fmt.Fprintf(&b, " (%s)", hitl.SafeLine(t.Folder(), 80))
 		}
 		b.WriteByte('\n')
 	}
@@ -130,5 +131,5 @@ type disclosed struct {
 }
 
 func (d disclosed) FunctionDescription() string {
-	return duvotool.SafeLine(d.Tool.FunctionDescription(), d.shown)
+	return hitl.SafeLine(d.Tool.FunctionDescription(), d.shown)
 }

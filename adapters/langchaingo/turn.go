@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/runscope"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -166,7 +166,7 @@ func (s *turns) left(run string, err error) error {
 				errs = append(errs, c.err)
 			}
 		default:
-			errs = append(errs, fmt.Errorf("langchaingo: a call of %q is still under way", duvotool.SafeLine(c.name, 80)))
+			errs = append(errs, fmt.Errorf("langchaingo: a call of %q is still under way", hitl.SafeLine(c.name, 80)))
 		}
 	}
 	if len(errs) == 1 {
@@ -213,7 +213,7 @@ func (a *Agent) resume(ctx context.Context, m mark, args string) (string, error)
 	}
 	t := a.again(m.shown)
 	if t == nil {
-		return fmt.Sprintf("There is no tool %q any more.", duvotool.SafeLine(m.Tool, 100)), nil
+		return fmt.Sprintf("There is no tool %q any more.", hitl.SafeLine(m.Tool, 100)), nil
 	}
 	return invoke(runscope.With(ctx, m.run), t, args)
 }

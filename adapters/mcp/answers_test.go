@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -34,7 +35,7 @@ func TestAJobsWordsAreNoHandle(t *testing.T) {
 	for _, revision := range revisions {
 		t.Run(revision, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := serveHost(t, []duvotest.Assignment{sly}, mcp.Elicit(nil, duvotool.For(refundsID)))
+				h := serveHost(t, []duvotest.Assignment{sly}, mcp.Elicit(nil, hitl.For(refundsID)))
 				answer := func() {
 					time.Sleep(10 * time.Minute)
 					yes := true
@@ -61,7 +62,7 @@ func TestAJobsWordsAreNoHandle(t *testing.T) {
 }
 
 // serveHost is a host that has not connected yet.
-func serveHost(t *testing.T, all []duvotest.Assignment, p duvotool.Policy, opts ...duvotool.Option) *host {
+func serveHost(t *testing.T, all []duvotest.Assignment, p hitl.Policy, opts ...duvotool.Option) *host {
 	h := &host{d: duvotest.New(duvotest.WithAssignments(all...))}
 	t.Cleanup(h.d.Close)
 	var err error
@@ -84,7 +85,7 @@ func TestAListedToolIsNoOther(t *testing.T) {
 					return func(j *duvotest.Job) { j.Complete(what + " " + j.Input()) }
 				}
 				names := []string{"Quote refund", "Pay refund"}
-				h := serveHost(t, []duvotest.Assignment{{ID: refundsID, Name: names[0], Script: echo("quoted")}, {ID: surveyID, Name: names[1], Script: echo("paid")}}, duvotool.AlwaysDeny())
+				h := serveHost(t, []duvotest.Assignment{{ID: refundsID, Name: names[0], Script: echo("quoted")}, {ID: surveyID, Name: names[1], Script: echo("paid")}}, hitl.AlwaysDeny())
 				h.ClientSession = h.connect(t, revision, nil)
 				defer h.ClientSession.Close()
 				list, err := h.ListTools(t.Context(), nil)
@@ -163,7 +164,7 @@ func TestACutTextNeedsMoreThanAYes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, revision := range revisions {
 				synctest.Test(t, func(t *testing.T) {
-					h := serveHost(t, []duvotest.Assignment{ask}, mcp.Elicit(nil, duvotool.For(refundsID)))
+					h := serveHost(t, []duvotest.Assignment{ask}, mcp.Elicit(nil, hitl.For(refundsID)))
 					h.ClientSession = h.connect(t, revision, c.user)
 					defer h.ClientSession.Close()
 					out := h.call(t, "refunds", c.input)
@@ -189,7 +190,7 @@ func TestACutTextNeedsMoreThanAYes(t *testing.T) {
 // The state of a form opens nothing to another session, which did not show it.
 func TestReentryFromAnotherSession(t *testing.T) {
 	yes := &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}
-	synctestHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(t *testing.T, h *host) {
+	synctestHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(t *testing.T, h *host) {
 		s, other := h.byHand(t), h.byHand(t)
 		first, err := s.CallTool(t.Context(), params("refunds", "order 4711", "", nil))
 		require.NoError(t, err)
@@ -207,7 +208,7 @@ func TestReentryFromAnotherSession(t *testing.T) {
 // An answer that a host sends before the form is shown, for whatever it guesses
 // that the form's ID will be, is none.
 func TestAnswersBeforeTheForm(t *testing.T) {
-	synctestHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(t *testing.T, h *host) {
+	synctestHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(t *testing.T, h *host) {
 		ours, theirs := sdk.NewInMemoryTransports()
 		go func() { _ = h.s.Run(t.Context(), ours) }()
 		conn, err := theirs.Connect(t.Context())
@@ -266,12 +267,12 @@ func TestWhyNobodyAnswered(t *testing.T) {
 		"nothing filled in": {act("accept"), "not filled in as asked"},
 		"an error":          {func(*sdk.ElicitParams) (*sdk.ElicitResult, error) { return nil, errors.New("no screen") }, "asking the user of the MCP host failed"},
 	} {
-		for policyName, p := range map[string]duvotool.Policy{
-			"no fallback": mcp.Elicit(nil, duvotool.For(refundsID)), "AlwaysDeny": mcp.Elicit(duvotool.AlwaysDeny(), duvotool.For(refundsID)),
-			"a fallback without an opinion": mcp.Elicit(duvotool.FirstOf(duvotool.AutoApprove(duvotool.For(surveyID))), duvotool.For(refundsID)),
+		for policyName, p := range map[string]hitl.Policy{
+			"no fallback": mcp.Elicit(nil, hitl.For(refundsID)), "AlwaysDeny": mcp.Elicit(hitl.AlwaysDeny(), hitl.For(refundsID)),
+			"a fallback without an opinion": mcp.Elicit(hitl.FirstOf(hitl.AutoApprove(hitl.For(surveyID))), hitl.For(refundsID)),
 		} {
 			t.Run(name+", "+policyName, func(t *testing.T) {
-				var decided []duvotool.DecisionEntry
+				var decided []hitl.DecisionEntry
 				withHost(t, p, c.user, func(t *testing.T, h *host) {
 					decided = nil
 					if name == "an error" && h.InitializeResult().ProtocolVersion >= "2026-07-28" {
@@ -284,7 +285,7 @@ func TestWhyNobodyAnswered(t *testing.T) {
 					require.NotContains(t, out, "Do not retry")
 					require.Zero(t, h.d.Count("respondToHumanRequest"), "the request stays open to others")
 					require.Len(t, decided, 1)
-					require.Equal(t, duvotool.SourceNobody, decided[0].Source)
+					require.Equal(t, hitl.SourceNobody, decided[0].Source)
 					require.Empty(t, decided[0].By)
 				}, duvotool.WithObserver(mcp.Progress(func(e duvotool.Event) {
 					if e.Kind == duvotool.EventDecided {
@@ -295,7 +296,7 @@ func TestWhyNobodyAnswered(t *testing.T) {
 		}
 	}
 	// A rule that denies has denied, and says what led to it.
-	withHost(t, mcp.Elicit(duvotool.AlwaysDeny("refunds are closed today"), duvotool.For(refundsID)), nil, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(hitl.AlwaysDeny("refunds are closed today"), hitl.For(refundsID)), nil, func(t *testing.T, h *host) {
 		out := h.call(t, "refunds", "order 4711")
 		require.Contains(t, out, "shows no forms, so its user could not be asked; refunds are closed today")
 		require.Equal(t, map[string]bool{"Refund 120 EUR": false}, h.approvals())

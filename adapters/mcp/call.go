@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/handed"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -27,7 +28,7 @@ func newThread() *thread { return &thread{asks: make(chan *ask), lines: make(cha
 // An ask is a request on its way to the host's user.
 type ask struct {
 	ctx   context.Context // ends when the answer no longer matters
-	req   duvotool.Request
+	req   hitl.Request
 	form  *form
 	reply chan formAnswer // takes one without waiting
 }
@@ -98,7 +99,7 @@ func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run f
 		defer close(c.done)
 		defer func() {
 			if p := recover(); p != nil {
-				c.err = fmt.Errorf("mcp: panic: %s", duvotool.SafeLine(fmt.Sprint(p), 500))
+				c.err = fmt.Errorf("mcp: panic: %s", hitl.SafeLine(fmt.Sprint(p), 500))
 			}
 			c.cancel(nil)
 			s.mu.Lock()
@@ -188,7 +189,7 @@ func (s *Server) tell(ctx context.Context, req *sdk.CallToolRequest, c *call, li
 	}
 	c.told++
 	if err := req.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: c.told, Message: line}); err != nil {
-		s.log.Debug("mcp: telling progress", "error", duvotool.SafeLine(err.Error(), 300))
+		s.log.Debug("mcp: telling progress", "error", hitl.SafeLine(err.Error(), 300))
 	}
 }
 
@@ -212,7 +213,7 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 }
 
 func failed(text string) *sdk.CallToolResult {
-	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: duvotool.SafeText(text, 2000)}}}
+	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: hitl.SafeText(text, 2000)}}}
 }
 
 // handleForm finds a handle in what a model gives to check_job.
@@ -228,7 +229,7 @@ func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) f
 	case ctx.Err() != nil, errors.Is(err, sdk.ErrConnectionClosed):
 		return formAnswer{left: true}
 	case err != nil:
-		s.log.Warn("mcp: asking the host's user", "error", duvotool.SafeLine(err.Error(), 300))
+		s.log.Warn("mcp: asking the host's user", "error", hitl.SafeLine(err.Error(), 300))
 		return formAnswer{why: askingFailed}
 	}
 	return filledIn(req, res)

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -35,29 +35,29 @@ import (
 // the form names has to be typed, once the whole has been read in Duvo.
 //
 // It waits as long as the request does; bound it with policy.Timeout.
-func Elicit(fallback duvotool.Policy, allowed ...duvotool.Rule) duvotool.Policy {
+func Elicit(fallback hitl.Policy, allowed ...hitl.Rule) hitl.Policy {
 	if fallback == nil {
 		fallback = noOpinion
 	}
 	e := elicit{fallback: fallback}
 	if len(allowed) > 0 {
-		e.allowed = duvotool.AutoApprove(allowed...)
+		e.allowed = hitl.AutoApprove(allowed...)
 	}
 	return e
 }
 
 // noOpinion, as a fallback, only stands for there being none.
-var noOpinion = duvotool.AlwaysDeny()
+var noOpinion = hitl.AlwaysDeny()
 
 type elicit struct {
-	fallback duvotool.Policy
-	allowed  duvotool.Policy // nil: nothing
+	fallback hitl.Policy
+	allowed  hitl.Policy // nil: nothing
 }
 
 func (elicit) String() string { return "Elicit" }
 
 func (e elicit) Validate() error {
-	for _, p := range []duvotool.Policy{e.fallback, e.allowed} {
+	for _, p := range []hitl.Policy{e.fallback, e.allowed} {
 		if v, ok := p.(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {
 				return fmt.Errorf("Elicit: %w", err)
@@ -68,17 +68,17 @@ func (e elicit) Validate() error {
 }
 
 // CheckNames asks the rules and the fallback.
-func (e elicit) CheckNames(n duvotool.Names) error {
+func (e elicit) CheckNames(n hitl.Names) error {
 	var errs []error
-	for _, p := range []duvotool.Policy{e.allowed, e.fallback} {
-		if err := duvotool.CheckNames(p, n); err != nil {
+	for _, p := range []hitl.Policy{e.allowed, e.fallback} {
+		if err := hitl.CheckNames(p, n); err != nil {
 			errs = append(errs, fmt.Errorf("Elicit: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	t, _ := ctx.Value(threadKey{}).(*thread)
 	form := formOf(req)
 	if req.Kind == duvo.Approval {
@@ -87,9 +87,9 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 		}
 		d, err := e.allowed.Decide(ctx, req)
 		switch {
-		case err != nil || d.Verdict == duvotool.Denied:
+		case err != nil || d.Verdict == hitl.Denied:
 			return d.Via("Elicit(rules)"), err
-		case d.Verdict != duvotool.Approved:
+		case d.Verdict != hitl.Approved:
 			return e.unallowed(ctx, req)
 		}
 	}
@@ -104,30 +104,30 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 		select {
 		case t.asks <- a:
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 		select {
 		case answer := <-a.reply:
 			switch {
 			case ctx.Err() != nil:
-				return duvotool.Decision{}, context.Cause(ctx)
+				return hitl.Decision{}, context.Cause(ctx)
 			case answer.left:
 				continue // that is no answer: the next call about the Job asks again
 			}
 			return e.take(ctx, req, form, answer)
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 	}
 }
 
 // Vetoes asks the rules and the fallback.
-func (e elicit) Vetoes(req duvotool.Request) bool {
-	return e.allowed != nil && duvotool.Vetoes(e.allowed, req) || duvotool.Vetoes(e.fallback, req)
+func (e elicit) Vetoes(req hitl.Request) bool {
+	return e.allowed != nil && hitl.Vetoes(e.allowed, req) || hitl.Vetoes(e.fallback, req)
 }
 
 // take turns what the host answered into a decision.
-func (e elicit) take(ctx context.Context, req duvotool.Request, f *form, a formAnswer) (duvotool.Decision, error) {
+func (e elicit) take(ctx context.Context, req hitl.Request, f *form, a formAnswer) (hitl.Decision, error) {
 	if a.why != "" {
 		return e.instead(ctx, req, a)
 	}
@@ -135,17 +135,17 @@ func (e elicit) take(ctx context.Context, req duvotool.Request, f *form, a formA
 	switch {
 	case !ok || d.Check(req) != nil:
 		return e.instead(ctx, req, formAnswer{why: notAsAsked})
-	case d.Verdict != duvotool.Denied && !f.readAll(a):
+	case d.Verdict != hitl.Denied && !f.readAll(a):
 		return e.instead(ctx, req, formAnswer{why: notReadAll})
 	}
-	d.Source = duvotool.SourceUnauthenticated
+	d.Source = hitl.SourceUnauthenticated
 	return d.Via("Elicit"), nil
 }
 
 // unallowed is for approvals that the host's user is not asked for.
-func (e elicit) unallowed(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (e elicit) unallowed(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	if e.fallback == noOpinion {
-		d, err := duvotool.AlwaysDeny("no rule lets the user of the MCP host approve this").Decide(ctx, req)
+		d, err := hitl.AlwaysDeny("no rule lets the user of the MCP host approve this").Decide(ctx, req)
 		return d.Via("Elicit(rules)"), err
 	}
 	return e.other(ctx, req)
@@ -153,26 +153,26 @@ func (e elicit) unallowed(ctx context.Context, req duvotool.Request) (duvotool.D
 
 // instead asks the fallback because nobody answered. What a rule of it decides is
 // the rule's; where it has no opinion it stays that nobody answered.
-func (e elicit) instead(ctx context.Context, req duvotool.Request, a formAnswer) (duvotool.Decision, error) {
-	nobody := duvotool.Nobody(a.why).Via("Elicit")
+func (e elicit) instead(ctx context.Context, req hitl.Request, a formAnswer) (hitl.Decision, error) {
+	nobody := hitl.Nobody(a.why).Via("Elicit")
 	if e.fallback == noOpinion {
 		return nobody, nil
 	}
 	d, err := e.other(ctx, req)
 	switch {
 	case err != nil:
-	case d.Verdict == duvotool.Passed, d.Verdict == duvotool.Denied && d.Source == duvotool.SourceNobody && d.Reason == "":
+	case d.Verdict == hitl.Passed, d.Verdict == hitl.Denied && d.Source == hitl.SourceNobody && d.Reason == "":
 		return nobody, nil
-	case d.Verdict == duvotool.Approved && a.declined && d.Source != duvotool.SourcePerson:
+	case d.Verdict == hitl.Approved && a.declined && d.Source != hitl.SourcePerson:
 		return nobody, nil
-	case d.Verdict == duvotool.Denied && (d.Source == "" || d.Source == duvotool.SourcePolicy):
+	case d.Verdict == hitl.Denied && (d.Source == "" || d.Source == hitl.SourcePolicy):
 		d.Reason = strings.TrimSuffix(a.why+"; "+d.Reason, "; ")
 	}
 	return d, err
 }
 
 // other asks the fallback.
-func (e elicit) other(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (e elicit) other(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	d, err := e.fallback.Decide(ctx, req)
 	if d.Path == "" {
 		if s, ok := e.fallback.(fmt.Stringer); ok {
@@ -231,7 +231,7 @@ const (
 )
 
 // formOf makes the form of a request; nil where it has none.
-func formOf(req duvotool.Request) *form {
+func formOf(req hitl.Request) *form {
 	f := &form{}
 	properties := map[string]any{}
 	var required []string
@@ -247,7 +247,7 @@ func formOf(req duvotool.Request) *form {
 			}
 			labels := optionLabels(q)
 			f.labels = append(f.labels, labels)
-			p := map[string]any{"type": "string", "title": duvotool.SafeLine(q.Question, maxFormLabel)}
+			p := map[string]any{"type": "string", "title": hitl.SafeLine(q.Question, maxFormLabel)}
 			switch {
 			case len(labels) > 0 && q.MultiSelect:
 				p = map[string]any{"type": "array", "title": p["title"], "minItems": 1, "items": map[string]any{"type": "string", "enum": labels}}
@@ -263,7 +263,7 @@ func formOf(req duvotool.Request) *form {
 	message := "A Duvo Job waits for a person.\n" + req.String()
 	if !showsAll(message, f.labels, req) {
 		f.word = req.Digest()[:8]
-		how := fmt.Sprintf("This form does not show all of the text. Read the whole in Duvo, Job %s; then type %s here.", duvotool.SafeLine(req.JobID, 64), f.word)
+		how := fmt.Sprintf("This form does not show all of the text. Read the whole in Duvo, Job %s; then type %s here.", hitl.SafeLine(req.JobID, 64), f.word)
 		message += "\n" + how
 		properties[wholeField] = map[string]any{"type": "string", "title": "I have read all of it", "description": how}
 		if req.Kind == duvo.Question {
@@ -285,7 +285,7 @@ func questionField(i int) string { return fmt.Sprintf("q%02d", i+1) }
 func optionLabels(q duvo.QuestionItem) []string {
 	var out []string
 	for i, c := range q.Options {
-		label := duvotool.SafeLine(c.Label, maxFormLabel)
+		label := hitl.SafeLine(c.Label, maxFormLabel)
 		if label == "" || slices.Contains(out, label) {
 			label = fmt.Sprintf("%s (%d)", label, i+1)
 		}
@@ -297,17 +297,17 @@ func optionLabels(q duvo.QuestionItem) []string {
 const maxReason = 1000
 
 // decision reads a form that was filled in; false if it was not as asked.
-func (f *form) decision(req duvotool.Request, a formAnswer) (duvotool.Decision, bool) {
+func (f *form) decision(req hitl.Request, a formAnswer) (hitl.Decision, bool) {
 	if req.Kind == duvo.Approval {
 		reason, _ := a.content["reason"].(string)
-		reason = duvotool.SafeLine(reason, maxReason)
+		reason = hitl.SafeLine(reason, maxReason)
 		switch approve, ok := a.content["approve"].(bool); {
 		case !ok:
-			return duvotool.Decision{}, false
+			return hitl.Decision{}, false
 		case approve:
-			return duvotool.Approve(a.by, reason), true
+			return hitl.Approve(a.by, reason), true
 		default:
-			return duvotool.Deny(a.by, reason), true
+			return hitl.Deny(a.by, reason), true
 		}
 	}
 	answers := map[string]string{}
@@ -320,12 +320,12 @@ func (f *form) decision(req duvotool.Request, a formAnswer) (duvotool.Decision, 
 			for _, item := range v {
 				s, ok := item.(string)
 				if !ok {
-					return duvotool.Decision{}, false
+					return hitl.Decision{}, false
 				}
 				chosen = append(chosen, s)
 			}
 		default:
-			return duvotool.Decision{}, false
+			return hitl.Decision{}, false
 		}
 		for k, label := range chosen {
 			if len(f.labels[i]) == 0 {
@@ -333,27 +333,27 @@ func (f *form) decision(req duvotool.Request, a formAnswer) (duvotool.Decision, 
 			}
 			n := slices.Index(f.labels[i], label)
 			if n < 0 || slices.Contains(chosen[:k], q.Options[n].Label) {
-				return duvotool.Decision{}, false
+				return hitl.Decision{}, false
 			}
 			chosen[k] = q.Options[n].Label
 		}
 		if len(chosen) != 1 && !q.MultiSelect {
-			return duvotool.Decision{}, false
+			return hitl.Decision{}, false
 		}
-		answers[q.Question] = duvotool.JoinChoices(chosen...)
+		answers[q.Question] = hitl.JoinChoices(chosen...)
 	}
-	return duvotool.Answer(a.by, answers), true
+	return hitl.Answer(a.by, answers), true
 }
 
 // whoAnswers names the host's user, as far as is known.
 func whoAnswers(req *sdk.CallToolRequest) string {
 	name := "an MCP host"
 	if info := req.ClientInfo(); info != nil && strings.TrimSpace(info.Name) != "" {
-		name = "the MCP host " + duvotool.SafeLine(info.Name, 80)
+		name = "the MCP host " + hitl.SafeLine(info.Name, 80)
 	}
 	by := "a user of " + name + ", not authenticated"
 	if user := userOf(req); user != "" {
-		by += ", with the token of " + duvotool.SafeLine(user, 80)
+		by += ", with the token of " + hitl.SafeLine(user, 80)
 	}
 	return by
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // Whatever a server answers, there is an error or a response to this very
@@ -88,8 +88,8 @@ func FuzzForm(f *testing.F) {
 	for _, s := range []string{`{"approve":true}`, `{"approve":"true"}`, `{"q01":["a, b","c"],"q02":"x"}`, `{"q01":"c","q02":""}`, `{"q01":["c","c"]}`, `null`, `{}`} {
 		f.Add([]byte(s))
 	}
-	approval := duvotool.Request{Kind: duvo.Approval, Title: "t"}
-	question := duvotool.Request{Kind: duvo.Question, Questions: []duvo.QuestionItem{
+	approval := hitl.Request{Kind: duvo.Approval, Title: "t"}
+	question := hitl.Request{Kind: duvo.Question, Questions: []duvo.QuestionItem{
 		{Question: "one", MultiSelect: true, Options: []duvo.Choice{{Label: "a, b"}, {Label: "c"}, {Label: "\u202e"}, {Label: ""}}}, {Question: "two"}}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var content map[string]any
@@ -98,10 +98,10 @@ func FuzzForm(f *testing.F) {
 		}
 		a := formAnswer{content: content, by: "x"}
 		d, ok := formOf(approval).decision(approval, a)
-		if yes, _ := content["approve"].(bool); ok && (d.Verdict == duvotool.Approved) != yes {
+		if yes, _ := content["approve"].(bool); ok && (d.Verdict == hitl.Approved) != yes {
 			t.Fatalf("%s is %v", raw, d.Verdict)
 		}
-		if d, ok := formOf(question).decision(question, a); ok && d.Verdict != duvotool.Answered {
+		if d, ok := formOf(question).decision(question, a); ok && d.Verdict != hitl.Answered {
 			t.Fatalf("%s is %v", raw, d.Verdict)
 		}
 	})

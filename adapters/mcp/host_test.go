@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -60,7 +61,7 @@ type answers func(*sdk.ElicitParams) (*sdk.ElicitResult, error)
 
 // withHost runs a test with a host of each revision. A nil user is a host
 // without elicitation.
-func withHost(t *testing.T, p duvotool.Policy, user answers, test func(t *testing.T, h *host), opts ...duvotool.Option) {
+func withHost(t *testing.T, p hitl.Policy, user answers, test func(t *testing.T, h *host), opts ...duvotool.Option) {
 	for _, revision := range revisions {
 		t.Run(revision, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -149,7 +150,7 @@ var sayYes = fill(map[string]any{"approve": true, "reason": "fine\u202e"})
 
 func TestHostListsAndCalls(t *testing.T) {
 	var results []*duvotool.Result
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), sayYes, func(t *testing.T, h *host) {
 		tools, err := h.ListTools(t.Context(), nil)
 		require.NoError(t, err)
 		require.Len(t, tools.Tools, 2)
@@ -172,7 +173,7 @@ func TestHostListsAndCalls(t *testing.T) {
 			require.Contains(t, told, part)
 		}
 		d := results[len(results)-1].Decisions[0]
-		require.Equal(t, duvotool.SourceUnauthenticated, d.Source)
+		require.Equal(t, hitl.SourceUnauthenticated, d.Source)
 		require.NotContains(t, d.Reason, "\u202e")
 		require.Equal(t, "Elicit", d.Path)
 	}, duvotool.WithObserver(mcp.Progress(func(e duvotool.Event) {
@@ -219,7 +220,7 @@ func TestOnlyAYesApproves(t *testing.T) {
 		"no elicitation": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), user, func(t *testing.T, h *host) {
+			withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), user, func(t *testing.T, h *host) {
 				params := &sdk.CallToolParams{Name: "refunds", Arguments: map[string]any{"input": "order 4711"}}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
@@ -241,31 +242,31 @@ func TestElicitationFallsBack(t *testing.T) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Refunded.")
 		require.Empty(t, h.forms)
 	})
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID).TitleIs("Refund 120 EUR")), sayYes, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID).TitleIs("Refund 120 EUR")), sayYes, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.")
 		require.Equal(t, map[string]bool{"Refund 120 EUR": true, "Tell the customer": false}, h.approvals())
 		require.Len(t, h.forms, 1)
 	})
-	withHost(t, mcp.Elicit(kim, duvotool.For(refundsID)), act("decline"), func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(kim, hitl.For(refundsID)), act("decline"), func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Refunded.", "a person may still approve")
 	})
-	rule := duvotool.AutoApprove(duvotool.For(refundsID))
-	withHost(t, mcp.Elicit(rule, duvotool.For(refundsID)), act("decline"), func(t *testing.T, h *host) {
+	rule := hitl.AutoApprove(hitl.For(refundsID))
+	withHost(t, mcp.Elicit(rule, hitl.For(refundsID)), act("decline"), func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "declined to answer", "a rule may not, once the user has declined")
 		require.Zero(t, h.d.Count("respondToHumanRequest"))
 	})
-	withHost(t, mcp.Elicit(rule, duvotool.For(refundsID)), nil, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(rule, hitl.For(refundsID)), nil, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Refunded.", "where nobody can be asked, the rule decides")
 	})
 }
 
 func TestElicitationIsNoVoteInAQuorum(t *testing.T) {
 	kim := duvotooltest.NewOperator("kim@example.com").Approves("")
-	withHost(t, policy.Quorum(2, kim, mcp.Elicit(nil, duvotool.For(refundsID)), mcp.Elicit(nil, duvotool.For(refundsID))), sayYes, func(t *testing.T, h *host) {
+	withHost(t, policy.Quorum(2, kim, mcp.Elicit(nil, hitl.For(refundsID)), mcp.Elicit(nil, hitl.For(refundsID))), sayYes, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.")
 		require.Equal(t, map[string]bool{"Refund 120 EUR": false}, h.approvals())
 	})
-	withHost(t, policy.Quorum(1, duvotool.Forward(mcp.Elicit(nil, duvotool.For(refundsID)).Decide)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, policy.Quorum(1, hitl.Forward(mcp.Elicit(nil, hitl.For(refundsID)).Decide)), sayYes, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.", "not by way of Forward either")
 	})
 }

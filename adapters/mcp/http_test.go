@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -49,7 +50,7 @@ func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *se
 	h := &host{d: duvotest.New(duvotest.WithAssignments(quick))}
 	t.Cleanup(h.d.Close)
 	var err error
-	h.reg, err = duvotool.Discover(t.Context(), h.d.Client(), append([]duvotool.Option{duvotool.WithPolicy(mcp.Elicit(nil, duvotool.For(refundsID))),
+	h.reg, err = duvotool.Discover(t.Context(), h.d.Client(), append([]duvotool.Option{duvotool.WithPolicy(mcp.Elicit(nil, hitl.For(refundsID))),
 		duvotool.WithObserver(mcp.Progress(nil)), duvotool.WithPollInterval(5 * time.Millisecond)}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.reg.Close(context.Background())) })
@@ -153,12 +154,12 @@ func TestUsersAreApart(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			var mu sync.Mutex
 			var callers []string
-			s := serve(t, verify, duvotool.WithWaitBudget(50*time.Millisecond), duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			s := serve(t, verify, duvotool.WithWaitBudget(50*time.Millisecond), duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 				mu.Lock()
 				callers = append(callers, r.Caller.User)
 				mu.Unlock()
 				<-ctx.Done()
-				return duvotool.Decision{}, ctx.Err()
+				return hitl.Decision{}, ctx.Err()
 			})))
 			kim, err := s.connect(t, "token-of-kim", revision, nil)
 			require.NoError(t, err)
@@ -186,8 +187,8 @@ func TestAnothersHandleCarriesNoRequest(t *testing.T) {
 	for _, revision := range revisions {
 		t.Run(revision, func(t *testing.T) {
 			ask, asked := make(chan struct{}), make(chan struct{}, 10)
-			elicit := mcp.Elicit(nil, duvotool.For(refundsID))
-			s := serve(t, verify, duvotool.WithWaitBudget(time.Millisecond), duvotool.WithPolicy(duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+			elicit := mcp.Elicit(nil, hitl.For(refundsID))
+			s := serve(t, verify, duvotool.WithWaitBudget(time.Millisecond), duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 				<-ask
 				asked <- struct{}{}
 				return elicit.Decide(ctx, r)

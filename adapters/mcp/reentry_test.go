@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -47,7 +48,7 @@ func text(t *testing.T, res *sdk.CallToolResult, err error) string {
 // An answer counts only for the request that its user saw, once.
 func TestReentryIsBound(t *testing.T) {
 	yes := &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}
-	synctestHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(t *testing.T, h *host) {
+	synctestHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(t *testing.T, h *host) {
 		s := h.byHand(t)
 		first, err := s.CallTool(t.Context(), params("refunds", "order 4711", "", nil))
 		require.NoError(t, err)
@@ -99,7 +100,7 @@ func TestReentryIsBound(t *testing.T) {
 // text is shown.
 func TestReentryAfterTheRequestChanged(t *testing.T) {
 	yes := &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}
-	synctestHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(t *testing.T, h *host) {
+	synctestHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(t *testing.T, h *host) {
 		s := h.byHand(t)
 		first, err := s.CallTool(t.Context(), params("refunds", "order 4711", "", nil))
 		require.NoError(t, err)
@@ -117,7 +118,7 @@ func TestReentryAfterTheRequestChanged(t *testing.T) {
 
 // A host that does not come back is a caller that has left: nothing is decided.
 func TestHostThatDoesNotComeBack(t *testing.T) {
-	synctestHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(t *testing.T, h *host) {
+	synctestHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(t *testing.T, h *host) {
 		s := h.byHand(t)
 		first, err := s.CallTool(t.Context(), params("refunds", "order 4711", "", nil))
 		require.NoError(t, err)
@@ -133,7 +134,7 @@ func TestHostThatDoesNotComeBack(t *testing.T) {
 }
 
 // synctestHost runs a test without a host.
-func synctestHost(t *testing.T, p duvotool.Policy, test func(t *testing.T, h *host), opts ...duvotool.Option) {
+func synctestHost(t *testing.T, p hitl.Policy, test func(t *testing.T, h *host), opts ...duvotool.Option) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{d: duvotest.New(duvotest.WithAssignments(refunds, survey))}
 		t.Cleanup(h.d.Close)
@@ -155,7 +156,7 @@ func TestCancellation(t *testing.T) {
 		return nil, errors.New("never")
 	}} {
 		t.Run(name, func(t *testing.T) {
-			withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), user, func(t *testing.T, h *host) {
+			withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), user, func(t *testing.T, h *host) {
 				after := 30 * time.Second
 				if user != nil {
 					after = 10 * time.Minute
@@ -180,7 +181,7 @@ func TestCancellation(t *testing.T) {
 // Past the wait budget the host gets a handle, and check_job carries what the
 // Job asks later.
 func TestHandleOfALongJob(t *testing.T) {
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), sayYes, func(t *testing.T, h *host) {
 		list, err := h.ListTools(t.Context(), nil)
 		require.NoError(t, err)
 		require.Len(t, list.Tools, 3)
@@ -204,7 +205,7 @@ func TestHandleOfALongJob(t *testing.T) {
 
 // The user may take longer than the budget.
 func TestFormOpenPastTheBudget(t *testing.T) {
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
 		time.Sleep(20 * time.Minute)
 		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}, nil
 	}, func(t *testing.T, h *host) {
@@ -294,7 +295,7 @@ func TestUpdate(t *testing.T) {
 // call shows the form again.
 func TestFormIsShownAgain(t *testing.T) {
 	shown := 0
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
 		if shown++; shown%3 == 1 {
 			time.Sleep(time.Hour)
 		}
@@ -325,7 +326,7 @@ func TestFormIsShownAgain(t *testing.T) {
 
 // Two calls with one key are one operation: each may carry the question.
 func TestCallsOfOneOperation(t *testing.T) {
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), sayYes, func(t *testing.T, h *host) {
 		keyed := func() *sdk.CallToolParams {
 			p := params("refunds", "order 4711", "", nil)
 			p.Meta = sdk.Meta{mcp.OperationKey: "k1"}
@@ -348,7 +349,7 @@ func TestCallsOfOneOperation(t *testing.T) {
 
 // A large catalog is searched.
 func TestSearchedCatalog(t *testing.T) {
-	withHost(t, mcp.Elicit(nil, duvotool.For(refundsID)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), sayYes, func(t *testing.T, h *host) {
 		server, err := mcp.NewServer(h.reg, mcp.WithTools(h.reg.SearchTool(), h.reg.RunTool(), h.reg.CheckTool()))
 		require.NoError(t, err)
 		defer server.Close(context.Background())

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -164,7 +165,7 @@ func (s *Server) Update() {
 }
 
 func describe(name, title, description string, schema json.RawMessage) *sdk.Tool {
-	title = duvotool.SafeLine(title, 200)
+	title = hitl.SafeLine(title, 200)
 	yes := true
 	return &sdk.Tool{Name: name, Title: title, Description: description, InputSchema: schema,
 		Annotations: &sdk.ToolAnnotations{Title: title, DestructiveHint: &yes, OpenWorldHint: &yes}}
@@ -221,7 +222,7 @@ func inputOf(arguments json.RawMessage) (string, error) {
 	}
 	for name := range fields {
 		if name != "input" {
-			return "", fmt.Errorf("there is no argument %q; everything goes into input", duvotool.SafeLine(name, 80))
+			return "", fmt.Errorf("there is no argument %q; everything goes into input", hitl.SafeLine(name, 80))
 		}
 	}
 	return input, nil
@@ -267,7 +268,7 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle str
 func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (_ context.Context, owner, operation string, err error) {
 	user, scope := userOf(req), ""
 	if user != "" {
-		ctx = duvotool.WithCaller(ctx, duvotool.Caller{Tenant: user, User: user})
+		ctx = duvotool.WithCaller(ctx, hitl.Caller{Tenant: user, User: user})
 	}
 	if s.scope != nil {
 		if scope = s.scope(req); scope != "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -71,9 +72,9 @@ func TestLostSessions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, func(t *testing.T, d *duvotest.Duvo, s *duvotestmcp.Server) {
 				c := connect(t, s)
-				kim := duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
+				kim := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 					s.Restart()
-					return duvotool.Approve("kim@example.com", ""), nil
+					return hitl.Approve("kim@example.com", ""), nil
 				})
 				reg, err := duvotool.Discover(t.Context(), c, duvotool.WithPolicy(kim))
 				require.NoError(t, err)

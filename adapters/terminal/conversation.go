@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // glance is how long a request is on the screen before what was typed so far is
@@ -25,7 +25,7 @@ const maxUseless = 100
 // A conversation is about one request, as it was shown.
 type conversation struct {
 	o       *Operator
-	req     duvotool.Request
+	req     hitl.Request
 	code    string
 	coded   bool // yes and no count only with the code
 	cut     bool // not all of the text is shown: yes counts only with the code
@@ -43,33 +43,33 @@ func newCode() string {
 	return string(b)
 }
 
-func (c *conversation) run(ctx context.Context) (duvotool.Decision, error) {
+func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 	text := c.req.String()
 	c.cut = !showsAll(text, c.req)
 	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
-		return duvotool.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
+		return hitl.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
 	}
 	if err := c.settle(ctx); err != nil {
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	}
 	if c.req.Kind == duvo.Question {
 		return c.answer(ctx)
 	}
 	switch yes, err := c.yesOrNo(ctx, "Approve"); {
 	case err != nil:
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	case yes:
 		reason := "approved at the terminal"
 		if !c.o.in.fresh() {
 			reason = "approved with the code that was shown"
 		}
-		return duvotool.Approve(c.o.by, reason), nil
+		return hitl.Approve(c.o.by, reason), nil
 	}
 	reason, err := c.ask(ctx, "Reason (may be empty): ")
 	if err != nil {
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	}
-	return duvotool.Deny(c.o.by, reason), nil
+	return hitl.Deny(c.o.by, reason), nil
 }
 
 // settle throws away what was typed before the request was shown, and says what
@@ -127,7 +127,7 @@ func (c *conversation) yesOrNo(ctx context.Context, what string) (bool, error) {
 		if c.useless++; c.useless >= maxUseless && !c.o.in.fresh() {
 			return false, fmt.Errorf("terminal: %d lines were read, and none was an answer", c.useless)
 		}
-		c.say("%q is no answer to this. Type %s.\n", duvotool.SafeLine(text, 40), orList(c.choices()))
+		c.say("%q is no answer to this. Type %s.\n", hitl.SafeLine(text, 40), orList(c.choices()))
 	}
 }
 
@@ -184,8 +184,8 @@ func (c *conversation) page(ctx context.Context) error {
 
 const deny = "/deny"
 
-func (c *conversation) answer(ctx context.Context) (duvotool.Decision, error) {
-	refused := duvotool.Deny(c.o.by, "the operator did not answer")
+func (c *conversation) answer(ctx context.Context) (hitl.Decision, error) {
+	refused := hitl.Deny(c.o.by, "the operator did not answer")
 	if c.coded || c.cut {
 		if yes, err := c.yesOrNo(ctx, "Answer"); err != nil || !yes {
 			return refused, err
@@ -196,7 +196,7 @@ func (c *conversation) answer(ctx context.Context) (duvotool.Decision, error) {
 		for i, q := range c.req.Questions {
 			text, err := c.ask(ctx, prompt(i, q))
 			if err != nil {
-				return duvotool.Decision{}, err
+				return hitl.Decision{}, err
 			}
 			if text == deny {
 				return refused, nil
@@ -205,7 +205,7 @@ func (c *conversation) answer(ctx context.Context) (duvotool.Decision, error) {
 		}
 		err := c.req.CheckAnswers(answers)
 		if err == nil {
-			return duvotool.Answer(c.o.by, answers), nil
+			return hitl.Answer(c.o.by, answers), nil
 		}
 		c.say("%s\n", err)
 	}
@@ -213,9 +213,9 @@ func (c *conversation) answer(ctx context.Context) (duvotool.Decision, error) {
 
 func prompt(i int, q duvo.QuestionItem) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d. %s\n", i+1, duvotool.SafeLine(q.Question, 500))
+	fmt.Fprintf(&b, "%d. %s\n", i+1, hitl.SafeLine(q.Question, 500))
 	for j, c := range q.Options {
-		fmt.Fprintf(&b, "   [%d] %s\n", j+1, duvotool.SafeLine(c.Label, 200))
+		fmt.Fprintf(&b, "   [%d] %s\n", j+1, hitl.SafeLine(c.Label, 200))
 	}
 	switch {
 	case q.MultiSelect && len(q.Options) > 0:
@@ -247,7 +247,7 @@ func choose(text string, q duvo.QuestionItem) string {
 		}
 		chosen = append(chosen, q.Options[n-1].Label)
 	}
-	return duvotool.JoinChoices(chosen...)
+	return hitl.JoinChoices(chosen...)
 }
 
 // ask shows a prompt and returns the line that is typed.

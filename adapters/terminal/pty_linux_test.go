@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +31,7 @@ type desk struct {
 
 type decided struct {
 	id  string
-	d   duvotool.Decision
+	d   hitl.Decision
 	err error
 }
 
@@ -67,7 +67,7 @@ func (d *desk) typeAhead(text string) {
 	}
 }
 
-func (d *desk) ask(ctx context.Context, r duvotool.Request) {
+func (d *desk) ask(ctx context.Context, r hitl.Request) {
 	go func() {
 		dec, err := d.operator.Decide(ctx, r)
 		d.decided <- decided{r.ID, dec, err}
@@ -117,7 +117,7 @@ func TestTypedAheadApprovesNothing(t *testing.T) {
 	d.typeLine("too much")
 	got := d.result()
 	require.NoError(t, got.err)
-	require.Equal(t, duvotool.Decision{By: "kim@example.com", Reason: "too much", Source: duvotool.SourcePerson}, got.d)
+	require.Equal(t, hitl.Decision{By: "kim@example.com", Reason: "too much", Source: hitl.SourcePerson}, got.d)
 }
 
 // A denial, an answer and half a line count for as little.
@@ -133,7 +133,7 @@ func TestTypedAheadDecidesNothing(t *testing.T) {
 	d.typeLine("Y")
 	got := d.result()
 	require.NoError(t, got.err)
-	require.Equal(t, duvotool.Decision{Verdict: duvotool.Approved, By: "kim@example.com", Reason: "approved at the terminal", Source: duvotool.SourcePerson}, got.d)
+	require.Equal(t, hitl.Decision{Verdict: hitl.Approved, By: "kim@example.com", Reason: "approved at the terminal", Source: hitl.SourcePerson}, got.d)
 	require.NotContains(t, d.seen.String(), "Reason (may be empty)")
 }
 
@@ -156,7 +156,7 @@ func TestDoubledYesApprovesOne(t *testing.T) {
 	d.typeLine("yes " + strings.ToLower(lastCode(t, text)))
 	got := d.result()
 	require.NoError(t, got.err)
-	require.Equal(t, duvotool.Approved, got.d.Verdict)
+	require.Equal(t, hitl.Approved, got.d.Verdict)
 }
 
 // What the person types for a request that goes away is thrown away with it.
@@ -166,8 +166,8 @@ func TestGoneWhileTheyType(t *testing.T) {
 	d.ask(gone, approval)
 	d.prompted("Approve? [yes/no] ", 1)
 	_, _ = io.WriteString(d.keyboard, "ye")
-	cancel(duvotool.ErrRequestChanged)
-	require.ErrorIs(t, d.result().err, duvotool.ErrRequestChanged)
+	cancel(hitl.ErrRequestChanged)
+	require.ErrorIs(t, d.result().err, hitl.ErrRequestChanged)
 	_, err := d.seen.Wait(d.ctx, func(s string) bool { return strings.Contains(s, "(No longer needed: ") })
 	require.NoError(t, err)
 	d.ask(d.ctx, question)
@@ -201,7 +201,7 @@ func TestCutText(t *testing.T) {
 			d.prompted("Approve? [yes "+lastCode(t, text), 2)
 			if !page {
 				d.typeLine("yes " + lastCode(t, text))
-				require.Equal(t, duvotool.Approved, d.result().d.Verdict)
+				require.Equal(t, hitl.Approved, d.result().d.Verdict)
 				return
 			}
 			d.typeLine("all")
@@ -222,7 +222,7 @@ func TestCutText(t *testing.T) {
 			text = d.prompted("Approve? [yes/no] ", 1)
 			require.Contains(t, text, "and erase everything")
 			d.typeLine("yes")
-			require.Equal(t, duvotool.Approved, d.result().d.Verdict)
+			require.Equal(t, hitl.Approved, d.result().d.Verdict)
 		})
 	}
 }
@@ -251,7 +251,7 @@ func TestPromptStaysLast(t *testing.T) {
 	require.Contains(t, text, "another Job has ended")
 	fmt.Fprintln(d.screen, "after that")
 	d.typeLine("yes")
-	require.Equal(t, duvotool.Approved, d.result().d.Verdict)
+	require.Equal(t, hitl.Approved, d.result().d.Verdict)
 	_, err = d.seen.Wait(d.ctx, func(s string) bool {
 		return strings.HasSuffix(s, "Approve? [yes/no] yes\nafter that\n[0.3s] waiting")
 	})
@@ -268,5 +268,5 @@ func TestEndOfInputAtATerminal(t *testing.T) {
 	_, _ = io.WriteString(d.keyboard, "\x04") // ctrl-D
 	got := d.result()
 	require.ErrorIs(t, got.err, terminal.ErrNoInput)
-	require.Equal(t, duvotool.Decision{}, got.d)
+	require.Equal(t, hitl.Decision{}, got.d)
 }

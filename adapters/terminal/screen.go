@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // maxHeld is how much output is held back while a question is open, in bytes.
@@ -96,7 +96,7 @@ func (s *Screen) Write(p []byte) (int, error) {
 func (s *Screen) Status(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	line = duvotool.SafeLine(line, 500)
+	line = hitl.SafeLine(line, 500)
 	if !s.live || line == s.status {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // ErrNoInput is returned when the input ends before the person has answered:
@@ -28,7 +28,7 @@ type Operator struct {
 	by     string
 }
 
-var _ duvotool.Policy = (*Operator)(nil)
+var _ hitl.Policy = (*Operator)(nil)
 
 // New returns an operator that reads lines from in and writes to out, which is
 // best a [Screen] that the program's own lines go through as well. by says who
@@ -41,7 +41,7 @@ func New(in io.Reader, out io.Writer, by string) (*Operator, error) {
 	switch {
 	case in == nil || out == nil:
 		return nil, errors.New("terminal: the input or output is nil")
-	case duvotool.PersonKey(by) == "":
+	case hitl.PersonKey(by) == "":
 		return nil, errors.New("terminal: it is not said who the operator is")
 	}
 	o := &Operator{by: by, in: openTerminal(in)}
@@ -61,10 +61,10 @@ func (o *Operator) String() string { return "terminal.Operator" }
 // Decide shows the request and returns what the person decided. It returns
 // when ctx ends, also while the person is typing. An error, [ErrNoInput] among
 // them, means that nobody has decided.
-func (o *Operator) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	s := o.screen
 	if err := s.takeTurn(ctx); err != nil {
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	}
 	defer s.passTurn()
 	c := &conversation{o: o, req: req, code: newCode(), coded: !o.in.fresh() || s.hasty()}
@@ -75,12 +75,12 @@ func (o *Operator) Decide(ctx context.Context, req duvotool.Request) (duvotool.D
 		o.in.discard()
 		err = context.Cause(ctx)
 		s.lastGone = true
-		farewell = fmt.Sprintf("(No longer needed: %s.)\n", duvotool.SafeLine(strings.TrimPrefix(err.Error(), "duvotool: "), 200))
+		farewell = fmt.Sprintf("(No longer needed: %s.)\n", hitl.SafeLine(strings.TrimPrefix(err.Error(), "duvotool: "), 200))
 	}
 	s.close(farewell)
 	if err != nil {
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	}
-	d.Source = duvotool.SourcePerson
+	d.Source = hitl.SourcePerson
 	return d, nil
 }

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -22,8 +22,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	approval = duvotool.Request{JobID: "j", ID: "r", Kind: duvo.Approval, Title: "Refund\x1b[31m 120 EUR", Description: "line one\nline two\u202e"}
-	question = duvotool.Request{JobID: "j", ID: "r", Kind: duvo.Question, Title: "Sizes", Questions: []duvo.QuestionItem{
+	approval = hitl.Request{JobID: "j", ID: "r", Kind: duvo.Approval, Title: "Refund\x1b[31m 120 EUR", Description: "line one\nline two\u202e"}
+	question = hitl.Request{JobID: "j", ID: "r", Kind: duvo.Question, Title: "Sizes", Questions: []duvo.QuestionItem{
 		{Question: "Which?", Options: []duvo.Choice{{Label: "S"}, {Label: "M"}}},
 		{Question: "Colours?", MultiSelect: true, Options: []duvo.Choice{{Label: "red"}, {Label: "2"}, {Label: "blue"}}},
 		{Question: "Why?"},
@@ -49,7 +49,7 @@ func newPipe(t *testing.T) *pipe {
 
 // ask asks in a bubble, types each of the lines once all is waiting, with CODE
 // for the code that was shown last, and then ends the input.
-func ask(t *testing.T, r duvotool.Request, lines ...string) (d duvotool.Decision, out string, err error) {
+func ask(t *testing.T, r hitl.Request, lines ...string) (d hitl.Decision, out string, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipe(t)
@@ -89,18 +89,18 @@ func (p *pipe) code() string {
 var shownCode = regexp.MustCompile(`yes ([2-9A-Z]{4})`)
 
 func TestApprovals(t *testing.T) {
-	yes := duvotool.Approve("kim@example.com", "approved with the code that was shown")
+	yes := hitl.Approve("kim@example.com", "approved with the code that was shown")
 	for _, c := range []struct {
 		lines []string
-		want  duvotool.Decision
+		want  hitl.Decision
 	}{
 		{[]string{"yes CODE"}, yes},
 		{[]string{"  Y   CODE "}, yes},
 		{[]string{"", "what", "yes", "y", "yes 1111", "no", "yes CODE more", "all", "yes CODE"}, yes},
-		{[]string{"no CODE", "too much"}, duvotool.Deny("kim@example.com", "too much")},
-		{[]string{"n CODE", ""}, duvotool.Deny("kim@example.com", "")},
+		{[]string{"no CODE", "too much"}, hitl.Deny("kim@example.com", "too much")},
+		{[]string{"n CODE", ""}, hitl.Deny("kim@example.com", "")},
 	} {
-		c.want.Source = duvotool.SourcePerson
+		c.want.Source = hitl.SourcePerson
 		d, out, err := ask(t, approval, c.lines...)
 		require.NoError(t, err)
 		require.Equal(t, c.want, d, "%q", c.lines)
@@ -117,20 +117,20 @@ func TestApprovals(t *testing.T) {
 	for _, lines := range [][]string{{}, {"maybe"}, {"yes"}, {"no CODE"}} {
 		d, _, err := ask(t, approval, lines...)
 		require.ErrorIs(t, err, terminal.ErrNoInput, "%q", lines)
-		require.Equal(t, duvotool.Decision{}, d)
+		require.Equal(t, hitl.Decision{}, d)
 	}
 }
 
 // What was piped before, and without an end, decides nothing.
 func TestPipedAheadDecidesNothing(t *testing.T) {
-	for _, r := range []duvotool.Request{approval, question} {
+	for _, r := range []hitl.Request{approval, question} {
 		for _, piped := range []string{"yes\n", "no\nreason\n", "1\n1\nbecause\n", "yes", "/deny\n"} {
 			var out bytes.Buffer
 			o, err := terminal.New(strings.NewReader(piped), &out, "kim@example.com")
 			require.NoError(t, err)
 			d, err := o.Decide(t.Context(), r)
 			require.ErrorIs(t, err, terminal.ErrNoInput)
-			require.Equal(t, duvotool.Decision{}, d)
+			require.Equal(t, hitl.Decision{}, d)
 		}
 	}
 	// The code alone makes no whole line.
@@ -158,7 +158,7 @@ func TestQuestions(t *testing.T) {
 	d, out, err := ask(t, question, "yes CODE", "9", "1,3", "because", "2", "1, 3", "because")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"Which?": "M", "Colours?": "red, blue", "Why?": "because"}, d.Answers)
-	require.Equal(t, duvotool.SourcePerson, d.Source)
+	require.Equal(t, hitl.SourcePerson, d.Source)
 	require.Contains(t, out, `must be one of "S", "M"`)
 	// A label that is a number is itself.
 	d, _, err = ask(t, question, "yes CODE", "S", "2", "x")
@@ -167,7 +167,7 @@ func TestQuestions(t *testing.T) {
 	for _, lines := range [][]string{{"yes CODE", "S", "/deny"}, {"no CODE"}} {
 		d, _, err = ask(t, question, lines...)
 		require.NoError(t, err)
-		require.Equal(t, duvotool.Denied, d.Verdict)
+		require.Equal(t, hitl.Denied, d.Verdict)
 		require.Equal(t, "kim@example.com", d.By)
 	}
 }
@@ -182,13 +182,13 @@ func TestYesForAnotherRequestApprovesNothing(t *testing.T) {
 		go func() { _, err := p.operator.Decide(gone, approval); done <- err }()
 		synctest.Wait()
 		old := p.code()
-		cancel(duvotool.ErrAnsweredElsewhere)
-		require.ErrorIs(t, <-done, duvotool.ErrAnsweredElsewhere)
+		cancel(hitl.ErrAnsweredElsewhere)
+		require.ErrorIs(t, <-done, hitl.ErrAnsweredElsewhere)
 		require.Contains(t, p.out.String(), "No longer needed: the request no longer waits for an answer")
 
 		other := approval
 		other.ID = "r2"
-		var d duvotool.Decision
+		var d hitl.Decision
 		p.answer("yes " + old)
 		go func() {
 			var err error
@@ -204,7 +204,7 @@ func TestYesForAnotherRequestApprovesNothing(t *testing.T) {
 		}
 		p.answer("yes CODE")
 		require.NoError(t, <-done)
-		require.Equal(t, duvotool.Approved, d.Verdict)
+		require.Equal(t, hitl.Approved, d.Verdict)
 		p.in.Close()
 	})
 }
@@ -215,7 +215,7 @@ func TestNothingIsShown(t *testing.T) {
 	require.NoError(t, err)
 	d, err := o.Decide(t.Context(), approval)
 	require.ErrorContains(t, err, "showing the request: broken")
-	require.Equal(t, duvotool.Decision{}, d)
+	require.Equal(t, hitl.Decision{}, d)
 }
 
 type broken struct{}

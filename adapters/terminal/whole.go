@@ -4,34 +4,34 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // A part is one of the texts of a request, whole and safe to print.
 type part struct{ name, text string }
 
 // parts are all that a request says.
-func parts(r duvotool.Request) []part {
-	out := []part{{"Title", duvotool.SafeLine(r.Title, 0)}, {"Description", duvotool.SafeText(r.Description, 0)}}
+func parts(r hitl.Request) []part {
+	out := []part{{"Title", hitl.SafeLine(r.Title, 0)}, {"Description", hitl.SafeText(r.Description, 0)}}
 	for i, q := range r.Questions {
-		out = append(out, part{fmt.Sprintf("Question %d", i+1), duvotool.SafeLine(q.Question, 0)})
+		out = append(out, part{fmt.Sprintf("Question %d", i+1), hitl.SafeLine(q.Question, 0)})
 		for j, o := range q.Options {
 			name := fmt.Sprintf("Option %d of question %d", j+1, i+1)
-			out = append(out, part{name, duvotool.SafeLine(o.Label, 0)}, part{name + ", its description", duvotool.SafeLine(o.Description, 0)})
+			out = append(out, part{name, hitl.SafeLine(o.Label, 0)}, part{name + ", its description", hitl.SafeLine(o.Description, 0)})
 		}
 	}
 	return append(out,
-		part{"Assignment", duvotool.SafeLine(r.Assignment.Name, 0)},
-		part{"Assignment's ID", duvotool.SafeLine(r.Assignment.ID, 0)},
-		part{"Build", duvotool.SafeLine(r.BuildID, 0)},
-		part{"Job", duvotool.SafeLine(r.JobID, 0)},
-		part{"The Job was started with", duvotool.SafeText(r.Input, 0)},
-		part{"Added since, in the model's own words", duvotool.SafeText(r.FollowUp, 0)})
+		part{"Assignment", hitl.SafeLine(r.Assignment.Name, 0)},
+		part{"Assignment's ID", hitl.SafeLine(r.Assignment.ID, 0)},
+		part{"Build", hitl.SafeLine(r.BuildID, 0)},
+		part{"Job", hitl.SafeLine(r.JobID, 0)},
+		part{"The Job was started with", hitl.SafeText(r.Input, 0)},
+		part{"Added since, in the model's own words", hitl.SafeText(r.FollowUp, 0)})
 }
 
 // showsAll reports whether each of a request's texts stands whole in what is
 // shown of it, indented or not.
-func showsAll(shown string, r duvotool.Request) bool {
+func showsAll(shown string, r hitl.Request) bool {
 	shown = flush(shown)
 	for _, p := range parts(r) {
 		if !strings.Contains(shown, flush(p.text)) {
@@ -51,7 +51,7 @@ func flush(s string) string {
 }
 
 // whole is a request with nothing cut.
-func whole(r duvotool.Request) string {
+func whole(r hitl.Request) string {
 	var b strings.Builder
 	for _, p := range parts(r) {
 		if p.text != "" {

@@ -35,6 +35,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -112,7 +113,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	}
 	for _, id := range f.elicit {
 		if id != "all" && len(f.only) > 0 && !contains(f.only, id) {
-			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", duvotool.SafeLine(id, 80))
+			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", hitl.SafeLine(id, 80))
 		}
 	}
 	if f.http != "" {
@@ -138,7 +139,7 @@ func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteClose
 		err = serve(ctx, f, in, out, errs, listening)
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "duvo-mcp:", duvotool.SafeLine(err.Error(), 1000))
+		fmt.Fprintln(errs, "duvo-mcp:", hitl.SafeLine(err.Error(), 1000))
 		return 1
 	}
 	return 0
@@ -203,19 +204,19 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 }
 
 // policyFor makes the policy of the flags, with a check of the IDs they name.
-func policyFor(f flags) duvotool.Policy { return duvotool.FirstOf(flagNames{f}, decider(f)) }
+func policyFor(f flags) hitl.Policy { return hitl.FirstOf(flagNames{f}, decider(f)) }
 
 // flagNames is a policy without an opinion: it refuses flags that name what is
 // not there.
 type flagNames struct{ f flags }
 
-func (flagNames) Decide(context.Context, duvotool.Request) (duvotool.Decision, error) {
-	return duvotool.Pass(), nil
+func (flagNames) Decide(context.Context, hitl.Request) (hitl.Decision, error) {
+	return hitl.Pass(), nil
 }
 
 func (flagNames) String() string { return "flags" }
 
-func (c flagNames) CheckNames(n duvotool.Names) error {
+func (c flagNames) CheckNames(n hitl.Names) error {
 	if err := n.HaveIDs(c.f.only...); err != nil {
 		return &flagError{"-only", err}
 	}
@@ -241,20 +242,20 @@ func contains(ids []string, id string) bool {
 	return slices.ContainsFunc(ids, func(s string) bool { return strings.EqualFold(s, id) })
 }
 
-func decider(f flags) duvotool.Policy {
-	fallback := duvotool.AlwaysDeny()
+func decider(f flags) hitl.Policy {
+	fallback := hitl.AlwaysDeny()
 	if f.fallback == "leave" {
-		fallback = duvotool.LeaveToDuvo()
+		fallback = hitl.LeaveToDuvo()
 	}
 	if len(f.elicit) == 0 {
 		return fallback
 	}
-	ask := duvotool.PolicyFunc(func(ctx context.Context, r duvotool.Request) (duvotool.Decision, error) {
+	ask := hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 		id := r.Assignment.ID
 		if f.elicit[0] != "all" && !contains(f.elicit, id) {
 			return fallback.Decide(ctx, r)
 		}
-		return mcp.Elicit(fallback, duvotool.For(id)).Decide(ctx, r)
+		return mcp.Elicit(fallback, hitl.For(id)).Decide(ctx, r)
 	})
 	return policy.Timeout(f.patience, ask, fallback)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 var refunds = duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds", Script: func(j *duvotest.Job) {
@@ -17,12 +18,12 @@ var refunds = duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Na
 	j.Complete("Not refunded.")
 }}
 
-func person(name string, most int) duvotool.PolicyFunc {
-	return func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+func person(name string, most int) hitl.PolicyFunc {
+	return func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 		if amount(r) <= most {
-			return duvotool.Approve(name, "within my limit"), nil
+			return hitl.Approve(name, "within my limit"), nil
 		}
-		return duvotool.Deny(name, fmt.Sprintf("more than the %d EUR that I may approve", most)), nil
+		return hitl.Deny(name, fmt.Sprintf("more than the %d EUR that I may approve", most)), nil
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 )
 
@@ -16,28 +16,28 @@ import (
 // and both people about the rest; what nobody decides in a day is denied. The
 // amount is what the Job's worker wrote into the title, so a rule by it is for
 // sums with which you trust the worker.
-func Refunds(assignmentID string, small, large int, first, second duvotool.PolicyFunc) duvotool.Policy {
+func Refunds(assignmentID string, small, large int, first, second hitl.PolicyFunc) hitl.Policy {
 	upTo := func(most int) policy.Match {
-		return func(r duvotool.Request) bool { return amount(r) <= most }
+		return func(r hitl.Request) bool { return amount(r) <= most }
 	}
-	return duvotool.FirstOf(
-		duvotool.AutoApprove(duvotool.For(assignmentID).When(upTo(small))),
+	return hitl.FirstOf(
+		hitl.AutoApprove(hitl.For(assignmentID).When(upTo(small))),
 		policy.Timeout(24*time.Hour, policy.Route(
-			policy.When(upTo(large), duvotool.Forward(first)),
-			policy.When(upTo(unknown), policy.Quorum(2, duvotool.Forward(first), duvotool.Forward(second))),
-		), duvotool.PolicyFunc(tooLate)),
+			policy.When(upTo(large), hitl.Forward(first)),
+			policy.When(upTo(unknown), policy.Quorum(2, hitl.Forward(first), hitl.Forward(second))),
+		), hitl.PolicyFunc(tooLate)),
 	)
 }
 
-func tooLate(context.Context, duvotool.Request) (duvotool.Decision, error) {
-	return duvotool.Deny("the day's deadline", "nobody decided within a day; ask again tomorrow"), nil
+func tooLate(context.Context, hitl.Request) (hitl.Decision, error) {
+	return hitl.Deny("the day's deadline", "nobody decided within a day; ask again tomorrow"), nil
 }
 
 const unknown = 1 << 30 // more than any amount that is read
 var title = regexp.MustCompile(`\ARefund ([1-9][0-9]{0,5}) EUR\z`)
 
 // amount reads whole euros from a title such as "Refund 120 EUR".
-func amount(r duvotool.Request) int {
+func amount(r hitl.Request) int {
 	if m := title.FindStringSubmatch(r.Title); m != nil {
 		euros, _ := strconv.Atoi(m[1]) // six digits always fit
 		return euros

@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // A draft is what is edited. Its margin is the registry's to write until that is
@@ -34,7 +35,7 @@ func (d *draft) observe(e duvotool.Event) {
 		return
 	}
 	note := func(format string, args ...any) {
-		d.margin = append(d.margin, duvotool.SafeLine(fmt.Sprintf(format, args...), 300))
+		d.margin = append(d.margin, hitl.SafeLine(fmt.Sprintf(format, args...), 300))
 	}
 	for _, f := range v.Findings {
 		note("clause %d, %s: %s Better: %s", f.Clause, f.Severity, f.Problem, f.Proposal)

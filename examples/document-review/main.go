@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -102,10 +103,10 @@ func run(ctx context.Context, s setup.Setup) error {
 	if err := reg.Close(ctx); err != nil { // now the margin has all there is
 		return err
 	}
-	fmt.Fprintf(s.Out, "\nThe draft:\n%s\nIn the margin:\n", duvotool.SafeText(doc.String(), 0))
+	fmt.Fprintf(s.Out, "\nThe draft:\n%s\nIn the margin:\n", hitl.SafeText(doc.String(), 0))
 	for _, note := range doc.margin {
 		fmt.Fprintln(s.Out, "  "+note)
 	}
-	fmt.Fprintf(s.Out, "\n%s\n%s\n", wish, duvotool.SafeText(answer, 0))
+	fmt.Fprintf(s.Out, "\n%s\n%s\n", wish, hitl.SafeText(answer, 0))
 	return nil
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -16,10 +16,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The editor and its assistant start a Job each, with the same type of input.
 func TestReview(t *testing.T) {
-	for name, operator := range map[string]duvotool.Policy{
+	for name, operator := range map[string]hitl.Policy{
 		"nobody": nil,
-		"person": duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("kim@example.com", ""), nil
+		"person": hitl.Forward(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Approve("kim@example.com", ""), nil
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/chains"
 	"golang.org/x/term"
 )
@@ -102,7 +103,7 @@ func run(ctx context.Context, args []string, c console) int {
 		err = triage(ctx, f, c, screen)
 	}
 	if err != nil {
-		fmt.Fprintln(c.err, "email-triage:", duvotool.SafeLine(err.Error(), 1000))
+		fmt.Fprintln(c.err, "email-triage:", hitl.SafeLine(err.Error(), 1000))
 		return 1
 	}
 	return 0
@@ -138,7 +139,7 @@ func triage(ctx context.Context, f flags, c console, screen *terminal.Screen) er
 	}
 	fmt.Fprintf(c.err, "Assignments on offer: %d\n", len(reg.All()))
 	for _, t := range reg.All() {
-		fmt.Fprintf(c.err, "  %s: %s\n", t.Name(), duvotool.SafeLine(t.Description(), 100))
+		fmt.Fprintf(c.err, "  %s: %s\n", t.Name(), hitl.SafeLine(t.Description(), 100))
 	}
 
 	executor, modelName, err := newExecutor(reg.Tools())
@@ -223,7 +224,7 @@ func report(out io.Writer, asJSON bool, r *duvotool.Result, answer string) error
 		type decision struct {
 			RequestID string           `json:"request_id"`
 			Kind      duvo.RequestType `json:"kind"`
-			Verdict   duvotool.Verdict `json:"verdict"`
+			Verdict   hitl.Verdict     `json:"verdict"`
 			By        string           `json:"by"`
 			Reason    string           `json:"reason"`
 		}
@@ -241,15 +242,15 @@ func report(out io.Writer, asJSON bool, r *duvotool.Result, answer string) error
 			Decisions   []decision       `json:"decisions"`
 		}{r.JobID, r.Assignment.Name, r.Status, r.Outcome, r.Output, answer, decisions})
 	}
-	fmt.Fprintf(out, "\nJob %s of %q: %s\n", r.JobID, duvotool.SafeLine(r.Assignment.Name, 200), r.Outcome)
+	fmt.Fprintf(out, "\nJob %s of %q: %s\n", r.JobID, hitl.SafeLine(r.Assignment.Name, 200), r.Outcome)
 	for _, d := range r.Decisions {
-		fmt.Fprintf(out, "  %s %q was %s by %s", d.Kind, duvotool.SafeLine(d.Title, 200), d.Verdict, duvotool.SafeLine(d.By, 200))
+		fmt.Fprintf(out, "  %s %q was %s by %s", d.Kind, hitl.SafeLine(d.Title, 200), d.Verdict, hitl.SafeLine(d.By, 200))
 		if d.Reason != "" {
-			fmt.Fprintf(out, ": %s", duvotool.SafeLine(d.Reason, 500))
+			fmt.Fprintf(out, ": %s", hitl.SafeLine(d.Reason, 500))
 		}
 		fmt.Fprintln(out)
 	}
 	_, err := fmt.Fprintf(out, "The Job's answer:\n%s\n\nThe model's final answer:\n%s\n",
-		duvotool.SafeText(r.Output, 0), duvotool.SafeText(answer, 0))
+		hitl.SafeText(r.Output, 0), hitl.SafeText(answer, 0))
 	return err
 }

@@ -6,30 +6,30 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // policyFor makes the policy of the flags: known answers first, then the flag
 // -approve or the person at the terminal.
-func policyFor(f flags, c console) (duvotool.Policy, error) {
-	policies := []duvotool.Policy{duvotool.PolicyFunc(f.answers.decide)}
+func policyFor(f flags, c console) (hitl.Policy, error) {
+	policies := []hitl.Policy{hitl.PolicyFunc(f.answers.decide)}
 	switch {
 	case f.approve == "yes":
-		policies = append(policies, duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		policies = append(policies, hitl.PolicyFunc(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			if r.Kind != duvo.Approval {
-				return duvotool.Pass(), nil
+				return hitl.Pass(), nil
 			}
-			return duvotool.Approve("flag -approve=yes", "approved by the flag"), nil
+			return hitl.Approve("flag -approve=yes", "approved by the flag"), nil
 		}))
 	case f.approve == "no":
-		policies = append(policies, duvotool.PolicyFunc(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+		policies = append(policies, hitl.PolicyFunc(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			if r.Kind != duvo.Approval {
-				return duvotool.Pass(), nil
+				return hitl.Pass(), nil
 			}
-			return duvotool.Deny("flag -approve=no", "denied by the flag"), nil
+			return hitl.Deny("flag -approve=no", "denied by the flag"), nil
 		}))
 	case c.terminal:
 		operator, err := terminal.New(c.in, c.err, setup.OperatorName())
@@ -43,7 +43,7 @@ func policyFor(f flags, c console) (duvotool.Policy, error) {
 	}
 	// What is left are questions without an answer.
 	policies = append(policies, setup.Nobody("email-triage", "nobody answered; use -answer 'question=answer'"))
-	return duvotool.FirstOf(policies...), nil
+	return hitl.FirstOf(policies...), nil
 }
 
 // answerFlags are the -answer flags, as given.
@@ -70,20 +70,20 @@ func (a answerFlags) find(question string) (string, bool) {
 }
 
 // decide answers a request if there is a flag for each of its questions.
-func (a answerFlags) decide(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+func (a answerFlags) decide(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 	if r.Kind != duvo.Question {
-		return duvotool.Pass(), nil
+		return hitl.Pass(), nil
 	}
 	answers := map[string]string{}
 	for _, q := range r.Questions {
 		answer, ok := a.find(q.Question)
 		if !ok {
-			return duvotool.Pass(), nil
+			return hitl.Pass(), nil
 		}
 		answers[q.Question] = answer
 	}
 	if err := r.CheckAnswers(answers); err != nil {
-		return duvotool.Decision{}, fmt.Errorf("-answer: %w", err)
+		return hitl.Decision{}, fmt.Errorf("-answer: %w", err)
 	}
-	return duvotool.Answer("flag -answer", answers), nil
+	return hitl.Answer("flag -answer", answers), nil
 }

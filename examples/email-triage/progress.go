@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // progress prints what happens to Jobs and keeps the last result. On a terminal
@@ -77,20 +78,20 @@ func (p *progress) observe(e duvotool.Event) {
 	case duvotool.EventQueued:
 		say("the call waits for its turn; waiting before it: %d", e.Before)
 	case duvotool.EventStarted:
-		say("Job %s of %q started", e.JobID, duvotool.SafeLine(e.Assignment.Name, 80))
+		say("Job %s of %q started", e.JobID, hitl.SafeLine(e.Assignment.Name, 80))
 		p.waitFor("the Job")
 	case duvotool.EventStatus:
-		say("the Job is %s", duvotool.SafeLine(string(e.Status), 40))
-		p.waitFor("the Job, which is " + duvotool.SafeLine(string(e.Status), 40))
+		say("the Job is %s", hitl.SafeLine(string(e.Status), 40))
+		p.waitFor("the Job, which is " + hitl.SafeLine(string(e.Status), 40))
 	case duvotool.EventRequested:
-		p.waitFor("the policy: " + duvotool.SafeLine(e.Request.Title, 60))
+		p.waitFor("the policy: " + hitl.SafeLine(e.Request.Title, 60))
 		if p.asks {
-			say("the Job asks you: %s", duvotool.SafeLine(e.Request.Title, 200))
+			say("the Job asks you: %s", hitl.SafeLine(e.Request.Title, 200))
 			break
 		}
 		say("the Job asks:\n%s", e.Request)
 	case duvotool.EventDecided:
-		say("%s by %s", e.Decision.Verdict, duvotool.SafeLine(e.Decision.By, 80))
+		say("%s by %s", e.Decision.Verdict, hitl.SafeLine(e.Decision.By, 80))
 		p.waitFor("Duvo to take the decision")
 	case duvotool.EventDelivered:
 		say("the decision was %s", e.Decision.Delivery)

@@ -5,18 +5,18 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // Small approves refunds up to a limit, in whole euros, as the request's title
 // tells them, and asks a person about the rest.
-func Small(refunds string, limit int, ask duvotool.PolicyFunc) duvotool.Policy {
-	small := func(r duvotool.Request) bool {
+func Small(refunds string, limit int, ask hitl.PolicyFunc) hitl.Policy {
+	small := func(r hitl.Request) bool {
 		amount, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(r.Title, "Refund "), " EUR"))
 		return err == nil && amount > 0 && amount <= limit
 	}
-	return duvotool.FirstOf(
-		duvotool.AutoApprove(duvotool.For(refunds).When(small)),
-		duvotool.Forward(ask),
+	return hitl.FirstOf(
+		hitl.AutoApprove(hitl.For(refunds).When(small)),
+		hitl.Forward(ask),
 	)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,8 +21,8 @@ func TestSmall(t *testing.T) {
 		}}
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	no := func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		return duvotool.Deny("kim@example.com", "too much"), nil
+	no := func(context.Context, hitl.Request) (hitl.Decision, error) {
+		return hitl.Deny("kim@example.com", "too much"), nil
 	}
 	reg, err := duvotool.Discover(t.Context(), d.Client(),
 		duvotool.WithPolicy(Small(refunds.ID, 50, no)), duvotool.WithPollInterval(10*time.Millisecond))

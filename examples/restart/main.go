@@ -27,6 +27,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 const complaint = "My order 4711 arrived today and the coffee machine in it is damaged. I want my 120 EUR back. Kim"
@@ -99,8 +100,8 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	}
 	opts := []duvotool.Option{duvotool.WithJournal(journal), duvotool.WithPolicy(operator)}
 	if approve == "yes" {
-		opts = append(opts, duvotool.WithPolicy(duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-			return duvotool.Approve("flag -approve=yes", ""), nil
+		opts = append(opts, duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			return hitl.Approve("flag -approve=yes", ""), nil
 		})))
 	}
 	if poll > 0 {
@@ -112,7 +113,7 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	}
 	defer reg.Close(context.Background())
 	for _, j := range reg.Resumed() {
-		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
+		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, hitl.SafeLine(j.Assignment.Name, 80))
 	}
 	tool := reg.Tool("Complaint handler")
 	if tool == nil {
@@ -125,7 +126,7 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	if res.Repeated && res.EndedAt.Before(began) {
 		fmt.Fprintf(screen, "Nothing was started: %s knows how this complaint ended. Without -journal, or with another, it is a new one.\n", path)
 	}
-	fmt.Fprintf(screen, "%s: %s\n", res.Outcome, duvotool.SafeText(res.Output, 1000))
+	fmt.Fprintf(screen, "%s: %s\n", res.Outcome, hitl.SafeText(res.Output, 1000))
 	return nil
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -59,9 +60,9 @@ func run(ctx context.Context, s setup.Setup, tasks []task) error {
 	defer reg.Close(context.WithoutCancel(ctx))
 	skills := byCategory(reg)
 	for _, category := range slices.Sorted(maps.Keys(skills)) {
-		fmt.Fprintf(s.Out, "\n%s\n", duvotool.SafeLine(cmp.Or(category, "Other"), 80))
+		fmt.Fprintf(s.Out, "\n%s\n", hitl.SafeLine(cmp.Or(category, "Other"), 80))
 		for _, skill := range skills[category] {
-			fmt.Fprintf(s.Out, "  %-24s %s\n", skill.Name(), duvotool.SafeLine(skill.Description(), 100))
+			fmt.Fprintf(s.Out, "  %-24s %s\n", skill.Name(), hitl.SafeLine(skill.Description(), 100))
 		}
 	}
 	for i, t := range tasks {
@@ -69,13 +70,13 @@ func run(ctx context.Context, s setup.Setup, tasks []task) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.Out, "\n-- %s (%s)\n", duvotool.SafeText(t.text, 0), duvotool.SafeLine(cmp.Or(t.category, "found by "+t.route), 80))
+		fmt.Fprintf(s.Out, "\n-- %s (%s)\n", hitl.SafeText(t.text, 0), hitl.SafeLine(cmp.Or(t.category, "found by "+t.route), 80))
 		scoped := duvotool.WithOperationScope(ctx, fmt.Sprintf("task %d of %s", i+1, time.Now().Format(time.RFC3339Nano)))
 		answer, err := chains.Run(scoped, agents.NewExecutor(agent), t.text)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(s.Out, duvotool.SafeText(answer, 0))
+		fmt.Fprintln(s.Out, hitl.SafeText(answer, 0))
 	}
 	return reg.Close(ctx)
 }

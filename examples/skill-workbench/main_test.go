@@ -4,17 +4,17 @@ import (
 	"context"
 	"testing"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func work(t *testing.T, operator duvotool.Policy, tasks ...task) (jobs []duvotest.JobRecord, out string, err error) {
+func work(t *testing.T, operator hitl.Policy, tasks ...task) (jobs []duvotest.JobRecord, out string, err error) {
 	return setup.Trial(t.Context(), emulated(), script, operator, func(ctx context.Context, s setup.Setup) error { return run(ctx, s, tasks) })
 }
 
@@ -53,12 +53,12 @@ func TestCategory(t *testing.T) {
 
 // Whatever the route, the policy decides.
 func TestPayment(t *testing.T) {
-	kim := duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		return duvotool.Approve("kim@example.com", ""), nil
+	kim := hitl.Forward(func(context.Context, hitl.Request) (hitl.Decision, error) {
+		return hitl.Approve("kim@example.com", ""), nil
 	})
 	for _, pay := range []task{{category: "Finance"}, {route: "router"}, {route: "search"}} {
 		pay.text = "Pay invoice 12, which is due"
-		for _, operator := range []duvotool.Policy{nil, kim} {
+		for _, operator := range []hitl.Policy{nil, kim} {
 			jobs, _, err := work(t, operator, pay)
 			require.NoError(t, err)
 			require.Len(t, jobs, 1)

@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/policy"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -38,14 +39,14 @@ func main() {
 }
 
 // rules says who decides. What no case is for is denied.
-func rules(person duvotool.Policy) duvotool.Policy {
+func rules(person hitl.Policy) hitl.Policy {
 	// Money goes by the Assignment's ID: names and folders can be edited by
 	// others. After ten vouchers a day a person looks at each.
-	small := duvotool.AutoApprove(duvotool.For(*vouchers).TitleMatches(`Give a voucher of [1-9] EUR`))
+	small := hitl.AutoApprove(hitl.For(*vouchers).TitleMatches(`Give a voucher of [1-9] EUR`))
 	return policy.Route(
-		policy.When(policy.AssignmentIs(*vouchers), duvotool.FirstOf(policy.Budget(10, 24*time.Hour, small, person), person)),
+		policy.When(policy.AssignmentIs(*vouchers), hitl.FirstOf(policy.Budget(10, 24*time.Hour, small, person), person)),
 		// A day to decide; after that it counts as denied.
-		policy.When(policy.FolderIs("Regulated"), policy.Timeout(24*time.Hour, person, duvotool.AlwaysDeny())),
+		policy.When(policy.FolderIs("Regulated"), policy.Timeout(24*time.Hour, person, hitl.AlwaysDeny())),
 	)
 }
 
@@ -57,7 +58,7 @@ func run(ctx context.Context, s setup.Setup) error {
 		duvotool.Configure(duvotool.ByID(*vouchers), duvotool.OncePerScope()),
 		duvotool.Configure(duvotool.InFolder("Regulated"), duvotool.OncePerScope()),
 		duvotool.WithObserver(func(e duvotool.Event) { fmt.Fprintln(s.Out, "  "+e.String()) }))...)
-	if unknown := (*duvotool.NoMatchError)(nil); errors.As(err, &unknown) && unknown.Name == *vouchers {
+	if unknown := (*hitl.NoMatchError)(nil); errors.As(err, &unknown) && unknown.Name == *vouchers {
 		return fmt.Errorf("-vouchers: %w", unknown)
 	} else if err != nil {
 		return err
@@ -70,7 +71,7 @@ func run(ctx context.Context, s setup.Setup) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "\nThe customer: %s\n\n", duvotool.SafeText(*message, 0))
+	fmt.Fprintf(s.Out, "\nThe customer: %s\n\n", hitl.SafeText(*message, 0))
 	// The scope of this message: a model that repeats a call starts no second Job.
 	scoped := duvotool.WithOperationScope(ctx, "message of "+time.Now().Format(time.RFC3339Nano))
 	answer, err := chains.Run(scoped, agents.NewExecutor(agent), *message)
@@ -80,6 +81,6 @@ func run(ctx context.Context, s setup.Setup) error {
 	if err := reg.Close(ctx); err != nil { // everything has been observed
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "\nThe copilot: %s\n", duvotool.SafeText(answer, 0))
+	_, err = fmt.Fprintf(s.Out, "\nThe copilot: %s\n", hitl.SafeText(answer, 0))
 	return err
 }

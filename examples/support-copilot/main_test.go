@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs the copilot on a message and returns its Jobs by the Assignment's
 // name.
-func serve(t *testing.T, text string, operator duvotool.Policy) (map[string]duvotest.JobRecord, string) {
+func serve(t *testing.T, text string, operator hitl.Policy) (map[string]duvotest.JobRecord, string) {
 	t.Helper()
 	before := *message
 	t.Cleanup(func() { *message = before })
@@ -82,17 +82,17 @@ func TestPersonAtTheTerminal(t *testing.T) {
 // nobody.
 func TestRules(t *testing.T) {
 	var asked []string
-	person := duvotool.Forward(func(_ context.Context, r duvotool.Request) (duvotool.Decision, error) {
+	person := hitl.Forward(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 		asked = append(asked, r.Title)
-		return duvotool.Deny("kim@example.com", "too much"), nil
+		return hitl.Deny("kim@example.com", "too much"), nil
 	})
 	jobs, _ := serve(t, "I was promised a large voucher because of the delay.", person)
 	require.False(t, approved(t, jobs["Vouchers"]))
 	require.Equal(t, []string{"Give a voucher of 50 EUR"}, asked)
 
-	moved := duvotool.Request{Kind: duvo.Approval, Title: "Give a voucher of 5 EUR", Assignment: duvo.Assignment{ID: "another", Name: "Vouchers"}}
+	moved := hitl.Request{Kind: duvo.Approval, Title: "Give a voucher of 5 EUR", Assignment: duvo.Assignment{ID: "another", Name: "Vouchers"}}
 	d, err := rules(person).Decide(t.Context(), moved)
 	require.NoError(t, err)
-	require.NotEqual(t, duvotool.Approved, d.Verdict)
+	require.NotEqual(t, hitl.Approved, d.Verdict)
 	require.Len(t, asked, 1)
 }

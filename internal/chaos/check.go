@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/bolt"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // evidence is all that is known of a run, from three sides: what the emulator saw,
@@ -251,7 +252,7 @@ func (e *evidence) checkJournal(rep *report, key string, outcomes []delivered) {
 // checkRequests checks that what was answered by us was decided before, once, and
 // that the journal tells so.
 func (e *evidence) checkRequests(rep *report, key string, j jobSeen, decisions map[string][]decided) {
-	var entries []duvotool.DecisionEntry
+	var entries []hitl.DecisionEntry
 	res := e.journaled[key]
 	ours := res != nil && res.JobID == j.ID
 	if ours {
@@ -265,9 +266,9 @@ func (e *evidence) checkRequests(rep *report, key string, j jobSeen, decisions m
 			continue
 		}
 		reached := 0
-		var entry duvotool.DecisionEntry
+		var entry hitl.DecisionEntry
 		for _, d := range entries {
-			if d.RequestID == q.ID && (d.Delivery == duvotool.Accepted || d.Delivery == duvotool.Unconfirmed || d.Delivery == duvotool.Sent) {
+			if d.RequestID == q.ID && (d.Delivery == hitl.Accepted || d.Delivery == hitl.Unconfirmed || d.Delivery == hitl.Sent) {
 				reached++
 				entry = d
 			}
@@ -282,7 +283,7 @@ func (e *evidence) checkRequests(rep *report, key string, j jobSeen, decisions m
 			}
 		case r.Elsewhere:
 			rep.Elsewhere++
-			if reached > 0 && entry.Delivery == duvotool.Accepted {
+			if reached > 0 && entry.Delivery == hitl.Accepted {
 				rep.problem(&rep.Unauthorised, "%s: the inbox answered it, and the journal says that we did", name)
 			}
 		default:
@@ -292,7 +293,7 @@ func (e *evidence) checkRequests(rep *report, key string, j jobSeen, decisions m
 	}
 }
 
-func (e *evidence) checkResponse(rep *report, name string, q asking, decisions []decided, entry duvotool.DecisionEntry, recorded, ours bool) {
+func (e *evidence) checkResponse(rep *report, name string, q asking, decisions []decided, entry hitl.DecisionEntry, recorded, ours bool) {
 	r := q.Response
 	said := responseOf(r.Approved, r.Answers)
 	if !strings.EqualFold(r.RequestID, q.ID) {
@@ -302,7 +303,7 @@ func (e *evidence) checkResponse(rep *report, name string, q asking, decisions [
 	if !made {
 		rep.problem(&rep.Unauthorised, "%s: it was %s, which nobody had decided", name, said.verdict)
 	}
-	if strings.Contains(q.Title, string(asksNever)) && said.verdict != duvotool.Denied {
+	if strings.Contains(q.Title, string(asksNever)) && said.verdict != hitl.Denied {
 		rep.problem(&rep.Unauthorised, "%s: it was %s, which the policy never does", name, said.verdict)
 	}
 	switch {

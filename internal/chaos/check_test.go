@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,13 +28,13 @@ func flawless() *evidence {
 			post{Path: "/v2/teams/t/runs", Key: "start-" + key, Body: `{"message":"` + key + `"}`},
 			post{Path: "/v2/runs/" + id + "/human-requests/" + request + "/respond", Key: "respond-" + key, Body: `{"approved":true}`})
 		e.outcomes = append(e.outcomes, delivered{Key: key, Outcome: duvotool.OutcomeCompleted, JobID: id, Output: "done " + key})
-		e.decisions = append(e.decisions, decided{At: t0.Add(time.Second), By: "policy", Key: key, JobID: id, RequestID: request, Verdict: duvotool.Approved})
-		delivery := duvotool.Accepted
+		e.decisions = append(e.decisions, decided{At: t0.Add(time.Second), By: "policy", Key: key, JobID: id, RequestID: request, Verdict: hitl.Approved})
+		delivery := hitl.Accepted
 		if n == 1 {
-			delivery = duvotool.Superseded
+			delivery = hitl.Superseded
 		}
 		e.journaled[key] = &duvotool.Result{Key: key, Outcome: duvotool.OutcomeCompleted, JobID: id, Output: "done " + key,
-			Decisions: []duvotool.DecisionEntry{{RequestID: request, Decision: duvotool.Approve("policy", ""), Delivery: delivery}}}
+			Decisions: []hitl.DecisionEntry{{RequestID: request, Decision: hitl.Approve("policy", ""), Delivery: delivery}}}
 	}
 	return e
 }
@@ -52,7 +53,7 @@ func TestFlawless(t *testing.T) {
 func TestEachFlaw(t *testing.T) {
 	no := false
 	first := func(e *evidence) *asking { return &e.saw.Jobs[0].Requests[0] }
-	entry := func(e *evidence) *duvotool.DecisionEntry { return &e.journaled[keyName(0)].Decisions[0] }
+	entry := func(e *evidence) *hitl.DecisionEntry { return &e.journaled[keyName(0)].Decisions[0] }
 	for _, c := range []struct {
 		name                        string
 		spoil                       func(*evidence)
@@ -92,7 +93,7 @@ func TestEachFlaw(t *testing.T) {
 		{"two decisions that were sent", func(e *evidence) {
 			r := e.journaled[keyName(0)]
 			r.Decisions = append(r.Decisions, r.Decisions[0])
-			r.Decisions[1].Delivery = duvotool.Unconfirmed
+			r.Decisions[1].Delivery = hitl.Unconfirmed
 		}, 0, 1, 0},
 		{"two people who decided", func(e *evidence) {
 			d := e.decisions[0]
@@ -102,18 +103,18 @@ func TestEachFlaw(t *testing.T) {
 		{"nobody decided", func(e *evidence) { e.decisions = e.decisions[1:] }, 0, 0, 1},
 		{"decided afterwards", func(e *evidence) { e.decisions[0].At = t0.Add(time.Hour) }, 0, 0, 1},
 		{"only told", func(e *evidence) { e.decisions[0].Told = true }, 0, 0, 1},
-		{"decided otherwise", func(e *evidence) { e.decisions[0].Verdict = duvotool.Denied }, 0, 0, 1},
+		{"decided otherwise", func(e *evidence) { e.decisions[0].Verdict = hitl.Denied }, 0, 0, 1},
 		{"answered otherwise", func(e *evidence) {
 			first(e).Response.Approved, first(e).Response.Answers = nil, map[string]string{"a": "b"}
 		}, 0, 0, 2},
 		{"the opposite", func(e *evidence) { first(e).Response.Approved = &no }, 0, 0, 2},
 		{"no decision in the journal", func(e *evidence) { e.journaled[keyName(0)].Decisions = nil }, 0, 0, 1},
-		{"one that was not sent", func(e *evidence) { entry(e).Delivery = duvotool.NotSent }, 0, 0, 1},
-		{"another decision in the journal", func(e *evidence) { entry(e).Verdict = duvotool.Denied }, 0, 0, 1},
+		{"one that was not sent", func(e *evidence) { entry(e).Delivery = hitl.NotSent }, 0, 0, 1},
+		{"another decision in the journal", func(e *evidence) { entry(e).Verdict = hitl.Denied }, 0, 0, 1},
 		{"an approval of what is never approved", func(e *evidence) { first(e).Title = "0 never for " + keyName(0) }, 0, 0, 1},
 		{"walked past", func(e *evidence) { *first(e) = asking{ID: "request-0", Bypassed: true} }, 0, 0, 1},
 		{"a message", func(e *evidence) { e.saw.Posts = append(e.saw.Posts, post{Path: "/v2/runs/job-0/messages"}) }, 0, 0, 1},
-		{"said to be accepted", func(e *evidence) { e.journaled[keyName(1)].Decisions[0].Delivery = duvotool.Accepted }, 0, 0, 1},
+		{"said to be accepted", func(e *evidence) { e.journaled[keyName(1)].Decisions[0].Delivery = hitl.Accepted }, 0, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := flawless()

@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // decide is the policy. What it decides is drawn anew each time that it is asked,
 // so that a response which is made up after a crash, instead of being taken from
 // the journal, says something else half of the time.
-func (w *worker) decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+func (w *worker) decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	a, err := planOf(w.c.Seed, req.Key).asked(req.Title)
 	if err != nil {
-		return duvotool.Decision{}, err
+		return hitl.Decision{}, err
 	}
 	switch a.Mode {
 	case asksInbox:
-		return duvotool.Leave(), nil
+		return hitl.Leave(), nil
 	case asksOperators:
-		return duvotool.Suspend(), nil
+		return hitl.Suspend(), nil
 	case asksSlowly, asksRace:
 		t := time.NewTimer(a.Delay)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return duvotool.Decision{}, context.Cause(ctx)
+			return hitl.Decision{}, context.Cause(ctx)
 		}
 	}
 	d := draw("policy", a)
@@ -37,18 +38,18 @@ func (w *worker) decide(ctx context.Context, req duvotool.Request) (duvotool.Dec
 }
 
 // draw makes up a decision that fits.
-func draw(by string, a ask) duvotool.Decision {
+func draw(by string, a ask) hitl.Decision {
 	switch {
 	case a.Mode == asksQuestion:
-		return duvotool.Answer(by, map[string]string{theQuestion.Question: theQuestion.Options[rand.IntN(len(theQuestion.Options))].Label})
+		return hitl.Answer(by, map[string]string{theQuestion.Question: theQuestion.Options[rand.IntN(len(theQuestion.Options))].Label})
 	case a.Mode == asksNever, rand.IntN(2) == 0:
-		return duvotool.Deny(by, "because")
+		return hitl.Deny(by, "because")
 	}
-	return duvotool.Approve(by, "because")
+	return hitl.Approve(by, "because")
 }
 
 // note writes a decision down before anybody learns of it.
-func (w *worker) note(req duvotool.Request, d duvotool.Decision) error {
+func (w *worker) note(req hitl.Request, d hitl.Decision) error {
 	return w.decisions.add(decided{At: time.Now(), Life: w.c.Life, By: d.By, Key: req.Key, JobID: req.JobID, RequestID: req.ID, Verdict: d.Verdict, Answers: d.Answers})
 }
 
@@ -70,12 +71,12 @@ func (w *worker) observe(e duvotool.Event) {
 
 // operate is a person who decides what was put off, at about the same time as
 // another, and otherwise than that one. What they are told is written down.
-func (w *worker) operate(by string, req duvotool.Request, a ask) {
+func (w *worker) operate(by string, req hitl.Request, a ask) {
 	<-w.ready
 	time.Sleep(a.Delay)
-	d := duvotool.Approve(by, "because")
+	d := hitl.Approve(by, "because")
 	if by == "operator 2" {
-		d = duvotool.Deny(by, "because")
+		d = hitl.Deny(by, "because")
 	}
 	if err := w.note(req, d); err != nil {
 		slog.Error("decisions", "error", err.Error())

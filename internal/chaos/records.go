@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // What the processes write down for the checker.
@@ -38,7 +39,7 @@ type decided struct {
 	Key       string            `json:"key"`
 	JobID     string            `json:"job_id"`
 	RequestID string            `json:"request_id"`
-	Verdict   duvotool.Verdict  `json:"verdict"`
+	Verdict   hitl.Verdict      `json:"verdict"`
 	Answers   map[string]string `json:"answers,omitempty"`
 	Told      bool              `json:"told,omitempty"`
 	Error     string            `json:"error,omitempty"` // that the person was told
@@ -51,18 +52,18 @@ func (d decided) says(r response) bool {
 
 // A response is what a response to a human request says.
 type response struct {
-	verdict duvotool.Verdict
+	verdict hitl.Verdict
 	answers map[string]string
 }
 
 func responseOf(approved *bool, answers map[string]string) response {
 	switch {
 	case approved == nil:
-		return response{duvotool.Answered, answers}
+		return response{hitl.Answered, answers}
 	case *approved:
-		return response{verdict: duvotool.Approved}
+		return response{verdict: hitl.Approved}
 	}
-	return response{verdict: duvotool.Denied}
+	return response{verdict: hitl.Denied}
 }
 
 // A sample is how much a worker uses at a time.

@@ -23,6 +23,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/bolt"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // The worker's times. What is sent again is sent later than any effect of what
@@ -83,7 +84,7 @@ func runWorker(c childConfig) error {
 		return err
 	}
 	opts := []duvotool.Option{
-		duvotool.WithJournal(breakJournal(journal, c.Break)), duvotool.WithPolicy(duvotool.PolicyFunc(w.decide)), duvotool.WithObserver(w.observe),
+		duvotool.WithJournal(breakJournal(journal, c.Break)), duvotool.WithPolicy(hitl.PolicyFunc(w.decide)), duvotool.WithObserver(w.observe),
 		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(log), duvotool.WithPollInterval(pollInterval),
 		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
 	}

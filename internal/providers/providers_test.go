@@ -20,6 +20,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -163,8 +164,8 @@ func TestProviders(t *testing.T) {
 			))
 			defer d.Close()
 			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPollInterval(time.Millisecond),
-				duvotool.WithPolicy(duvotool.Forward(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-					return duvotool.Approve("kim@example.com", "fine"), nil
+				duvotool.WithPolicy(hitl.Forward(func(context.Context, hitl.Request) (hitl.Decision, error) {
+					return hitl.Approve("kim@example.com", "fine"), nil
 				})),
 				duvotool.Configure(duvotool.ByName("Shop order"), duvotool.InputSchema(json.RawMessage(order))))
 			require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/tmc/langchaingo/llms"
 	"golang.org/x/term"
 )
@@ -29,8 +30,8 @@ type Setup struct {
 	Client   *duvo.Client
 	Options  []duvotool.Option // for Discover: an emulator is read more often
 	Model    llms.Model
-	Operator duvotool.Policy // who sits at the terminal; without one all is denied
-	Out      io.Writer       // a screen that the operator's prompts share
+	Operator hitl.Policy // who sits at the terminal; without one all is denied
+	Out      io.Writer   // a screen that the operator's prompts share
 }
 
 // Offline is a Setup on an emulator, with a stand-in for the model and nobody to
@@ -47,7 +48,7 @@ func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
 
 // Trial runs an example for a test: offline, with this operator at the terminal,
 // or with nil nobody. It returns what the emulator saw and what was printed.
-func Trial(ctx context.Context, emulated []duvotest.Assignment, script Script, operator duvotool.Policy, run func(context.Context, Setup) error) ([]duvotest.JobRecord, string, error) {
+func Trial(ctx context.Context, emulated []duvotest.Assignment, script Script, operator hitl.Policy, run func(context.Context, Setup) error) ([]duvotest.JobRecord, string, error) {
 	d := duvotest.New(duvotest.WithAssignments(emulated...))
 	defer d.Close()
 	var out bytes.Buffer
@@ -71,7 +72,7 @@ func Main(emulated []duvotest.Assignment, script Script, run func(context.Contex
 	d.Close()
 	stop()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", filepath.Base(os.Args[0]), duvotool.SafeLine(err.Error(), 1000))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", filepath.Base(os.Args[0]), hitl.SafeLine(err.Error(), 1000))
 		os.Exit(1)
 	}
 }
@@ -102,10 +103,10 @@ func fromEnv(s Setup, script Script) (Setup, error) {
 
 // Nobody denies where there is nobody who could be asked, and is recorded as
 // that.
-func Nobody(by, reason string) duvotool.Policy {
-	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		d := duvotool.Deny(by, reason)
-		d.Source = duvotool.SourceNobody
+func Nobody(by, reason string) hitl.Policy {
+	return hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+		d := hitl.Deny(by, reason)
+		d.Source = hitl.SourceNobody
 		return d, nil
 	})
 }

@@ -1,61 +1,87 @@
-package duvotool
+package hitl
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/errtext"
-	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/safetext"
 )
 
-// A Policy decides how a waiting Job is answered. It is asked once for each
-// human request, in a goroutine of its own, and may take as long as a person
-// needs: the Job's time limit stands still meanwhile.
-//
-// The context carries the values of the context that the call was made with.
-// It ends when an answer no longer matters; [context.Cause] then tells why:
-// [ErrAnsweredElsewhere], [ErrRequestChanged], [ErrClosed], or what cancelled
-// the call. What is returned after that is not used.
-//
-// An error, a panic, the end of its goroutine by runtime.Goexit, or a decision
-// that does not fit the request sends nothing to Duvo, not even a denial; the call
-// returns a [*JobError]. So does a String method that panics.
-//
-// The request is the policy's own: what it writes into it changes nothing of what
-// others see or of what is sent.
-//
-// One Policy serves all Jobs of a registry at once, so Decide must be safe for
-// concurrent use. A policy with a method Validate() error has it called when
-// the registry is made.
-type Policy interface {
-	Decide(ctx context.Context, req Request) (Decision, error)
+// A DecisionEntry is one decision, and what became of it.
+type DecisionEntry struct {
+	RequestID   string           `json:"request_id"`
+	Kind        duvo.RequestType `json:"kind"`
+	Title       string           `json:"title"` // untrusted
+	Digest      string           `json:"digest"`
+	Decision                     // who, why
+	RequestedAt time.Time        `json:"requested_at"` // first seen
+	DecidedAt   time.Time        `json:"decided_at"`
+	Delivery    Delivery         `json:"delivery"`
 }
 
-// PolicyFunc makes a policy of a function.
-type PolicyFunc func(context.Context, Request) (Decision, error)
+// Delivery is what became of a decision.
+type Delivery string
 
-// Decide calls f.
-func (f PolicyFunc) Decide(ctx context.Context, req Request) (Decision, error) {
-	if f == nil {
-		return Decision{}, errNilPolicy
+// The deliveries.
+const (
+	NotSent     Delivery = "not sent"    // there was nothing to send: left, a question denied, or nobody to ask
+	Sent        Delivery = "sent"        // on its way
+	Accepted    Delivery = "accepted"    // the server took it
+	Refused     Delivery = "refused"     // the server did not take it, and the request still waits
+	Superseded  Delivery = "superseded"  // the request was gone or changed before it was sent
+	Unconfirmed Delivery = "unconfirmed" // sent, the answer lost, and the request is gone since
+)
+
+// denial tells the model what was denied, by whom and why, and what it may do
+// about that. What nobody decided is not told as anybody's denial.
+func (e DecisionEntry) Observation(pending bool) string {
+	what := fmt.Sprintf("the %s titled %q", e.Kind, safetext.OneLine(e.Title, 200))
+	because := ""
+	if e.Reason != "" {
+		because = ", because: " + safetext.OneLine(e.Reason, 500)
 	}
-	return f(ctx, req)
-}
-
-// Validate refuses a nil function.
-func (f PolicyFunc) Validate() error {
-	if f == nil {
-		return errNilPolicy
+	who := ""
+	switch {
+	case e.NobodyAsked():
+		who = "Nobody could be asked"
+	case e.Source == SourceTimeout:
+		who = "Nobody answered in time"
+	default:
+		return fmt.Sprintf("Denied by %s: %s%s. Do not retry or rephrase this.\n", Decider(e.By), what, because)
 	}
-	return nil
+	verb := "approved"
+	if e.Kind == duvo.Question {
+		verb = "answered"
+	}
+	next := "It may be asked for again when somebody can answer."
+	if pending && e.Delivery == NotSent {
+		next = "It is still open in Duvo, where a person can answer it: tell your user so."
+	}
+	return fmt.Sprintf("%s: %s was not %s%s. Nobody decided against it. %s\n", who, what, verb, because, next)
 }
 
-var errNilPolicy = errors.New("the policy is nil")
+func Decider(by string) string {
+	if by == "" {
+		return "the policy"
+	}
+	return safetext.OneLine(by, 100)
+}
+
+// Clone returns a copy that shares no memory.
+func (d Decision) Clone() Decision {
+	d.Answers = maps.Clone(d.Answers)
+	return d
+}
+
+// Clone returns a copy that shares no memory.
+func (e DecisionEntry) Clone() DecisionEntry {
+	e.Decision = e.Decision.Clone()
+	return e
+}
 
 // Verdict is what a [Decision] comes to.
 type Verdict int
@@ -143,15 +169,15 @@ type Decision struct {
 
 // HasOpinion reports whether the decision decides anything: [Pass] and [Nobody]
 // do not, and a policy that asks several goes on to the next.
-func (d Decision) HasOpinion() bool { return d.Verdict != Passed && !d.nobody() }
+func (d Decision) HasOpinion() bool { return d.Verdict != Passed && !d.NobodyAsked() }
 
 // nobody reports whether it is a denial for want of anybody to ask.
-func (d Decision) nobody() bool { return d.Verdict == Denied && d.Source == SourceNobody }
+func (d Decision) NobodyAsked() bool { return d.Verdict == Denied && d.Source == SourceNobody }
 
 // after returns the decision as one that was made where the one before could ask
 // nobody: a rule's denial then says so, since that is what led to it.
 func (d Decision) after(before Decision) Decision {
-	if before.nobody() && d.Verdict == Denied && (d.Source == "" || d.Source == SourcePolicy) {
+	if before.NobodyAsked() && d.Verdict == Denied && (d.Source == "" || d.Source == SourcePolicy) {
 		d.Reason = strings.TrimSuffix("nobody could be asked: "+before.Reason, ": ") + strings.TrimSuffix("; "+d.Reason, "; ")
 	}
 	return d
@@ -159,14 +185,14 @@ func (d Decision) after(before Decision) Decision {
 
 // summary tells the verdict and whose it is, on one line: what did not come from
 // anybody is not told as anybody's.
-func (d Decision) summary() string {
+func (d Decision) Summary() string {
 	switch {
-	case d.nobody():
+	case d.NobodyAsked():
 		return "not decided, because nobody could be asked"
 	case d.Verdict == Denied && d.Source == SourceTimeout:
 		return "denied because nobody decided in time"
 	}
-	return d.Verdict.String() + " by " + orNobody(d.By)
+	return d.Verdict.String() + " by " + Decider(d.By)
 }
 
 // Via returns the decision as one that came through a policy of this name.
@@ -239,144 +265,10 @@ func (d Decision) Check(req Request) error {
 	return nil
 }
 
-// AlwaysDeny denies everything. It is the default. The reason, if one is given,
-// is what the model and the audit are told; several are joined.
-func AlwaysDeny(reason ...string) Policy {
-	return alwaysDeny{strings.TrimSpace(strings.Join(reason, "; "))}
-}
-
-type alwaysDeny struct{ reason string }
-
-func (a alwaysDeny) Decide(context.Context, Request) (Decision, error) {
-	reason := a.reason
-	if reason == "" {
-		reason = "this program's policy approves nothing"
-	}
-	return Decision{By: "policy always-deny", Reason: reason, Source: SourcePolicy, Path: "AlwaysDeny"}, nil
-}
-
-func (alwaysDeny) String() string { return "AlwaysDeny" }
-
-// LeaveToDuvo leaves everything to the reviewers in Duvo's own inbox.
-func LeaveToDuvo() Policy { return leaveToDuvo{} }
-
-type leaveToDuvo struct{}
-
-func (leaveToDuvo) Decide(context.Context, Request) (Decision, error) {
-	return Leave().Via("LeaveToDuvo"), nil
-}
-
-func (leaveToDuvo) String() string { return "LeaveToDuvo" }
-
-// Forward asks a person: ask shows the request to somebody and returns what
-// they decided. The decision is recorded as a person's. Show the request with
-// [Request.String] or [SafeText], since its text is a stranger's.
-func Forward(ask PolicyFunc) Policy { return forward{ask} }
-
-type forward struct{ ask PolicyFunc }
-
-func (f forward) Decide(ctx context.Context, req Request) (Decision, error) {
-	d, err := f.ask.Decide(ctx, req)
-	if err == nil && d.Verdict != Passed && d.Source == "" {
-		d.Source = SourcePerson
-	}
-	return d.Via("Forward"), err
-}
-
-func (f forward) Validate() error { return f.ask.Validate() }
-
-func (forward) String() string { return "Forward" }
-
-// FirstOf asks the policies in order until one has an opinion. If none has,
-// neither has FirstOf; where one could ask nobody, see [Nobody], that is what it
-// says. An error of one ends the asking. A denial that stands, see [Vetoer], wins
-// wherever in the order it is.
-func FirstOf(policies ...Policy) Policy { return firstOf(slices.Clone(policies)) }
-
-type firstOf []Policy
-
-func (f firstOf) Decide(ctx context.Context, req Request) (Decision, error) {
-	if slices.Contains(f, nil) {
-		return Decision{}, errNilPolicy
-	}
-	if i, d, err := Veto(ctx, req, f...); i >= 0 {
-		return d.Via(fmt.Sprintf("FirstOf[%d]", i+1)), err
-	}
-	last := Pass()
-	for i, p := range f {
-		if err := ctx.Err(); err != nil {
-			return Decision{}, context.Cause(ctx)
-		}
-		d, err := p.Decide(ctx, req.Clone())
-		if d.Path == "" {
-			d.Path = policyName(p)
-		}
-		d = d.Via(fmt.Sprintf("FirstOf[%d]", i+1))
-		switch {
-		case err != nil || d.HasOpinion():
-			return d.after(last), err
-		case d.nobody():
-			last = d
-		}
-	}
-	return last, nil
-}
-
-// Vetoes asks all, the later ones too: a denial may stand behind one that had an
-// opinion then and has none now.
-func (f firstOf) Vetoes(req Request) bool {
-	return slices.ContainsFunc(f, func(p Policy) bool { return Vetoes(p, req) })
-}
-
-func (f firstOf) Validate() error {
-	if len(f) == 0 {
-		return errors.New("FirstOf: no policies")
-	}
-	var errs []error
-	for i, p := range f {
-		if err := validatePolicy(p); err != nil {
-			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// CheckNames asks all.
-func (f firstOf) CheckNames(n Names) error {
-	var errs []error
-	for i, p := range f {
-		if err := CheckNames(p, n); err != nil {
-			errs = append(errs, fmt.Errorf("FirstOf: policy %d: %w", i+1, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (firstOf) String() string { return "FirstOf" }
-
-func validatePolicy(p Policy) error {
-	if p == nil {
-		return errNilPolicy
-	}
-	v, ok := p.(interface{ Validate() error })
-	if !ok {
-		return nil
-	}
-	return guard.Run(ErrPolicyPanic, v.Validate)
-}
-
-// safeName is policyName where the policy's own String may not do harm.
-func safeName(p Policy) (name string) {
-	if guard.Run(ErrPolicyPanic, func() error { name = policyName(p); return nil }) != nil {
-		return fmt.Sprintf("%T", p)
-	}
-	return name
-}
-
-// policyName names a policy for logs and errors.
-func policyName(p Policy) string {
-	if s, ok := p.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return fmt.Sprintf("%T", p)
+// sameDecision reports whether two entries are of one and the same decision,
+// whatever became of it since.
+func (e *DecisionEntry) Same(other DecisionEntry) bool {
+	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&
+		e.Verdict == other.Verdict && e.By == other.By && e.Reason == other.Reason && e.Source == other.Source && e.Path == other.Path &&
+		maps.Equal(e.Answers, other.Answers)
 }

@@ -1,16 +1,16 @@
-package duvotool
+package hitl
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/wording"
 )
 
 // AutoApprove approves what one of the rules allows, and has no opinion on
@@ -224,21 +224,12 @@ func (r Rule) When(pred func(Request) bool) Rule {
 }
 
 func (r Rule) matching(what, pattern string, text func(Request) string) Rule {
-	re, err := wholePattern(pattern)
+	re, err := wording.WholePattern(pattern)
 	if err != nil {
 		r.err = fmt.Errorf("the %s pattern: %w", what, err)
 		return r
 	}
 	return r.with(fmt.Sprintf("%s matches %q", what, pattern), func(q Request) bool { return re.MatchString(text(q)) })
-}
-
-// wholePattern compiles a pattern that must match a whole text. The pattern is
-// compiled alone first: "a)|(b" would else break out of the anchors.
-func wholePattern(pattern string) (*regexp.Regexp, error) {
-	if _, err := regexp.Compile(pattern); err != nil {
-		return nil, err
-	}
-	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
 func (r Rule) holds(req Request) bool {

@@ -1,12 +1,8 @@
-package duvotool
+package hitl
 
 import (
 	"context"
-	"strings"
 	"time"
-
-	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/internal/guard"
 )
 
 // A Vetoer is a [Policy] with denials that stand, whatever others decide: rules
@@ -66,10 +62,10 @@ func Veto(ctx context.Context, req Request, policies ...Policy) (which int, d De
 			return i, Decision{}, err
 		}
 		if d.Verdict != Denied || !d.HasOpinion() {
-			d = Decision{By: "policy " + policyName(p), Reason: "one of its rules denies this", Source: SourcePolicy}
+			d = Decision{By: "policy " + PolicyName(p), Reason: "one of its rules denies this", Source: SourcePolicy}
 		}
 		if d.Path == "" {
-			d.Path = policyName(p)
+			d.Path = PolicyName(p)
 		}
 		return i, d, nil
 	}
@@ -103,30 +99,4 @@ func (a autoApprove) Foresee(req Request, _ time.Time) (Verdict, bool) {
 		}
 	}
 	return Passed, true
-}
-
-// vetoed reports whether an approval or answer that an earlier process has
-// recorded is denied by today's policy, whatever anybody says. It looks once.
-func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
-	if !p.recheck {
-		return false
-	}
-	p.recheck = false
-	if job.BuildID != "" {
-		op.job.buildID = job.BuildID
-	}
-	if p.entry.Verdict == Denied {
-		return false
-	}
-	denied := false
-	err := guard.Run(ErrPolicyPanic, func() error {
-		at := p.decidedAt
-		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
-			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
-		}
-		v, certain := Foresee(op.tool.cfg.policy, op.requestOf(p, q), at)
-		denied = certain && v == Denied
-		return nil
-	})
-	return denied || err != nil
 }

@@ -1,4 +1,4 @@
-package duvotool
+package hitl
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package duvotool
+package hitl
 
 import (
 	"crypto/sha256"
@@ -12,7 +12,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/wording"
 )
 
 // A Request is what a waiting Job wants to know from a person.
@@ -113,7 +115,7 @@ func SafeLine(s string, max int) string { return safetext.OneLine(s, max) }
 // Digest identifies what a decision is about: the Job, the request, its type
 // and every byte of its text and of FollowUp.
 func (r Request) Digest() string {
-	return digest(r.JobID, r.FollowUp, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
+	return Digest(r.JobID, r.FollowUp, duvo.HumanRequest{ID: r.ID, Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
 }
 
 // ContentDigest identifies what the request says, and for what: the
@@ -131,7 +133,7 @@ func (r Request) ContentDigest() string {
 
 // digest has a form of its own where something was added to the Job, so that
 // those that were recorded of all others stay what they are.
-func digest(jobID, followUp string, q duvo.HumanRequest) string {
+func Digest(jobID, followUp string, q duvo.HumanRequest) string {
 	if followUp != "" {
 		return digestOf([]string{"duvotool request 2", jobID, q.ID, followUp}, q)
 	}
@@ -185,10 +187,10 @@ func (r Request) CheckAnswers(answers map[string]string) error {
 		case len(q.Options) == 0:
 		case q.MultiSelect:
 			if !isJoined(a, labels(q)) {
-				errs = append(errs, fmt.Errorf("the answer to %q must be one or more of %s, joined with commas", name, quoted(labels(q))))
+				errs = append(errs, fmt.Errorf("the answer to %q must be one or more of %s, joined with commas", name, wording.Quoted(labels(q))))
 			}
 		case !slices.Contains(labels(q), a):
-			errs = append(errs, fmt.Errorf("the answer to %q must be one of %s", name, quoted(labels(q))))
+			errs = append(errs, fmt.Errorf("the answer to %q must be one of %s", name, wording.Quoted(labels(q))))
 		}
 	}
 	for text := range answers {
@@ -244,14 +246,42 @@ func labels(q *duvo.QuestionItem) []string {
 	return out
 }
 
-func quoted(labels []string) string {
-	var out []string
-	for i, l := range labels {
-		if i == 20 {
-			out = append(out, "…")
-			break
-		}
-		out = append(out, fmt.Sprintf("%q", safetext.OneLine(l, 80)))
-	}
-	return strings.Join(out, ", ")
+// A Caller is for whom a call is made. It comes from the host program and
+// reaches the policy, the observer and the result. The model never sees it.
+type Caller struct {
+	Tenant string `json:"tenant,omitempty"` // operation keys of different tenants never meet
+	User   string `json:"user,omitempty"`
+}
+
+var (
+	// ErrInvalidDecision is a policy's decision that does not fit the request.
+	// Nothing was sent.
+	ErrInvalidDecision = errors.New("duvotool: the policy's decision does not fit the request")
+)
+
+var (
+	// ErrPolicyPanic is a policy that panicked, or ended its goroutine. Nothing was
+	// sent.
+	ErrPolicyPanic = errors.New("duvotool: the policy panicked")
+)
+
+var (
+	// ErrAnsweredElsewhere is the cause that ends a policy's context when the
+	// Job no longer waits for the request: somebody answered in Duvo's own
+	// inbox, or the Job ended.
+	ErrAnsweredElsewhere = errors.New("duvotool: the request no longer waits for an answer")
+)
+
+var (
+	// ErrRequestChanged is the cause that ends a policy's context when the
+	// request reads differently now. The policy is asked anew.
+	ErrRequestChanged = errors.New("duvotool: the request changed")
+)
+
+// Clone returns a copy of the request that shares no memory with it. A [Policy]
+// that asks others gives each its own.
+func (r Request) Clone() Request {
+	r.Questions = clone.Questions(r.Questions)
+	r.Assignment = clone.Assignment(r.Assignment)
+	return r
 }
