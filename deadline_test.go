@@ -9,7 +9,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -53,7 +52,7 @@ func TestChangedRequestHasItsOwnDeadline(t *testing.T) {
 						j.Status, j.Pending = duvo.StatusRunning, nil
 					}
 				}}
-				w := &witness{then: policies.Timeout(limit, silent(), hitl.AlwaysDeny())}
+				w := &witness{then: hitl.Timeout(limit, silent(), hitl.AlwaysDeny())}
 				j := duvotool.NewMemoryJournal()
 				opts := []duvotool.Option{duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second)}
 				reg := open(t, b, j, opts...)

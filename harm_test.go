@@ -16,7 +16,6 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
-	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 )
@@ -126,21 +125,21 @@ func policyHooks() map[string]hook {
 	add("policy", failed, asked)
 	add("policy, forwarded", failed, func(harm func()) hitl.Policy { return hitl.Forward(asked(harm).(hitl.PolicyFunc)) })
 	add("policy, first of", failed, func(harm func()) hitl.Policy { return hitl.FirstOf(asked(harm), kims()) })
-	add("policy in time", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, asked(harm), kims()) })
-	add("fallback", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, absent(), asked(harm)) })
-	add("approver", failed, func(harm func()) hitl.Policy { return combine.Quorum(2, kims(), asked(harm)) })
-	add("approver, one too many", nil, func(harm func()) hitl.Policy { return combine.Quorum(1, kims(), asked(harm)) })
+	add("policy in time", failed, func(harm func()) hitl.Policy { return hitl.Timeout(time.Hour, asked(harm), kims()) })
+	add("fallback", failed, func(harm func()) hitl.Policy { return hitl.Timeout(time.Hour, absent(), asked(harm)) })
+	add("approver", failed, func(harm func()) hitl.Policy { return hitl.Quorum(2, kims(), asked(harm)) })
+	add("approver, one too many", nil, func(harm func()) hitl.Policy { return hitl.Quorum(1, kims(), asked(harm)) })
 	add("escalated", nil, func(harm func()) hitl.Policy {
-		return combine.Escalate(asked(harm), combine.Then(time.Hour, kims()))
+		return hitl.Escalate(asked(harm), hitl.Then(time.Hour, kims()))
 	})
 	add("reminder", nil, func(harm func()) hitl.Policy {
 		late := hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			time.Sleep(time.Hour)
 			return hitl.Approve("kim", ""), nil
 		})
-		return combine.Escalate(late, combine.Remind(time.Minute, func(context.Context, hitl.Request) { harm() }))
+		return hitl.Escalate(late, hitl.Remind(time.Minute, func(context.Context, hitl.Request) { harm() }))
 	})
-	add("budgeted", failed, func(harm func()) hitl.Policy { return combine.Budget(1, time.Hour, asked(harm), kims()) })
+	add("budgeted", failed, func(harm func()) hitl.Policy { return hitl.Budget(1, time.Hour, asked(harm), kims()) })
 	add("predicate", failed, func(harm func()) hitl.Policy {
 		return hitl.AutoApprove(hitl.For(fakeID).When(func(hitl.Request) bool { harm(); return true }))
 	})
@@ -148,19 +147,19 @@ func policyHooks() map[string]hook {
 		return hitl.FirstOf(kims(), hitl.AutoApprove(hitl.For(fakeID).When(func(hitl.Request) bool { harm(); return true }).Denies()))
 	})
 	add("match", failed, func(harm func()) hitl.Policy {
-		return combine.Route(combine.When(func(hitl.Request) bool { harm(); return true }, kims()))
+		return hitl.Route(hitl.When(func(hitl.Request) bool { harm(); return true }, kims()))
 	})
 	add("grant", failed, func(harm func()) hitl.Policy {
-		g := combine.NewGrants()
-		_, _ = g.Where("kim", fakeID, "all", func(hitl.Request) bool { harm(); return true }, combine.Terms{})
+		g := hitl.NewGrants()
+		_, _ = g.Where("kim", fakeID, "all", func(hitl.Request) bool { harm(); return true }, hitl.Terms{})
 		return g
 	})
 	add("veto", failed, func(harm func()) hitl.Policy { return vetoing{namedPolicy{harm}} })
 	add("name", failed, func(harm func()) hitl.Policy { return namedPolicy{harm} })
 	add("name within", failed, func(harm func()) hitl.Policy { return hitl.FirstOf(namedPolicy{harm}) })
-	add("name in time", failed, func(harm func()) hitl.Policy { return combine.Timeout(time.Hour, namedPolicy{harm}, kims()) })
+	add("name in time", failed, func(harm func()) hitl.Policy { return hitl.Timeout(time.Hour, namedPolicy{harm}, kims()) })
 	add("typed nil", failed, func(func()) hitl.Policy { var p *pointed; return p })
-	add("typed nil within", failed, func(func()) hitl.Policy { var p *pointed; return combine.Quorum(1, p) })
+	add("typed nil within", failed, func(func()) hitl.Policy { var p *pointed; return hitl.Quorum(1, p) })
 	// What reads the error words it in place, so no panic of its own comes through.
 	add("error", errAny, func(harm func()) hitl.Policy {
 		return hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
@@ -334,8 +333,8 @@ func (p *pointed) String() string { return p.d.By }
 
 // TestHarmAtDiscovery: a policy that cannot even be looked at is refused.
 func TestHarmAtDiscovery(t *testing.T) {
-	var none *combine.Grants
-	for what, p := range map[string]hitl.Policy{"alone": none, "within": combine.Quorum(1, none), "validate": unlooked{}} {
+	var none *hitl.Grants
+	for what, p := range map[string]hitl.Policy{"alone": none, "within": hitl.Quorum(1, none), "validate": unlooked{}} {
 		t.Run(what, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.WithPolicy(p))
 			require.ErrorIs(t, err, hitl.ErrPolicyPanic)

@@ -12,7 +12,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -110,8 +109,8 @@ func TestValuesAsJSON(t *testing.T) {
 	roundTrip(t, duvotool.Changes{})
 	roundTrip(t, duvotool.Change{})
 	roundTrip(t, hitl.Caller{})
-	roundTrip(t, policies.Grant{})
-	roundTrip(t, policies.Terms{})
+	roundTrip(t, hitl.Grant{})
+	roundTrip(t, hitl.Terms{})
 	// Those that servers send must have an ID.
 	roundTrip[duvo.Team](t)
 	roundTrip[duvo.Assignment](t)
@@ -151,7 +150,7 @@ func TestEmptyListsAsJSON(t *testing.T) {
 	page, err := d.Client().JobPage(t.Context(), duvo.JobFilter{})
 	require.NoError(t, err)
 	for name, list := range map[string]any{"Jobs": reg.Jobs(), "Resumed": reg.Resumed(), "Pending": reg.Pending(), "Search": reg.Search("x", 5),
-		"All": reg.All(), "Tools": reg.Tools(), "grants": policies.NewGrants().List(), "folders": teams, "page": page.Jobs} {
+		"All": reg.All(), "Tools": reg.Tools(), "grants": hitl.NewGrants().List(), "folders": teams, "page": page.Jobs} {
 		text, err := json.Marshal(list)
 		require.NoError(t, err)
 		require.Equal(t, "[]", string(text), name)

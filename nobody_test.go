@@ -9,7 +9,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,9 +24,9 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 	for name, p := range map[string]hitl.Policy{
 		"alone": nobody, "as no opinion": hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return passed, nil }),
 		"first of": hitl.FirstOf(nobody, hitl.AutoApprove(hitl.For("another").Optional())), "forwarded": hitl.Forward(hitl.PolicyFunc(nobody)),
-		"in time": combine.Timeout(time.Hour, nobody, hitl.AlwaysDeny()), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, nobody)),
-		"a quorum": combine.Quorum(1, nobody), "the fallback": combine.Timeout(1, hitl.FirstOf(nobody), nobody),
-		"a budget": combine.Budget(1, time.Hour, nobody, hitl.AlwaysDeny()),
+		"in time": hitl.Timeout(time.Hour, nobody, hitl.AlwaysDeny()), "escalated": hitl.Escalate(nobody, hitl.Then(time.Hour, nobody)),
+		"a quorum": hitl.Quorum(1, nobody), "the fallback": hitl.Timeout(1, hitl.FirstOf(nobody), nobody),
+		"a budget": hitl.Budget(1, time.Hour, nobody, hitl.AlwaysDeny()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
@@ -58,8 +57,8 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 func TestNobodyAndThenSomebody(t *testing.T) {
 	kim := decisionOf(hitl.Approve("kim", ""))
 	for name, p := range map[string]hitl.Policy{
-		"first of": hitl.FirstOf(nobody, kim), "escalated": combine.Escalate(nobody, combine.Then(time.Hour, kim)),
-		"a quorum": combine.Quorum(1, nobody, hitl.Forward(kim)),
+		"first of": hitl.FirstOf(nobody, kim), "escalated": hitl.Escalate(nobody, hitl.Then(time.Hour, kim)),
+		"a quorum": hitl.Quorum(1, nobody, hitl.Forward(kim)),
 	} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			res, err := discover(t, d.Client(), duvotool.WithPolicy(p)).Tool("refunds").Run(t.Context(), "4711")
@@ -111,7 +110,7 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{}
-				reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(combine.Timeout(4*time.Hour, absent, c.fallback)))
+				reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(hitl.Timeout(4*time.Hour, absent, c.fallback)))
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				sent, approved := responses(d)
@@ -133,7 +132,7 @@ func TestExpiryIsToldToTheJob(t *testing.T) {
 	told := refunds
 	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(combine.Timeout(time.Hour, absent(), hitl.AlwaysDeny())))
+		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(hitl.Timeout(time.Hour, absent(), hitl.AlwaysDeny())))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was not approved in time: nobody decided within 1h0m0s`, res.Output)

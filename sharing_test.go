@@ -17,7 +17,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	policies "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -235,7 +234,7 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 	p := &vandalPolicy{v: v}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(hitl.FirstOf(
-			policies.Route(policies.When(policies.AssignmentIs("nobody").Optional(), hitl.LeaveToDuvo())),
+			hitl.Route(hitl.When(hitl.AssignmentIs("nobody").Optional(), hitl.LeaveToDuvo())),
 			hitl.PolicyFunc(func(_ context.Context, req hitl.Request) (hitl.Decision, error) {
 				v.take("Decide, first", &req)
 				return hitl.Pass(), nil

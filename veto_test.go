@@ -11,7 +11,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	combine "github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,8 +19,8 @@ import (
 // denies it whatever anybody says. What stands for no opinion leaves it alone.
 func TestRecordedApproval(t *testing.T) {
 	deny := hitl.AlwaysDeny()
-	here := combine.AssignmentIs(refundsID)
-	elsewhere := combine.AssignmentIs("another").Optional()
+	here := hitl.AssignmentIs(refundsID)
+	elsewhere := hitl.AssignmentIs("another").Optional()
 	never := hitl.AutoApprove(hitl.For(refundsID).Denies())
 	other := hitl.AutoApprove(hitl.For(refundsID).TitleIs("Another"))
 	ended := hitl.AutoApprove(hitl.For(refundsID).Until(time.Now().Add(-time.Hour)))
@@ -32,30 +31,30 @@ func TestRecordedApproval(t *testing.T) {
 		want   string
 	}{
 		"deny all":                  {deny, lost},
-		"a case that denies all":    {combine.Route(combine.When(here, deny)), lost},
-		"another's case":            {combine.Route(combine.When(elsewhere, deny), combine.When(here, ask)), kept},
+		"a case that denies all":    {hitl.Route(hitl.When(here, deny)), lost},
+		"another's case":            {hitl.Route(hitl.When(elsewhere, deny), hitl.When(here, ask)), kept},
 		"the first that is asked":   {hitl.FirstOf(deny, ask), lost},
-		"at the end":                {hitl.FirstOf(combine.NewGrants(), deny), kept},
+		"at the end":                {hitl.FirstOf(hitl.NewGrants(), deny), kept},
 		"after people":              {hitl.FirstOf(ask, deny), kept},
 		"after other rules":         {hitl.FirstOf(other, deny), kept},
 		"after an ended rule":       {hitl.FirstOf(ended, deny), kept},
-		"a case after people":       {hitl.FirstOf(ask, combine.Route(combine.When(here, deny))), kept},
-		"a case after other rules":  {hitl.FirstOf(other, combine.Route(combine.When(here, deny)), ask), lost},
-		"a case after an end":       {hitl.FirstOf(ended, combine.Route(combine.When(here, deny))), kept},
+		"a case after people":       {hitl.FirstOf(ask, hitl.Route(hitl.When(here, deny))), kept},
+		"a case after other rules":  {hitl.FirstOf(other, hitl.Route(hitl.When(here, deny)), ask), lost},
+		"a case after an end":       {hitl.FirstOf(ended, hitl.Route(hitl.When(here, deny))), kept},
 		"a rule after people":       {hitl.FirstOf(ask, never), lost},
-		"asked first, in time":      {combine.Timeout(time.Hour, deny, ask), lost},
-		"not yet over":              {combine.Timeout(2*time.Minute, ask, deny), kept},
-		"over before it was made":   {combine.Timeout(30*time.Second, ask, deny), lost},
-		"over, and others decide":   {combine.Timeout(30*time.Second, deny, ask), kept},
-		"over, within a case":       {combine.Route(combine.When(here, combine.Timeout(30*time.Second, ask, deny))), lost},
-		"escalated first":           {combine.Escalate(deny, combine.Then(time.Hour, ask)), lost},
-		"escalated before":          {combine.Escalate(ask, combine.Then(30*time.Second, deny)), lost},
-		"to be escalated later":     {combine.Escalate(ask, combine.Then(2*time.Minute, deny)), kept},
-		"in a quorum":               {combine.Quorum(1, ask, deny), lost},
-		"within a budget":           {combine.Budget(1, time.Hour, deny, ask), lost},
-		"when a budget is used up":  {combine.Budget(1, time.Hour, ask, deny), kept},
+		"asked first, in time":      {hitl.Timeout(time.Hour, deny, ask), lost},
+		"not yet over":              {hitl.Timeout(2*time.Minute, ask, deny), kept},
+		"over before it was made":   {hitl.Timeout(30*time.Second, ask, deny), lost},
+		"over, and others decide":   {hitl.Timeout(30*time.Second, deny, ask), kept},
+		"over, within a case":       {hitl.Route(hitl.When(here, hitl.Timeout(30*time.Second, ask, deny))), lost},
+		"escalated first":           {hitl.Escalate(deny, hitl.Then(time.Hour, ask)), lost},
+		"escalated before":          {hitl.Escalate(ask, hitl.Then(30*time.Second, deny)), lost},
+		"to be escalated later":     {hitl.Escalate(ask, hitl.Then(2*time.Minute, deny)), kept},
+		"in a quorum":               {hitl.Quorum(1, ask, deny), lost},
+		"within a budget":           {hitl.Budget(1, time.Hour, deny, ask), lost},
+		"when a budget is used up":  {hitl.Budget(1, time.Hour, ask, deny), kept},
 		"left to Duvo, then denied": {hitl.FirstOf(hitl.LeaveToDuvo(), deny), kept},
-		"answers, then denied":      {hitl.FirstOf(combine.Answers("faq", map[string]string{"a": "b"}), combine.Route(combine.When(here, deny)), ask), lost},
+		"answers, then denied":      {hitl.FirstOf(hitl.Answers("faq", map[string]string{"a": "b"}), hitl.Route(hitl.When(here, deny)), ask), lost},
 	} {
 		for _, dies := range []string{"after put 4", "after respond"} { // decided and not sent; sent, and the answer lost
 			t.Run(name+"/"+dies, func(t *testing.T) {
@@ -93,7 +92,7 @@ func TestRecordedApproval(t *testing.T) {
 // TestLateDecisionOfASuspendedRequest: once it was put off in time, no deadline of
 // the policy's runs any more, neither live nor after a restart.
 func TestLateDecisionOfASuspendedRequest(t *testing.T) {
-	later := duvotool.WithPolicy(combine.Timeout(time.Minute, decisionOf(hitl.Suspend()), hitl.AlwaysDeny()))
+	later := duvotool.WithPolicy(hitl.Timeout(time.Minute, decisionOf(hitl.Suspend()), hitl.AlwaysDeny()))
 	for _, dies := range []string{"", "after put 4"} {
 		synctest.Test(t, func(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(slowRefunds))
@@ -130,14 +129,14 @@ func TestVetoesWinLive(t *testing.T) {
 	never := hitl.AutoApprove(hitl.For(refundsID).Denies())
 	for name, build := range map[string]func(yes hitl.Policy) hitl.Policy{
 		"first of":   func(yes hitl.Policy) hitl.Policy { return hitl.FirstOf(yes, never) },
-		"a fallback": func(yes hitl.Policy) hitl.Policy { return combine.Timeout(time.Hour, yes, never) },
+		"a fallback": func(yes hitl.Policy) hitl.Policy { return hitl.Timeout(time.Hour, yes, never) },
 		"a step": func(yes hitl.Policy) hitl.Policy {
-			return combine.Escalate(yes, combine.Then(time.Hour, never))
+			return hitl.Escalate(yes, hitl.Then(time.Hour, never))
 		},
-		"a quorum": func(yes hitl.Policy) hitl.Policy { return combine.Quorum(1, yes, never) },
-		"a budget": func(yes hitl.Policy) hitl.Policy { return combine.Budget(1, time.Hour, yes, never) },
+		"a quorum": func(yes hitl.Policy) hitl.Policy { return hitl.Quorum(1, yes, never) },
+		"a budget": func(yes hitl.Policy) hitl.Policy { return hitl.Budget(1, time.Hour, yes, never) },
 		"deep": func(yes hitl.Policy) hitl.Policy {
-			return hitl.FirstOf(combine.Timeout(time.Hour, yes, hitl.FirstOf(yes, never)), yes)
+			return hitl.FirstOf(hitl.Timeout(time.Hour, yes, hitl.FirstOf(yes, never)), yes)
 		},
 		"a user's own": func(hitl.Policy) hitl.Policy { return vetoer{decisionOf(hitl.Approve("kim", ""))} },
 	} {

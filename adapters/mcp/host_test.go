@@ -16,7 +16,6 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -262,11 +261,11 @@ func TestElicitationFallsBack(t *testing.T) {
 
 func TestElicitationIsNoVoteInAQuorum(t *testing.T) {
 	kim := duvotooltest.NewOperator("kim@example.com").Approves("")
-	withHost(t, policy.Quorum(2, kim, mcp.Elicit(nil, hitl.For(refundsID)), mcp.Elicit(nil, hitl.For(refundsID))), sayYes, func(t *testing.T, h *host) {
+	withHost(t, hitl.Quorum(2, kim, mcp.Elicit(nil, hitl.For(refundsID)), mcp.Elicit(nil, hitl.For(refundsID))), sayYes, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.")
 		require.Equal(t, map[string]bool{"Refund 120 EUR": false}, h.approvals())
 	})
-	withHost(t, policy.Quorum(1, hitl.Forward(mcp.Elicit(nil, hitl.For(refundsID)).Decide)), sayYes, func(t *testing.T, h *host) {
+	withHost(t, hitl.Quorum(1, hitl.Forward(mcp.Elicit(nil, hitl.For(refundsID)).Decide)), sayYes, func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "order 4711"), "Not refunded.", "not by way of Forward either")
 	})
 }

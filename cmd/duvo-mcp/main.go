@@ -37,7 +37,6 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
-	"github.com/duvotool/duvotool/policy"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -257,7 +256,7 @@ func decider(f flags) hitl.Policy {
 		}
 		return mcp.Elicit(fallback, hitl.For(id)).Decide(ctx, r)
 	})
-	return policy.Timeout(f.patience, ask, fallback)
+	return hitl.Timeout(f.patience, ask, fallback)
 }
 
 // connect returns the way to Duvo, or to one in this process.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 )
 
 // Refunds lets amounts up to small pass, asks first about those up to large,
@@ -17,14 +16,14 @@ import (
 // amount is what the Job's worker wrote into the title, so a rule by it is for
 // sums with which you trust the worker.
 func Refunds(assignmentID string, small, large int, first, second hitl.PolicyFunc) hitl.Policy {
-	upTo := func(most int) policy.Match {
+	upTo := func(most int) hitl.Match {
 		return func(r hitl.Request) bool { return amount(r) <= most }
 	}
 	return hitl.FirstOf(
 		hitl.AutoApprove(hitl.For(assignmentID).When(upTo(small))),
-		policy.Timeout(24*time.Hour, policy.Route(
-			policy.When(upTo(large), hitl.Forward(first)),
-			policy.When(upTo(unknown), policy.Quorum(2, hitl.Forward(first), hitl.Forward(second))),
+		hitl.Timeout(24*time.Hour, hitl.Route(
+			hitl.When(upTo(large), hitl.Forward(first)),
+			hitl.When(upTo(unknown), hitl.Quorum(2, hitl.Forward(first), hitl.Forward(second))),
 		), hitl.PolicyFunc(tooLate)),
 	)
 }

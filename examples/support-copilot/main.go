@@ -18,7 +18,6 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -43,10 +42,10 @@ func rules(person hitl.Policy) hitl.Policy {
 	// Money goes by the Assignment's ID: names and folders can be edited by
 	// others. After ten vouchers a day a person looks at each.
 	small := hitl.AutoApprove(hitl.For(*vouchers).TitleMatches(`Give a voucher of [1-9] EUR`))
-	return policy.Route(
-		policy.When(policy.AssignmentIs(*vouchers), hitl.FirstOf(policy.Budget(10, 24*time.Hour, small, person), person)),
+	return hitl.Route(
+		hitl.When(hitl.AssignmentIs(*vouchers), hitl.FirstOf(hitl.Budget(10, 24*time.Hour, small, person), person)),
 		// A day to decide; after that it counts as denied.
-		policy.When(policy.FolderIs("Regulated"), policy.Timeout(24*time.Hour, person, hitl.AlwaysDeny())),
+		hitl.When(hitl.FolderIs("Regulated"), hitl.Timeout(24*time.Hour, person, hitl.AlwaysDeny())),
 	)
 }
 

@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -27,7 +26,7 @@ import (
 type Grants struct {
 	mu    sync.Mutex
 	all   []*grant
-	names []hitl.Names // of the registries that use it
+	names []Names // of the registries that use it
 }
 
 // NewGrants returns a policy without any grant.
@@ -53,7 +52,7 @@ type grant struct {
 	Grant
 	limited  bool
 	optional bool
-	where    func(hitl.Request) bool
+	where    func(Request) bool
 }
 
 // Terms bound a grant. The zero Terms allow without an end and a limit, what
@@ -82,19 +81,19 @@ type Terms struct {
 // Build, started with the same input, told the same since, asking with the same
 // text. by is the person who decided so; the grant is for the tenant of the
 // request's caller. It returns the grant's ID.
-func (g *Grants) Exactly(by string, req hitl.Request, t Terms) (string, error) {
+func (g *Grants) Exactly(by string, req Request, t Terms) (string, error) {
 	if req.Kind != duvo.Approval && !t.Denies {
-		return "", errors.New("policy: only approvals can be granted; questions need answers")
+		return "", errors.New("duvotool: only approvals can be granted; questions need answers")
 	}
 	if tenant := req.Caller.Tenant; !t.AnyTenant {
 		if t.Tenant != "" && t.Tenant != tenant {
-			return "", fmt.Errorf("policy: the terms are for the tenant %q, and the request is of %q", hitl.SafeLine(t.Tenant, 80), hitl.SafeLine(tenant, 80))
+			return "", fmt.Errorf("duvotool: the terms are for the tenant %q, and the request is of %q", SafeLine(t.Tenant, 80), SafeLine(tenant, 80))
 		}
 		t.Tenant = tenant
 	}
 	d := req.ContentDigest()
-	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + hitl.SafeLine(req.Title, 200), FollowUps: true},
-		where: func(r hitl.Request) bool { return r.ContentDigest() == d }})
+	return g.add(by, req.Assignment.ID, t, &grant{Grant: Grant{Digest: d, What: "exactly " + SafeLine(req.Title, 200), FollowUps: true},
+		where: func(r Request) bool { return r.ContentDigest() == d }})
 }
 
 // Where grants requests of one Assignment, by its ID, and of the tenant in the
@@ -105,25 +104,25 @@ func (g *Grants) Exactly(by string, req hitl.Request, t Terms) (string, error) {
 // An ID that no Assignment has is refused, unless the Terms say that it is
 // optional: where the grants are in use already, at once, and else when the
 // registry is made.
-func (g *Grants) Where(by, assignmentID, what string, accept func(hitl.Request) bool, t Terms) (string, error) {
+func (g *Grants) Where(by, assignmentID, what string, accept func(Request) bool, t Terms) (string, error) {
 	if accept == nil || strings.TrimSpace(what) == "" {
-		return "", errors.New("policy: a grant needs a function, and words that say what it grants")
+		return "", errors.New("duvotool: a grant needs a function, and words that say what it grants")
 	}
 	return g.add(by, assignmentID, t, &grant{Grant: Grant{What: what}, where: accept, optional: t.Optional})
 }
 
 func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error) {
 	switch {
-	case hitl.PersonKey(by) == "":
-		return "", errors.New("policy: a grant needs the person who gives it")
+	case PersonKey(by) == "":
+		return "", errors.New("duvotool: a grant needs the person who gives it")
 	case t.AnyTenant && t.Tenant != "":
-		return "", errors.New("policy: a grant is for one tenant or for all of them")
+		return "", errors.New("duvotool: a grant is for one tenant or for all of them")
 	case strings.TrimSpace(assignmentID) == "":
-		return "", errors.New("policy: a grant needs the ID of an Assignment")
+		return "", errors.New("duvotool: a grant needs the ID of an Assignment")
 	case t.Uses < 0 || t.Denies && t.Uses > 0:
-		return "", fmt.Errorf("policy: a grant for %s cannot be", safetext.Count(t.Uses, "use", "uses"))
+		return "", fmt.Errorf("duvotool: a grant for %s cannot be", safetext.Count(t.Uses, "use", "uses"))
 	case !t.Until.IsZero() && !time.Now().Before(t.Until):
-		return "", errors.New("policy: the grant has ended before it began")
+		return "", errors.New("duvotool: the grant has ended before it began")
 	}
 	gr.ID, gr.By, gr.AssignmentID, gr.Created = rand.Text(), by, assignmentID, time.Now()
 	gr.FollowUps = gr.FollowUps || t.FollowUps || t.Denies
@@ -133,7 +132,7 @@ func (g *Grants) add(by, assignmentID string, t Terms, gr *grant) (string, error
 	defer g.mu.Unlock()
 	if gr.Digest == "" && !gr.optional {
 		if err := g.known(assignmentID); err != nil {
-			return "", fmt.Errorf("policy: the grant: %w; correct it, or say so by Terms.Optional", err)
+			return "", fmt.Errorf("duvotool: the grant: %w; correct it, or say so by Terms.Optional", err)
 		}
 	}
 	g.all = append(g.all, gr)
@@ -171,7 +170,7 @@ func (g *Grants) expire() {
 }
 
 // Decide approves or denies what a grant is for.
-func (g *Grants) Decide(_ context.Context, req hitl.Request) (hitl.Decision, error) {
+func (g *Grants) Decide(_ context.Context, req Request) (Decision, error) {
 	// The functions are the host's: they are not called with the lock held.
 	g.mu.Lock()
 	g.expire()
@@ -183,22 +182,22 @@ func (g *Grants) Decide(_ context.Context, req hitl.Request) (hitl.Decision, err
 			continue
 		}
 		if gr.Denies {
-			return gr.decision(hitl.Denied), nil
+			return gr.decision(Denied), nil
 		}
 		allowing = append(allowing, gr)
 	}
 	if req.Kind == duvo.Approval {
 		for _, gr := range allowing {
 			if g.use(gr) {
-				return gr.decision(hitl.Approved), nil
+				return gr.decision(Approved), nil
 			}
 		}
 	}
-	return hitl.Pass().Via("Grants"), nil
+	return Pass().Via("Grants"), nil
 }
 
 // Vetoes reports whether a grant that denies is for the request.
-func (g *Grants) Vetoes(req hitl.Request) bool {
+func (g *Grants) Vetoes(req Request) bool {
 	g.mu.Lock()
 	g.expire()
 	all := slices.Clone(g.all)
@@ -209,7 +208,7 @@ func (g *Grants) Vetoes(req hitl.Request) bool {
 }
 
 // isFor reports whether the grant is for the request.
-func (gr *grant) isFor(req hitl.Request) bool {
+func (gr *grant) isFor(req Request) bool {
 	return (gr.AnyTenant || gr.Tenant == req.Caller.Tenant) && strings.EqualFold(gr.AssignmentID, req.Assignment.ID) &&
 		(req.FollowUp == "" || gr.FollowUps) && gr.where(req)
 }
@@ -228,8 +227,8 @@ func (g *Grants) use(gr *grant) bool {
 	return true
 }
 
-func (gr *grant) decision(v hitl.Verdict) hitl.Decision {
-	return hitl.Decision{Verdict: v, By: gr.By, Source: hitl.SourcePolicy, Path: "Grants",
+func (gr *grant) decision(v Verdict) Decision {
+	return Decision{Verdict: v, By: gr.By, Source: SourcePolicy, Path: "Grants",
 		Reason: fmt.Sprintf("standing grant %s of %s: %s", gr.ID, gr.Created.Format(time.RFC3339), gr.What)}
 }
 

@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"testing"
@@ -6,7 +6,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,23 +17,23 @@ func TestFollowUpsNeedLeave(t *testing.T) {
 	later.FollowUp, other.FollowUp = "and 9000 more", "and 10 more"
 	all := func(hitl.Request) bool { return true }
 	for name, c := range map[string]struct {
-		grant                  func(*policy.Grants) (string, error)
+		grant                  func(*hitl.Grants) (string, error)
 		plain, later, forOther hitl.Verdict
 	}{
-		"where": {func(g *policy.Grants) (string, error) {
-			return g.Where("kim", plain.Assignment.ID, "all", all, policy.Terms{})
+		"where": {func(g *hitl.Grants) (string, error) {
+			return g.Where("kim", plain.Assignment.ID, "all", all, hitl.Terms{})
 		}, hitl.Approved, hitl.Passed, hitl.Passed},
-		"where, with leave": {func(g *policy.Grants) (string, error) {
-			return g.Where("kim", plain.Assignment.ID, "all", all, policy.Terms{FollowUps: true})
+		"where, with leave": {func(g *hitl.Grants) (string, error) {
+			return g.Where("kim", plain.Assignment.ID, "all", all, hitl.Terms{FollowUps: true})
 		}, hitl.Approved, hitl.Approved, hitl.Approved},
-		"where, denying": {func(g *policy.Grants) (string, error) {
-			return g.Where("kim", plain.Assignment.ID, "all", all, policy.Terms{Denies: true})
+		"where, denying": {func(g *hitl.Grants) (string, error) {
+			return g.Where("kim", plain.Assignment.ID, "all", all, hitl.Terms{Denies: true})
 		}, hitl.Denied, hitl.Denied, hitl.Denied},
-		"exactly": {func(g *policy.Grants) (string, error) { return g.Exactly("kim", plain, policy.Terms{}) }, hitl.Approved, hitl.Passed, hitl.Passed},
-		"exactly the later": {func(g *policy.Grants) (string, error) { return g.Exactly("kim", later, policy.Terms{}) },
+		"exactly": {func(g *hitl.Grants) (string, error) { return g.Exactly("kim", plain, hitl.Terms{}) }, hitl.Approved, hitl.Passed, hitl.Passed},
+		"exactly the later": {func(g *hitl.Grants) (string, error) { return g.Exactly("kim", later, hitl.Terms{}) },
 			hitl.Passed, hitl.Approved, hitl.Passed},
 	} {
-		g := policy.NewGrants()
+		g := hitl.NewGrants()
 		_, err := c.grant(g)
 		require.NoError(t, err)
 		for _, asked := range []struct {
@@ -47,7 +46,7 @@ func TestFollowUpsNeedLeave(t *testing.T) {
 			require.Equal(t, asked.want == hitl.Denied, g.Vetoes(asked.r))
 		}
 	}
-	known := policy.Answers("ops", map[string]string{"Go on?": "yes"})
+	known := hitl.Answers("ops", map[string]string{"Go on?": "yes"})
 	q := duvotooltest.Question([]duvo.QuestionItem{{Question: "Go on?"}})
 	d, err := known.Decide(t.Context(), q)
 	require.NoError(t, err)

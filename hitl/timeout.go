@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // ErrTimeout is the cause that ends the context of a policy whose time is over.
-var ErrTimeout = errors.New("policy: the time to decide is over")
+var ErrTimeout = errors.New("duvotool: the time to decide is over")
 
 // Timeout asks p, and where it has not decided within d of the request being
 // first seen, the fallback. What a fallback decides that asks nobody is recorded
@@ -20,18 +18,18 @@ var ErrTimeout = errors.New("policy: the time to decide is over")
 // the deadline or later does not count.
 //
 // After a restart the deadline is still that of the first time.
-func Timeout(d time.Duration, p, fallback hitl.Policy) hitl.Policy {
+func Timeout(d time.Duration, p, fallback Policy) Policy {
 	return timeout{d, p, fallback}
 }
 
 type timeout struct {
 	d           time.Duration
-	p, fallback hitl.Policy
+	p, fallback Policy
 }
 
-func (t timeout) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (t timeout) Decide(ctx context.Context, req Request) (Decision, error) {
 	if t.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	if d, vetoed, err := vetoed(ctx, "Timeout", req, t.p, t.fallback); vetoed {
 		return d, err
@@ -51,52 +49,52 @@ func (t timeout) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, e
 				return a.d.Via("Timeout"), a.err
 			}
 		case <-ctx.Done():
-			return hitl.Decision{}, context.Cause(ctx)
+			return Decision{}, context.Cause(ctx)
 		case <-timer.C:
 		}
 		cancel(ErrTimeout)
 	}
 	if ctx.Err() != nil {
-		return hitl.Decision{}, context.Cause(ctx)
+		return Decision{}, context.Cause(ctx)
 	}
 	d, err := decide(ctx, "Timeout(over)", t.fallback, req)
 	return t.expired(d), err
 }
 
 // expired tells what the fallback decided as what the deadline came to.
-func (t timeout) expired(d hitl.Decision) hitl.Decision {
-	if d.Verdict == hitl.Passed || d.Source != "" && d.Source != hitl.SourcePolicy {
+func (t timeout) expired(d Decision) Decision {
+	if d.Verdict == Passed || d.Source != "" && d.Source != SourcePolicy {
 		return d // no opinion, or somebody's
 	}
-	d.Source = hitl.SourceTimeout
+	d.Source = SourceTimeout
 	over := fmt.Sprintf("nobody decided within %v", t.d)
 	switch {
 	case d.Reason == "":
 		d.Reason = over
-	case d.Verdict == hitl.Denied:
-		plain, _ := hitl.AlwaysDeny().Decide(context.Background(), hitl.Request{})
+	case d.Verdict == Denied:
+		plain, _ := AlwaysDeny().Decide(context.Background(), Request{})
 		if d.Reason = over + "; " + d.Reason; strings.HasSuffix(d.Reason, "; "+plain.Reason) {
 			d.Reason = over // that it approves nothing is no reason here
 		}
 	}
-	if d.Verdict == hitl.Denied {
+	if d.Verdict == Denied {
 		d.By = "policy " + t.String()
 	}
 	return d
 }
 
 // Vetoes asks both.
-func (t timeout) Vetoes(req hitl.Request) bool {
-	return hitl.Vetoes(t.p, req) || hitl.Vetoes(t.fallback, req)
+func (t timeout) Vetoes(req Request) bool {
+	return Vetoes(t.p, req) || Vetoes(t.fallback, req)
 }
 
 // Foresee knows what its first policy does for certain, and, where the time was
 // over, its fallback.
-func (t timeout) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
+func (t timeout) Foresee(req Request, at time.Time) (Verdict, bool) {
 	if at.Before(firstSeen(req).Add(t.d)) {
-		return hitl.Foresee(t.p, req, at)
+		return Foresee(t.p, req, at)
 	}
-	return hitl.Foresee(t.fallback, req, at)
+	return Foresee(t.fallback, req, at)
 }
 
 func (t timeout) Validate() error {
@@ -109,7 +107,7 @@ func (t timeout) Validate() error {
 func (t timeout) String() string { return fmt.Sprintf("Timeout(%v)", t.d) }
 
 // firstSeen is when the request was first seen; now, where it is not told.
-func firstSeen(req hitl.Request) time.Time {
+func firstSeen(req Request) time.Time {
 	if req.FirstSeen.IsZero() {
 		return time.Now()
 	}

@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,7 +42,7 @@ func TestApproveOrExpire(t *testing.T) {
 			log := &auditLog{}
 			late := person("kim").Says("", time.Hour+offset, hitl.Approve("kim", "fine"))
 			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithAudit(log), duvotool.WithJobTimeout(time.Minute),
-				duvotool.WithPolicy(policy.Timeout(time.Hour, late, hitl.AlwaysDeny())))
+				duvotool.WithPolicy(hitl.Timeout(time.Hour, late, hitl.AlwaysDeny())))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")

@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 )
 
 var (
@@ -27,7 +26,7 @@ func show(p hitl.Policy, r hitl.Request) {
 
 func ExampleTimeout() {
 	old := duvotooltest.Approval("Refund 120 EUR", func(r *hitl.Request) { r.FirstSeen = time.Now().Add(-5 * time.Hour) })
-	p := policy.Timeout(4*time.Hour, kim, hitl.AlwaysDeny())
+	p := hitl.Timeout(4*time.Hour, kim, hitl.AlwaysDeny())
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
 	show(p, old)
 	// Output:
@@ -40,23 +39,23 @@ func ExampleEscalate() {
 		<-ctx.Done()
 		return hitl.Decision{}, context.Cause(ctx)
 	})
-	p := policy.Escalate(absent,
-		policy.Remind(5*time.Millisecond, func(_ context.Context, r hitl.Request) {}),
-		policy.Then(10*time.Millisecond, lee))
+	p := hitl.Escalate(absent,
+		hitl.Remind(5*time.Millisecond, func(_ context.Context, r hitl.Request) {}),
+		hitl.Then(10*time.Millisecond, lee))
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
 	// Output: approved by lee@example.com through Escalate[3] > Operator(lee@example.com)
 }
 
 func ExampleQuorum() {
-	show(policy.Quorum(2, kim, kim), duvotooltest.Approval("Refund 5000 EUR"))
-	show(policy.Quorum(1, kim), duvotooltest.Approval("Refund 5000 EUR"))
+	show(hitl.Quorum(2, kim, kim), duvotooltest.Approval("Refund 5000 EUR"))
+	show(hitl.Quorum(1, kim), duvotooltest.Approval("Refund 5000 EUR"))
 	// Output:
 	// denied by policy Quorum(2) through Quorum(2)
 	// approved by kim@example.com through Quorum(1)
 }
 
 func ExampleBudget() {
-	p := policy.Budget(2, time.Hour, hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).TitleIs("Send the receipt")), lee)
+	p := hitl.Budget(2, time.Hour, hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).TitleIs("Send the receipt")), lee)
 	for range 3 {
 		show(p, duvotooltest.Approval("Send the receipt"))
 	}
@@ -67,9 +66,9 @@ func ExampleBudget() {
 }
 
 func ExampleRoute() {
-	p := policy.Route(
-		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim),
-		policy.When(policy.FolderIs("Marketing"), lee),
+	p := hitl.Route(
+		hitl.When(hitl.AssignmentIs(duvotooltest.AssignmentID), kim),
+		hitl.When(hitl.FolderIs("Marketing"), lee),
 	)
 	show(p, duvotooltest.Approval("Refund 120 EUR"))
 	show(p, duvotooltest.Approval("Send it", func(r *hitl.Request) { r.Assignment.ID, r.Folder = "other", "Marketing/EU" }))
@@ -81,7 +80,7 @@ func ExampleRoute() {
 }
 
 func ExampleAnswers() {
-	p := policy.Answers("the handbook", map[string]string{"Which rules apply?": "Strict"})
+	p := hitl.Answers("the handbook", map[string]string{"Which rules apply?": "Strict"})
 	show(p, duvotooltest.Question([]duvo.QuestionItem{{Question: "Which rules apply?"}}))
 	show(p, duvotooltest.Question([]duvo.QuestionItem{{Question: "Which rules apply now?"}}))
 	// Output:
@@ -90,11 +89,11 @@ func ExampleAnswers() {
 }
 
 func ExampleGrants() {
-	grants := policy.NewGrants()
+	grants := hitl.NewGrants()
 	p := hitl.FirstOf(grants, kim)
 	asked := duvotooltest.Approval("Refund 20 EUR")
 	show(p, asked)
-	if _, err := grants.Exactly("kim@example.com", asked, policy.Terms{Uses: 1, Until: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := grants.Exactly("kim@example.com", asked, hitl.Terms{Uses: 1, Until: time.Now().Add(time.Hour)}); err != nil {
 		fmt.Println(err)
 	}
 	show(p, asked)

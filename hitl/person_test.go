@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,7 +23,7 @@ func TestQuorumCountsPeople(t *testing.T) {
 		}
 		return out
 	}
-	quorum := func(n int, of ...string) hitl.Policy { return policy.Quorum(n, names(of...)...) }
+	quorum := func(n int, of ...string) hitl.Policy { return hitl.Quorum(n, names(of...)...) }
 	for name, c := range map[string]struct {
 		p    hitl.Policy
 		want hitl.Verdict
@@ -37,10 +36,10 @@ func TestQuorumCountsPeople(t *testing.T) {
 		"case":               {quorum(2, "Straße", "STRASSE"), hitl.Denied},
 		"two":                {quorum(2, "kim", "lee"), hitl.Approved},
 		"a twin and another": {quorum(2, "kim", "KIM", "lee"), hitl.Approved},
-		"quorums of the same": {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), policy.Quorum(2, names("lee", "kim")...)),
+		"quorums of the same": {hitl.Quorum(2, hitl.Quorum(2, names("kim", "lee")...), hitl.Quorum(2, names("lee", "kim")...)),
 			hitl.Denied},
-		"a quorum and one of it": {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("kim")[0]), hitl.Denied},
-		"a quorum and another":   {policy.Quorum(2, policy.Quorum(2, names("kim", "lee")...), names("pat")[0]), hitl.Approved},
+		"a quorum and one of it": {hitl.Quorum(2, hitl.Quorum(2, names("kim", "lee")...), names("kim")[0]), hitl.Denied},
+		"a quorum and another":   {hitl.Quorum(2, hitl.Quorum(2, names("kim", "lee")...), names("pat")[0]), hitl.Approved},
 	} {
 		for range 20 { // they answer in any order
 			require.Equal(t, c.want, decide(t, c.p, duvotooltest.Approval("Refund 5000 EUR")).Verdict, name)
@@ -48,7 +47,7 @@ func TestQuorumCountsPeople(t *testing.T) {
 	}
 	for _, invisible := range []string{"\u200b", "\u3164", " \u00a0"} {
 		require.ErrorIs(t, hitl.Approve(invisible, "").Check(duvotooltest.Approval("x")), hitl.ErrInvalidDecision)
-		_, err := policy.NewGrants().Exactly(invisible, duvotooltest.Approval("x"), policy.Terms{})
+		_, err := hitl.NewGrants().Exactly(invisible, duvotooltest.Approval("x"), hitl.Terms{})
 		require.Error(t, err)
 	}
 }
@@ -61,32 +60,32 @@ func of(tenant string) func(*hitl.Request) {
 // no other; what is denied without saying for whom is denied for all.
 func TestGrantsKnowTheirTenant(t *testing.T) {
 	any := func(hitl.Request) bool { return true }
-	where := func(terms policy.Terms) func(*policy.Grants) (string, error) {
-		return func(g *policy.Grants) (string, error) {
+	where := func(terms hitl.Terms) func(*hitl.Grants) (string, error) {
+		return func(g *hitl.Grants) (string, error) {
 			return g.Where("kim", duvotooltest.AssignmentID, "all", any, terms)
 		}
 	}
-	exactly := func(tenant string, terms policy.Terms) func(*policy.Grants) (string, error) {
-		return func(g *policy.Grants) (string, error) {
+	exactly := func(tenant string, terms hitl.Terms) func(*hitl.Grants) (string, error) {
+		return func(g *hitl.Grants) (string, error) {
 			return g.Exactly("kim", duvotooltest.Approval("x", of(tenant)), terms)
 		}
 	}
 	const yes, no, none = hitl.Approved, hitl.Denied, hitl.Passed
 	for name, c := range map[string]struct {
-		give           func(*policy.Grants) (string, error)
+		give           func(*hitl.Grants) (string, error)
 		inA, inB, bare hitl.Verdict
 	}{
-		"exactly, of a":        {exactly("a", policy.Terms{}), yes, none, none},
-		"exactly, of nobody's": {exactly("", policy.Terms{}), none, none, yes},
-		"exactly, of all":      {exactly("a", policy.Terms{AnyTenant: true}), yes, yes, yes},
-		"exactly never, of a":  {exactly("a", policy.Terms{Denies: true}), no, none, none},
-		"where, unsaid":        {where(policy.Terms{}), none, none, yes},
-		"where, a":             {where(policy.Terms{Tenant: "a"}), yes, none, none},
-		"where, all":           {where(policy.Terms{AnyTenant: true}), yes, yes, yes},
-		"never, unsaid":        {where(policy.Terms{Denies: true}), no, no, no},
-		"never, a":             {where(policy.Terms{Denies: true, Tenant: "a"}), no, none, none},
+		"exactly, of a":        {exactly("a", hitl.Terms{}), yes, none, none},
+		"exactly, of nobody's": {exactly("", hitl.Terms{}), none, none, yes},
+		"exactly, of all":      {exactly("a", hitl.Terms{AnyTenant: true}), yes, yes, yes},
+		"exactly never, of a":  {exactly("a", hitl.Terms{Denies: true}), no, none, none},
+		"where, unsaid":        {where(hitl.Terms{}), none, none, yes},
+		"where, a":             {where(hitl.Terms{Tenant: "a"}), yes, none, none},
+		"where, all":           {where(hitl.Terms{AnyTenant: true}), yes, yes, yes},
+		"never, unsaid":        {where(hitl.Terms{Denies: true}), no, no, no},
+		"never, a":             {where(hitl.Terms{Denies: true, Tenant: "a"}), no, none, none},
 	} {
-		g := policy.NewGrants()
+		g := hitl.NewGrants()
 		_, err := c.give(g)
 		require.NoError(t, err, name)
 		for tenant, want := range map[string]hitl.Verdict{"a": c.inA, "b": c.inB, "": c.bare} {
@@ -95,18 +94,18 @@ func TestGrantsKnowTheirTenant(t *testing.T) {
 			require.Equal(t, want == no, hitl.Vetoes(g, req), "%s, asked in %q", name, tenant)
 		}
 	}
-	g := policy.NewGrants()
-	_, err := exactly("a", policy.Terms{Tenant: "b"})(g)
+	g := hitl.NewGrants()
+	_, err := exactly("a", hitl.Terms{Tenant: "b"})(g)
 	require.Error(t, err)
-	_, err = where(policy.Terms{Tenant: "b", AnyTenant: true})(g)
+	_, err = where(hitl.Terms{Tenant: "b", AnyTenant: true})(g)
 	require.Error(t, err)
 	require.Empty(t, g.List())
 }
 
 // TestGrantOfAnotherTenant in whole Jobs: the emulator sees no approval.
 func TestGrantOfAnotherTenant(t *testing.T) {
-	g := policy.NewGrants()
-	_, err := g.Where("kim@a.example.com", duvotooltest.AssignmentID, "small refunds", func(hitl.Request) bool { return true }, policy.Terms{Tenant: "a"})
+	g := hitl.NewGrants()
+	_, err := g.Where("kim@a.example.com", duvotooltest.AssignmentID, "small refunds", func(hitl.Request) bool { return true }, hitl.Terms{Tenant: "a"})
 	require.NoError(t, err)
 	for tenant, want := range map[string]bool{"a": true, "b": false, "": false} {
 		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: duvotooltest.AssignmentID, Name: "Refunds", Script: func(j *duvotest.Job) {
@@ -125,7 +124,7 @@ func TestGrantOfAnotherTenant(t *testing.T) {
 // TestBudgetsOfTenants: one tenant's agent that runs wild leaves another's budget
 // alone.
 func TestBudgetsOfTenants(t *testing.T) {
-	p := policy.Budget(1, time.Hour, duvotooltest.NewOperator("kim").Approves(""), hitl.AlwaysDeny())
+	p := hitl.Budget(1, time.Hour, duvotooltest.NewOperator("kim").Approves(""), hitl.AlwaysDeny())
 	for _, tenant := range []string{"a", "b"} {
 		require.Equal(t, hitl.Approved, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
 		require.Equal(t, hitl.Denied, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)

@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -6,27 +6,25 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // A Step is what [Escalate] does after a while. Make it with [Remind] or
 // [Then].
 type Step struct {
 	after  time.Duration
-	notify func(context.Context, hitl.Request)
-	ask    hitl.Policy
+	notify func(context.Context, Request)
+	ask    Policy
 }
 
 // Remind calls notify so long after the request was first seen. It is called
 // in a goroutine of its own, with a context that ends when somebody decided.
-func Remind(after time.Duration, notify func(context.Context, hitl.Request)) Step {
+func Remind(after time.Duration, notify func(context.Context, Request)) Step {
 	return Step{after: after, notify: notify}
 }
 
 // Then asks p as well so long after the request was first seen, or as soon as
 // none of those asked before has anything more to say.
-func Then(after time.Duration, p hitl.Policy) Step { return Step{after: after, ask: p} }
+func Then(after time.Duration, p Policy) Step { return Step{after: after, ask: p} }
 
 // Escalate asks first, and then takes the steps in their order, each once: it
 // reminds, or asks somebody else as well. Whoever decides first has decided;
@@ -36,16 +34,16 @@ func Then(after time.Duration, p hitl.Policy) Step { return Step{after: after, a
 //
 // A policy that is asked again, after a restart say, takes the steps that are
 // due at once and in order.
-func Escalate(first hitl.Policy, steps ...Step) hitl.Policy { return escalate{first, steps} }
+func Escalate(first Policy, steps ...Step) Policy { return escalate{first, steps} }
 
 type escalate struct {
-	first hitl.Policy
+	first Policy
 	steps []Step
 }
 
-func (e escalate) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (e escalate) Decide(ctx context.Context, req Request) (Decision, error) {
 	if e.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	if d, vetoed, err := vetoed(ctx, e.String(), req, e.asked()...); vetoed {
 		return d, err
@@ -56,7 +54,7 @@ func (e escalate) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, 
 	answers := make(chan answer, len(e.steps)+1)
 	ask(inner, 0, e.first, req, answers)
 	open, next := 1, 0
-	last := hitl.Pass()
+	last := Pass()
 	var errs []error
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -88,39 +86,39 @@ func (e escalate) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, 
 				errs = append(errs, a.err)
 			case a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1)), nil
-			case a.d.Verdict != hitl.Passed: // it could ask nobody
+			case a.d.Verdict != Passed: // it could ask nobody
 				last = a.d.Via(fmt.Sprintf("Escalate[%d]", a.from+1))
 			}
 		case <-due:
 		case <-ctx.Done():
-			return hitl.Decision{}, context.Cause(ctx)
+			return Decision{}, context.Cause(ctx)
 		}
 	}
 }
 
-func remind(ctx context.Context, notify func(context.Context, hitl.Request), req hitl.Request) {
+func remind(ctx context.Context, notify func(context.Context, Request), req Request) {
 	ask(ctx, 0, reminder(notify), req, make(chan answer, 1))
 }
 
 // A reminder is a notification dressed as a policy, so that its panic is
 // caught and its goroutine is counted.
-type reminder func(context.Context, hitl.Request)
+type reminder func(context.Context, Request)
 
-func (r reminder) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (r reminder) Decide(ctx context.Context, req Request) (Decision, error) {
 	r(ctx, req)
-	return hitl.Pass(), nil
+	return Pass(), nil
 }
 
 func (reminder) String() string { return "Remind" }
 
 // Vetoes asks all.
-func (e escalate) Vetoes(req hitl.Request) bool {
-	return slices.ContainsFunc(e.asked(), func(p hitl.Policy) bool { return hitl.Vetoes(p, req) })
+func (e escalate) Vetoes(req Request) bool {
+	return slices.ContainsFunc(e.asked(), func(p Policy) bool { return Vetoes(p, req) })
 }
 
 // asked returns all that may be asked.
-func (e escalate) asked() []hitl.Policy {
-	all := []hitl.Policy{e.first}
+func (e escalate) asked() []Policy {
+	all := []Policy{e.first}
 	for _, s := range e.steps {
 		if s.ask != nil {
 			all = append(all, s.ask)
@@ -130,13 +128,13 @@ func (e escalate) asked() []hitl.Policy {
 }
 
 // Foresee knows of a denial by the first, or by a step whose time had come.
-func (e escalate) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
-	denies := func(p hitl.Policy) bool {
-		v, certain := hitl.Foresee(p, req, at)
-		return certain && v == hitl.Denied
+func (e escalate) Foresee(req Request, at time.Time) (Verdict, bool) {
+	denies := func(p Policy) bool {
+		v, certain := Foresee(p, req, at)
+		return certain && v == Denied
 	}
 	due := func(s Step) bool { return s.ask != nil && !at.Before(firstSeen(req).Add(s.after)) && denies(s.ask) }
-	return hitl.Denied, denies(e.first) || slices.ContainsFunc(e.steps, due)
+	return Denied, denies(e.first) || slices.ContainsFunc(e.steps, due)
 }
 
 func (e escalate) Validate() error {

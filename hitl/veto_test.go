@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"testing"
@@ -6,7 +6,6 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,20 +16,20 @@ func TestVetoes(t *testing.T) {
 	other := req
 	other.Title = "Refund"
 	denies := hitl.AutoApprove(hitl.For(id), hitl.For(id).TitleIs("Gift card").Denies())
-	grants := policy.NewGrants()
-	_, err := grants.Exactly("kim@example.com", req, policy.Terms{Denies: true})
+	grants := hitl.NewGrants()
+	_, err := grants.Exactly("kim@example.com", req, hitl.Terms{Denies: true})
 	require.NoError(t, err)
 	yes := hitl.LeaveToDuvo()
-	match := policy.AssignmentIs(id)
+	match := hitl.AssignmentIs(id)
 	for name, p := range map[string]hitl.Policy{
 		"rule": denies, "grants": grants, "first": hitl.FirstOf(yes, denies),
-		"timeout": policy.Timeout(time.Minute, yes, denies), "timed": policy.Timeout(time.Minute, denies, yes),
-		"escalate": policy.Escalate(yes, policy.Then(time.Minute, denies)), "quorum": policy.Quorum(1, yes, denies),
-		"budget": policy.Budget(1, time.Minute, yes, denies), "route": policy.Route(policy.When(match, denies)),
+		"timeout": hitl.Timeout(time.Minute, yes, denies), "timed": hitl.Timeout(time.Minute, denies, yes),
+		"escalate": hitl.Escalate(yes, hitl.Then(time.Minute, denies)), "quorum": hitl.Quorum(1, yes, denies),
+		"budget": hitl.Budget(1, time.Minute, yes, denies), "route": hitl.Route(hitl.When(match, denies)),
 	} {
 		require.True(t, hitl.Vetoes(p, req), name)
 		require.False(t, hitl.Vetoes(p, other), name)
 	}
 	require.False(t, hitl.Vetoes(yes, req))
-	require.False(t, hitl.Vetoes(policy.Route(policy.When(match, yes), policy.When(match, denies)), req), "it never comes to the second")
+	require.False(t, hitl.Vetoes(hitl.Route(hitl.When(match, yes), hitl.When(match, denies)), req), "it never comes to the second")
 }

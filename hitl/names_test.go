@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"testing"
@@ -8,7 +8,6 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,26 +19,26 @@ func TestNamesThatMatchNothing(t *testing.T) {
 	kim := hitl.LeaveToDuvo()
 	bad := hitl.AutoApprove(hitl.For("nope"))
 	any := func(hitl.Request) bool { return true }
-	grants := policy.NewGrants()
-	_, err := grants.Where("kim", "nope", "all", any, policy.Terms{Denies: true})
+	grants := hitl.NewGrants()
+	_, err := grants.Where("kim", "nope", "all", any, hitl.Terms{Denies: true})
 	require.NoError(t, err, "nobody knows yet what there is")
 	for name, c := range map[string]struct {
 		p    hitl.Policy
 		says string
 	}{
-		"ID":        {policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.AssignmentIs("nope"), kim)), `Route: case 2: no Assignment has the ID "nope"`},
-		"name":      {policy.Route(policy.When(policy.NameIs("Refund"), kim)), `no Assignment has the name "Refund"; is it "Refunds"?`},
-		"folder":    {policy.Route(policy.When(policy.FolderIs("Suport"), kim)), `there is no folder "Suport"; is it "Support"`},
-		"case":      {policy.Route(policy.When(any, bad)), "AutoApprove: rule 1"},
-		"timeout":   {policy.Timeout(time.Minute, bad, kim), "Timeout: AutoApprove"},
-		"fallback":  {policy.Timeout(time.Minute, kim, bad), "Timeout: AutoApprove"},
-		"escalate":  {policy.Escalate(bad), "Escalate: AutoApprove"},
-		"step":      {policy.Escalate(kim, policy.Then(time.Minute, bad)), "Escalate: AutoApprove"},
-		"quorum":    {policy.Quorum(1, kim, bad), "Quorum: AutoApprove"},
-		"budget":    {policy.Budget(1, time.Minute, bad, kim), "Budget: AutoApprove"},
-		"then":      {policy.Budget(1, time.Minute, kim, bad), "Budget: AutoApprove"},
+		"ID":        {hitl.Route(hitl.When(hitl.AssignmentIs(duvotooltest.AssignmentID), kim), hitl.When(hitl.AssignmentIs("nope"), kim)), `Route: case 2: no Assignment has the ID "nope"`},
+		"name":      {hitl.Route(hitl.When(hitl.NameIs("Refund"), kim)), `no Assignment has the name "Refund"; is it "Refunds"?`},
+		"folder":    {hitl.Route(hitl.When(hitl.FolderIs("Suport"), kim)), `there is no folder "Suport"; is it "Support"`},
+		"case":      {hitl.Route(hitl.When(any, bad)), "AutoApprove: rule 1"},
+		"timeout":   {hitl.Timeout(time.Minute, bad, kim), "Timeout: AutoApprove"},
+		"fallback":  {hitl.Timeout(time.Minute, kim, bad), "Timeout: AutoApprove"},
+		"escalate":  {hitl.Escalate(bad), "Escalate: AutoApprove"},
+		"step":      {hitl.Escalate(kim, hitl.Then(time.Minute, bad)), "Escalate: AutoApprove"},
+		"quorum":    {hitl.Quorum(1, kim, bad), "Quorum: AutoApprove"},
+		"budget":    {hitl.Budget(1, time.Minute, bad, kim), "Budget: AutoApprove"},
+		"then":      {hitl.Budget(1, time.Minute, kim, bad), "Budget: AutoApprove"},
 		"grants":    {grants, `Grants: "all": no Assignment has the ID "nope"`},
-		"deep":      {hitl.FirstOf(kim, policy.Timeout(time.Minute, policy.Route(policy.When(any, grants)), kim)), `has the ID "nope"`},
+		"deep":      {hitl.FirstOf(kim, hitl.Timeout(time.Minute, hitl.Route(hitl.When(any, grants)), kim)), `has the ID "nope"`},
 		"two in it": {hitl.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; FirstOf: policy 2`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,9 +53,9 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(grants))
 		require.Error(t, err, "also when it is tried again")
 	}
-	allowed := policy.Route(policy.When(policy.AssignmentIs("nope").Optional(), kim), policy.When(policy.NameIs("nope").Optional(), kim), policy.When(policy.FolderIs("nope").Optional(), kim),
-		policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim), policy.When(policy.NameIs("Refunds"), kim), policy.When(policy.FolderIs("/Support/Money/", "Support"), kim),
-		policy.When(any, hitl.AutoApprove(hitl.For("nope").Optional())))
+	allowed := hitl.Route(hitl.When(hitl.AssignmentIs("nope").Optional(), kim), hitl.When(hitl.NameIs("nope").Optional(), kim), hitl.When(hitl.FolderIs("nope").Optional(), kim),
+		hitl.When(hitl.AssignmentIs(duvotooltest.AssignmentID), kim), hitl.When(hitl.NameIs("Refunds"), kim), hitl.When(hitl.FolderIs("/Support/Money/", "Support"), kim),
+		hitl.When(any, hitl.AutoApprove(hitl.For("nope").Optional())))
 	reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(allowed))
 	require.NoError(t, err)
 	require.NoError(t, reg.Close(t.Context()))
@@ -66,8 +65,8 @@ func TestNamesThatMatchNothing(t *testing.T) {
 // uses them.
 func TestGrantsForUnknownAssignments(t *testing.T) {
 	any := func(hitl.Request) bool { return true }
-	grants := policy.NewGrants()
-	_, err := grants.Where("kim", "later", "all", any, policy.Terms{Optional: true})
+	grants := hitl.NewGrants()
+	_, err := grants.Where("kim", "later", "all", any, hitl.Terms{Optional: true})
 	require.NoError(t, err)
 	var regs []*duvotool.Registry
 	for _, id := range []string{duvotooltest.AssignmentID, "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b77"} {
@@ -79,9 +78,9 @@ func TestGrantsForUnknownAssignments(t *testing.T) {
 	}
 	for _, id := range []string{duvotooltest.AssignmentID, "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b77"} {
 		for _, denies := range []bool{false, true} {
-			_, err := grants.Where("kim", id, "all", any, policy.Terms{Denies: denies})
+			_, err := grants.Where("kim", id, "all", any, hitl.Terms{Denies: denies})
 			require.NoError(t, err)
-			_, err = grants.Where("kim", id[:len(id)-1], "all", any, policy.Terms{Denies: denies})
+			_, err = grants.Where("kim", id[:len(id)-1], "all", any, hitl.Terms{Denies: denies})
 			require.ErrorContains(t, err, "is it ")
 			var e *hitl.NoMatchError
 			require.ErrorAs(t, err, &e)

@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // Quorum asks all approvers at once and approves when n different people have.
@@ -20,19 +19,19 @@ import (
 // nobody is said to have denied.
 //
 // It is for approvals alone: about questions it has no opinion.
-func Quorum(n int, approvers ...hitl.Policy) hitl.Policy { return quorum{n, approvers} }
+func Quorum(n int, approvers ...Policy) Policy { return quorum{n, approvers} }
 
 type quorum struct {
 	n         int
-	approvers []hitl.Policy
+	approvers []Policy
 }
 
-func (q quorum) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (q quorum) Decide(ctx context.Context, req Request) (Decision, error) {
 	if q.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	if req.Kind != duvo.Approval {
-		return hitl.Pass().Via(q.String()), nil
+		return Pass().Via(q.String()), nil
 	}
 	if d, vetoed, err := vetoed(ctx, q.String(), req, q.approvers...); vetoed {
 		return d, err
@@ -43,7 +42,7 @@ func (q quorum) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 	for i, p := range q.approvers {
 		ask(inner, i, p, req, answers)
 	}
-	t := tally{source: hitl.SourcePolicy, counted: map[string]bool{}}
+	t := tally{source: SourcePolicy, counted: map[string]bool{}}
 	var errs []error
 	for open := len(q.approvers); open > 0 && len(t.people)+open >= q.n; open-- {
 		select {
@@ -51,24 +50,24 @@ func (q quorum) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 			switch {
 			case a.err != nil:
 				errs = append(errs, a.err)
-			case a.d.Verdict == hitl.Denied && a.d.HasOpinion():
+			case a.d.Verdict == Denied && a.d.HasOpinion():
 				return a.d.Via(fmt.Sprintf("%s[%d]", q, a.from+1)), nil
 			default:
 				t.add(a.d)
 			}
 		case <-ctx.Done():
-			return hitl.Decision{}, context.Cause(ctx)
+			return Decision{}, context.Cause(ctx)
 		}
 		if len(t.people) >= q.n {
-			return hitl.Decision{Verdict: hitl.Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
-				Source: hitl.SourcePerson, Path: q.String()}, nil
+			return Decision{Verdict: Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
+				Source: SourcePerson, Path: q.String()}, nil
 		}
 	}
 	if len(errs) > 0 {
-		return hitl.Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
+		return Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
 	}
 	reason := fmt.Sprintf("%d of %d needed people approved", len(t.people), q.n)
-	return hitl.Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
+	return Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
 		Source: t.source, Path: q.String()}, nil
 }
 
@@ -78,18 +77,18 @@ type tally struct {
 	reasons []string
 	counted map[string]bool // by duvotool.PersonKey
 	unasked []string        // why nobody could be asked
-	source  hitl.Source     // of the denial, if it comes to that
+	source  Source          // of the denial, if it comes to that
 }
 
 // add takes in a decision that is no denial of anybody's.
-func (t *tally) add(d hitl.Decision) {
-	if d.Verdict == hitl.Denied {
-		t.source = hitl.SourceNobody
+func (t *tally) add(d Decision) {
+	if d.Verdict == Denied {
+		t.source = SourceNobody
 		t.unasked = append(t.unasked, strings.TrimSuffix("nobody could be asked: "+d.Reason, ": "))
 		return
 	}
 	who := strings.TrimSpace(d.By)
-	if d.Verdict != hitl.Approved || d.Source != hitl.SourcePerson || hitl.PersonKey(who) == "" {
+	if d.Verdict != Approved || d.Source != SourcePerson || PersonKey(who) == "" {
 		return
 	}
 	// A quorum within names several, of whom none may count again.
@@ -98,7 +97,7 @@ func (t *tally) add(d hitl.Decision) {
 		names = append(names, strings.Split(who, ", ")...)
 	}
 	for i, n := range names {
-		if names[i] = hitl.PersonKey(n); t.counted[names[i]] {
+		if names[i] = PersonKey(n); t.counted[names[i]] {
 			return
 		}
 	}
@@ -112,18 +111,18 @@ func (t *tally) add(d hitl.Decision) {
 }
 
 // Vetoes asks all: one denial denies.
-func (q quorum) Vetoes(req hitl.Request) bool {
-	return slices.ContainsFunc(q.approvers, func(p hitl.Policy) bool { return hitl.Vetoes(p, req) })
+func (q quorum) Vetoes(req Request) bool {
+	return slices.ContainsFunc(q.approvers, func(p Policy) bool { return Vetoes(p, req) })
 }
 
 // Foresee knows of a denial by one, and that there is no opinion about questions.
-func (q quorum) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
+func (q quorum) Foresee(req Request, at time.Time) (Verdict, bool) {
 	if req.Kind != duvo.Approval {
-		return hitl.Passed, true
+		return Passed, true
 	}
-	return hitl.Denied, slices.ContainsFunc(q.approvers, func(p hitl.Policy) bool {
-		v, certain := hitl.Foresee(p, req, at)
-		return certain && v == hitl.Denied
+	return Denied, slices.ContainsFunc(q.approvers, func(p Policy) bool {
+		v, certain := Foresee(p, req, at)
+		return certain && v == Denied
 	})
 }
 

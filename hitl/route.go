@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -10,16 +10,15 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // A Match tells which requests a [Case] is for. It must be safe for concurrent
 // use.
-type Match func(hitl.Request) bool
+type Match func(Request) bool
 
 // A Matcher is what [When] takes: a function of your own, or a [NameMatch].
 type Matcher interface {
-	func(hitl.Request) bool | Match | NameMatch
+	func(Request) bool | Match | NameMatch
 }
 
 // A NameMatch matches requests by what their Assignments are called. Make it with
@@ -27,8 +26,8 @@ type Matcher interface {
 // registry is made, or duvotool.Discover fails.
 type NameMatch struct {
 	words    []string
-	is       func(r hitl.Request, word string) bool
-	have     func(n hitl.Names, words ...string) error
+	is       func(r Request, word string) bool
+	have     func(n Names, words ...string) error
 	optional bool
 }
 
@@ -40,12 +39,12 @@ func (m NameMatch) Optional() NameMatch {
 
 // Matches reports whether one of the names is the request's. The zero NameMatch
 // matches nothing.
-func (m NameMatch) Matches(r hitl.Request) bool {
+func (m NameMatch) Matches(r Request) bool {
 	return slices.ContainsFunc(m.words, func(w string) bool { return w != "" && m.is(r, w) })
 }
 
 // CheckNames refuses what nothing has.
-func (m NameMatch) CheckNames(n hitl.Names) error {
+func (m NameMatch) CheckNames(n Names) error {
 	if m.optional || m.have == nil {
 		return nil
 	}
@@ -56,21 +55,21 @@ func (m NameMatch) CheckNames(n hitl.Names) error {
 // money is concerned: names and folders can be changed by whoever edits
 // Assignments in Duvo.
 func AssignmentIs(ids ...string) NameMatch {
-	return NameMatch{words: slices.Clone(ids), have: hitl.Names.HaveIDs,
-		is: func(r hitl.Request, id string) bool { return strings.EqualFold(id, r.Assignment.ID) }}
+	return NameMatch{words: slices.Clone(ids), have: Names.HaveIDs,
+		is: func(r Request, id string) bool { return strings.EqualFold(id, r.Assignment.ID) }}
 }
 
 // NameIs matches requests of Assignments with exactly these names.
 func NameIs(names ...string) NameMatch {
-	return NameMatch{words: slices.Clone(names), have: hitl.Names.HaveNames,
-		is: func(r hitl.Request, name string) bool { return name == r.Assignment.Name }}
+	return NameMatch{words: slices.Clone(names), have: Names.HaveNames,
+		is: func(r Request, name string) bool { return name == r.Assignment.Name }}
 }
 
 // FolderIs matches requests of Assignments in these folders and those below,
 // by their paths, such as "Support/Refunds".
 func FolderIs(paths ...string) NameMatch {
-	return NameMatch{words: slices.Clone(paths), have: hitl.Names.HaveFolders,
-		is: func(r hitl.Request, p string) bool {
+	return NameMatch{words: slices.Clone(paths), have: Names.HaveFolders,
+		is: func(r Request, p string) bool {
 			p = strings.Trim(p, "/")
 			return p != "" && (r.Folder == p || strings.HasPrefix(r.Folder, p+"/"))
 		}}
@@ -79,19 +78,19 @@ func FolderIs(paths ...string) NameMatch {
 // A Case is one way of [Route]. Make it with [When].
 type Case struct {
 	match Match
-	p     hitl.Policy
+	p     Policy
 	named NameMatch // what match was made of; the zero value: a function
 }
 
 // When sends what matches to p: by [AssignmentIs], [NameIs] or [FolderIs], or by a
 // function of your own.
-func When[M Matcher](m M, p hitl.Policy) Case {
+func When[M Matcher](m M, p Policy) Case {
 	switch m := any(m).(type) {
 	case NameMatch:
 		return Case{match: m.Matches, p: p, named: m}
 	case Match:
 		return Case{match: m, p: p}
-	case func(hitl.Request) bool:
+	case func(Request) bool:
 		return Case{match: m, p: p}
 	}
 	return Case{p: p}
@@ -100,40 +99,40 @@ func When[M Matcher](m M, p hitl.Policy) Case {
 // Route sends each request to the policy of the first case that matches, and
 // stays with it: one that has no opinion there has none at all. About a request
 // that no case matches Route has no opinion.
-func Route(cases ...Case) hitl.Policy { return route(cases) }
+func Route(cases ...Case) Policy { return route(cases) }
 
 type route []Case
 
-func (r route) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (r route) Decide(ctx context.Context, req Request) (Decision, error) {
 	if r.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	for i, c := range r {
 		if c.match(req) {
 			return decide(ctx, fmt.Sprintf("Route[%d]", i+1), c.p, req)
 		}
 	}
-	return hitl.Pass().Via("Route"), nil
+	return Pass().Via("Route"), nil
 }
 
 // Vetoes asks the policy that the request goes to.
-func (r route) Vetoes(req hitl.Request) bool {
+func (r route) Vetoes(req Request) bool {
 	for _, c := range r {
 		if c.match != nil && c.match(req) {
-			return hitl.Vetoes(c.p, req)
+			return Vetoes(c.p, req)
 		}
 	}
 	return false
 }
 
 // Foresee knows what the policy does for certain that the request goes to.
-func (r route) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
+func (r route) Foresee(req Request, at time.Time) (Verdict, bool) {
 	for _, c := range r {
 		if c.match != nil && c.match(req) {
-			return hitl.Foresee(c.p, req, at)
+			return Foresee(c.p, req, at)
 		}
 	}
-	return hitl.Passed, true
+	return Passed, true
 }
 
 func (r route) Validate() error {
@@ -156,7 +155,7 @@ func (route) String() string { return "Route" }
 // by. A request with a question that is not known, or whose options do not hold
 // the known answer, is left to others, and so are approvals, and all that a Job
 // asks to which a model has said something since its start (its FollowUp).
-func Answers(by string, known map[string]string) hitl.Policy {
+func Answers(by string, known map[string]string) Policy {
 	return fixedAnswers{by, maps.Clone(known)}
 }
 
@@ -165,38 +164,38 @@ type fixedAnswers struct {
 	known map[string]string
 }
 
-func (f fixedAnswers) Decide(_ context.Context, req hitl.Request) (hitl.Decision, error) {
+func (f fixedAnswers) Decide(_ context.Context, req Request) (Decision, error) {
 	if f.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	if req.Kind != duvo.Question || len(req.Questions) == 0 || req.FollowUp != "" {
-		return hitl.Pass().Via("Answers"), nil
+		return Pass().Via("Answers"), nil
 	}
 	answers := map[string]string{}
 	for _, q := range req.Questions {
 		a, ok := f.known[q.Question]
 		if !ok {
-			return hitl.Pass().Via("Answers"), nil
+			return Pass().Via("Answers"), nil
 		}
 		answers[q.Question] = a
 	}
 	if req.CheckAnswers(answers) != nil {
-		return hitl.Pass().Via("Answers"), nil
+		return Pass().Via("Answers"), nil
 	}
-	d := hitl.Answer(f.by, answers)
-	d.Source = hitl.SourcePolicy
+	d := Answer(f.by, answers)
+	d.Source = SourcePolicy
 	return d.Via("Answers"), nil
 }
 
 // Foresee knows: it is the request alone that decides.
-func (f fixedAnswers) Foresee(req hitl.Request, _ time.Time) (hitl.Verdict, bool) {
+func (f fixedAnswers) Foresee(req Request, _ time.Time) (Verdict, bool) {
 	d, err := f.Decide(context.Background(), req)
 	return d.Verdict, err == nil
 }
 
 func (f fixedAnswers) Validate() error {
 	switch {
-	case hitl.PersonKey(f.by) == "":
+	case PersonKey(f.by) == "":
 		return errors.New("Answers: it is not said on whose behalf")
 	case len(f.known) == 0:
 		return errors.New("Answers: no answers")

@@ -1,19 +1,17 @@
-package policy
+package hitl
 
 import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // checkNames asks the policies that another one is made of what they name and
 // nothing has.
-func checkNames(n hitl.Names, what string, policies ...hitl.Policy) error {
+func checkNames(n Names, what string, policies ...Policy) error {
 	var errs []error
 	for _, p := range policies {
-		if err := hitl.CheckNames(p, n); err != nil {
+		if err := CheckNames(p, n); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
@@ -21,7 +19,7 @@ func checkNames(n hitl.Names, what string, policies ...hitl.Policy) error {
 }
 
 // CheckNames asks the cases: what they match by, and their policies.
-func (r route) CheckNames(n hitl.Names) error {
+func (r route) CheckNames(n Names) error {
 	var errs []error
 	for i, c := range r {
 		what := fmt.Sprintf("Route: case %d", i+1)
@@ -34,19 +32,19 @@ func (r route) CheckNames(n hitl.Names) error {
 }
 
 // CheckNames asks both.
-func (t timeout) CheckNames(n hitl.Names) error {
+func (t timeout) CheckNames(n Names) error {
 	return checkNames(n, "Timeout", t.p, t.fallback)
 }
 
 // CheckNames asks both.
-func (b *budget) CheckNames(n hitl.Names) error { return checkNames(n, "Budget", b.p, b.then) }
+func (b *budget) CheckNames(n Names) error { return checkNames(n, "Budget", b.p, b.then) }
 
 // CheckNames asks all.
-func (q quorum) CheckNames(n hitl.Names) error { return checkNames(n, "Quorum", q.approvers...) }
+func (q quorum) CheckNames(n Names) error { return checkNames(n, "Quorum", q.approvers...) }
 
 // CheckNames asks all.
-func (e escalate) CheckNames(n hitl.Names) error {
-	all := []hitl.Policy{e.first}
+func (e escalate) CheckNames(n Names) error {
+	all := []Policy{e.first}
 	for _, s := range e.steps {
 		all = append(all, s.ask)
 	}
@@ -55,7 +53,7 @@ func (e escalate) CheckNames(n hitl.Names) error {
 
 // CheckNames refuses grants of [Grants.Where] for an ID that no Assignment has, in
 // none of the registries that use the grants, and has later ones checked too.
-func (g *Grants) CheckNames(n hitl.Names) error {
+func (g *Grants) CheckNames(n Names) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.expire()
@@ -68,7 +66,7 @@ func (g *Grants) CheckNames(n hitl.Names) error {
 			continue
 		}
 		if err := g.known(gr.AssignmentID); err != nil {
-			errs = append(errs, fmt.Errorf("Grants: %q: %w", hitl.SafeLine(gr.What, 80), err))
+			errs = append(errs, fmt.Errorf("Grants: %q: %w", SafeLine(gr.What, 80), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -77,7 +75,7 @@ func (g *Grants) CheckNames(n hitl.Names) error {
 // known returns an error for an ID that none of the open registries knows which
 // use the grants. Called with mu held.
 func (g *Grants) known(id string) error {
-	g.names = slices.DeleteFunc(g.names, hitl.Names.Closed)
+	g.names = slices.DeleteFunc(g.names, Names.Closed)
 	var err error
 	for _, n := range g.names {
 		if err = n.HaveIDs(id); err == nil {

@@ -1,4 +1,4 @@
-package policy
+package hitl
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -18,7 +17,7 @@ import (
 //
 // An approval counts when it is given, also where it does not reach the Job.
 // The count is kept in this process.
-func Budget(n int, window time.Duration, p, then hitl.Policy) hitl.Policy {
+func Budget(n int, window time.Duration, p, then Policy) Policy {
 	return &budget{n: n, window: window, p: p, then: then, given: map[purse][]time.Time{}}
 }
 
@@ -29,25 +28,25 @@ type purse struct{ tenant, assignment string }
 type budget struct {
 	n       int
 	window  time.Duration
-	p, then hitl.Policy
+	p, then Policy
 
 	mu    sync.Mutex
 	given map[purse][]time.Time // oldest first, within the window
 }
 
-func (b *budget) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+func (b *budget) Decide(ctx context.Context, req Request) (Decision, error) {
 	if b.Validate() != nil {
-		return hitl.Decision{}, errUnusable
+		return Decision{}, errUnusable
 	}
 	if d, vetoed, err := vetoed(ctx, "Budget", req, b.p, b.then); vetoed {
 		return d, err
 	}
 	d, err := decide(ctx, "Budget", b.p, req)
-	if err != nil || d.Verdict != hitl.Approved || b.take(purse{req.Caller.Tenant, strings.ToLower(req.Assignment.ID)}) {
+	if err != nil || d.Verdict != Approved || b.take(purse{req.Caller.Tenant, strings.ToLower(req.Assignment.ID)}) {
 		return d, err
 	}
 	if ctx.Err() != nil {
-		return hitl.Decision{}, context.Cause(ctx)
+		return Decision{}, context.Cause(ctx)
 	}
 	return decide(ctx, "Budget(used up)", b.then, req)
 }
@@ -73,14 +72,14 @@ func (b *budget) take(from purse) bool {
 }
 
 // Vetoes asks both.
-func (b *budget) Vetoes(req hitl.Request) bool {
-	return hitl.Vetoes(b.p, req) || hitl.Vetoes(b.then, req)
+func (b *budget) Vetoes(req Request) bool {
+	return Vetoes(b.p, req) || Vetoes(b.then, req)
 }
 
 // Foresee knows what p does for certain, but for approvals, which are counted.
-func (b *budget) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
-	v, certain := hitl.Foresee(b.p, req, at)
-	return v, certain && v != hitl.Approved
+func (b *budget) Foresee(req Request, at time.Time) (Verdict, bool) {
+	v, certain := Foresee(b.p, req, at)
+	return v, certain && v != Approved
 }
 
 func (b *budget) Validate() error {

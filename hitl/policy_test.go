@@ -1,4 +1,4 @@
-package policy_test
+package hitl_test
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/policy"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -50,22 +49,22 @@ func TestConformance(t *testing.T) {
 		"AutoApprove, used up": {func() hitl.Policy { return hitl.AutoApprove(hitl.For(duvotooltest.AssignmentID).AtMost(2)) }, []duvotooltest.Option{duvotooltest.Counts()}},
 		"Forward":              {func() hitl.Policy { return hitl.Forward(kim().Decide) }, nil},
 		"FirstOf":              {func() hitl.Policy { return hitl.FirstOf(passes, kim()) }, nil},
-		"Timeout":              {func() hitl.Policy { return policy.Timeout(10*time.Minute, silent, hitl.AlwaysDeny()) }, nil},
-		"Timeout, in time":     {func() hitl.Policy { return policy.Timeout(10*time.Minute, kim(), hitl.AlwaysDeny()) }, nil},
+		"Timeout":              {func() hitl.Policy { return hitl.Timeout(10*time.Minute, silent, hitl.AlwaysDeny()) }, nil},
+		"Timeout, in time":     {func() hitl.Policy { return hitl.Timeout(10*time.Minute, kim(), hitl.AlwaysDeny()) }, nil},
 		"Escalate": {func() hitl.Policy {
-			return policy.Escalate(passes, policy.Remind(time.Second, func(context.Context, hitl.Request) {}), policy.Then(10*time.Minute, kim()))
+			return hitl.Escalate(passes, hitl.Remind(time.Second, func(context.Context, hitl.Request) {}), hitl.Then(10*time.Minute, kim()))
 		}, nil},
-		"Quorum": {func() hitl.Policy { return policy.Quorum(2, kim(), lee()) }, nil},
-		"Budget": {func() hitl.Policy { return policy.Budget(3, time.Hour, kim(), hitl.AlwaysDeny()) }, []duvotooltest.Option{duvotooltest.Counts()}},
+		"Quorum": {func() hitl.Policy { return hitl.Quorum(2, kim(), lee()) }, nil},
+		"Budget": {func() hitl.Policy { return hitl.Budget(3, time.Hour, kim(), hitl.AlwaysDeny()) }, []duvotooltest.Option{duvotooltest.Counts()}},
 		"Answers": {func() hitl.Policy {
-			return policy.Answers("the FAQ", map[string]string{"Which?": "a", "Free?": "x"})
+			return hitl.Answers("the FAQ", map[string]string{"Which?": "a", "Free?": "x"})
 		}, nil},
 		"Route": {func() hitl.Policy {
-			return policy.Route(policy.When(policy.AssignmentIs(duvotooltest.AssignmentID), kim()), policy.When(policy.NameIs("x"), lee()))
+			return hitl.Route(hitl.When(hitl.AssignmentIs(duvotooltest.AssignmentID), kim()), hitl.When(hitl.NameIs("x"), lee()))
 		}, nil},
 		"Grants": {func() hitl.Policy {
-			g := policy.NewGrants()
-			_, err := g.Where("kim", duvotooltest.AssignmentID, "all", func(hitl.Request) bool { return true }, policy.Terms{})
+			g := hitl.NewGrants()
+			_, err := g.Where("kim", duvotooltest.AssignmentID, "all", func(hitl.Request) bool { return true }, hitl.Terms{})
 			require.NoError(t, err)
 			return g
 		}, nil},
@@ -77,7 +76,7 @@ func TestConformance(t *testing.T) {
 
 // approvals lets a policy decide about approvals alone.
 func approvals(p hitl.Policy) hitl.Policy {
-	return policy.Route(policy.When(func(r hitl.Request) bool { return r.Kind == duvo.Approval }, p))
+	return hitl.Route(hitl.When(func(r hitl.Request) bool { return r.Kind == duvo.Approval }, p))
 }
 
 func decide(t *testing.T, p hitl.Policy, r hitl.Request) hitl.Decision {
@@ -93,7 +92,7 @@ func TestTimeout(t *testing.T) {
 		for after, want := range map[time.Duration]hitl.Verdict{
 			time.Hour - 1: hitl.Approved, time.Hour: hitl.Denied, time.Hour + 1: hitl.Denied,
 		} {
-			p := policy.Timeout(time.Hour, person("kim").Says("", after, hitl.Approve("kim", "")), deny)
+			p := hitl.Timeout(time.Hour, person("kim").Says("", after, hitl.Approve("kim", "")), deny)
 			began := time.Now()
 			d := decide(t, p, duvotooltest.Approval("x"))
 			require.Equal(t, want, d.Verdict, after)
@@ -110,16 +109,16 @@ func TestTimeout(t *testing.T) {
 		// The deadline is that of the first sight, as after a restart.
 		old := duvotooltest.Approval("x", func(r *hitl.Request) { r.FirstSeen = time.Now().Add(-50 * time.Minute) })
 		began := time.Now()
-		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Hour, silent, deny), old).Verdict)
+		require.Equal(t, hitl.Denied, decide(t, hitl.Timeout(time.Hour, silent, deny), old).Verdict)
 		require.Equal(t, 10*time.Minute, time.Since(began))
-		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Minute, person("kim").Approves(""), deny), old).Verdict, "it was over before")
+		require.Equal(t, hitl.Denied, decide(t, hitl.Timeout(time.Minute, person("kim").Approves(""), deny), old).Verdict, "it was over before")
 		// One that ignores its context does not hold up the fallback.
 		release := make(chan struct{})
 		deaf := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			<-release
 			return hitl.Approve("kim", ""), nil
 		})
-		require.Equal(t, hitl.Denied, decide(t, policy.Timeout(time.Minute, deaf, deny), duvotooltest.Approval("x")).Verdict)
+		require.Equal(t, hitl.Denied, decide(t, hitl.Timeout(time.Minute, deaf, deny), duvotooltest.Approval("x")).Verdict)
 		close(release)
 	})
 }
@@ -140,10 +139,10 @@ func TestEscalateFiresOnceAndInOrder(t *testing.T) {
 			})
 		}
 		build := func(began time.Time, last hitl.Policy) hitl.Policy {
-			return policy.Escalate(asks("kim", began, silent),
-				policy.Remind(10*time.Minute, func(context.Context, hitl.Request) { note("ping", began) }),
-				policy.Then(time.Hour, asks("lee", began, silent)),
-				policy.Then(2*time.Hour, asks("pat", began, last)))
+			return hitl.Escalate(asks("kim", began, silent),
+				hitl.Remind(10*time.Minute, func(context.Context, hitl.Request) { note("ping", began) }),
+				hitl.Then(time.Hour, asks("lee", began, silent)),
+				hitl.Then(2*time.Hour, asks("pat", began, last)))
 		}
 		began := time.Now()
 		d := decide(t, build(began, person("pat").Says("", time.Minute, hitl.Approve("pat", ""))), duvotooltest.Approval("x"))
@@ -160,10 +159,10 @@ func TestEscalateFiresOnceAndInOrder(t *testing.T) {
 
 		// Nobody to wait for: the next is asked at once; failures do not hold up.
 		began = time.Now()
-		d = decide(t, policy.Escalate(person("no script"), policy.Then(time.Hour, passes), policy.Then(2*time.Hour, person("pat").Approves(""))), duvotooltest.Approval("x"))
+		d = decide(t, hitl.Escalate(person("no script"), hitl.Then(time.Hour, passes), hitl.Then(2*time.Hour, person("pat").Approves(""))), duvotooltest.Approval("x"))
 		require.Equal(t, "pat", d.By)
 		require.Zero(t, time.Since(began))
-		_, err := policy.Escalate(person("nobody"), policy.Then(time.Hour, passes)).Decide(t.Context(), duvotooltest.Approval("x"))
+		_, err := hitl.Escalate(person("nobody"), hitl.Then(time.Hour, passes)).Decide(t.Context(), duvotooltest.Approval("x"))
 		require.ErrorContains(t, err, "no script")
 	})
 }
@@ -182,13 +181,13 @@ func TestQuorum(t *testing.T) {
 			want hitl.Verdict
 			by   string
 		}{
-			"two people":      {policy.Quorum(2, yes("kim", time.Hour), yes("lee", time.Minute)), hitl.Approved, "lee, kim"},
-			"one twice":       {policy.Quorum(2, yes("kim", 0), yes(" KIM ", time.Minute)), hitl.Denied, "policy Quorum(2)"},
-			"a machine":       {policy.Quorum(2, yes("kim", 0), machine), hitl.Denied, "policy Quorum(2)"},
-			"a denial":        {policy.Quorum(1, says("kim", 0, hitl.Deny("kim", "no")), yes("lee", time.Minute)), hitl.Denied, "kim"},
-			"enough of three": {policy.Quorum(2, yes("kim", 0), silent, yes("lee", 0)), hitl.Approved, ""},
-			"one passes":      {policy.Quorum(2, yes("kim", 0), passes, yes("lee", time.Hour)), hitl.Approved, "kim, lee"},
-			"too few":         {policy.Quorum(2, passes, passes, silent), hitl.Denied, "policy Quorum(2)"},
+			"two people":      {hitl.Quorum(2, yes("kim", time.Hour), yes("lee", time.Minute)), hitl.Approved, "lee, kim"},
+			"one twice":       {hitl.Quorum(2, yes("kim", 0), yes(" KIM ", time.Minute)), hitl.Denied, "policy Quorum(2)"},
+			"a machine":       {hitl.Quorum(2, yes("kim", 0), machine), hitl.Denied, "policy Quorum(2)"},
+			"a denial":        {hitl.Quorum(1, says("kim", 0, hitl.Deny("kim", "no")), yes("lee", time.Minute)), hitl.Denied, "kim"},
+			"enough of three": {hitl.Quorum(2, yes("kim", 0), silent, yes("lee", 0)), hitl.Approved, ""},
+			"one passes":      {hitl.Quorum(2, yes("kim", 0), passes, yes("lee", time.Hour)), hitl.Approved, "kim, lee"},
+			"too few":         {hitl.Quorum(2, passes, passes, silent), hitl.Denied, "policy Quorum(2)"},
 		} {
 			d := decide(t, c.p, duvotooltest.Approval("x"))
 			require.Equal(t, c.want, d.Verdict, name)
@@ -196,15 +195,15 @@ func TestQuorum(t *testing.T) {
 				require.Equal(t, c.by, d.By, name)
 			}
 		}
-		_, err := policy.Quorum(2, yes("kim", 0), person("lee")).Decide(t.Context(), duvotooltest.Approval("x"))
+		_, err := hitl.Quorum(2, yes("kim", 0), person("lee")).Decide(t.Context(), duvotooltest.Approval("x"))
 		require.ErrorContains(t, err, "not reached")
-		require.Equal(t, hitl.Passed, decide(t, policy.Quorum(1, yes("kim", 0)), duvotooltest.Question([]duvo.QuestionItem{{Question: "q"}})).Verdict)
+		require.Equal(t, hitl.Passed, decide(t, hitl.Quorum(1, yes("kim", 0)), duvotooltest.Question([]duvo.QuestionItem{{Question: "q"}})).Verdict)
 	})
 }
 
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := policy.Budget(3, time.Hour, hitl.AutoApprove(hitl.For("A").TitleIs("x"), hitl.For("B").TitleIs("x")), person("kim").Denies("", "used up"))
+		p := hitl.Budget(3, time.Hour, hitl.AutoApprove(hitl.For("A").TitleIs("x"), hitl.For("B").TitleIs("x")), person("kim").Denies("", "used up"))
 		req := func(id, title string) hitl.Request {
 			return duvotooltest.Approval(title, func(r *hitl.Request) { r.Assignment.ID = id })
 		}
@@ -234,10 +233,10 @@ func TestBudget(t *testing.T) {
 
 func TestRouteAndAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := policy.Route(
-			policy.When(policy.AssignmentIs("ID-1"), person("by ID").Approves("")),
-			policy.When(policy.NameIs("Refunds"), person("by name").Approves("")),
-			policy.When(policy.FolderIs("Support/"), person("by folder").Approves("")))
+		p := hitl.Route(
+			hitl.When(hitl.AssignmentIs("ID-1"), person("by ID").Approves("")),
+			hitl.When(hitl.NameIs("Refunds"), person("by name").Approves("")),
+			hitl.When(hitl.FolderIs("Support/"), person("by folder").Approves("")))
 		for want, change := range map[string]func(*hitl.Request){
 			"by ID":     func(r *hitl.Request) { r.Assignment.ID = "id-1" },
 			"by name":   func(r *hitl.Request) { r.Assignment.Name = "Refunds" },
@@ -246,7 +245,7 @@ func TestRouteAndAnswers(t *testing.T) {
 		} {
 			require.Equal(t, want, decide(t, p, duvotooltest.Approval("x", change)).By)
 		}
-		faq := policy.Answers("the FAQ", map[string]string{"Which?": "a"})
+		faq := hitl.Answers("the FAQ", map[string]string{"Which?": "a"})
 		q := duvo.QuestionItem{Question: "Which?", Options: []duvo.Choice{{Label: "a"}}}
 		d := decide(t, faq, duvotooltest.Question([]duvo.QuestionItem{q}))
 		require.Equal(t, map[string]string{"Which?": "a"}, d.Answers)
@@ -261,9 +260,9 @@ func TestRouteAndAnswers(t *testing.T) {
 
 func TestGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := policy.NewGrants()
+		g := hitl.NewGrants()
 		seen := duvotooltest.Approval("Refund 20 EUR", func(r *hitl.Request) { r.Description = "for a broken cup" })
-		id, err := g.Exactly("kim", seen, policy.Terms{})
+		id, err := g.Exactly("kim", seen, hitl.Terms{})
 		require.NoError(t, err)
 		again := seen
 		again.JobID, again.ID, again.FirstSeen = "another", "another", time.Now()
@@ -283,7 +282,7 @@ func TestGrants(t *testing.T) {
 			require.Equal(t, hitl.Passed, decide(t, g, r).Verdict, name)
 		}
 		small := func(r hitl.Request) bool { return len(r.Title) < 20 }
-		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Uses: 2, Until: time.Now().Add(time.Hour)})
+		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, hitl.Terms{Uses: 2, Until: time.Now().Add(time.Hour)})
 		require.NoError(t, err)
 		other := duvotooltest.Approval("Refund 30 EUR")
 		require.Equal(t, "lee", decide(t, g, other).By)
@@ -291,12 +290,12 @@ func TestGrants(t *testing.T) {
 		require.Equal(t, "lee", decide(t, g, other).By)
 		require.Equal(t, hitl.Passed, decide(t, g, other).Verdict, "used up")
 		require.Len(t, g.List(), 1)
-		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, policy.Terms{Until: time.Now().Add(time.Hour)})
+		_, err = g.Where("lee", duvotooltest.AssignmentID, "short titles", small, hitl.Terms{Until: time.Now().Add(time.Hour)})
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		require.Equal(t, hitl.Passed, decide(t, g, other).Verdict, "over")
 
-		no, err := g.Where("pat", duvotooltest.AssignmentID, "cups", func(hitl.Request) bool { return true }, policy.Terms{Denies: true})
+		no, err := g.Where("pat", duvotooltest.AssignmentID, "cups", func(hitl.Request) bool { return true }, hitl.Terms{Denies: true})
 		require.NoError(t, err)
 		require.Equal(t, hitl.Denied, decide(t, g, again).Verdict, "a denial beats a grant")
 		require.True(t, g.Revoke(no))
@@ -306,14 +305,14 @@ func TestGrants(t *testing.T) {
 		require.Equal(t, hitl.Passed, decide(t, g, again).Verdict)
 
 		for _, f := range []func() (string, error){
-			func() (string, error) { return g.Exactly("", seen, policy.Terms{}) },
-			func() (string, error) { return g.Exactly("kim", duvotooltest.Question(nil), policy.Terms{}) },
-			func() (string, error) { return g.Exactly("kim", hitl.Request{Kind: duvo.Approval}, policy.Terms{}) },
-			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Until: time.Now()}) },
-			func() (string, error) { return g.Exactly("kim", seen, policy.Terms{Uses: -1}) },
-			func() (string, error) { return g.Where("kim", "x", "", small, policy.Terms{}) },
-			func() (string, error) { return g.Where("kim", "x", "what", nil, policy.Terms{}) },
-			func() (string, error) { return g.Where("kim", "x", "what", small, policy.Terms{Denies: true, Uses: 1}) },
+			func() (string, error) { return g.Exactly("", seen, hitl.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", duvotooltest.Question(nil), hitl.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", hitl.Request{Kind: duvo.Approval}, hitl.Terms{}) },
+			func() (string, error) { return g.Exactly("kim", seen, hitl.Terms{Until: time.Now()}) },
+			func() (string, error) { return g.Exactly("kim", seen, hitl.Terms{Uses: -1}) },
+			func() (string, error) { return g.Where("kim", "x", "", small, hitl.Terms{}) },
+			func() (string, error) { return g.Where("kim", "x", "what", nil, hitl.Terms{}) },
+			func() (string, error) { return g.Where("kim", "x", "what", small, hitl.Terms{Denies: true, Uses: 1}) },
 		} {
 			_, err := f()
 			require.Error(t, err)
@@ -326,25 +325,25 @@ func TestGrants(t *testing.T) {
 func TestNonsenseIsRefused(t *testing.T) {
 	kim := person("kim").Approves("")
 	for name, p := range map[string]hitl.Policy{
-		"Timeout of nothing":    policy.Timeout(0, kim, kim),
-		"Timeout nil":           policy.Timeout(1, nil, kim),
-		"Timeout nil fallback":  policy.Timeout(1, kim, nil),
-		"Escalate nil":          policy.Escalate(nil),
-		"Escalate backwards":    policy.Escalate(kim, policy.Then(2, kim), policy.Then(1, kim)),
-		"Escalate to nobody":    policy.Escalate(kim, policy.Then(1, nil)),
-		"Escalate, no reminder": policy.Escalate(kim, policy.Remind(1, nil)),
-		"Quorum of none":        policy.Quorum(0, kim),
-		"Quorum too large":      policy.Quorum(2, kim),
-		"Quorum nil":            policy.Quorum(1, kim, nil),
-		"Budget of none":        policy.Budget(0, time.Hour, kim, kim),
-		"Budget without time":   policy.Budget(1, 0, kim, kim),
-		"Budget nil":            policy.Budget(1, time.Hour, kim, nil),
-		"Route nowhere":         policy.Route(),
-		"Route nil":             policy.Route(policy.When(policy.Match(nil), kim)),
-		"Route to nobody":       policy.Route(policy.When(policy.NameIs("x"), nil)),
-		"Answers by nobody":     policy.Answers(" ", map[string]string{"a": "b"}),
-		"no Answers":            policy.Answers("faq", nil),
-		"deep":                  policy.Timeout(1, policy.Route(policy.When(policy.NameIs("x"), policy.Quorum(2, kim))), kim),
+		"Timeout of nothing":    hitl.Timeout(0, kim, kim),
+		"Timeout nil":           hitl.Timeout(1, nil, kim),
+		"Timeout nil fallback":  hitl.Timeout(1, kim, nil),
+		"Escalate nil":          hitl.Escalate(nil),
+		"Escalate backwards":    hitl.Escalate(kim, hitl.Then(2, kim), hitl.Then(1, kim)),
+		"Escalate to nobody":    hitl.Escalate(kim, hitl.Then(1, nil)),
+		"Escalate, no reminder": hitl.Escalate(kim, hitl.Remind(1, nil)),
+		"Quorum of none":        hitl.Quorum(0, kim),
+		"Quorum too large":      hitl.Quorum(2, kim),
+		"Quorum nil":            hitl.Quorum(1, kim, nil),
+		"Budget of none":        hitl.Budget(0, time.Hour, kim, kim),
+		"Budget without time":   hitl.Budget(1, 0, kim, kim),
+		"Budget nil":            hitl.Budget(1, time.Hour, kim, nil),
+		"Route nowhere":         hitl.Route(),
+		"Route nil":             hitl.Route(hitl.When(hitl.Match(nil), kim)),
+		"Route to nobody":       hitl.Route(hitl.When(hitl.NameIs("x"), nil)),
+		"Answers by nobody":     hitl.Answers(" ", map[string]string{"a": "b"}),
+		"no Answers":            hitl.Answers("faq", nil),
+		"deep":                  hitl.Timeout(1, hitl.Route(hitl.When(hitl.NameIs("x"), hitl.Quorum(2, kim))), kim),
 	} {
 		v, ok := p.(interface{ Validate() error })
 		require.True(t, ok, name)
@@ -357,7 +356,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 func TestPanicsAreErrors(t *testing.T) {
 	boom := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { panic("boom") })
 	synctest.Test(t, func(t *testing.T) {
-		for _, p := range []hitl.Policy{policy.Timeout(time.Hour, boom, hitl.AlwaysDeny()), policy.Quorum(1, boom), policy.Escalate(boom)} {
+		for _, p := range []hitl.Policy{hitl.Timeout(time.Hour, boom, hitl.AlwaysDeny()), hitl.Quorum(1, boom), hitl.Escalate(boom)} {
 			_, err := p.Decide(t.Context(), duvotooltest.Approval("x"))
 			require.ErrorIs(t, err, hitl.ErrPolicyPanic)
 			require.False(t, errors.Is(err, context.Canceled))

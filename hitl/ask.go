@@ -1,11 +1,10 @@
-package policy
+package hitl
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/track"
 )
@@ -13,16 +12,16 @@ import (
 // An answer is what a policy said, and which one.
 type answer struct {
 	from int
-	d    hitl.Decision
+	d    Decision
 	err  error
 }
 
 // ask asks a policy in a goroutine of its own. A panic is its error, and so is the
 // end of the goroutine.
-func ask(ctx context.Context, from int, p hitl.Policy, req hitl.Request, to chan<- answer) {
+func ask(ctx context.Context, from int, p Policy, req Request, to chan<- answer) {
 	track.Go(ctx, "policy "+name(p), func() {
 		a := answer{from: from}
-		guard.Then(hitl.ErrPolicyPanic, func() (err error) {
+		guard.Then(ErrPolicyPanic, func() (err error) {
 			a.d, err = p.Decide(ctx, req.Clone())
 			if err == nil {
 				err = a.d.Check(req)
@@ -38,7 +37,7 @@ func ask(ctx context.Context, from int, p hitl.Policy, req hitl.Request, to chan
 	})
 }
 
-func name(p hitl.Policy) string {
+func name(p Policy) string {
 	if s, ok := p.(fmt.Stringer); ok {
 		return s.String()
 	}
@@ -46,7 +45,7 @@ func name(p hitl.Policy) string {
 }
 
 // validate checks what a policy is made of.
-func validate(what string, policies ...hitl.Policy) error {
+func validate(what string, policies ...Policy) error {
 	var errs []error
 	for i, p := range policies {
 		if p == nil {
@@ -63,7 +62,7 @@ func validate(what string, policies ...hitl.Policy) error {
 }
 
 // decide asks one policy in this goroutine and adds to the decision's path.
-func decide(ctx context.Context, via string, p hitl.Policy, req hitl.Request) (hitl.Decision, error) {
+func decide(ctx context.Context, via string, p Policy, req Request) (Decision, error) {
 	d, err := p.Decide(ctx, req.Clone())
 	if d.Path == "" {
 		d.Path = name(p)
@@ -72,14 +71,14 @@ func decide(ctx context.Context, via string, p hitl.Policy, req hitl.Request) (h
 }
 
 // vetoed asks the policies for a denial that stands, before anybody is asked.
-func vetoed(ctx context.Context, via string, req hitl.Request, among ...hitl.Policy) (d hitl.Decision, is bool, err error) {
-	i, d, err := hitl.Veto(ctx, req, among...)
+func vetoed(ctx context.Context, via string, req Request, among ...Policy) (d Decision, is bool, err error) {
+	i, d, err := Veto(ctx, req, among...)
 	if i < 0 {
-		return hitl.Decision{}, false, nil
+		return Decision{}, false, nil
 	}
 	return d.Via(via), true, err
 }
 
 // errUnusable is what a policy returns that was not made by its constructor,
 // or with what Validate refuses.
-var errUnusable = errors.New("policy: it is not usable; see its Validate")
+var errUnusable = errors.New("duvotool: it is not usable; see its Validate")
