@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -161,7 +162,7 @@ func TestNothingThatWasAddedIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				w := &witness{then: hitl.AlwaysDeny()}
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				reg := open(t, bend(d.Client()), j, duvotool.WithPolicy(w))
 				first, err := reg.Tool("refunds").Run(t.Context(), "5")
 				require.NoError(t, err)
@@ -221,10 +222,10 @@ var errWait = errors.New("enough")
 // TestFollowUpOutlivesTheProcess: the next process asks the same, by the same
 // digest, also of a record that an earlier version wrote.
 func TestFollowUpOutlivesTheProcess(t *testing.T) {
-	for name, age := range map[string]func(*testing.T, duvotool.Journal){"": func(*testing.T, duvotool.Journal) {}, "an old record": oldFollowUps} {
+	for name, age := range map[string]func(*testing.T, journal.Journal){"": func(*testing.T, journal.Journal) {}, "an old record": oldFollowUps} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				w := &witness{then: hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 					select {
 					case <-ctx.Done():
@@ -264,7 +265,7 @@ func TestFollowUpOutlivesTheProcess(t *testing.T) {
 }
 
 // oldFollowUps writes the records of follow-ups as an earlier version did.
-func oldFollowUps(t *testing.T, j duvotool.Journal) {
+func oldFollowUps(t *testing.T, j journal.Journal) {
 	for rec, err := range j.Unfinished(t.Context()) {
 		require.NoError(t, err)
 		var e map[string]any

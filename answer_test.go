@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -270,7 +271,7 @@ func decoded(t *testing.T, data string) (v verdict) {
 // A process that dies at any step of a correction is followed by one that posts
 // no second one, and finds what the first one led to.
 func TestCorrectionSurvivesDeath(t *testing.T) {
-	life := func(t *testing.T, d *duvotest.Duvo, j duvotool.Journal, dieAt string) (*duvotool.Result, *process) {
+	life := func(t *testing.T, d *duvotest.Duvo, j journal.Journal, dieAt string) (*duvotool.Result, *process) {
 		p := newProcess(j, d.Client(), dieAt)
 		res, end, _ := callIn(t, p, "order 1", "4711", duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
 		end()
@@ -278,13 +279,13 @@ func TestCorrectionSurvivesDeath(t *testing.T) {
 	}
 	var steps []string
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		_, p := life(t, d, duvotool.NewMemoryJournal(), "")
+		_, p := life(t, d, journal.NewMemory(), "")
 		steps = p.steps
 	}, duvotest.WithAssignment(answering("It is fine.", `{"result":"ok"}`)))
 	require.Contains(t, strings.Join(steps, ","), "after put 3,before message,after message,", "the intent is recorded first")
 	for _, at := range steps {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			j := duvotool.NewMemoryJournal()
+			j := journal.NewMemory()
 			life(t, d, j, at)
 			res, _ := life(t, d, j, "")
 			require.NotNil(t, res, at)

@@ -12,20 +12,21 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
 // storing is a journal whose first put of a decision is stored, or not, and
 // answered with an error all the same.
 type storing struct {
-	duvotool.Journal
+	journal.Journal
 	stored bool
 	err    error
 	before func()
 	hit    bool
 }
 
-func (j *storing) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (j *storing) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if j.hit || !strings.Contains(string(r.Data), `"stage":"decided"`) {
 		return j.Journal.Put(ctx, r)
 	}
@@ -87,14 +88,14 @@ func TestAuditOfDecisionsInDoubt(t *testing.T) {
 	}{
 		"stored, and an error":      {true, errors.New("timeout"), false, "not known whether the decision counts", 1},
 		"not stored, and an error":  {false, errors.New("disk full"), false, "not known whether the decision counts", 2},
-		"stored, and it comes last": {true, duvotool.ErrConflict, true, "", 1}, // as a client that tries again tells
+		"stored, and it comes last": {true, journal.ErrConflict, true, "", 1}, // as a client that tries again tells
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 				defer d.Close()
 				log := &auditLog{}
-				j := &storing{Journal: duvotool.NewMemoryJournal(), stored: c.stored, err: c.err}
+				j := &storing{Journal: journal.NewMemory(), stored: c.stored, err: c.err}
 				reg := open(t, d.Client(), j, duvotool.WithAudit(log), approveAfter(time.Second, nil))
 				defer shut(t, reg)
 				run := func() (*duvotool.Result, error) {
@@ -102,7 +103,7 @@ func TestAuditOfDecisionsInDoubt(t *testing.T) {
 				}
 				res, err := run()
 				if !c.counts {
-					require.ErrorIs(t, err, duvotool.ErrJournal)
+					require.ErrorIs(t, err, journal.ErrFailed)
 					require.ErrorContains(t, err, "not known")
 					require.Zero(t, d.Count("respondToHumanRequest"))
 					res, err = run()
@@ -134,7 +135,7 @@ func TestAuditOfTwoDeciders(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		log := &auditLog{} // one for both
-		j := &storing{Journal: duvotool.NewMemoryJournal(), stored: true}
+		j := &storing{Journal: journal.NewMemory(), stored: true}
 		a := open(t, d.Client(), j, duvotool.WithAudit(log), approveAfter(time.Minute, nil))
 		b := open(t, d.Client(), j, duvotool.WithAudit(log), decide(hitl.Suspend(), nil))
 		defer shut(t, b)
@@ -168,7 +169,7 @@ func TestDecideWhatCountsAllTheSame(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		log := &auditLog{}
-		j := &storing{Journal: duvotool.NewMemoryJournal(), stored: true, err: duvotool.ErrConflict}
+		j := &storing{Journal: journal.NewMemory(), stored: true, err: journal.ErrConflict}
 		reg := open(t, d.Client(), j, duvotool.WithAudit(log), decide(hitl.Suspend(), nil))
 		defer shut(t, reg)
 		_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")

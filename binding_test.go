@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -125,7 +126,7 @@ func TestBindingOutlivesTheProcess(t *testing.T) {
 				f := &fake{start: func(int, duvo.StartJob) (duvo.Job, error) {
 					return duvo.Job{ID: "job-1", AssignmentID: told, Status: duvo.StatusPending}, nil
 				}, job: running}
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				reg := open(t, f, j)
 				ctx, leave := context.WithTimeout(duvotool.WithOperationKey(t.Context(), "k"), time.Minute)
 				defer leave()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // ErrForeignJob refuses a start that was answered with a Job which another
@@ -120,11 +121,11 @@ func (l *ledger) claim(mine claim, about []string) (theirs *claim, err error) {
 		if rec.Data, err = l.close(mine); err == nil {
 			_, err = l.put(rec)
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, journal.ErrConflict) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%w: a claim changes all the time", ErrJournal)
+	return nil, fmt.Errorf("%w: a claim changes all the time", journal.ErrFailed)
 }
 
 // claim makes a request that was decided this operation's to answer. It returns
@@ -182,24 +183,24 @@ func (op *operation) outrun(p *pendingState, theirs claim) {
 // once puts a record about a thing, unless there is one: then it reads that into
 // v and returns it. One that was put has the revision zero. It is done: what it is
 // about is remembered elsewhere, see keep.
-func (l *ledger) once(v any, kind string, parts ...string) (Record, error) {
+func (l *ledger) once(v any, kind string, parts ...string) (journal.Record, error) {
 	for range 5 {
 		rec, found, err := l.find(context.Background(), kind, parts...)
 		if err != nil {
-			return Record{}, err
+			return journal.Record{}, err
 		}
 		if found {
 			return rec, l.open(rec, v)
 		}
-		rec = Record{Key: l.names(kind, parts...)[0], Done: true}
+		rec = journal.Record{Key: l.names(kind, parts...)[0], Done: true}
 		if rec.Data, err = l.close(v); err == nil {
 			_, err = l.put(rec)
 		}
-		if !errors.Is(err, ErrConflict) { // else somebody was faster: look what it is
+		if !errors.Is(err, journal.ErrConflict) { // else somebody was faster: look what it is
 			return rec, err
 		}
 	}
-	return Record{}, fmt.Errorf("%w: the record of %s comes and goes", ErrJournal, kind)
+	return journal.Record{}, fmt.Errorf("%w: the record of %s comes and goes", journal.ErrFailed, kind)
 }
 
 // keepAll keeps what belongs to operations that are not done from being forgotten
@@ -227,7 +228,7 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 		if err != nil || !found || !rec.At.Before(before) {
 			return err
 		}
-		if _, err = l.put(rec); errors.Is(err, ErrConflict) {
+		if _, err = l.put(rec); errors.Is(err, journal.ErrConflict) {
 			return nil // somebody else does the same
 		}
 		return err

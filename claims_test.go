@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -74,7 +75,7 @@ func TestStartAnsweredWithAnothersJob(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				b := &repeater{Client: d.Client()}
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				opts := []duvotool.Option{by("first", time.Hour, time.Minute)}
 				if where != "one registry" {
 					opts = append(opts, duvotool.WithJournal(j))
@@ -114,7 +115,7 @@ func TestStartAnsweredWithAnothersJob(t *testing.T) {
 // TestReplayOfTheSameOperation: a key that is forgotten here and remembered by
 // Duvo gets its own Job, which is nobody else's.
 func TestReplayOfTheSameOperation(t *testing.T) {
-	for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournal(duvotool.NewMemoryJournal())}} {
+	for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournal(journal.NewMemory())}} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), append(opts, duvotool.WithRetention(time.Hour), approveAfter(time.Second, nil))...)
 			for range 2 {
@@ -147,7 +148,7 @@ func twoOperations(t *testing.T, d *duvotest.Duvo, where, approver string) {
 	log := &auditLog{}
 	opts := []duvotool.Option{by(approver, time.Minute, 90*time.Second), duvotool.WithAudit(log)}
 	if where != "one registry" {
-		opts = append(opts, duvotool.WithJournal(duvotool.NewMemoryJournal()), duvotool.WithoutResume())
+		opts = append(opts, duvotool.WithJournal(journal.NewMemory()), duvotool.WithoutResume())
 	}
 	reg := discover(t, d.Client(), opts...)
 	first := duvotool.WithOperationKey(t.Context(), "first")
@@ -213,7 +214,7 @@ func TestTwoProcessesContinueOneJob(t *testing.T) {
 }
 
 func twoContinue(t *testing.T, d *duvotest.Duvo, dies bool) {
-	j := duvotool.NewMemoryJournal()
+	j := journal.NewMemory()
 	policy := by("ask", time.Minute, 2*time.Minute)
 	at := ""
 	if dies {
@@ -274,13 +275,13 @@ func twoContinue(t *testing.T, d *duvotest.Duvo, dies bool) {
 
 // A registrar counts what is put into a journal, by kind.
 type registrar struct {
-	duvotool.Journal
+	journal.Journal
 	mu   sync.Mutex
 	puts map[string]int
 	keys map[string]bool
 }
 
-func (r *registrar) Put(ctx context.Context, rec duvotool.Record) (uint64, error) {
+func (r *registrar) Put(ctx context.Context, rec journal.Record) (uint64, error) {
 	r.mu.Lock()
 	r.puts[rec.Key[:strings.Index(rec.Key, "-")]]++
 	r.keys[rec.Key] = true
@@ -308,7 +309,7 @@ func (r *registrar) left(t *testing.T) map[string]int {
 }
 
 func newRegistrar() *registrar {
-	return &registrar{Journal: duvotool.NewMemoryJournal(), puts: map[string]int{}, keys: map[string]bool{}}
+	return &registrar{Journal: journal.NewMemory(), puts: map[string]int{}, keys: map[string]bool{}}
 }
 
 // TestClaimsLiveAsLongAsTheirOperation: they cost one record a request and one a
@@ -365,7 +366,7 @@ func TestClaimsLiveAsLongAsTheirOperation(t *testing.T) {
 // TestReconcileWithAnothersJob: what another process holds is not given away.
 func TestReconcileWithAnothersJob(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		a := open(t, d.Client(), j, approveAfter(time.Hour, nil))
 		go func() { _, _ = a.All()[0].Run(duvotool.WithOperationKey(t.Context(), "theirs"), "1 EUR") }()
 		time.Sleep(time.Minute)
@@ -390,7 +391,7 @@ func TestReconcileWithAnothersJob(t *testing.T) {
 // operation has decided, is told by whom.
 func TestDecideAfterAnotherOperation(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		a := open(t, d.Client(), j, decide(hitl.Suspend(), nil))
 		b := open(t, d.Client(), j, decide(hitl.Suspend(), nil), duvotool.WithoutResume())
 		first, err := a.All()[0].Run(t.Context(), "a")
@@ -431,13 +432,13 @@ func TestJournalsOfBefore(t *testing.T) {
 	for _, at := range []string{"after put 3", "after put 4", "after respond"} {
 		t.Run(at, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-				now, before := duvotool.NewMemoryJournal(), newRegistrar()
+				now, before := journal.NewMemory(), newRegistrar()
 				_, end, _ := callIn(t, newProcess(now, d.Client(), at), "k", "1 EUR")
 				end()
 				for r, err := range now.Unfinished(t.Context()) {
 					require.NoError(t, err)
 					require.Regexp(t, handle, string(r.Data))
-					_, err = before.Put(t.Context(), duvotool.Record{Key: r.Key, At: r.At, Data: handle.ReplaceAll(r.Data, nil)})
+					_, err = before.Put(t.Context(), journal.Record{Key: r.Key, At: r.At, Data: handle.ReplaceAll(r.Data, nil)})
 					require.NoError(t, err)
 				}
 				require.Equal(t, map[string]int{"op": 1}, before.left(t))

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,7 +24,7 @@ var errDead = errors.New("this process is dead")
 // A process is one life of a program: all that a registry of it does to the
 // journal and to Duvo goes through it, and nothing of that once it is dead.
 type process struct {
-	journal duvotool.Journal
+	journal journal.Journal
 	client  *duvo.Client
 	dieAt   string // a step: "before put 3", "after start"; what is put beside the operation is named by its kind
 
@@ -34,7 +35,7 @@ type process struct {
 	died  chan struct{}
 }
 
-func newProcess(j duvotool.Journal, c *duvo.Client, dieAt string) *process {
+func newProcess(j journal.Journal, c *duvo.Client, dieAt string) *process {
 	return &process{journal: j, client: c, dieAt: dieAt, died: make(chan struct{})}
 }
 
@@ -65,7 +66,7 @@ func (p *process) around(name string, do func() error) error {
 	return err
 }
 
-func (p *process) Put(ctx context.Context, r duvotool.Record) (revision uint64, err error) {
+func (p *process) Put(ctx context.Context, r journal.Record) (revision uint64, err error) {
 	name := "put " + r.Key[:strings.Index(r.Key, "-")] // of what belongs to an operation
 	if strings.HasPrefix(r.Key, "op-") {
 		p.mu.Lock()
@@ -80,9 +81,9 @@ func (p *process) Put(ctx context.Context, r duvotool.Record) (revision uint64, 
 	return revision, err
 }
 
-func (p *process) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (p *process) Get(ctx context.Context, key string) (journal.Record, error) {
 	if p.isDead() {
-		return duvotool.Record{}, errDead
+		return journal.Record{}, errDead
 	}
 	return p.journal.Get(ctx, key)
 }
@@ -100,7 +101,7 @@ func (p *process) isDead() bool {
 	return p.dead
 }
 
-func (p *process) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
+func (p *process) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	return p.journal.Unfinished(ctx)
 }
 
@@ -206,7 +207,7 @@ func steps(t *testing.T) (all []string) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		p := newProcess(duvotool.NewMemoryJournal(), d.Client(), "")
+		p := newProcess(journal.NewMemory(), d.Client(), "")
 		res, end, err := callIn(t, p, "order 1", "120 EUR")
 		require.NoError(t, err)
 		require.Equal(t, "refunded 120 EUR", res.Output)
@@ -235,7 +236,7 @@ func TestEveryStepSurvivesDeath(t *testing.T) {
 func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	d := duvotest.New(duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(profile))
 	defer d.Close()
-	journal := duvotool.NewMemoryJournal()
+	journal := journal.NewMemory()
 	first := newProcess(journal, d.Client(), at)
 	res, end, err := callIn(t, first, "order 1", "120 EUR")
 	require.True(t, first.isDead())

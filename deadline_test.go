@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -53,7 +54,7 @@ func TestChangedRequestHasItsOwnDeadline(t *testing.T) {
 					}
 				}}
 				w := &witness{then: hitl.Timeout(limit, silent(), hitl.AlwaysDeny())}
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				opts := []duvotool.Option{duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second)}
 				reg := open(t, b, j, opts...)
 				go func() { _, _ = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), "k"), "5") }()

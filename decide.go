@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/track"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // pendingState is what an operation knows of one human request. It is owned by
@@ -350,7 +351,7 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 	}
 	p.unrecorded = true
 	switch err := op.save(nil); {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, journal.ErrConflict):
 		op.adopt() // perhaps somebody else has decided; it tells whether ours counts
 		return
 	case err != nil:

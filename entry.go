@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // An entry is what the journal holds of an operation.
@@ -162,7 +163,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 	for _, q := range e.Requests {
 		st, ok := stageNamed(q.Stage)
 		if !ok || q.ID == "" || q.Decision < 0 || q.Decision > len(s.entries) {
-			return fmt.Errorf("%w: operation %s: the request %s makes no sense", ErrJournal, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
+			return fmt.Errorf("%w: operation %s: the request %s makes no sense", journal.ErrFailed, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
 		}
 		if q.DecidedAt.After(now.Add(maxSkew)) {
 			q.DecidedAt = time.Time{} // nobody knows how old it is
@@ -179,7 +180,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 			p.sealed = &duvo.Response{JobID: e.JobID, RequestID: q.ID, Approved: q.Approved, Answers: q.Answers, IdempotencyKey: q.IdemKey}
 		}
 		if (st == stageDecided || st == stageSending) && (p.sealed == nil || p.entry == nil) {
-			return fmt.Errorf("%w: operation %s: the response to the request %s is not there", ErrJournal, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
+			return fmt.Errorf("%w: operation %s: the response to the request %s is not there", journal.ErrFailed, hitl.SafeLine(e.Key, 120), hitl.SafeLine(q.ID, 64))
 		}
 		if st == stageSending {
 			// The last attempt may be on its way still.
@@ -209,7 +210,7 @@ func (op *operation) save(set func(*entry)) error {
 		r.Messages = nil
 		e.Result = &r
 	}
-	r := Record{Key: op.record.key, Revision: op.record.revision}
+	r := journal.Record{Key: op.record.key, Revision: op.record.revision}
 	// It needs nothing more if its outcome is known, or if it is left to a
 	// caller who has no key to come back with, or who finds nothing started.
 	r.Done = e.Result != nil && e.Result.Outcome != OutcomeUnknown ||
@@ -255,7 +256,7 @@ func (op *operation) mustSave() bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, journal.ErrConflict):
 		op.adopt()
 	default:
 		op.fail(err)
@@ -270,7 +271,7 @@ func (op *operation) maySave() bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, journal.ErrConflict):
 		op.adopt()
 		return false
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +34,7 @@ func readable(t *testing.T, text string) {
 // prefix once and tells no nil.
 func TestErrorsAreReadable(t *testing.T) {
 	errs := []error{duvotool.ErrClosed, duvotool.ErrKeyReused, duvotool.ErrNoScope, hitl.ErrInvalidDecision, hitl.ErrPolicyPanic, hitl.ErrAnsweredElsewhere,
-		hitl.ErrRequestChanged, duvotool.ErrAudit, duvotool.ErrJournal, duvotool.ErrConflict, duvotool.ErrNoRecord, duvotool.ErrUnknownJob, duvotool.ErrNotPending,
+		hitl.ErrRequestChanged, duvotool.ErrAudit, journal.ErrFailed, journal.ErrConflict, journal.ErrNoRecord, duvotool.ErrUnknownJob, duvotool.ErrNotPending,
 		duvo.ErrUnauthorized, duvo.ErrForbidden, duvo.ErrNotFound, duvo.ErrConflict, duvo.ErrInvalid, duvo.ErrRateLimited, duvo.ErrUnavailable,
 		&duvo.APIError{}, &duvo.APIError{Operation: "getRun", Status: 401}, &duvo.TransportError{}, &duvo.TransportError{Operation: "getRun", Err: duvo.ErrUnavailable},
 		&duvotool.InputError{Tool: "t", Problem: "p"}, &duvotool.OutputError{JobID: "j", Problem: "p"}, &duvotool.OutcomeError{Outcome: duvotool.OutcomeFailed},

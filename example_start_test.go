@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 )
 
 func ExampleTool_Start() {
@@ -14,7 +15,7 @@ func ExampleTool_Start() {
 	defer d.Close()
 	ctx := context.Background()
 	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithPollInterval(time.Millisecond),
-		duvotool.WithJournal(duvotool.NewMemoryJournal())) // bolt.Open outlives the process
+		duvotool.WithJournal(journal.NewMemory())) // bolt.Open outlives the process
 	if err != nil {
 		fmt.Println(err)
 		return

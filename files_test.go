@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,7 +24,7 @@ func TestWithFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(reader))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal())
+		reg := open(t, d.Client(), journal.NewMemory())
 		defer shut(t, reg)
 		files := fstest.MapFS{"orders.csv": {Data: []byte("1,2")}, "sub/more.txt": {Data: []byte("x")}}
 		ctx := duvotool.WithFiles(duvotool.WithOperationKey(t.Context(), "k"), files)
@@ -59,7 +60,7 @@ func TestMarkedStarts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(reader), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 				defer d.Close()
-				reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithMarkedStarts())
+				reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithMarkedStarts())
 				defer shut(t, reg)
 				_, err := d.StartElsewhere(refundsID, "read")
 				require.NoError(t, err)
@@ -79,7 +80,7 @@ func TestMarkedStartThatCannotBeLookedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(reader), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}), duvotest.WithForbidden("listRuns"))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithMarkedStarts())
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithMarkedStarts())
 		defer shut(t, reg)
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter})
 		res, err := reg.All()[0].Run(t.Context(), "read")
@@ -96,7 +97,7 @@ func TestDeathWhileKeysAreIgnored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 				defer d.Close()
-				journal := duvotool.NewMemoryJournal()
+				journal := journal.NewMemory()
 				res, end, err := callIn(t, newProcess(journal, d.Client(), at), "k", "1 EUR", duvotool.WithMarkedStarts())
 				require.True(t, err != nil || res.Outcome == duvotool.OutcomeUnknown)
 				end()

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,7 +33,7 @@ func TestContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), approveAfter(time.Minute, nil))
+		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(time.Minute, nil))
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
@@ -68,11 +69,11 @@ func TestNoMessageWalksPastARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), approveAfter(time.Hour, nil))
+		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(time.Hour, nil))
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
-		other := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithPolicy(hitl.LeaveToDuvo()))
+		other := open(t, d.Client(), journal.NewMemory(), duvotool.WithPolicy(hitl.LeaveToDuvo()))
 		go func() { _, _ = other.Continue(t.Context(), first, "ask") }()
 		var input *duvotool.InputError
 		for _, later := range []time.Duration{time.Second, time.Minute} { // it runs, and it waits
@@ -108,7 +109,7 @@ func TestFollowUpIsPostedOnce(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := duvotest.New(duvotest.WithAssignment(talker), duvotest.WithProfile(duvotest.Profile{Idempotency: idem}))
 					defer d.Close()
-					reg := open(t, d.Client(), duvotool.NewMemoryJournal())
+					reg := open(t, d.Client(), journal.NewMemory())
 					defer shut(t, reg)
 					first, err := reg.All()[0].Run(t.Context(), "a")
 					require.NoError(t, err)
@@ -127,7 +128,7 @@ func TestFollowUpIsPostedOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(talker), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 				defer d.Close()
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				p := newProcess(j, d.Client(), at)
 				reg := open(t, p, p)
 				first, err := reg.All()[0].Run(t.Context(), "a")
@@ -150,7 +151,7 @@ func TestFollowUpInDoubtEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal())
+		reg := open(t, d.Client(), journal.NewMemory())
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
@@ -167,7 +168,7 @@ func TestContinueTool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournal(duvotool.NewMemoryJournal())}} {
+		for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournal(journal.NewMemory())}} {
 			reg, err := duvotool.Discover(t.Context(), d.Client(), append(opts, duvotool.WithFollowUps())...)
 			require.NoError(t, err)
 			require.Len(t, reg.Tools(), 2)

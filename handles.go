@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"strings"
 )
 
@@ -125,7 +126,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 		return nil, err
 	}
 	if op.caller.Tenant != tenant {
-		return nil, errors.Join(ErrJournal, errors.New("the record of a handle leads to another tenant's operation"))
+		return nil, errors.Join(journal.ErrFailed, errors.New("the record of a handle leads to another tenant's operation"))
 	}
 	op = o.keep(op)
 	op.knowHandle(handle, to)

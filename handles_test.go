@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,7 +31,7 @@ func TestHandlesAreBound(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				opts := []duvotool.Option{duvotool.WithFollowUps(), duvotool.WithWaitBudget(time.Second)}
 				if journaled {
-					opts = append(opts, duvotool.WithJournal(duvotool.NewMemoryJournal()))
+					opts = append(opts, duvotool.WithJournal(journal.NewMemory()))
 				}
 				reg := discover(t, d.Client(), opts...)
 				kim, lee := callerIn(t, "a", "kim", "s"), callerIn(t, "a", "lee", "s")
@@ -87,7 +88,7 @@ func TestHandlesAreNotComputed(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var handles []string
 		for range 2 {
-			j := duvotool.NewMemoryJournal()
+			j := journal.NewMemory()
 			reg := open(t, d.Client(), j, duvotool.WithWaitBudget(time.Second))
 			ctx := duvotool.WithOperationKey(t.Context(), "order-4711")
 			res, err := reg.All()[0].Run(ctx, "1h")
@@ -112,7 +113,7 @@ func TestHandlesAreNotComputed(t *testing.T) {
 // TestHandleOfALongJob outlives the retention of what has ended, over restarts.
 func TestHandleOfALongJob(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		opts := []duvotool.Option{duvotool.WithJournal(duvotool.NewMemoryJournal()), duvotool.WithWaitBudget(time.Second), duvotool.WithRetention(time.Hour)}
+		opts := []duvotool.Option{duvotool.WithJournal(journal.NewMemory()), duvotool.WithWaitBudget(time.Second), duvotool.WithRetention(time.Hour)}
 		reg := discover(t, d.Client(), opts...)
 		res, err := reg.All()[0].Run(t.Context(), "6h")
 		require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 )
@@ -62,11 +63,11 @@ type harmfulAudit struct{ harm func() }
 func (h harmfulAudit) Record(context.Context, duvotool.AuditRecord) error { h.harm(); return nil }
 
 type harmfulJournal struct {
-	duvotool.Journal
+	journal.Journal
 	harm func()
 }
 
-func (h harmfulJournal) Put(context.Context, duvotool.Record) (uint64, error) {
+func (h harmfulJournal) Put(context.Context, journal.Record) (uint64, error) {
 	h.harm()
 	return 0, nil
 }
@@ -191,8 +192,8 @@ func otherHooks() map[string]hook {
 			return []duvotool.Option{approve, duvotool.WithObserver(func(duvotool.Event) { harm() }), duvotool.WithCallbacks(harmfulHandler{harm: harm})}
 		}},
 		"audit log": {err: duvotool.ErrAudit, opts: with(func(harm func()) duvotool.Option { return duvotool.WithAudit(harmfulAudit{harm}) })},
-		"journal": {err: duvotool.ErrJournal, opts: with(func(harm func()) duvotool.Option {
-			return duvotool.WithJournal(harmfulJournal{duvotool.NewMemoryJournal(), harm})
+		"journal": {err: journal.ErrFailed, opts: with(func(harm func()) duvotool.Option {
+			return duvotool.WithJournal(harmfulJournal{journal.NewMemory(), harm})
 		})},
 		"logger": {err: hitl.ErrInvalidDecision, opts: func(harm func()) []duvotool.Option {
 			return []duvotool.Option{decide(hitl.Answer("kim", nil), nil), duvotool.WithLogger(slog.New(harmfulLog{harm}))}

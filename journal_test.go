@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,7 +35,7 @@ func approveAfter(d time.Duration, asked *atomic.Int64) duvotool.ToolOption {
 	}))
 }
 
-func open(t *testing.T, b duvotool.Backend, j duvotool.Journal, opts ...duvotool.Option) *duvotool.Registry {
+func open(t *testing.T, b duvotool.Backend, j journal.Journal, opts ...duvotool.Option) *duvotool.Registry {
 	t.Helper()
 	reg, err := duvotool.Discover(context.Background(), b, append([]duvotool.Option{duvotool.WithJournal(j)}, opts...)...)
 	require.NoError(t, err)
@@ -54,7 +55,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j, approveAfter(time.Hour, nil))
 		const n = 5
 		var wg sync.WaitGroup
@@ -122,7 +123,7 @@ func TestWithoutResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j)
 		go func() { _, _ = reg.All()[0].Run(t.Context(), "1 EUR") }()
 		time.Sleep(5 * time.Second)
@@ -145,7 +146,7 @@ func TestReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		a := open(t, d.Client(), j, approveAfter(time.Minute, nil))
 		b := open(t, d.Client(), j, decide(hitl.Deny("b", "no"), nil))
 		var wg sync.WaitGroup
@@ -191,13 +192,13 @@ func TestReplicas(t *testing.T) {
 
 // failing is a journal whose puts fail from the nth on.
 type failing struct {
-	duvotool.Journal
+	journal.Journal
 	from int64
 	n    atomic.Int64
 	err  error
 }
 
-func (f *failing) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (f *failing) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if n := f.n.Add(1); f.from > 0 && n >= f.from {
 		if f.err == nil {
 			panic("the disk is gone")
@@ -223,14 +224,14 @@ func TestJournalFails(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 					defer d.Close()
-					j := &failing{Journal: duvotool.NewMemoryJournal(), from: from, err: cause}
+					j := &failing{Journal: journal.NewMemory(), from: from, err: cause}
 					reg := open(t, d.Client(), j, approveAfter(time.Second, nil))
 					defer shut(t, reg)
 					res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 					require.Equal(t, want.starts, d.Count("startRun"))
 					require.Equal(t, want.responds, d.Count("respondToHumanRequest"))
 					if want.responds == 0 {
-						require.ErrorIs(t, err, duvotool.ErrJournal)
+						require.ErrorIs(t, err, journal.ErrFailed)
 						if cause != nil {
 							require.ErrorIs(t, err, cause)
 						}
@@ -258,7 +259,7 @@ func TestJournalIsSealed(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		key, other := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		for _, bad := range [][]byte{nil, key[:31], []byte(strings.Repeat("0f", 32)), append([]byte{'\n'}, key...)} {
 			_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j), duvotool.WithJournalKey(bad))
 			require.ErrorContains(t, err, "32")
@@ -274,7 +275,7 @@ func TestJournalIsSealed(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		shut(t, reg)
-		var records []duvotool.Record
+		var records []journal.Record
 		for r, err := range j.Unfinished(t.Context()) {
 			require.NoError(t, err)
 			records = append(records, r)
@@ -282,17 +283,17 @@ func TestJournalIsSealed(t *testing.T) {
 				require.NotContains(t, string(r.Data)+r.Key, secret)
 			}
 		}
-		records = slices.DeleteFunc(records, func(r duvotool.Record) bool { return r.Key == "journal" }) // who the journal is
+		records = slices.DeleteFunc(records, func(r journal.Record) bool { return r.Key == "journal" }) // who the journal is
 		require.Len(t, records, 2)
 		for _, opts := range [][]duvotool.Option{nil, {duvotool.WithJournalKey(other)}} {
 			_, err := duvotool.Discover(t.Context(), d.Client(), append(opts, duvotool.WithJournal(j))...)
-			require.ErrorIs(t, err, duvotool.ErrJournal)
+			require.ErrorIs(t, err, journal.ErrFailed)
 		}
-		swapped := duvotool.NewMemoryJournal()
-		_, err = swapped.Put(t.Context(), duvotool.Record{Key: records[0].Key, Data: records[1].Data})
+		swapped := journal.NewMemory()
+		_, err = swapped.Put(t.Context(), journal.Record{Key: records[0].Key, Data: records[1].Data})
 		require.NoError(t, err)
 		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(swapped), duvotool.WithJournalKey(key))
-		require.ErrorIs(t, err, duvotool.ErrJournal)
+		require.ErrorIs(t, err, journal.ErrFailed)
 
 		reg = open(t, d.Client(), j, duvotool.WithJournalKey(other), duvotool.WithJournalKey(key), approveAfter(time.Minute, nil))
 		require.Len(t, reg.Resumed(), 2)
@@ -314,11 +315,11 @@ func TestRecordsOfOtherVersions(t *testing.T) {
 		"empty": append([]byte{1, 0}, `{}`...), "no stage": append([]byte{1, 0}, `{"key":"k","assignment":{"id":"x"},"requests":[{"id":"r","stage":"?"}]}`...),
 		"nothing sealed": append([]byte{1, 0}, `{"key":"k","assignment":{"id":"x"},"requests":[{"id":"r","stage":"decided"}]}`...),
 	} {
-		j := duvotool.NewMemoryJournal()
-		_, err := j.Put(t.Context(), duvotool.Record{Key: "op-a", Data: data})
+		j := journal.NewMemory()
+		_, err := j.Put(t.Context(), journal.Record{Key: "op-a", Data: data})
 		require.NoError(t, err)
 		_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j))
-		require.ErrorIs(t, err, duvotool.ErrJournal, name)
+		require.ErrorIs(t, err, journal.ErrFailed, name)
 	}
 }
 
@@ -328,7 +329,7 @@ func TestHandleOutlivesTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j, approveAfter(time.Minute, nil), duvotool.WithWaitBudget(10*time.Second))
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
 		res, err := reg.All()[0].Run(ctx, "1 EUR")
@@ -362,7 +363,7 @@ func TestUnknownIsSticky(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 				defer d.Close()
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				kind := duvotest.ResetBefore
 				if started {
 					kind = duvotest.ResetAfter
@@ -421,7 +422,7 @@ func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		p := newProcess(j, d.Client(), "before stop")
 		reg := open(t, p, p, approveAfter(time.Hour, nil))
 		var wg sync.WaitGroup
@@ -460,7 +461,7 @@ func TestQueuedAtClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j, approveAfter(time.Hour, nil), duvotool.WithJobLimit(1))
 		var wg sync.WaitGroup
 		for _, key := range []string{"first", "second"} {
@@ -487,7 +488,7 @@ func TestDrainOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), approveAfter(time.Minute, nil), duvotool.DrainOnClose(time.Hour))
+		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(time.Minute, nil), duvotool.DrainOnClose(time.Hour))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			res, err := reg.All()[0].Run(t.Context(), "1 EUR")
@@ -523,7 +524,7 @@ func TestDecisionOfYesterday(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 				defer d.Close()
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				p := newProcess(j, d.Client(), "after put 4")
 				_, end, _ := callIn(t, p, "k", "1 EUR")
 				end()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/duvotool/duvotool/journal"
 	"sync"
 	"time"
 )
@@ -30,7 +31,7 @@ func (l *ledger) identify(ctx context.Context) error {
 	}
 	var err error
 	for range 5 { // others may name it at once
-		var r Record
+		var r journal.Record
 		var found bool
 		var i identity
 		if r, found, err = l.get(ctx, identityRecord); err == nil && found {
@@ -41,9 +42,9 @@ func (l *ledger) identify(ctx context.Context) error {
 		}
 		switch {
 		case found && i.ID == "":
-			return fmt.Errorf("%w: the record %s makes no sense", ErrJournal, r.Key)
+			return fmt.Errorf("%w: the record %s makes no sense", journal.ErrFailed, r.Key)
 		case !found:
-			r, i.ID = Record{Key: identityRecord}, rand.Text()
+			r, i.ID = journal.Record{Key: identityRecord}, rand.Text()
 		case l.keys[0].opens(l.bound(r), r.Data[2:]):
 			l.id = i.ID
 			return nil
@@ -55,7 +56,7 @@ func (l *ledger) identify(ctx context.Context) error {
 		case err == nil:
 			l.id = i.ID
 			return nil
-		case !errors.Is(err, ErrConflict):
+		case !errors.Is(err, journal.ErrConflict):
 			return err
 		}
 	}
@@ -64,7 +65,7 @@ func (l *ledger) identify(ctx context.Context) error {
 
 // bound is what a record is encrypted for: this journal, key and revision, and
 // whether it is done. Put anywhere else it does not open.
-func (l *ledger) bound(r Record) []byte {
+func (l *ledger) bound(r journal.Record) []byte {
 	id := l.id
 	if r.Key == identityRecord {
 		id = "" // it is what tells
@@ -79,7 +80,7 @@ func (l *ledger) bound(r Record) []byte {
 
 // seal encrypts the data of a record that is about to be put, for the revision
 // that it will get. It may be as it was read.
-func (l *ledger) seal(r Record) ([]byte, error) {
+func (l *ledger) seal(r journal.Record) ([]byte, error) {
 	if len(l.keys) == 0 {
 		return r.Data, nil
 	}
@@ -87,7 +88,7 @@ func (l *ledger) seal(r Record) ([]byte, error) {
 	if r.Data[1] != dataPlain {
 		var ok bool
 		if text, ok = l.unseal(r); !ok {
-			return nil, fmt.Errorf("%w: the record %s cannot be decrypted", ErrJournal, r.Key)
+			return nil, fmt.Errorf("%w: the record %s cannot be decrypted", journal.ErrFailed, r.Key)
 		}
 	}
 	r.Revision++
@@ -97,7 +98,7 @@ func (l *ledger) seal(r Record) ([]byte, error) {
 // unseal decrypts a record's data. Releases before this one did not bind it to
 // more than its key; such a record is taken as it is, and bound when it is put
 // next.
-func (l *ledger) unseal(r Record) (text []byte, ok bool) {
+func (l *ledger) unseal(r journal.Record) (text []byte, ok bool) {
 	for _, k := range l.keys {
 		bound := l.bound(r)
 		if r.Data[1] == dataSealed {
@@ -138,7 +139,7 @@ func (w *witness) last(key string) mark {
 }
 
 // saw notes a record that was read or put.
-func (w *witness) saw(r Record) {
+func (w *witness) saw(r journal.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.seen == nil {
@@ -163,10 +164,10 @@ func (w *witness) forget(before time.Time) {
 
 // newerThan tells whether a record is one of before the mark. One that was put
 // later, though its revision is less, has been forgotten and begun anew.
-func (m mark) newerThan(r Record) bool { return r.Revision < m.revision && !r.At.After(m.at) }
+func (m mark) newerThan(r journal.Record) bool { return r.Revision < m.revision && !r.At.After(m.at) }
 
 func wentBack(key string, from, to uint64) error {
-	return fmt.Errorf("%w: the record %s went back from revision %d to %d: somebody has put an older one in its place", ErrJournal, key, from, to)
+	return fmt.Errorf("%w: the record %s went back from revision %d to %d: somebody has put an older one in its place", journal.ErrFailed, key, from, to)
 }
 
 // vanished tells what is wrong with a record that is not there; nil if nothing is.
@@ -174,5 +175,5 @@ func (m mark) vanished(key string, retention time.Duration) error {
 	if m.revision == 0 || m.done || time.Since(m.at) > retention { // else others may have done and forgotten it
 		return nil
 	}
-	return fmt.Errorf("%w: the record %s, which was not done, is gone", ErrJournal, key)
+	return fmt.Errorf("%w: the record %s, which was not done, is gone", journal.ErrFailed, key)
 }

@@ -15,30 +15,31 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
 // tampered is a journal whose records somebody else changes: told says what is
 // read in a record's place, false if nothing is there.
 type tampered struct {
-	duvotool.Journal
+	journal.Journal
 
 	mu   sync.Mutex
-	told func(duvotool.Record) (duvotool.Record, bool)
-	past map[string][]duvotool.Record // all that was ever put, by key
+	told func(journal.Record) (journal.Record, bool)
+	past map[string][]journal.Record // all that was ever put, by key
 }
 
 func newTampered() *tampered {
-	return &tampered{Journal: duvotool.NewMemoryJournal(), past: map[string][]duvotool.Record{}}
+	return &tampered{Journal: journal.NewMemory(), past: map[string][]journal.Record{}}
 }
 
-func (j *tampered) tell(told func(duvotool.Record) (duvotool.Record, bool)) {
+func (j *tampered) tell(told func(journal.Record) (journal.Record, bool)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.told = told
 }
 
-func (j *tampered) read(r duvotool.Record) (duvotool.Record, bool) {
+func (j *tampered) read(r journal.Record) (journal.Record, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.told == nil || r.Key == "journal" {
@@ -48,7 +49,7 @@ func (j *tampered) read(r duvotool.Record) (duvotool.Record, bool) {
 }
 
 // was returns what a record was at a revision.
-func (j *tampered) was(key string, revision uint64) duvotool.Record {
+func (j *tampered) was(key string, revision uint64) journal.Record {
 	for _, r := range j.past[key] {
 		if r.Revision == revision {
 			return r
@@ -57,7 +58,7 @@ func (j *tampered) was(key string, revision uint64) duvotool.Record {
 	panic("there was none")
 }
 
-func (j *tampered) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (j *tampered) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	revision, err := j.Journal.Put(ctx, r)
 	if err == nil {
 		j.mu.Lock()
@@ -68,20 +69,20 @@ func (j *tampered) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
 	return revision, err
 }
 
-func (j *tampered) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (j *tampered) Get(ctx context.Context, key string) (journal.Record, error) {
 	r, err := j.Journal.Get(ctx, key)
 	if err != nil {
 		return r, err
 	}
 	r, ok := j.read(r)
 	if !ok {
-		return duvotool.Record{}, duvotool.ErrNoRecord
+		return journal.Record{}, journal.ErrNoRecord
 	}
 	return r, nil
 }
 
-func (j *tampered) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
-	return func(yield func(duvotool.Record, error) bool) {
+func (j *tampered) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
+	return func(yield func(journal.Record, error) bool) {
 		for r, err := range j.Journal.Unfinished(ctx) {
 			r, ok := j.read(r)
 			if err == nil && (!ok || r.Done) {
@@ -97,7 +98,7 @@ func (j *tampered) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, er
 var journalKey1 = bytes.Repeat([]byte{1}, 32)
 
 // interrupted leaves a refund of this amount behind that waits for a decision.
-func interrupted(t *testing.T, d *duvotest.Duvo, j duvotool.Journal, opts ...duvotool.Option) {
+func interrupted(t *testing.T, d *duvotest.Duvo, j journal.Journal, opts ...duvotool.Option) {
 	reg := open(t, d.Client(), j, append(opts, approveAfter(24*time.Hour, nil))...)
 	done := make(chan struct{})
 	go func() {
@@ -113,18 +114,18 @@ func interrupted(t *testing.T, d *duvotest.Duvo, j duvotool.Journal, opts ...duv
 // process too: at another revision, in another journal or done when it was not it
 // is refused, and nothing is sent on its strength.
 func TestSealedRecordsAreBound(t *testing.T) {
-	for name, change := range map[string]func(j, other *tampered, r duvotool.Record) duvotool.Record{
-		"its older self": func(j, _ *tampered, r duvotool.Record) duvotool.Record {
+	for name, change := range map[string]func(j, other *tampered, r journal.Record) journal.Record{
+		"its older self": func(j, _ *tampered, r journal.Record) journal.Record {
 			r.Data = j.was(r.Key, 1).Data
 			return r
 		},
-		"a newer revision": func(_, _ *tampered, r duvotool.Record) duvotool.Record { r.Revision++; return r },
-		"another journal's": func(_, other *tampered, r duvotool.Record) duvotool.Record {
+		"a newer revision": func(_, _ *tampered, r journal.Record) journal.Record { r.Revision++; return r },
+		"another journal's": func(_, other *tampered, r journal.Record) journal.Record {
 			r.Data = other.was(r.Key, r.Revision).Data
 			return r
 		},
-		"done": func(_, _ *tampered, r duvotool.Record) duvotool.Record { r.Done = true; return r },
-		"the older form": func(_, _ *tampered, r duvotool.Record) duvotool.Record {
+		"done": func(_, _ *tampered, r journal.Record) journal.Record { r.Done = true; return r },
+		"the older form": func(_, _ *tampered, r journal.Record) journal.Record {
 			r.Data = bytes.Clone(r.Data)
 			r.Data[1] = 1
 			return r
@@ -138,19 +139,19 @@ func TestSealedRecordsAreBound(t *testing.T) {
 				interrupted(t, d, j, duvotool.WithJournalKey(journalKey1))
 				interrupted(t, d, other, duvotool.WithJournalKey(journalKey1))
 				starts := d.Count("startRun")
-				j.tell(func(r duvotool.Record) (duvotool.Record, bool) { return change(j, other, r), true })
+				j.tell(func(r journal.Record) (journal.Record, bool) { return change(j, other, r), true })
 				opts := []duvotool.Option{duvotool.WithJournal(j), duvotool.WithJournalKey(journalKey1), approveAfter(time.Second, nil)}
 				if name != "done" { // which is not listed
 					_, err := duvotool.Discover(t.Context(), d.Client(), opts...)
-					require.ErrorIs(t, err, duvotool.ErrJournal)
+					require.ErrorIs(t, err, journal.ErrFailed)
 				}
 				j.tell(nil)
 				reg, err := duvotool.Discover(t.Context(), d.Client(), append(opts, duvotool.WithoutResume())...)
 				require.NoError(t, err)
 				defer shut(t, reg)
-				j.tell(func(r duvotool.Record) (duvotool.Record, bool) { return change(j, other, r), true })
+				j.tell(func(r journal.Record) (journal.Record, bool) { return change(j, other, r), true })
 				_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "order 4711"), "1 EUR")
-				require.ErrorIs(t, err, duvotool.ErrJournal)
+				require.ErrorIs(t, err, journal.ErrFailed)
 				require.Equal(t, starts, d.Count("startRun"))
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				if j.tell(nil); name == "a newer revision" {
@@ -181,8 +182,8 @@ func TestRecordsDoNotGoBack(t *testing.T) {
 				require.NoError(t, run(reg, "done"))
 				require.NoError(t, run(reg, "done"))
 				require.Equal(t, 1, d.Count("startRun"))
-				j.tell(func(r duvotool.Record) (duvotool.Record, bool) { return j.was(r.Key, 1), true })
-				require.ErrorIs(t, run(reg, "done"), duvotool.ErrJournal)
+				j.tell(func(r journal.Record) (journal.Record, bool) { return j.was(r.Key, 1), true })
+				require.ErrorIs(t, run(reg, "done"), journal.ErrFailed)
 				require.Equal(t, 1, d.Count("startRun"))
 				j.tell(nil)
 				require.NoError(t, run(reg, "done"))
@@ -195,8 +196,8 @@ func TestRecordsDoNotGoBack(t *testing.T) {
 				defer shut(t, reg)
 				_, err := reg.Resume(t.Context(), "00000000-0000-4000-8000-000000000000")
 				require.ErrorIs(t, err, duvotool.ErrUnknownJob)
-				j.tell(func(r duvotool.Record) (duvotool.Record, bool) { return r, false })
-				require.ErrorIs(t, run(reg, "order 4711"), duvotool.ErrJournal)
+				j.tell(func(r journal.Record) (journal.Record, bool) { return r, false })
+				require.ErrorIs(t, run(reg, "order 4711"), journal.ErrFailed)
 				require.Equal(t, 2, d.Count("startRun"))
 				j.tell(nil)
 				require.NoError(t, run(reg, "order 4711"))
@@ -212,7 +213,7 @@ func TestSealedRecordsOfEarlierReleases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text, err := os.ReadFile("testdata/journal/sealed-1.json")
 		require.NoError(t, err)
-		var old duvotool.Record
+		var old journal.Record
 		require.NoError(t, json.Unmarshal(text, &old))
 		require.Equal(t, []byte{1, 1}, old.Data[:2])
 		j := newTampered()
@@ -223,7 +224,7 @@ func TestSealedRecordsOfEarlierReleases(t *testing.T) {
 		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Role: "assistant", Text: "refunded"}}}
 		for _, wrong := range [][]duvotool.Option{nil, {duvotool.WithJournalKey(bytes.Repeat([]byte{2}, 32))}} {
 			_, err := duvotool.Discover(t.Context(), f, append(wrong, duvotool.WithJournal(journalOf(t, old)))...)
-			require.ErrorIs(t, err, duvotool.ErrJournal)
+			require.ErrorIs(t, err, journal.ErrFailed)
 		}
 		reg := open(t, f, j, duvotool.WithJournalKey(journalKey1))
 		require.Len(t, reg.Resumed(), 1)
@@ -237,8 +238,8 @@ func TestSealedRecordsOfEarlierReleases(t *testing.T) {
 	})
 }
 
-func journalOf(t *testing.T, r duvotool.Record) duvotool.Journal {
-	j := duvotool.NewMemoryJournal()
+func journalOf(t *testing.T, r journal.Record) journal.Journal {
+	j := journal.NewMemory()
 	r.Revision = 0
 	_, err := j.Put(t.Context(), r)
 	require.NoError(t, err)
@@ -254,7 +255,7 @@ func TestJournalNameIsKept(t *testing.T) {
 		key2 := bytes.Repeat([]byte{2}, 32)
 		j := newTampered()
 		interrupted(t, d, j, duvotool.WithJournalKey(journalKey1))
-		bare := duvotool.NewMemoryJournal()
+		bare := journal.NewMemory()
 		for key, past := range j.past {
 			if last := past[len(past)-1]; key != "journal" {
 				last.Revision = 0
@@ -266,8 +267,8 @@ func TestJournalNameIsKept(t *testing.T) {
 			}
 		}
 		_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(bare), duvotool.WithJournalKey(journalKey1))
-		require.ErrorIs(t, err, duvotool.ErrJournal)
-		require.False(t, errors.Is(err, duvotool.ErrConflict))
+		require.ErrorIs(t, err, journal.ErrFailed)
+		require.False(t, errors.Is(err, journal.ErrConflict))
 
 		reg := open(t, d.Client(), j, duvotool.WithJournalKey(key2), duvotool.WithJournalKey(journalKey1), approveAfter(time.Second, nil))
 		require.NoError(t, reg.Wait(t.Context()))

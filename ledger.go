@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/journal"
 
 	"github.com/duvotool/duvotool/internal/guard"
 )
@@ -49,7 +50,7 @@ func newJournalKey(key []byte) (journalKey, error) {
 // A ledger is how a registry uses its journal. Its methods may be called at
 // once, and do nothing on a nil ledger.
 type ledger struct {
-	journal Journal
+	journal journal.Journal
 	keys    []journalKey // empty: in the clear
 	owner   string       // of this registry's records
 	timeout time.Duration
@@ -96,16 +97,16 @@ func (l *ledger) names(kind string, parts ...string) []string {
 }
 
 // find reads the record of this kind about a thing; false if there is none.
-func (l *ledger) find(ctx context.Context, kind string, parts ...string) (r Record, found bool, err error) {
+func (l *ledger) find(ctx context.Context, kind string, parts ...string) (r journal.Record, found bool, err error) {
 	for _, name := range l.names(kind, parts...) {
 		if r, found, err = l.get(ctx, name); found || err != nil {
 			return r, found, err
 		}
 	}
-	return Record{}, false, nil
+	return journal.Record{}, false, nil
 }
 
-func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err error) {
+func (l *ledger) get(ctx context.Context, key string) (r journal.Record, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	last := l.witness.last(key)
@@ -115,21 +116,21 @@ func (l *ledger) get(ctx context.Context, key string) (r Record, found bool, err
 	})
 	switch {
 	case err == nil && r.Key != key:
-		return Record{}, false, fmt.Errorf("%w: it was asked for one record and gave another", ErrJournal)
+		return journal.Record{}, false, fmt.Errorf("%w: it was asked for one record and gave another", journal.ErrFailed)
 	case err == nil && last.newerThan(r):
-		return Record{}, false, wentBack(key, last.revision, r.Revision)
+		return journal.Record{}, false, wentBack(key, last.revision, r.Revision)
 	case err == nil:
 		l.witness.saw(r)
 		return r, true, nil
-	case errors.Is(err, ErrNoRecord):
-		return Record{}, false, last.vanished(key, l.retention)
+	case errors.Is(err, journal.ErrNoRecord):
+		return journal.Record{}, false, last.vanished(key, l.retention)
 	}
-	return Record{}, false, err
+	return journal.Record{}, false, err
 }
 
 // unfinished lists the records of operations that are not done.
-func (l *ledger) unfinished(ctx context.Context) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
+func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
+	return func(yield func(journal.Record, error) bool) {
 		going := true
 		err := l.safely(func() error {
 			for rec, err := range l.journal.Unfinished(ctx) {
@@ -157,14 +158,14 @@ func (l *ledger) unfinished(ctx context.Context) iter.Seq2[Record, error] {
 			return nil
 		})
 		if err != nil && going {
-			yield(Record{}, err)
+			yield(journal.Record{}, err)
 		}
 	}
 }
 
 // put stores a record and returns its new revision. A caller's cancellation does
 // not reach it.
-func (l *ledger) put(r Record) (revision uint64, err error) {
+func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
 	r.At = time.Now()
@@ -176,7 +177,7 @@ func (l *ledger) put(r Record) (revision uint64, err error) {
 		return err
 	})
 	if err == nil && revision != r.Revision+1 {
-		err = fmt.Errorf("%w: the revision %d is not the next one after %d", ErrJournal, revision, r.Revision)
+		err = fmt.Errorf("%w: the revision %d is not the next one after %d", journal.ErrFailed, revision, r.Revision)
 	}
 	if err == nil {
 		r.Revision = revision
@@ -188,14 +189,14 @@ func (l *ledger) put(r Record) (revision uint64, err error) {
 // safely runs a call of the journal. What it returns matches ErrJournal, but
 // for ErrNoRecord and ErrConflict.
 func (l *ledger) safely(f func() error) error {
-	err := guard.Run(ErrJournal, func() error {
+	err := guard.Run(journal.ErrFailed, func() error {
 		defer l.life.Callback("journal")()
 		return f()
 	})
-	if err == nil || errors.Is(err, ErrNoRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrJournal) {
+	if err == nil || errors.Is(err, journal.ErrNoRecord) || errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrFailed) {
 		return err
 	}
-	return errtext.Errorf("%w: %w", ErrJournal, err)
+	return errtext.Errorf("%w: %w", journal.ErrFailed, err)
 }
 
 // The form of a record's data: a byte for its version, a byte for its form, and
@@ -211,14 +212,14 @@ const (
 func (l *ledger) close(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil, errtext.Errorf("%w: %w", ErrJournal, err)
+		return nil, errtext.Errorf("%w: %w", journal.ErrFailed, err)
 	}
 	return append([]byte{dataVersion, dataPlain}, text...), nil
 }
 
 // open reads a record's data.
-func (l *ledger) open(r Record, v any) error {
-	bad := func(why string) error { return fmt.Errorf("%w: the record %s %s", ErrJournal, r.Key, why) }
+func (l *ledger) open(r journal.Record, v any) error {
+	bad := func(why string) error { return fmt.Errorf("%w: the record %s %s", journal.ErrFailed, r.Key, why) }
 	if len(r.Data) < 2 {
 		return bad("is cut off")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,7 +31,7 @@ func TestLookingAmongManyComesToAnEnd(t *testing.T) {
 			_, err = stranger.StartJob(t.Context(), duvo.StartJob{AssignmentID: refundsID, Message: "read", SandboxID: box.ID, IdempotencyKey: fmt.Sprint(i)})
 			require.NoError(t, err)
 		}
-		reg := open(t, d.Client(duvo.WithRetries(1, time.Second)), duvotool.NewMemoryJournal(), duvotool.WithMarkedStarts())
+		reg := open(t, d.Client(duvo.WithRetries(1, time.Second)), journal.NewMemory(), duvotool.WithMarkedStarts())
 		defer shut(t, reg)
 		for i := range lost {
 			kind := duvotest.ResetAfter
@@ -72,7 +73,7 @@ func TestFoundWhenItHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(reader), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithMarkedStarts())
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithMarkedStarts())
 		defer shut(t, reg)
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter, Times: lost})
 		began := time.Now()

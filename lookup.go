@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
@@ -110,7 +111,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 
 // restoreAfter is restore, with the reason for which it ended here before, which no
 // record tells.
-func (r *Registry) restoreAfter(rec Record, before *operation) (*operation, error) {
+func (r *Registry) restoreAfter(rec journal.Record, before *operation) (*operation, error) {
 	op, err := r.restore(rec)
 	if err == nil && before != nil {
 		before.mu.Lock()

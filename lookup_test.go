@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,7 +22,7 @@ func TestPendingOutlivesTheProcess(t *testing.T) {
 	for _, budget := range []time.Duration{time.Nanosecond, time.Second} {
 		for _, limit := range []int{0, 1} {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				p := newProcess(j, d.Client(), "")
 				reg := open(t, p, &slowJournal{p, 3 * time.Second, "op-"}, duvotool.WithWaitBudget(budget), duvotool.WithJobLimit(limit), duvotool.WithMarkedStarts())
 				for _, key := range []string{"a", "b"} { // with a limit b only waits for its turn
@@ -51,7 +52,7 @@ func TestPendingOutlivesTheProcess(t *testing.T) {
 // TestQueuedAgain: a call that had left the line, and is there again.
 func TestQueuedAgain(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		p := newProcess(j, d.Client(), "")
 		reg := open(t, p, p, duvotool.WithJobLimit(1), duvotool.WithPolicy(hitl.LeaveToDuvo()))
 		_, err := reg.All()[0].Start(t.Context(), "a")
@@ -78,12 +79,12 @@ func TestQueuedAgain(t *testing.T) {
 // error, and nothing is sent.
 func TestPendingIsNotToldOfWhatIsNotRecorded(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := &failing{Journal: duvotool.NewMemoryJournal(), from: 1, err: errors.New("disk full")}
+		j := &failing{Journal: journal.NewMemory(), from: 1, err: errors.New("disk full")}
 		reg := discover(t, d.Client(), duvotool.WithJournal(j), duvotool.WithWaitBudget(time.Nanosecond))
 		_, err := reg.All()[0].Run(t.Context(), "a")
-		require.ErrorIs(t, err, duvotool.ErrJournal)
+		require.ErrorIs(t, err, journal.ErrFailed)
 		_, err = reg.All()[0].Start(t.Context(), "a")
-		require.ErrorIs(t, err, duvotool.ErrJournal)
+		require.ErrorIs(t, err, journal.ErrFailed)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = reg.All()[0].Start(ctx, "a")
@@ -134,7 +135,7 @@ func TestStart(t *testing.T) {
 // TestStartIsTakenUp by the next process, and once in a scope it is once.
 func TestStartIsTakenUp(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		for _, at := range []string{"before start", "after start", "after put 3"} {
 			p := newProcess(j, d.Client(), at)
 			reg := open(t, p, p, duvotool.OncePerScope())
@@ -219,7 +220,7 @@ func TestLookup(t *testing.T) {
 // nothing from it.
 func TestLookupInAnotherProcess(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		var asked atomic.Int64
 		a := open(t, d.Client(), j, approveAfter(time.Minute, &asked), duvotool.OncePerScope())
 		b := open(t, d.Client(), j, duvotool.WithoutResume())

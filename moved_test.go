@@ -11,6 +11,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -146,7 +147,7 @@ func TestAHandleInAMessageIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithFollowUps())
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithFollowUps())
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)

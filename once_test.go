@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,7 +29,7 @@ func withJournals(t *testing.T, f func(t *testing.T, d *duvotest.Duvo, opts ...d
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				with := []duvotool.Option{approveAfter(time.Second, nil)}
 				if journaled {
-					with = append(with, duvotool.WithJournal(duvotool.NewMemoryJournal()))
+					with = append(with, duvotool.WithJournal(journal.NewMemory()))
 				}
 				f(t, d, with...)
 			}, opts...)
@@ -130,7 +131,7 @@ func TestOneKeyInTwoScopes(t *testing.T) {
 // TestOneKeyInTwoScopesAtOnce, where none sees in time that others have it too.
 func TestOneKeyInTwoScopesAtOnce(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := &slowJournal{duvotool.NewMemoryJournal(), time.Second, ""}
+		j := &slowJournal{journal.NewMemory(), time.Second, ""}
 		opts := []duvotool.Option{duvotool.OncePerScope(), approveAfter(time.Second, nil), duvotool.WithoutResume()}
 		regs := []*duvotool.Registry{open(t, d.Client(), j, opts...), open(t, d.Client(), j, opts...)}
 		var wg sync.WaitGroup
@@ -152,7 +153,7 @@ func TestOneKeyInTwoScopesAtOnce(t *testing.T) {
 // TestManyKeysOneScopeManyProcesses: at once, and after a restart.
 func TestManyKeysOneScopeManyProcesses(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		opts := []duvotool.Option{duvotool.OncePerScope(), approveAfter(time.Second, nil), duvotool.WithoutResume(), duvotool.WithRetention(time.Hour)}
 		regs := []*duvotool.Registry{open(t, d.Client(), j, opts...), open(t, d.Client(), j, opts...)}
 		var wg sync.WaitGroup
@@ -184,7 +185,7 @@ func TestDeathWhileNamed(t *testing.T) {
 		for _, next := range [][2]string{{"s", "order 1"}, {"s", "order 2"}, {"t", "order 1"}} {
 			t.Run(fmt.Sprint(at, next), func(t *testing.T) {
 				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-					j := duvotool.NewMemoryJournal()
+					j := journal.NewMemory()
 					p := newProcess(j, d.Client(), at)
 					reg := open(t, p, p, duvotool.OncePerScope())
 					_, err := reg.All()[0].Run(scoped(t, "s", "order 1"), "refund 1")

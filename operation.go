@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // An operation is one piece of work under one key: at most one Job, whatever
@@ -394,7 +395,7 @@ func (op *operation) finish(res *Result) {
 		err = op.save(func(e *entry) { e.Result = res })
 	}
 	switch {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, journal.ErrConflict):
 		op.adopt()
 		return
 	case err != nil:
@@ -446,7 +447,7 @@ func (op *operation) failAs(err error) {
 	inFlight := errors.Is(err, ErrClosed) && (detached || op.job.id != "" || op.job.startState != nil && op.job.doubtful)
 	if sent && !inFlight && !op.job.parked {
 		op.job.parked = true
-		if err := op.save(nil); err != nil && !errors.Is(err, ErrConflict) {
+		if err := op.save(nil); err != nil && !errors.Is(err, journal.ErrConflict) {
 			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/runscope"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // operations holds the operations of a registry by key. There is one Job per
@@ -187,7 +188,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 		return nil, err
 	}
 	if op.slot() != slotOf(tenant, key) {
-		return nil, fmt.Errorf("%w: the record %s is of another operation", ErrJournal, rec.Key)
+		return nil, fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)
 	}
 	return o.keep(op), nil
 }
@@ -315,7 +316,7 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 // no longer.
 func (o *operations) bar(op *operation, on bool) (err error) {
 	for range 5 { // others of the scope may do so at once
-		if err = o.barOnce(op, on); !errors.Is(err, ErrConflict) {
+		if err = o.barOnce(op, on); !errors.Is(err, journal.ErrConflict) {
 			return err
 		}
 	}
@@ -334,7 +335,7 @@ func (o *operations) barOnce(op *operation, on bool) error {
 	case !found && !on:
 		return nil
 	case !found:
-		rec = Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
+		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
 	}
 	b := barrier{Tenant: op.caller.Tenant}
 	if found {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/tmc/langchaingo/callbacks"
 )
 
@@ -53,7 +54,7 @@ type config struct {
 	jobLimit    int               // zero: none
 	reserve     map[string]bool   // names that no Assignment gets
 
-	journal     Journal // nil: none
+	journal     journal.Journal // nil: none
 	journalKeys []journalKey
 	noResume    bool
 	drain       time.Duration // zero: Close detaches at once
@@ -469,7 +470,7 @@ func WithFollowUps() ToolOption {
 // [Discover] takes up every Job that the journal holds unfinished, see
 // [Registry.Resumed] and [WithoutResume], and an operation key that the journal
 // knows gets the [Result] of then. Close the journal after the registry.
-func WithJournal(j Journal) Option {
+func WithJournal(j journal.Journal) Option {
 	return optionFunc(func(c *config) error {
 		if j == nil {
 			return errors.New("WithJournal: the journal is nil")

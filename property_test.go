@@ -27,6 +27,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -391,19 +392,19 @@ func live(t *testing.T, p plan) *life {
 			duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refunds an order.", Script: l.script})}
 		l.duvo = duvotest.New(opts...)
 		defer l.duvo.Close()
-		var journal duvotool.Journal
+		var store journal.Journal
 		if p.journal {
-			journal = duvotool.NewMemoryJournal()
+			store = journal.NewMemory()
 		}
 		var calls [][]callPlan
 		for _, o := range p.ops {
 			calls = append(calls, o.calls)
 		}
-		over := l.process(t, 1, journal, calls)
+		over := l.process(t, 1, store, calls)
 		if p.down > 0 {
 			time.Sleep(p.down)
 			l.log(func(m moment) { l.second = m; l.say("a second process") })
-			<-l.process(t, 2, journal, p.later)
+			<-l.process(t, 2, store, p.later)
 		}
 		<-over
 		time.Sleep(time.Minute)
@@ -415,7 +416,7 @@ func live(t *testing.T, p plan) *life {
 
 // process lets one process make calls until it is closed or dies. What it returns
 // is closed once nothing of it runs any more.
-func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls [][]callPlan) <-chan struct{} {
+func (l *life) process(t *testing.T, number int, journal journal.Journal, calls [][]callPlan) <-chan struct{} {
 	p, over := l.plan, make(chan struct{})
 	mine := &oneProcess{l: l, number: number, journal: journal}
 	client := l.duvo.Client(duvo.WithHTTPClient(&http.Client{Transport: mine.wire(l.duvo.HTTPClient().Transport)}))
@@ -511,7 +512,7 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 type oneProcess struct {
 	l       *life
 	number  int
-	journal duvotool.Journal
+	journal journal.Journal
 }
 
 // step goes past a step; false if the process is dead.
@@ -541,7 +542,7 @@ func (o *oneProcess) isDead() bool {
 	return o.number == 1 && o.l.dead.seq > 0
 }
 
-func (o *oneProcess) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (o *oneProcess) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if !o.step("before a put") {
 		return 0, errDead
 	}
@@ -552,14 +553,14 @@ func (o *oneProcess) Put(ctx context.Context, r duvotool.Record) (uint64, error)
 	return n, err
 }
 
-func (o *oneProcess) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (o *oneProcess) Get(ctx context.Context, key string) (journal.Record, error) {
 	if o.isDead() {
-		return duvotool.Record{}, errDead
+		return journal.Record{}, errDead
 	}
 	return o.journal.Get(ctx, key)
 }
 
-func (o *oneProcess) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
+func (o *oneProcess) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	return o.journal.Unfinished(ctx)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,7 +24,7 @@ func TestReplicasAskInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		var asked atomic.Int64
 		a := open(t, d.Client(), j, approveAfter(time.Minute, &asked))
 		b := open(t, d.Client(), j, approveAfter(time.Minute, &asked))
@@ -47,12 +48,12 @@ func TestReplicasAskInTurn(t *testing.T) {
 
 // slowJournal takes its time for each Put.
 type slowJournal struct {
-	duvotool.Journal
+	journal.Journal
 	takes time.Duration
 	kind  string // of records, by the beginning of their keys; empty: all
 }
 
-func (s *slowJournal) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (s *slowJournal) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if strings.HasPrefix(r.Key, s.kind) {
 		time.Sleep(s.takes)
 	}
@@ -66,7 +67,7 @@ func TestSlowJournal(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 				defer d.Close()
-				reg := open(t, d.Client(), &slowJournal{duvotool.NewMemoryJournal(), takes, ""}, approveAfter(time.Second, nil))
+				reg := open(t, d.Client(), &slowJournal{journal.NewMemory(), takes, ""}, approveAfter(time.Second, nil))
 				defer shut(t, reg)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
@@ -91,7 +92,7 @@ func TestClockSetBack(t *testing.T) {
 				if at == "after respond" {
 					d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
 				}
-				j := duvotool.NewMemoryJournal()
+				j := journal.NewMemory()
 				_, end, _ := callIn(t, newProcess(j, d.Client(), at), "k", "1 EUR")
 				end()
 				for r, err := range j.Unfinished(t.Context()) {
@@ -126,7 +127,7 @@ func TestTwoUnknownsInAScope(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 			defer d.Close()
-			j := duvotool.NewMemoryJournal()
+			j := journal.NewMemory()
 			reg := open(t, d.Client(), j)
 			lostStart(d, 2)
 			ctx := duvotool.WithOperationScope(t.Context(), "conversation")
@@ -165,7 +166,7 @@ func TestReconciledElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		a := open(t, d.Client(), j)
 		lostStart(d, 1)
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
@@ -192,7 +193,7 @@ func TestNothingUnreadableIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
@@ -216,7 +217,7 @@ func TestKeyOfAForgottenRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithRetention(time.Hour))
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithRetention(time.Hour))
 		defer shut(t, reg)
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 403})
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
@@ -239,7 +240,7 @@ func TestOncePerScopeAfterARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.OncePerScope())
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.OncePerScope())
 		defer shut(t, reg)
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 400})
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
@@ -258,7 +259,7 @@ func TestCheckOfAStartInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.Hang})
 		reg := open(t, d.Client(), j, duvotool.WithWaitBudget(5*time.Second))
 		res, err := reg.All()[0].Run(t.Context(), "1 EUR")
@@ -279,7 +280,7 @@ func TestMessageAfterASlowJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		j := &slowJournal{Journal: duvotool.NewMemoryJournal()}
+		j := &slowJournal{Journal: journal.NewMemory()}
 		reg := open(t, d.Client(), j)
 		defer shut(t, reg)
 		first, err := reg.All()[0].Run(t.Context(), "a")
@@ -297,9 +298,9 @@ func TestMessageAfterASlowJournal(t *testing.T) {
 	})
 }
 
-type panicJournal struct{ duvotool.Journal }
+type panicJournal struct{ journal.Journal }
 
-func (panicJournal) Unfinished(context.Context) iter.Seq2[duvotool.Record, error] {
+func (panicJournal) Unfinished(context.Context) iter.Seq2[journal.Record, error] {
 	panic("the disk is gone")
 }
 
@@ -307,8 +308,8 @@ func (panicJournal) Unfinished(context.Context) iter.Seq2[duvotool.Record, error
 func TestJournalPanics(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(talker))
 	defer d.Close()
-	_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(panicJournal{duvotool.NewMemoryJournal()}))
-	require.ErrorIs(t, err, duvotool.ErrJournal)
+	_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(panicJournal{journal.NewMemory()}))
+	require.ErrorIs(t, err, journal.ErrFailed)
 }
 
 // TestDenyAllAfterARestart: a program that approves nothing any more sends no
@@ -317,7 +318,7 @@ func TestDenyAllAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		_, end, _ := callIn(t, newProcess(j, d.Client(), "after put 4"), "k", "1 EUR")
 		end()
 		reg := open(t, d.Client(), j, duvotool.WithPolicy(hitl.AlwaysDeny()))
@@ -334,7 +335,7 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		later := duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 			return hitl.Suspend(), nil
 		}))
@@ -377,7 +378,7 @@ func TestSettleOutlivesTheProcess(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		_, end, _ := callIn(t, newProcess(j, d.Client(), "after respond"), "k", "1 EUR")
 		end()
 		res, end, err := callIn(t, newProcess(j, d.Client(), ""), "k", "1 EUR")
@@ -401,18 +402,18 @@ func TestRecordsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		reg := open(t, d.Client(), j, approveAfter(time.Minute, nil))
 		var wg sync.WaitGroup
 		for _, tenant := range []string{"a", "b"} {
 			wg.Go(func() {
 				ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant})
 				_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
-				require.ErrorIs(t, err, duvotool.ErrJournal)
+				require.ErrorIs(t, err, journal.ErrFailed)
 			})
 		}
 		time.Sleep(10 * time.Second)
-		var both []duvotool.Record
+		var both []journal.Record
 		for r, err := range j.Unfinished(t.Context()) {
 			require.NoError(t, err)
 			both = append(both, r)
@@ -428,7 +429,7 @@ func TestRecordsOfOthers(t *testing.T) {
 		reg = open(t, d.Client(), j, duvotool.WithoutResume())
 		ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a"})
 		_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "k"), "1 EUR")
-		require.ErrorIs(t, err, duvotool.ErrJournal)
+		require.ErrorIs(t, err, journal.ErrFailed)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		shut(t, reg)
 	})
@@ -440,7 +441,7 @@ func TestReplicasWithOneKeyAndTwoInputs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		var wg sync.WaitGroup
 		var refused, done atomic.Int64
 		for i := range 2 {
@@ -471,7 +472,7 @@ func TestStartOfAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter, Latency: 20 * time.Second})
 		var wg sync.WaitGroup
 		for i := range 2 {
@@ -495,7 +496,7 @@ func TestUnknownBarsInOtherProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		j := duvotool.NewMemoryJournal()
+		j := journal.NewMemory()
 		a, b := open(t, d.Client(), j), open(t, d.Client(), j)
 		lostStart(d, 1)
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
@@ -521,7 +522,7 @@ func TestFollowUpIsPartOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(talker))
 		defer d.Close()
-		reg := open(t, d.Client(), duvotool.NewMemoryJournal(), duvotool.WithFollowUps())
+		reg := open(t, d.Client(), journal.NewMemory(), duvotool.WithFollowUps())
 		defer shut(t, reg)
 		scope := duvotool.WithCaller(duvotool.WithOperationScope(t.Context(), "s"), hitl.Caller{Tenant: "a"})
 		first, err := reg.All()[0].Run(scope, "a")

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // seal makes the response that every attempt will send.
@@ -77,7 +78,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	if slow := time.Since(seen.Began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
 		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
 		switch {
-		case errors.Is(err, ErrConflict):
+		case errors.Is(err, journal.ErrConflict):
 			notSent("another process has it in hand")
 			op.adopt()
 			return true

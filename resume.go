@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // ErrUnknownJob is returned for a Job that this registry has not started, or
@@ -22,13 +23,13 @@ import (
 var ErrUnknownJob = errors.New("duvotool: no operation has this Job")
 
 // restore makes the operation that a record tells of. Nothing runs for it yet.
-func (r *Registry) restore(rec Record) (*operation, error) {
+func (r *Registry) restore(rec journal.Record) (*operation, error) {
 	var e entry
 	if err := r.ledger.open(rec, &e); err != nil {
 		return nil, err
 	}
 	if e.Key == "" || e.Assignment.ID == "" || e.Result != nil && e.Result.Key != e.Key {
-		return nil, fmt.Errorf("%w: the record %s makes no sense", ErrJournal, rec.Key)
+		return nil, fmt.Errorf("%w: the record %s makes no sense", journal.ErrFailed, rec.Key)
 	}
 	t, err := r.toolFor(e.Assignment, e.Folder)
 	if err != nil {
@@ -42,7 +43,7 @@ func (r *Registry) restore(rec Record) (*operation, error) {
 }
 
 // take puts the operation into the state that a record tells of.
-func (op *operation) take(rec Record, e entry) error {
+func (op *operation) take(rec journal.Record, e entry) error {
 	if f := e.FollowUp; f != nil && f.Message == "" {
 		// An earlier version took the message for the input; what that was it did
 		// not keep.
@@ -99,7 +100,7 @@ func (op *operation) adopt() {
 		return
 	}
 	if err == nil && !found {
-		err = fmt.Errorf("%w: the record of the operation is gone", ErrJournal)
+		err = fmt.Errorf("%w: the record of the operation is gone", journal.ErrFailed)
 	}
 	if b := op.job.startState; err == nil && rec.Revision < op.record.revision && (b == nil || b.doubtful) {
 		err = wentBack(rec.Key, op.record.revision, rec.Revision)
@@ -108,7 +109,7 @@ func (op *operation) adopt() {
 		err = l.open(rec, &e)
 	}
 	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
-		err = fmt.Errorf("%w: the record is of another operation", ErrJournal)
+		err = fmt.Errorf("%w: the record is of another operation", journal.ErrFailed)
 	}
 	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))

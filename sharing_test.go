@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -144,11 +145,11 @@ func (b *vandalBackend) Respond(ctx context.Context, r duvo.Response) error {
 
 // vandalJournal does so with records.
 type vandalJournal struct {
-	duvotool.Journal
+	journal.Journal
 	v *vandal
 }
 
-func (j *vandalJournal) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (j *vandalJournal) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	revision, err := j.Journal.Put(ctx, r)
 	if strings.Contains(string(r.Data), scrawl) {
 		j.v.t.Errorf("a record holds scrawl: %s", r.Data)
@@ -252,7 +253,7 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 		"Event requested", "Event suspended", "Event decided", "Event delivered", "Event message", "Event finished", "Event refreshed", "Event parked",
 		"Run", "Call", "Jobs", "Pending", "DecidedError", "JobError", "Stop", "Resume", "Continue", "Changes", "Assignment", "Match", "Schema", "Tools"}
 	if journaled {
-		opts = append(opts, duvotool.WithJournal(&vandalJournal{duvotool.NewMemoryJournal(), v}))
+		opts = append(opts, duvotool.WithJournal(&vandalJournal{journal.NewMemory(), v}))
 		handed = append(handed, "Put")
 	}
 	reg, err := duvotool.Discover(t.Context(), &vandalBackend{d.Client(), v}, opts...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // startJob sends the start until the Job is known. It returns false if the run
@@ -116,7 +117,7 @@ func (op *operation) startJob() bool {
 // It returns false.
 func (op *operation) intentFailed(err error) bool {
 	switch {
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, journal.ErrConflict):
 		op.adopt()
 	case err != nil:
 		if !op.job.doubtful {

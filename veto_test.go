@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -64,7 +65,7 @@ func TestRecordedApproval(t *testing.T) {
 					if dies == "after respond" {
 						d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
 					}
-					j := duvotool.NewMemoryJournal()
+					j := journal.NewMemory()
 					_, end, _ := callIn(t, newProcess(j, d.Client(), dies), "k", "1 EUR")
 					end()
 					before := d.Count("respondToHumanRequest")
@@ -97,7 +98,7 @@ func TestLateDecisionOfASuspendedRequest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 			defer d.Close()
-			j := duvotool.NewMemoryJournal()
+			j := journal.NewMemory()
 			p := newProcess(j, d.Client(), dies)
 			reg := open(t, p, p, later)
 			ctx := duvotool.WithOperationKey(t.Context(), "k")

@@ -3,7 +3,7 @@ package duvotooltest
 import (
 	"testing"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // TestJournal checks what every journal must keep to; see [duvotool.Journal].
@@ -22,7 +22,7 @@ import (
 //   - No slice is shared with the caller.
 //   - Keys are checked, and told apart.
 //   - With [Reopens]: all of it outlives closing and opening again.
-func TestJournal(t *testing.T, open func(t *testing.T) duvotool.Journal, opts ...JournalOption) {
+func TestJournal(t *testing.T, open func(t *testing.T) journal.Journal, opts ...JournalOption) {
 	t.Helper()
 	var c journalConfig
 	for _, o := range opts {
@@ -30,9 +30,9 @@ func TestJournal(t *testing.T, open func(t *testing.T) duvotool.Journal, opts ..
 	}
 	for _, check := range journalChecks {
 		t.Run(check.name, func(t *testing.T) {
-			k := journalKit{ctx: t.Context(), open: func() duvotool.Journal { return open(t) }}
+			k := journalKit{ctx: t.Context(), open: func() journal.Journal { return open(t) }}
 			if c.reopen != nil {
-				k.reopen = func(j duvotool.Journal) duvotool.Journal { return c.reopen(t, j) }
+				k.reopen = func(j journal.Journal) journal.Journal { return c.reopen(t, j) }
 			} else if check.reopens {
 				t.Skip("the journal says nothing of opening again")
 			}
@@ -47,11 +47,11 @@ func TestJournal(t *testing.T, open func(t *testing.T) duvotool.Journal, opts ..
 type JournalOption func(*journalConfig)
 
 type journalConfig struct {
-	reopen func(t *testing.T, j duvotool.Journal) duvotool.Journal
+	reopen func(t *testing.T, j journal.Journal) journal.Journal
 }
 
 // Reopens says that the journal keeps its records when it is closed. reopen
 // closes one, opens the same records again, and returns the journal that does.
-func Reopens(reopen func(t *testing.T, j duvotool.Journal) duvotool.Journal) JournalOption {
+func Reopens(reopen func(t *testing.T, j journal.Journal) journal.Journal) JournalOption {
 	return func(c *journalConfig) { c.reopen = reopen }
 }

@@ -12,44 +12,44 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
 func TestMemoryJournal(t *testing.T) {
-	TestJournal(t, func(*testing.T) duvotool.Journal { return duvotool.NewMemoryJournal() })
+	TestJournal(t, func(*testing.T) journal.Journal { return journal.NewMemory() })
 }
 
 // A broken journal is a whole one, with some methods in front of it.
 type broken struct {
-	duvotool.Journal
+	journal.Journal
 	mu         sync.Mutex
-	put        func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error)
-	get        func(b *broken, ctx context.Context, key string) (duvotool.Record, error)
-	unfinished func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool)
+	put        func(b *broken, ctx context.Context, r journal.Record) (uint64, error)
+	get        func(b *broken, ctx context.Context, key string) (journal.Record, error)
+	unfinished func(b *broken, ctx context.Context, yield func(journal.Record, error) bool)
 	forget     func(b *broken, ctx context.Context, before time.Time) (int, error)
-	state      map[string]duvotool.Record // for what is broken
+	state      map[string]journal.Record // for what is broken
 }
 
-func (b *broken) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (b *broken) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if b.put == nil {
 		return b.Journal.Put(ctx, r)
 	}
 	return b.put(b, ctx, r)
 }
 
-func (b *broken) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (b *broken) Get(ctx context.Context, key string) (journal.Record, error) {
 	if b.get == nil {
 		return b.Journal.Get(ctx, key)
 	}
 	return b.get(b, ctx, key)
 }
 
-func (b *broken) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
+func (b *broken) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	if b.unfinished == nil {
 		return b.Journal.Unfinished(ctx)
 	}
-	return func(yield func(duvotool.Record, error) bool) { b.unfinished(b, ctx, yield) }
+	return func(yield func(journal.Record, error) bool) { b.unfinished(b, ctx, yield) }
 }
 
 func (b *broken) Forget(ctx context.Context, before time.Time) (int, error) {
@@ -60,23 +60,23 @@ func (b *broken) Forget(ctx context.Context, before time.Time) (int, error) {
 }
 
 // list lists what is unfinished, whatever the context.
-func (b *broken) list() (all []duvotool.Record) {
+func (b *broken) list() (all []journal.Record) {
 	for r := range b.Journal.Unfinished(context.Background()) {
 		all = append(all, r)
 	}
 	return all
 }
 
-func (b *broken) keep(r duvotool.Record) {
+func (b *broken) keep(r journal.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == nil {
-		b.state = map[string]duvotool.Record{}
+		b.state = map[string]journal.Record{}
 	}
 	b.state[r.Key] = r
 }
 
-func (b *broken) kept(key string) (duvotool.Record, bool) {
+func (b *broken) kept(key string) (journal.Record, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r, ok := b.state[key]
@@ -84,15 +84,15 @@ func (b *broken) kept(key string) (duvotool.Record, bool) {
 }
 
 // putAs puts a record changed.
-func putAs(change func(r *duvotool.Record)) broken {
-	return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+func putAs(change func(r *journal.Record)) broken {
+	return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 		change(&r)
 		return b.Journal.Put(ctx, r)
 	}}
 }
 
-func getAs(change func(r *duvotool.Record)) broken {
-	return broken{get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+func getAs(change func(r *journal.Record)) broken {
+	return broken{get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 		r, err := b.Journal.Get(ctx, key)
 		if err == nil {
 			change(&r)
@@ -102,15 +102,15 @@ func getAs(change func(r *duvotool.Record)) broken {
 }
 
 // overwrite puts a record whatever its revision.
-func overwrite(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+func overwrite(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 	for {
 		was, err := b.Journal.Get(ctx, r.Key)
-		if err != nil && !errors.Is(err, duvotool.ErrNoRecord) {
+		if err != nil && !errors.Is(err, journal.ErrNoRecord) {
 			return 0, err
 		}
 		r.Revision = was.Revision
 		revision, err := b.Journal.Put(ctx, r)
-		if !errors.Is(err, duvotool.ErrConflict) {
+		if !errors.Is(err, journal.ErrConflict) {
 			return revision, err
 		}
 	}
@@ -124,43 +124,43 @@ var brokenJournals = []struct {
 	make        func() broken
 }{
 	{"an unknown key is no error", "empty", func() broken {
-		return broken{get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+		return broken{get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 			r, err := b.Journal.Get(ctx, key)
-			if errors.Is(err, duvotool.ErrNoRecord) {
+			if errors.Is(err, journal.ErrNoRecord) {
 				err = nil
 			}
 			return r, err
 		}}
 	}},
 	{"an unknown key is another error", "empty", func() broken {
-		return broken{get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+		return broken{get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 			r, err := b.Journal.Get(ctx, key)
-			if errors.Is(err, duvotool.ErrNoRecord) {
+			if errors.Is(err, journal.ErrNoRecord) {
 				err = errOther
 			}
 			return r, err
 		}}
 	}},
 	{"times to the second", "what was put is got", func() broken {
-		return putAs(func(r *duvotool.Record) { r.At = r.At.Truncate(time.Second) })
+		return putAs(func(r *journal.Record) { r.At = r.At.Truncate(time.Second) })
 	}},
 	{"times as nanoseconds", "what was put is got", func() broken {
-		return putAs(func(r *duvotool.Record) { r.At = time.Unix(0, r.At.UnixNano()) })
+		return putAs(func(r *journal.Record) { r.At = time.Unix(0, r.At.UnixNano()) })
 	}},
 	{"done is lost", "what was put is got", func() broken {
-		return putAs(func(r *duvotool.Record) { r.Done = false })
+		return putAs(func(r *journal.Record) { r.Done = false })
 	}},
 	{"data end at a zero", "what was put is got", func() broken {
-		return putAs(func(r *duvotool.Record) { r.Data, _, _ = bytesCut(r.Data, 0) })
+		return putAs(func(r *journal.Record) { r.Data, _, _ = bytesCut(r.Data, 0) })
 	}},
 	{"the key is not returned", "what was put is got", func() broken {
-		return getAs(func(r *duvotool.Record) { r.Key = "" })
+		return getAs(func(r *journal.Record) { r.Key = "" })
 	}},
 	{"the revision is not returned", "what was put is got", func() broken {
-		return getAs(func(r *duvotool.Record) { r.Revision = 0 })
+		return getAs(func(r *journal.Record) { r.Revision = 0 })
 	}},
 	{"revisions leave some out", "what was put is got", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			revision, err := b.Journal.Put(ctx, r)
 			if err == nil {
 				r.Revision = revision
@@ -170,11 +170,11 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"data of up to 1 MiB", "large data", func() broken {
-		return putAs(func(r *duvotool.Record) { r.Data = r.Data[:min(len(r.Data), 1<<20)] })
+		return putAs(func(r *journal.Record) { r.Data = r.Data[:min(len(r.Data), 1<<20)] })
 	}},
 	{"last writer wins", "compare and set", func() broken { return broken{put: overwrite} }},
 	{"revision zero replaces", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			if r.Revision == 0 {
 				return overwrite(b, ctx, r)
 			}
@@ -182,7 +182,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"a newer revision replaces", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			if was, err := b.Journal.Get(ctx, r.Key); err == nil && r.Revision > was.Revision {
 				return overwrite(b, ctx, r)
 			}
@@ -190,33 +190,33 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"any revision makes a record", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
-			if _, err := b.Journal.Get(ctx, r.Key); errors.Is(err, duvotool.ErrNoRecord) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
+			if _, err := b.Journal.Get(ctx, r.Key); errors.Is(err, journal.ErrNoRecord) {
 				r.Revision = 0
 			}
 			return b.Journal.Put(ctx, r)
 		}}
 	}},
 	{"a conflict is another error", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			revision, err := b.Journal.Put(ctx, r)
-			if errors.Is(err, duvotool.ErrConflict) {
+			if errors.Is(err, journal.ErrConflict) {
 				err = errOther
 			}
 			return revision, err
 		}}
 	}},
 	{"a conflict stores", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			revision, err := b.Journal.Put(ctx, r)
-			if errors.Is(err, duvotool.ErrConflict) {
+			if errors.Is(err, journal.ErrConflict) {
 				_, _ = overwrite(b, ctx, r)
 			}
 			return revision, err
 		}}
 	}},
 	{"the revision stays", "compare and set", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			_, err := b.Journal.Put(ctx, r)
 			return r.Revision, err
 		}}
@@ -229,14 +229,14 @@ var brokenJournals = []struct {
 	}},
 	{"done ones are listed", "unfinished", func() broken {
 		return broken{
-			put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+			put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 				revision, err := b.Journal.Put(ctx, r)
 				if r.Revision = revision; err == nil {
 					b.keep(r)
 				}
 				return revision, err
 			},
-			unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+			unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 				b.mu.Lock()
 				all := b.state
 				b.mu.Unlock()
@@ -249,7 +249,7 @@ var brokenJournals = []struct {
 		}
 	}},
 	{"one is left out", "unfinished", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			for i, r := range b.list() {
 				if i > 0 && !yield(r, nil) {
 					return
@@ -258,7 +258,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"one is listed twice", "unfinished", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			for _, r := range b.list() {
 				for range 2 {
 					if !yield(r, nil) {
@@ -270,9 +270,9 @@ var brokenJournals = []struct {
 	}},
 	{"a loop that is left goes on", "unfinished", func() broken {
 		var at int
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			all := b.list()
-			slices.SortFunc(all, func(x, y duvotool.Record) int { return strings.Compare(x.Key, y.Key) })
+			slices.SortFunc(all, func(x, y journal.Record) int { return strings.Compare(x.Key, y.Key) })
 			for at < len(all) {
 				if at++; !yield(all[at-1], nil) {
 					return
@@ -282,7 +282,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"what was once done stays so", "unfinished", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			if was, err := b.Journal.Get(ctx, r.Key); err == nil && was.Done {
 				r.Done = true
 			}
@@ -290,7 +290,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"changes hide from a list", "unfinished during changes", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			for _, r := range b.list() { // gone if it was put since
 				if now, err := b.Journal.Get(ctx, r.Key); err == nil && now.Revision == r.Revision && !yield(r, nil) {
 					return
@@ -337,7 +337,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"the first time counts", "forget", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			if was, err := b.Journal.Get(ctx, r.Key); err == nil && was.Done {
 				r.At = was.At
 			}
@@ -345,9 +345,9 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"a forgotten key stays taken", "forget", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			if _, ok := b.kept(r.Key); ok && r.Revision == 0 {
-				return 0, duvotool.ErrConflict
+				return 0, journal.ErrConflict
 			}
 			b.keep(r)
 			return b.Journal.Put(ctx, r)
@@ -365,12 +365,12 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"Put looks at no context", "contexts", func() broken {
-		return broken{put: func(b *broken, _ context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, _ context.Context, r journal.Record) (uint64, error) {
 			return b.Journal.Put(context.Background(), r)
 		}}
 	}},
 	{"Put stores and then looks at the context", "contexts", func() broken {
-		return broken{put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+		return broken{put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			revision, err := b.Journal.Put(context.Background(), r)
 			if ctx.Err() != nil {
 				return 0, context.Cause(ctx)
@@ -379,7 +379,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"Get looks at no context", "contexts", func() broken {
-		return broken{get: func(b *broken, _ context.Context, key string) (duvotool.Record, error) {
+		return broken{get: func(b *broken, _ context.Context, key string) (journal.Record, error) {
 			return b.Journal.Get(context.Background(), key)
 		}}
 	}},
@@ -389,21 +389,21 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"Unfinished looks at no context", "contexts", func() broken {
-		return broken{unfinished: func(b *broken, _ context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, _ context.Context, yield func(journal.Record, error) bool) {
 			b.Journal.Unfinished(context.Background())(yield)
 		}}
 	}},
 	{"Unfinished looks at the context first only", "contexts", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			if ctx.Err() != nil {
-				yield(duvotool.Record{}, context.Cause(ctx))
+				yield(journal.Record{}, context.Cause(ctx))
 				return
 			}
 			b.Journal.Unfinished(context.Background())(yield)
 		}}
 	}},
 	{"Unfinished ends with its context, silently", "contexts", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			for _, r := range b.list() {
 				if ctx.Err() != nil || !yield(r, nil) {
 					return
@@ -413,11 +413,11 @@ var brokenJournals = []struct {
 	}},
 	{"the slice given is kept", "slices", func() broken {
 		return broken{
-			put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+			put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 				b.keep(r)
 				return b.Journal.Put(ctx, r)
 			},
-			get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+			get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 				r, err := b.Journal.Get(ctx, key)
 				if kept, ok := b.kept(key); ok && err == nil {
 					r.Data = kept.Data
@@ -427,10 +427,10 @@ var brokenJournals = []struct {
 		}
 	}},
 	{"the slice given is changed", "slices", func() broken {
-		return putAs(func(r *duvotool.Record) { _ = append(r.Data, '!') })
+		return putAs(func(r *journal.Record) { _ = append(r.Data, '!') })
 	}},
 	{"Get returns one slice", "slices", func() broken {
-		return broken{get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+		return broken{get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 			r, err := b.Journal.Get(ctx, key)
 			if kept, ok := b.kept(key); ok && kept.Revision == r.Revision {
 				return kept, err
@@ -442,7 +442,7 @@ var brokenJournals = []struct {
 		}}
 	}},
 	{"Unfinished returns parts of one slice", "slices", func() broken {
-		return broken{unfinished: func(b *broken, ctx context.Context, yield func(duvotool.Record, error) bool) {
+		return broken{unfinished: func(b *broken, ctx context.Context, yield func(journal.Record, error) bool) {
 			all, page := b.list(), make([]byte, 0, 1000)
 			for _, r := range all {
 				from := len(page)
@@ -456,11 +456,11 @@ var brokenJournals = []struct {
 	{"keys are not checked", "keys", func() broken {
 		hex := func(key string) string { return fmt.Sprintf("%.64s", fmt.Sprintf("%x-", key)) }
 		return broken{
-			put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+			put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 				r.Key = hex(r.Key)
 				return b.Journal.Put(ctx, r)
 			},
-			get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+			get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 				r, err := b.Journal.Get(ctx, hex(key))
 				r.Key = key
 				return r, err
@@ -469,28 +469,28 @@ var brokenJournals = []struct {
 	}},
 	{"keys in one case", "keys", func() broken {
 		return broken{
-			put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+			put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 				r.Key = strings.ToLower(r.Key)
 				return b.Journal.Put(ctx, r)
 			},
-			get: func(b *broken, ctx context.Context, key string) (duvotool.Record, error) {
+			get: func(b *broken, ctx context.Context, key string) (journal.Record, error) {
 				return b.Journal.Get(ctx, strings.ToLower(key))
 			},
 		}
 	}},
 	{"keys of up to 63", "keys", func() broken {
-		return putAs(func(r *duvotool.Record) { r.Key = r.Key[:min(len(r.Key), 63)] })
+		return putAs(func(r *journal.Record) { r.Key = r.Key[:min(len(r.Key), 63)] })
 	}},
 }
 
 // compareThenSet lets another writer in between.
-func compareThenSet(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+func compareThenSet(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 	was, err := b.Journal.Get(ctx, r.Key)
-	if err != nil && !errors.Is(err, duvotool.ErrNoRecord) {
+	if err != nil && !errors.Is(err, journal.ErrNoRecord) {
 		return 0, err
 	}
 	if was.Revision != r.Revision {
-		return 0, duvotool.ErrConflict
+		return 0, journal.ErrConflict
 	}
 	for range 100 {
 		runtime.Gosched()
@@ -509,9 +509,9 @@ func TestJournalFindsWhatIsBroken(t *testing.T) {
 	found := map[string]bool{}
 	for _, b := range brokenJournals {
 		t.Run(b.name, func(t *testing.T) {
-			require.Error(t, runJournalCheck(t, b.check, func() duvotool.Journal {
+			require.Error(t, runJournalCheck(t, b.check, func() journal.Journal {
 				j := b.make()
-				j.Journal = duvotool.NewMemoryJournal()
+				j.Journal = journal.NewMemory()
 				return &j
 			}, nil))
 		})
@@ -524,14 +524,14 @@ func TestJournalFindsWhatIsBroken(t *testing.T) {
 }
 
 func TestJournalFindsWhatIsNotKept(t *testing.T) {
-	whole := func(keep func(r *duvotool.Record) bool) func(duvotool.Journal) duvotool.Journal {
-		return func(j duvotool.Journal) duvotool.Journal {
-			old, now := j.(*broken), &broken{Journal: duvotool.NewMemoryJournal()}
+	whole := func(keep func(r *journal.Record) bool) func(journal.Journal) journal.Journal {
+		return func(j journal.Journal) journal.Journal {
+			old, now := j.(*broken), &broken{Journal: journal.NewMemory()}
 			for key, r := range old.state {
 				if _, err := old.Journal.Get(t.Context(), key); err == nil && keep(&r) {
 					now.keep(r)
 					for revision := uint64(0); revision < r.Revision; revision++ {
-						_, err := now.Journal.Put(t.Context(), duvotool.Record{Key: r.Key, Revision: revision, At: r.At, Done: r.Done, Data: r.Data})
+						_, err := now.Journal.Put(t.Context(), journal.Record{Key: r.Key, Revision: revision, At: r.At, Done: r.Done, Data: r.Data})
 						require.NoError(t, err)
 					}
 				}
@@ -540,8 +540,8 @@ func TestJournalFindsWhatIsNotKept(t *testing.T) {
 			return now
 		}
 	}
-	remembers := func() duvotool.Journal {
-		return &broken{Journal: duvotool.NewMemoryJournal(), put: func(b *broken, ctx context.Context, r duvotool.Record) (uint64, error) {
+	remembers := func() journal.Journal {
+		return &broken{Journal: journal.NewMemory(), put: func(b *broken, ctx context.Context, r journal.Record) (uint64, error) {
 			revision, err := b.Journal.Put(ctx, r)
 			if r.Revision, r.Data = revision, slices.Clone(r.Data); err == nil {
 				b.keep(r)
@@ -549,24 +549,24 @@ func TestJournalFindsWhatIsNotKept(t *testing.T) {
 			return revision, err
 		}}
 	}
-	for name, keep := range map[string]func(r *duvotool.Record) bool{
-		"nothing":      func(*duvotool.Record) bool { return false },
-		"one lost":     func(r *duvotool.Record) bool { return r.Key != "key-3" },
-		"last lost":    func(r *duvotool.Record) bool { return r.Key != "last" },
-		"no revisions": func(r *duvotool.Record) bool { r.Revision = 1; return true },
-		"no times":     func(r *duvotool.Record) bool { r.At = time.Time{}; return true },
-		"all done":     func(r *duvotool.Record) bool { r.Done = true; return true },
-		"data cut":     func(r *duvotool.Record) bool { r.Data = r.Data[:min(len(r.Data), 4096)]; return true },
+	for name, keep := range map[string]func(r *journal.Record) bool{
+		"nothing":      func(*journal.Record) bool { return false },
+		"one lost":     func(r *journal.Record) bool { return r.Key != "key-3" },
+		"last lost":    func(r *journal.Record) bool { return r.Key != "last" },
+		"no revisions": func(r *journal.Record) bool { r.Revision = 1; return true },
+		"no times":     func(r *journal.Record) bool { r.At = time.Time{}; return true },
+		"all done":     func(r *journal.Record) bool { r.Done = true; return true },
+		"data cut":     func(r *journal.Record) bool { r.Data = r.Data[:min(len(r.Data), 4096)]; return true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Error(t, runJournalCheck(t, "open again", remembers, whole(keep)))
 		})
 	}
-	require.NoError(t, runJournalCheck(t, "open again", remembers, whole(func(*duvotool.Record) bool { return true })))
-	require.Error(t, runJournalCheck(t, "open again", remembers, func(duvotool.Journal) duvotool.Journal { return nil }))
+	require.NoError(t, runJournalCheck(t, "open again", remembers, whole(func(*journal.Record) bool { return true })))
+	require.Error(t, runJournalCheck(t, "open again", remembers, func(journal.Journal) journal.Journal { return nil }))
 }
 
-func runJournalCheck(t *testing.T, name string, open func() duvotool.Journal, reopen func(duvotool.Journal) duvotool.Journal) error {
+func runJournalCheck(t *testing.T, name string, open func() journal.Journal, reopen func(journal.Journal) journal.Journal) error {
 	for _, c := range journalChecks {
 		if c.name == name {
 			return c.run(journalKit{ctx: t.Context(), open: open, reopen: reopen})

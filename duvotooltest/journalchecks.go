@@ -11,14 +11,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // A journalKit is what a check of a journal has at hand.
 type journalKit struct {
 	ctx    context.Context
-	open   func() duvotool.Journal
-	reopen func(duvotool.Journal) duvotool.Journal // nil: not durable
+	open   func() journal.Journal
+	reopen func(journal.Journal) journal.Journal // nil: not durable
 }
 
 // journalChecks return what is wrong with a journal, so that their own tests can
@@ -47,12 +47,12 @@ var journalChecks = []struct {
 // at is when most records here are put.
 var at = time.Date(2024, 2, 29, 12, 30, 15, 123456789, time.UTC)
 
-func record(key string, revision uint64, done bool, data string) duvotool.Record {
-	return duvotool.Record{Key: key, Revision: revision, Done: done, At: at, Data: []byte(data)}
+func record(key string, revision uint64, done bool, data string) journal.Record {
+	return journal.Record{Key: key, Revision: revision, Done: done, At: at, Data: []byte(data)}
 }
 
 // put puts a record and returns it with its new revision.
-func (k journalKit) put(j duvotool.Journal, r duvotool.Record) (duvotool.Record, error) {
+func (k journalKit) put(j journal.Journal, r journal.Record) (journal.Record, error) {
 	revision, err := j.Put(k.ctx, r)
 	if err != nil {
 		return r, fmt.Errorf("putting %q with revision %d: %w", r.Key, r.Revision, err)
@@ -65,7 +65,7 @@ func (k journalKit) put(j duvotool.Journal, r duvotool.Record) (duvotool.Record,
 }
 
 // holds tells whether the journal has exactly this record.
-func (k journalKit) holds(j duvotool.Journal, want duvotool.Record) error {
+func (k journalKit) holds(j journal.Journal, want journal.Record) error {
 	got, err := j.Get(k.ctx, want.Key)
 	if err != nil {
 		return fmt.Errorf("getting %q: %w", want.Key, err)
@@ -73,7 +73,7 @@ func (k journalKit) holds(j duvotool.Journal, want duvotool.Record) error {
 	return same(got, want)
 }
 
-func same(got, want duvotool.Record) error {
+func same(got, want journal.Record) error {
 	switch {
 	case got.Key != want.Key:
 		return fmt.Errorf("got the record %q for %q", got.Key, want.Key)
@@ -89,16 +89,16 @@ func same(got, want duvotool.Record) error {
 	return nil
 }
 
-func (k journalKit) lacks(j duvotool.Journal, key string) error {
-	if r, err := j.Get(k.ctx, key); !errors.Is(err, duvotool.ErrNoRecord) {
+func (k journalKit) lacks(j journal.Journal, key string) error {
+	if r, err := j.Get(k.ctx, key); !errors.Is(err, journal.ErrNoRecord) {
 		return fmt.Errorf("getting %q, which is not there, returned revision %d and error %v; want ErrNoRecord", key, r.Revision, err)
 	}
 	return nil
 }
 
 // conflicts tells whether a put is refused and changes nothing of what there is.
-func (k journalKit) conflicts(j duvotool.Journal, r duvotool.Record, there *duvotool.Record) error {
-	if revision, err := j.Put(k.ctx, r); !errors.Is(err, duvotool.ErrConflict) {
+func (k journalKit) conflicts(j journal.Journal, r journal.Record, there *journal.Record) error {
+	if revision, err := j.Put(k.ctx, r); !errors.Is(err, journal.ErrConflict) {
 		return fmt.Errorf("putting %q with revision %d returned revision %d and error %v; want ErrConflict", r.Key, r.Revision, revision, err)
 	}
 	if there == nil {
@@ -108,8 +108,8 @@ func (k journalKit) conflicts(j duvotool.Journal, r duvotool.Record, there *duvo
 }
 
 // unfinished lists the unfinished records by key.
-func (k journalKit) unfinished(j duvotool.Journal) (map[string]duvotool.Record, error) {
-	all := map[string]duvotool.Record{}
+func (k journalKit) unfinished(j journal.Journal) (map[string]journal.Record, error) {
+	all := map[string]journal.Record{}
 	for r, err := range j.Unfinished(k.ctx) {
 		if err != nil {
 			return nil, fmt.Errorf("listing the unfinished: %w", err)
@@ -123,7 +123,7 @@ func (k journalKit) unfinished(j duvotool.Journal) (map[string]duvotool.Record, 
 }
 
 // listed tells whether exactly these are unfinished.
-func (k journalKit) listed(j duvotool.Journal, want ...duvotool.Record) error {
+func (k journalKit) listed(j journal.Journal, want ...journal.Record) error {
 	all, err := k.unfinished(j)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (k journalKit) listed(j duvotool.Journal, want ...duvotool.Record) error {
 	return nil
 }
 
-func (k journalKit) forgets(j duvotool.Journal, before time.Time, want int) error {
+func (k journalKit) forgets(j journal.Journal, before time.Time, want int) error {
 	n, err := j.Forget(k.ctx, before)
 	if err != nil {
 		return fmt.Errorf("forgetting: %w", err)
@@ -172,8 +172,8 @@ func checkRoundTrip(k journalKit) error {
 	for i := range all {
 		all[i] = byte(i)
 	}
-	var want []duvotool.Record
-	for i, r := range []duvotool.Record{
+	var want []journal.Record
+	for i, r := range []journal.Record{
 		{At: at, Data: all},
 		{At: at, Done: true, Data: []byte("{}")},
 		{},
@@ -189,7 +189,7 @@ func checkRoundTrip(k journalKit) error {
 		}
 		want = append(want, r)
 	}
-	var open []duvotool.Record
+	var open []journal.Record
 	for _, r := range want {
 		if err := k.holds(j, r); err != nil {
 			return err
@@ -207,7 +207,7 @@ func checkLarge(k journalKit) error {
 	for i, rnd := 0, rand.New(rand.NewPCG(1, 2)); i < len(data); i += 8 {
 		binary.LittleEndian.PutUint64(data[i:], rnd.Uint64())
 	}
-	r, err := k.put(j, duvotool.Record{Key: "large", At: at, Data: data})
+	r, err := k.put(j, journal.Record{Key: "large", At: at, Data: data})
 	if err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func checkWriters(k journalKit) error {
 			}
 			r.Data[0]++
 			switch put, err := k.put(j, r); {
-			case errors.Is(err, duvotool.ErrConflict):
+			case errors.Is(err, journal.ErrConflict):
 			case err != nil:
 				return err
 			default:
@@ -312,12 +312,12 @@ func checkWriters(k journalKit) error {
 func checkCreators(k journalKit) error {
 	const creators, keys = 8, 10
 	j := k.open()
-	var winners [keys][]duvotool.Record
+	var winners [keys][]journal.Record
 	var mu sync.Mutex
 	err := together(creators, func(who int) error {
 		for i := range keys {
 			switch r, err := k.put(j, record(fmt.Sprint("key", i), 0, false, fmt.Sprint("creator ", who))); {
-			case errors.Is(err, duvotool.ErrConflict):
+			case errors.Is(err, journal.ErrConflict):
 			case err != nil:
 				return err
 			default:
@@ -360,7 +360,7 @@ func together(n int, f func(i int) error) error {
 
 func checkUnfinished(k journalKit) error {
 	j := k.open()
-	var open []duvotool.Record
+	var open []journal.Record
 	for i := range 30 {
 		r, err := k.put(j, record(fmt.Sprintf("key-%02d", i), 0, i%3 == 0, fmt.Sprint(i)))
 		if err != nil {
@@ -468,7 +468,7 @@ func checkUnfinishedChanging(k journalKit) error {
 					key = name(4*rnd.IntN(steady/4) + w)
 				}
 				r, err := j.Get(k.ctx, key)
-				if err != nil && !errors.Is(err, duvotool.ErrNoRecord) {
+				if err != nil && !errors.Is(err, journal.ErrNoRecord) {
 					return err
 				}
 				r.Key, r.At = key, at
@@ -510,9 +510,9 @@ func checkUnfinishedChanging(k journalKit) error {
 func checkForget(k journalKit) error {
 	j := k.open()
 	old := time.Date(1969, 7, 20, 20, 17, 40, 5, time.UTC)
-	want := map[string]duvotool.Record{}
+	want := map[string]journal.Record{}
 	put := func(key string, when time.Time, done bool) error {
-		r, err := k.put(j, duvotool.Record{Key: key, Revision: want[key].Revision, At: when, Done: done, Data: []byte(key)})
+		r, err := k.put(j, journal.Record{Key: key, Revision: want[key].Revision, At: when, Done: done, Data: []byte(key)})
 		want[key] = r
 		return err
 	}
@@ -549,7 +549,7 @@ func checkForget(k journalKit) error {
 		}
 		delete(want, key)
 	}
-	var open []duvotool.Record
+	var open []journal.Record
 	for _, r := range want {
 		if err := k.holds(j, r); err != nil {
 			return fmt.Errorf("after Forget: %w", err)
@@ -693,7 +693,7 @@ func checkContexts(k journalKit) error {
 func checkSlices(k journalKit) error {
 	j := k.open()
 	data := append(make([]byte, 0, 64), "before"...)
-	given := duvotool.Record{Key: "a", At: at, Data: data}
+	given := journal.Record{Key: "a", At: at, Data: data}
 	r, err := k.put(j, given)
 	if err != nil {
 		return err
@@ -727,7 +727,7 @@ func checkSlices(k journalKit) error {
 	if err != nil {
 		return err
 	}
-	var list []duvotool.Record
+	var list []journal.Record
 	for r, err := range j.Unfinished(k.ctx) {
 		if err != nil {
 			return err
@@ -737,7 +737,7 @@ func checkSlices(k journalKit) error {
 	if len(list) != 2 {
 		return fmt.Errorf("its Unfinished lists %d of 2", len(list))
 	}
-	kept := map[string]duvotool.Record{"a": r, "b": second}
+	kept := map[string]journal.Record{"a": r, "b": second}
 	spoil(list[0].Data)
 	if err := errors.Join(same(list[1], kept[list[1].Key]), k.holds(j, r), k.holds(j, second)); err != nil {
 		return fmt.Errorf("after a slice that Unfinished returned was changed: %w", err)
@@ -749,7 +749,7 @@ func checkKeys(k journalKit) error {
 	j := k.open()
 	for _, key := range []string{"", strings.Repeat("k", 65), "a b", "a/b", "a.b", "a\x00", "ä", "a\n", "\xff", "a:b"} {
 		revision, err := j.Put(k.ctx, record(key, 0, false, "x"))
-		if err == nil || errors.Is(err, duvotool.ErrConflict) {
+		if err == nil || errors.Is(err, journal.ErrConflict) {
 			return fmt.Errorf("putting the key %q returned revision %d and error %v", key, revision, err)
 		}
 		if _, err := j.Get(k.ctx, key); err == nil {
@@ -759,7 +759,7 @@ func checkKeys(k journalKit) error {
 	if err := k.listed(j); err != nil {
 		return err
 	}
-	var all []duvotool.Record
+	var all []journal.Record
 	for _, key := range []string{"a", "A", "aa", "a-", "a_", "-", "_", "0", "00", strings.Repeat("k", 64), strings.Repeat("k", 63)} {
 		r, err := k.put(j, record(key, 0, false, "data of "+key))
 		if err != nil {
@@ -783,7 +783,7 @@ func checkReopen(k journalKit) error {
 	if err := checkKitEmpty(k, j); err != nil {
 		return fmt.Errorf("opened again while empty: %w", err)
 	}
-	want := map[string]duvotool.Record{}
+	want := map[string]journal.Record{}
 	for round := range 3 {
 		for i := range 20 {
 			key := fmt.Sprint("key-", i*(1+round%2))
@@ -797,7 +797,7 @@ func checkReopen(k journalKit) error {
 			want[key] = r
 		}
 		j = k.reopen(j)
-		var open []duvotool.Record
+		var open []journal.Record
 		for _, r := range want {
 			if err := k.holds(j, r); err != nil {
 				return fmt.Errorf("opened again: %w", err)
@@ -837,6 +837,6 @@ func checkReopen(k journalKit) error {
 	return nil
 }
 
-func checkKitEmpty(k journalKit, j duvotool.Journal) error {
+func checkKitEmpty(k journalKit, j journal.Journal) error {
 	return errors.Join(k.lacks(j, "a"), k.listed(j), k.forgets(j, at, 0))
 }

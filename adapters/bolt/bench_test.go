@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 )
@@ -26,7 +26,7 @@ func BenchmarkPut(b *testing.B) {
 			b.ResetTimer()
 			for w := range writers {
 				wg.Go(func() {
-					r := duvotool.Record{Key: fmt.Sprint("key-", w), At: time.Unix(0, 0), Data: data}
+					r := journal.Record{Key: fmt.Sprint("key-", w), At: time.Unix(0, 0), Data: data}
 					for range (b.N + writers - 1) / writers {
 						revision, err := j.Put(context.Background(), r)
 						if err != nil {
@@ -63,7 +63,7 @@ func BenchmarkOpen(b *testing.B) {
 	for w := range 100 {
 		wg.Go(func() {
 			for i := range 100 {
-				if _, err := j.Put(context.Background(), duvotool.Record{Key: fmt.Sprintf("key-%d-%d", w, i), Data: make([]byte, 2<<10)}); err != nil {
+				if _, err := j.Put(context.Background(), journal.Record{Key: fmt.Sprintf("key-%d-%d", w, i), Data: make([]byte, 2<<10)}); err != nil {
 					b.Error(err)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 )
@@ -25,7 +25,7 @@ func TestCheckAcceptsWhatIsWritten(t *testing.T) {
 		keys, sizes := 1+rnd.IntN(3000), 1+rnd.IntN([]int{30, 300, 9000}[rnd.IntN(3)])
 		var batch []*change
 		for range rnd.IntN(60) {
-			r := duvotool.Record{
+			r := journal.Record{
 				Key:  fmt.Sprintf("%0*d", 1+rnd.IntN(2)*40, rnd.IntN(keys)),
 				Done: rnd.IntN(2) == 0,
 				At:   time.Unix(int64(rnd.IntN(1000)), 0),

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"go.etcd.io/bbolt"
 )
 
@@ -138,7 +138,7 @@ func (j *Journal) commit(batch []*change) (err error) {
 	}
 	next := head{generation: j.head.generation + 1, now: j.head.now, before: j.head.now}
 	for _, c := range batch {
-		if c.err = c.apply(tx, &next.now); c.err != nil && !errors.Is(c.err, duvotool.ErrConflict) {
+		if c.err = c.apply(tx, &next.now); c.err != nil && !errors.Is(c.err, journal.ErrConflict) {
 			return errors.Join(fmt.Errorf("bolt: writing %s: %w", j.path, c.err), tx.Rollback())
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -38,7 +38,7 @@ func behind(t *testing.T, j *Journal) (release func()) {
 	j.database.Lock()
 	done := make(chan error, 1)
 	go func() {
-		_, err := j.Put(context.Background(), duvotool.Record{Key: "first"})
+		_, err := j.Put(context.Background(), journal.Record{Key: "first"})
 		done <- err
 	}()
 	for running := false; !running; runtime.Gosched() {
@@ -60,7 +60,7 @@ func TestPutsShareACommit(t *testing.T) {
 	results := make(chan error, n)
 	for i := range n { // half of them conflict: that is theirs alone
 		go func() {
-			_, err := j.Put(t.Context(), duvotool.Record{Key: fmt.Sprint("key-", i), Revision: uint64(i % 2)})
+			_, err := j.Put(t.Context(), journal.Record{Key: fmt.Sprint("key-", i), Revision: uint64(i % 2)})
 			results <- err
 		}()
 	}
@@ -68,7 +68,7 @@ func TestPutsShareACommit(t *testing.T) {
 	release()
 	conflicts := 0
 	for range n {
-		if err := <-results; errors.Is(err, duvotool.ErrConflict) {
+		if err := <-results; errors.Is(err, journal.ErrConflict) {
 			conflicts++
 		} else {
 			require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestPutsShareACommit(t *testing.T) {
 	require.Equal(t, before+2, j.head.generation, "one transaction for the first, one for all others")
 	for i := range n {
 		_, err := j.Get(t.Context(), fmt.Sprint("key-", i))
-		require.Equal(t, i%2 == 1, errors.Is(err, duvotool.ErrNoRecord))
+		require.Equal(t, i%2 == 1, errors.Is(err, journal.ErrNoRecord))
 	}
 }
 
@@ -88,7 +88,7 @@ func TestWritersOfOneKeyInOneCommit(t *testing.T) {
 	results := make(chan error, 10)
 	for range 10 {
 		go func() {
-			_, err := j.Put(t.Context(), duvotool.Record{Key: "key"})
+			_, err := j.Put(t.Context(), journal.Record{Key: "key"})
 			results <- err
 		}()
 	}
@@ -99,7 +99,7 @@ func TestWritersOfOneKeyInOneCommit(t *testing.T) {
 		if err := <-results; err == nil {
 			won++
 		} else {
-			require.ErrorIs(t, err, duvotool.ErrConflict)
+			require.ErrorIs(t, err, journal.ErrConflict)
 		}
 	}
 	require.Equal(t, 1, won)
@@ -112,7 +112,7 @@ func TestLonePutWaitsForNoTimer(t *testing.T) {
 		j, err := Open(path)
 		require.NoError(t, err)
 		began := time.Now()
-		put(t, j, duvotool.Record{Key: "a"})
+		put(t, j, journal.Record{Key: "a"})
 		_, err = j.Forget(t.Context(), began)
 		require.NoError(t, err)
 		require.NoError(t, j.Close())
@@ -122,12 +122,12 @@ func TestLonePutWaitsForNoTimer(t *testing.T) {
 
 func TestNoChangeIsNoCommit(t *testing.T) {
 	j := open(t, newPath(t))
-	put(t, j, duvotool.Record{Key: "a"})
+	put(t, j, journal.Record{Key: "a"})
 	before := j.head
 	_, err := j.Forget(t.Context(), time.Now())
 	require.NoError(t, err)
-	_, err = j.Put(t.Context(), duvotool.Record{Key: "a"})
-	require.ErrorIs(t, err, duvotool.ErrConflict)
+	_, err = j.Put(t.Context(), journal.Record{Key: "a"})
+	require.ErrorIs(t, err, journal.ErrConflict)
 	require.Equal(t, before, j.head)
 }
 
@@ -138,7 +138,7 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	result := make(chan error, 1)
 	go func() {
-		_, err := j.Put(ctx, duvotool.Record{Key: "a"})
+		_, err := j.Put(ctx, journal.Record{Key: "a"})
 		result <- err
 	}()
 	queued(j, 1)
@@ -148,7 +148,7 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 	require.NoError(t, j.Close())
 	j = open(t, j.path)
 	_, err := j.Get(t.Context(), "a")
-	require.ErrorIs(t, err, duvotool.ErrNoRecord)
+	require.ErrorIs(t, err, journal.ErrNoRecord)
 }
 
 func TestContextEndsWhileWritten(t *testing.T) {
@@ -159,7 +159,7 @@ func TestContextEndsWhileWritten(t *testing.T) {
 	result := make(chan error, 1)
 	data := []byte("before")
 	go func() {
-		_, err := j.Put(ctx, duvotool.Record{Key: "a", Data: data})
+		_, err := j.Put(ctx, journal.Record{Key: "a", Data: data})
 		result <- err
 	}()
 	for running := false; !running; runtime.Gosched() {
@@ -173,12 +173,12 @@ func TestContextEndsWhileWritten(t *testing.T) {
 	j.database.Unlock()
 	require.NoError(t, j.Close())
 	j = open(t, j.path)
-	holds(t, j, duvotool.Record{Key: "a", Revision: 1, Data: []byte("before")})
+	holds(t, j, journal.Record{Key: "a", Revision: 1, Data: []byte("before")})
 }
 
 func TestIdleJournalHasNoGoroutine(t *testing.T) {
 	j := open(t, newPath(t))
-	put(t, j, duvotool.Record{Key: "a"})
+	put(t, j, journal.Record{Key: "a"})
 	goleak.VerifyNone(t)
 }
 
@@ -195,7 +195,7 @@ func TestKilledChild(t *testing.T) {
 		go func() {
 			key := fmt.Sprint("key-", w)
 			r, err := j.Get(context.Background(), key)
-			if err != nil && !errors.Is(err, duvotool.ErrNoRecord) {
+			if err != nil && !errors.Is(err, journal.ErrNoRecord) {
 				panic(err)
 			}
 			for r.Key = key; ; {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,18 +43,18 @@ const (
 type specimen struct {
 	Name        string
 	File, Head  []byte
-	Records     map[string]duvotool.Record
-	Last        string                     // the key put last
-	Before      map[string]duvotool.Record // without it, if its Put never returned: then either is right
-	Pages       int                        // behind them the file holds nothing
-	ListOfPages int                        // which page lists the free ones
+	Records     map[string]journal.Record
+	Last        string                    // the key put last
+	Before      map[string]journal.Record // without it, if its Put never returned: then either is right
+	Pages       int                       // behind them the file holds nothing
+	ListOfPages int                       // which page lists the free ones
 }
 
 func makeSpecimens(t *testing.T) []specimen {
 	grow := func(name string, records, size int, forget bool) specimen {
 		path := newPath(t)
 		j := open(t, path)
-		s := specimen{Name: name, Records: map[string]duvotool.Record{}}
+		s := specimen{Name: name, Records: map[string]journal.Record{}}
 		rnd := rand.New(rand.NewPCG(uint64(records), 1))
 		set := func(key string, done bool, n int) {
 			r := s.Records[key]
@@ -68,7 +68,7 @@ func makeSpecimens(t *testing.T) []specimen {
 		if forget {
 			_, err := j.Forget(t.Context(), time.Unix(500, 0))
 			require.NoError(t, err)
-			maps.DeleteFunc(s.Records, func(_ string, r duvotool.Record) bool { return r.Done && r.At.Before(time.Unix(500, 0)) })
+			maps.DeleteFunc(s.Records, func(_ string, r journal.Record) bool { return r.Done && r.At.Before(time.Unix(500, 0)) })
 			for i := range 5 {
 				set(fmt.Sprintf("late-%d", i), false, size)
 			}
@@ -231,7 +231,7 @@ func try(dir string, specimens []specimen, trial int) (o outcome) {
 		o.Verdict, o.Detail = "wrong", err.Error()
 		return o
 	}
-	var after *duvotool.Record
+	var after *journal.Record
 	for range 2 { // opened, used, and opened again
 		j, err := Open(path, WithLockTimeout(0))
 		if err != nil {
@@ -243,7 +243,7 @@ func try(dir string, specimens []specimen, trial int) (o outcome) {
 		}
 		err = s.compare(j, after)
 		if err == nil && after == nil {
-			r := duvotool.Record{Key: "after", Data: bytes.Repeat([]byte("after"), 2000)}
+			r := journal.Record{Key: "after", Data: bytes.Repeat([]byte("after"), 2000)}
 			r.Revision, err = j.Put(context.Background(), r)
 			after = &r
 		}
@@ -257,9 +257,9 @@ func try(dir string, specimens []specimen, trial int) (o outcome) {
 }
 
 // compare tells whether the journal holds what the specimen does, and after.
-func (s specimen) compare(j *Journal, after *duvotool.Record) error {
+func (s specimen) compare(j *Journal, after *journal.Record) error {
 	want := s.Records
-	if _, err := j.Get(context.Background(), s.Last); s.Before != nil && errors.Is(err, duvotool.ErrNoRecord) {
+	if _, err := j.Get(context.Background(), s.Last); s.Before != nil && errors.Is(err, journal.ErrNoRecord) {
 		want = s.Before
 	}
 	unfinished := map[string]bool{}

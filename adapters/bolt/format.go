@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"go.etcd.io/bbolt"
 )
 
@@ -40,7 +40,7 @@ const recordHeader = sha256.Size + 8 + 1 + 8 + 4
 const flagDone = 1
 
 // encodeRecord encodes a record as of a revision.
-func encodeRecord(r duvotool.Record, revision uint64) []byte {
+func encodeRecord(r journal.Record, revision uint64) []byte {
 	b := make([]byte, sha256.Size, recordHeader+len(r.Data))
 	b = binary.BigEndian.AppendUint64(b, revision)
 	if r.Done {
@@ -66,17 +66,17 @@ func recordDigest(key, value []byte) digest {
 
 // decodeRecord checks a stored record's digest and returns both. The data are
 // part of value.
-func decodeRecord(key, value []byte) (duvotool.Record, digest, error) {
+func decodeRecord(key, value []byte) (journal.Record, digest, error) {
 	if len(value) < recordHeader || len(key) > 64 {
-		return duvotool.Record{}, digest{}, fmt.Errorf("a record of %d bytes", len(value))
+		return journal.Record{}, digest{}, fmt.Errorf("a record of %d bytes", len(value))
 	}
 	d := recordDigest(key, value)
 	if !bytes.Equal(d[:], value[:sha256.Size]) {
-		return duvotool.Record{}, digest{}, errors.New("a record does not match its checksum")
+		return journal.Record{}, digest{}, errors.New("a record does not match its checksum")
 	}
 	v := value[sha256.Size:]
 	seconds, nanos := int64(binary.BigEndian.Uint64(v[9:])), binary.BigEndian.Uint32(v[17:])
-	r := duvotool.Record{
+	r := journal.Record{
 		Key:      string(key),
 		Revision: binary.BigEndian.Uint64(v),
 		Done:     v[8]&flagDone != 0,
@@ -84,7 +84,7 @@ func decodeRecord(key, value []byte) (duvotool.Record, digest, error) {
 		Data:     value[recordHeader:],
 	}
 	if err := r.CheckKey(); err != nil {
-		return duvotool.Record{}, digest{}, err
+		return journal.Record{}, digest{}, err
 	}
 	return r, d, nil
 }
@@ -96,7 +96,7 @@ func timePrefix(t time.Time) []byte {
 }
 
 // indexEntry names the entry of the one index in which a record is.
-func indexEntry(r duvotool.Record) (bucket, key []byte) {
+func indexEntry(r journal.Record) (bucket, key []byte) {
 	if r.Done {
 		return bucketDone, append(timePrefix(r.At), r.Key...)
 	}

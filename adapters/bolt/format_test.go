@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
@@ -21,9 +21,9 @@ import (
 const fixture = "testdata/format-1.db"
 
 // fixtureRecords are what it holds, with the revisions that they have there.
-func fixtureRecords() []duvotool.Record {
+func fixtureRecords() []journal.Record {
 	at := time.Date(2026, 3, 1, 9, 0, 0, 987654321, time.UTC)
-	return []duvotool.Record{
+	return []journal.Record{
 		{Key: "op-refund_4711", Revision: 3, At: at, Data: []byte(`{"job":"one","state":"waiting"}`)},
 		{Key: "op-refund_4712", Revision: 1, Done: true, At: at.Add(time.Hour), Data: []byte(`{"job":"two","state":"completed"}`)},
 		{Key: "OP", Revision: 2, Done: true, At: time.Time{}, Data: []byte{}},
@@ -37,7 +37,7 @@ func writeFixture(t *testing.T) {
 		require.NoError(t, os.RemoveAll(name))
 	}
 	j := open(t, fixture)
-	put(t, j, duvotool.Record{Key: "forgotten", Done: true, At: time.Unix(0, 0)})
+	put(t, j, journal.Record{Key: "forgotten", Done: true, At: time.Unix(0, 0)})
 	n, err := j.Forget(t.Context(), time.Unix(1, 0))
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
@@ -81,7 +81,7 @@ func TestOldFormat(t *testing.T) {
 
 func TestRecordsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := duvotool.Record{
+		r := journal.Record{
 			Key:  rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`).Draw(t, "key"),
 			Done: rapid.Bool().Draw(t, "done"),
 			At:   time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "seconds"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanoseconds")).UTC(),
@@ -163,7 +163,7 @@ func FuzzHeadFile(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte("a"), encodeRecord(duvotool.Record{Key: "a", Data: []byte("x")}, 1))
+	f.Add([]byte("a"), encodeRecord(journal.Record{Key: "a", Data: []byte("x")}, 1))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		if len(value) >= recordHeader && len(key) < 256 { // get past the digest
 			d := recordDigest(key, value)

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/journal"
 	"go.etcd.io/bbolt"
 )
 
@@ -36,32 +36,32 @@ type Journal struct {
 	queue queue
 }
 
-var _ duvotool.Journal = (*Journal)(nil)
+var _ journal.Journal = (*Journal)(nil)
 
 // Get returns the record with this key, or an error that matches
 // [duvotool.ErrNoRecord].
-func (j *Journal) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (j *Journal) Get(ctx context.Context, key string) (journal.Record, error) {
 	if ctx.Err() != nil {
-		return duvotool.Record{}, context.Cause(ctx)
+		return journal.Record{}, context.Cause(ctx)
 	}
-	var r duvotool.Record
+	var r journal.Record
 	err := j.view(func(tx *bbolt.Tx) error {
 		v := tx.Bucket(bucketRecords).Get([]byte(key))
 		if v == nil {
-			return duvotool.ErrNoRecord
+			return journal.ErrNoRecord
 		}
 		var err error
 		r, err = j.decode([]byte(key), v)
 		return err
 	})
 	if err != nil {
-		return duvotool.Record{}, err
+		return journal.Record{}, err
 	}
 	return r, nil
 }
 
 // decode decodes a record into memory of its own.
-func (j *Journal) decode(key, value []byte) (duvotool.Record, error) {
+func (j *Journal) decode(key, value []byte) (journal.Record, error) {
 	r, _, err := decodeRecord(key, value)
 	if err != nil {
 		return r, damaged(j.path, err)
@@ -74,7 +74,7 @@ func (j *Journal) decode(key, value []byte) (duvotool.Record, error) {
 // that wait at the same time are written together. If ctx ends while it waits,
 // the record is not stored; if it ends while it is written, Put returns at once,
 // and the record may be stored.
-func (j *Journal) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (j *Journal) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	if err := r.CheckKey(); err != nil {
 		return 0, err
 	}
@@ -83,7 +83,7 @@ func (j *Journal) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
 	}
 	next := r.Revision + 1
 	if next == 0 {
-		return 0, fmt.Errorf("%w: no record has revision %d", duvotool.ErrConflict, r.Revision)
+		return 0, fmt.Errorf("%w: no record has revision %d", journal.ErrConflict, r.Revision)
 	}
 	p := replacement{key: []byte(r.Key), revision: r.Revision, value: encodeRecord(r, next)}
 	if err := j.do(ctx, p.apply); err != nil {
@@ -101,14 +101,14 @@ type replacement struct {
 
 func (p replacement) apply(tx *bbolt.Tx, t *total) error {
 	records := tx.Bucket(bucketRecords)
-	var was duvotool.Record
+	var was journal.Record
 	if v := records.Get(p.key); v != nil {
 		r, d, err := decodeRecord(p.key, v)
 		if err != nil {
 			return errtext.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		if r.Revision != p.revision {
-			return duvotool.ErrConflict
+			return journal.ErrConflict
 		}
 		was = r
 		t.remove(d)
@@ -117,7 +117,7 @@ func (p replacement) apply(tx *bbolt.Tx, t *total) error {
 			return err
 		}
 	} else if p.revision != 0 {
-		return duvotool.ErrConflict
+		return journal.ErrConflict
 	}
 	r, d, err := decodeRecord(p.key, p.value)
 	if err != nil {
@@ -139,16 +139,16 @@ const (
 )
 
 // Unfinished lists the records that are not done; see [duvotool.Journal].
-func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, error] {
-	return func(yield func(duvotool.Record, error) bool) {
+func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
+	return func(yield func(journal.Record, error) bool) {
 		for after := []byte(nil); ; {
 			if ctx.Err() != nil {
-				yield(duvotool.Record{}, context.Cause(ctx))
+				yield(journal.Record{}, context.Cause(ctx))
 				return
 			}
 			records, err := j.unfinished(after)
 			if err != nil {
-				yield(duvotool.Record{}, err)
+				yield(journal.Record{}, err)
 				return
 			}
 			if len(records) == 0 {
@@ -156,7 +156,7 @@ func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, err
 			}
 			for _, r := range records {
 				if ctx.Err() != nil {
-					yield(duvotool.Record{}, context.Cause(ctx))
+					yield(journal.Record{}, context.Cause(ctx))
 					return
 				}
 				if !yield(r, nil) {
@@ -169,7 +169,7 @@ func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[duvotool.Record, err
 }
 
 // unfinished reads the next records behind a key.
-func (j *Journal) unfinished(after []byte) (found []duvotool.Record, err error) {
+func (j *Journal) unfinished(after []byte) (found []journal.Record, err error) {
 	err = j.view(func(tx *bbolt.Tx) error {
 		c, records := tx.Bucket(bucketUnfinished).Cursor(), tx.Bucket(bucketRecords)
 		k, _ := c.Seek(after)

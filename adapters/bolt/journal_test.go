@@ -4,8 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotooltest"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,8 +19,8 @@ func open(t *testing.T, path string, opts ...Option) *Journal {
 
 func TestConformance(t *testing.T) {
 	duvotooltest.TestJournal(t,
-		func(t *testing.T) duvotool.Journal { return open(t, filepath.Join(t.TempDir(), "journal.db")) },
-		duvotooltest.Reopens(func(t *testing.T, j duvotool.Journal) duvotool.Journal {
+		func(t *testing.T) journal.Journal { return open(t, filepath.Join(t.TempDir(), "journal.db")) },
+		duvotooltest.Reopens(func(t *testing.T, j journal.Journal) journal.Journal {
 			b := j.(*Journal)
 			require.NoError(t, b.Close())
 			return open(t, b.path)

@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 )
 
 func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "journal.db") }
 
-func put(t *testing.T, j *Journal, r duvotool.Record) duvotool.Record {
+func put(t *testing.T, j *Journal, r journal.Record) journal.Record {
 	t.Helper()
 	revision, err := j.Put(t.Context(), r)
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func put(t *testing.T, j *Journal, r duvotool.Record) duvotool.Record {
 	return r
 }
 
-func holds(t *testing.T, j *Journal, want duvotool.Record) {
+func holds(t *testing.T, j *Journal, want journal.Record) {
 	t.Helper()
 	got, err := j.Get(t.Context(), want.Key)
 	require.NoError(t, err)
@@ -36,12 +36,12 @@ func holds(t *testing.T, j *Journal, want duvotool.Record) {
 
 // made makes a journal of so many records, closes it, and returns its path and
 // the last record.
-func made(t *testing.T, records int) (string, duvotool.Record) {
+func made(t *testing.T, records int) (string, journal.Record) {
 	path := newPath(t)
 	j := open(t, path)
-	var last duvotool.Record
+	var last journal.Record
 	for i := range records {
-		last = put(t, j, duvotool.Record{Key: fmt.Sprintf("key-%d", i), At: time.Unix(int64(i), 0), Done: i%2 == 0, Data: bytes.Repeat([]byte("d"), 10*i)})
+		last = put(t, j, journal.Record{Key: fmt.Sprintf("key-%d", i), At: time.Unix(int64(i), 0), Done: i%2 == 0, Data: bytes.Repeat([]byte("d"), 10*i)})
 	}
 	require.NoError(t, j.Close())
 	return path, last
@@ -262,7 +262,7 @@ func TestForeignChanges(t *testing.T) {
 			return b.Put([]byte("key-4"), v)
 		},
 		"another record": func(tx *bbolt.Tx) error {
-			r := duvotool.Record{Key: "key-4", At: time.Unix(4, 0), Done: true, Data: []byte("other")}
+			r := journal.Record{Key: "key-4", At: time.Unix(4, 0), Done: true, Data: []byte("other")}
 			return tx.Bucket(bucketRecords).Put([]byte("key-4"), encodeRecord(r, 1))
 		},
 		"a short record":     func(tx *bbolt.Tx) error { return tx.Bucket(bucketRecords).Put([]byte("key-4"), []byte("x")) },
@@ -303,7 +303,7 @@ func TestCrashBeforeTheHeadFile(t *testing.T) {
 	head := path + ".head.kept"
 	copyFile(t, path+".head", head)
 	j := open(t, path)
-	last := put(t, j, duvotool.Record{Key: "last", Data: []byte("x")})
+	last := put(t, j, journal.Record{Key: "last", Data: []byte("x")})
 	require.NoError(t, j.Close())
 	copyFile(t, head, path+".head")
 
@@ -319,8 +319,8 @@ func TestCrashBeforeTheHeadFile(t *testing.T) {
 	path, _ = made(t, 5)
 	copyFile(t, path+".head", head)
 	j = open(t, path)
-	put(t, j, duvotool.Record{Key: "a"})
-	last = put(t, j, duvotool.Record{Key: "b"})
+	put(t, j, journal.Record{Key: "a"})
+	last = put(t, j, journal.Record{Key: "b"})
 	require.NoError(t, j.Close())
 	copyFile(t, head, path+".head")
 	requireErr(t, path, ErrCorrupt, "older")
@@ -334,7 +334,7 @@ func TestTornSlot(t *testing.T) {
 		flip(t, path+".head", i*slotSize+20)
 		j := open(t, path)
 		holds(t, j, last)
-		last = put(t, j, duvotool.Record{Key: "next"})
+		last = put(t, j, journal.Record{Key: "next"})
 		require.NoError(t, j.Close())
 		holds(t, open(t, path), last)
 		f, err := os.Open(path + ".head")
@@ -364,12 +364,12 @@ func TestAnotherHeadFile(t *testing.T) {
 	other := newPath(t)
 	j := open(t, other)
 	for i := range 5 {
-		put(t, j, duvotool.Record{Key: fmt.Sprint("other-", i)})
+		put(t, j, journal.Record{Key: fmt.Sprint("other-", i)})
 	}
 	copyFile(t, other+".head", path+".head")
 	requireErr(t, path, ErrCorrupt, "other records")
 
-	ahead := put(t, j, duvotool.Record{Key: "one-more"})
+	ahead := put(t, j, journal.Record{Key: "one-more"})
 	require.NoError(t, j.Close())
 	shorter, _ := made(t, 5)
 	copyFile(t, shorter+".head", other+".head")
@@ -384,7 +384,7 @@ func TestTornMeta(t *testing.T) {
 	flip(t, path, other+30)
 	j := open(t, path)
 	holds(t, j, last)
-	last = put(t, j, duvotool.Record{Key: "next"})
+	last = put(t, j, journal.Record{Key: "next"})
 	require.NoError(t, j.Close())
 	holds(t, open(t, path), last)
 }
@@ -427,7 +427,7 @@ func TestLostTransaction(t *testing.T) {
 
 	j := open(t, path, AcceptLoss())
 	_, err = j.Get(t.Context(), last.Key)
-	require.ErrorIs(t, err, duvotool.ErrNoRecord)
+	require.ErrorIs(t, err, journal.ErrNoRecord)
 	require.NoError(t, j.Close())
 	open(t, path)
 }
@@ -457,16 +457,16 @@ func TestCrashWhileMade(t *testing.T) {
 	require.NoError(t, os.Truncate(path+".head", 0))
 	require.NoError(t, os.WriteFile(path+".new", []byte("cut"), 0o600))
 	j := open(t, path)
-	put(t, j, duvotool.Record{Key: "a"})
+	put(t, j, journal.Record{Key: "a"})
 }
 
 func TestCompacts(t *testing.T) {
 	path := newPath(t)
 	j := open(t, path)
 	for i := range 300 {
-		put(t, j, duvotool.Record{Key: fmt.Sprint("key-", i), Done: true, Data: bytes.Repeat([]byte{byte(i)}, 8<<10)})
+		put(t, j, journal.Record{Key: fmt.Sprint("key-", i), Done: true, Data: bytes.Repeat([]byte{byte(i)}, 8<<10)})
 	}
-	last := put(t, j, duvotool.Record{Key: "last", Data: []byte("kept")})
+	last := put(t, j, journal.Record{Key: "last", Data: []byte("kept")})
 	require.NoError(t, j.Close())
 	full, err := os.Stat(path)
 	require.NoError(t, err)
@@ -521,7 +521,7 @@ func TestCloseWaitsForPuts(t *testing.T) {
 	const n = 50
 	for i := range n {
 		go func() {
-			_, err := j.Put(context.Background(), duvotool.Record{Key: fmt.Sprint("key-", i), Data: []byte("x")})
+			_, err := j.Put(context.Background(), journal.Record{Key: fmt.Sprint("key-", i), Data: []byte("x")})
 			results <- err
 		}()
 	}
@@ -555,7 +555,7 @@ func TestCutWhileOpen(t *testing.T) {
 	for name, use := range map[string]func(j *Journal) error{
 		"get": func(j *Journal) error { _, err := j.Get(context.Background(), "key-3"); return err },
 		"put": func(j *Journal) error {
-			_, err := j.Put(context.Background(), duvotool.Record{Key: "new"})
+			_, err := j.Put(context.Background(), journal.Record{Key: "new"})
 			return err
 		},
 		"unfinished": func(j *Journal) (last error) {
@@ -587,7 +587,7 @@ func TestFailedWrite(t *testing.T) {
 	path, last := made(t, 3)
 	j := open(t, path)
 	require.NoError(t, j.headFile.Close()) // it cannot be written any more
-	_, err := j.Put(t.Context(), duvotool.Record{Key: "new"})
+	_, err := j.Put(t.Context(), journal.Record{Key: "new"})
 	require.ErrorContains(t, err, "head file")
 	_, err = j.Get(t.Context(), last.Key)
 	require.ErrorContains(t, err, "opened anew")
@@ -597,10 +597,10 @@ func TestFailedWrite(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	j := open(t, newPath(t))
-	_, err := j.Put(t.Context(), duvotool.Record{Key: "a", Data: make([]byte, maxData+1)})
+	_, err := j.Put(t.Context(), journal.Record{Key: "a", Data: make([]byte, maxData+1)})
 	require.ErrorContains(t, err, "allowed")
 	for i := range 4 { // bbolt keeps as many in one page
-		put(t, j, duvotool.Record{Key: fmt.Sprint("a", i), Data: make([]byte, maxData)})
+		put(t, j, journal.Record{Key: fmt.Sprint("a", i), Data: make([]byte, maxData)})
 	}
 	require.NoError(t, j.Close())
 	open(t, j.path)

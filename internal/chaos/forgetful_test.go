@@ -4,35 +4,35 @@ import (
 	"context"
 	"sync"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // forgetful makes a journal that never writes every nth record that it is given,
 // and behaves as if it had until its process ends. Zero forgets nothing.
-func forgetful(j duvotool.Journal, n int) duvotool.Journal {
+func forgetful(j journal.Journal, n int) journal.Journal {
 	if n == 0 {
 		return j
 	}
-	return &forgetting{Journal: j, n: n, kept: map[string]duvotool.Record{}, real: map[string]uint64{}}
+	return &forgetting{Journal: j, n: n, kept: map[string]journal.Record{}, real: map[string]uint64{}}
 }
 
 type forgetting struct {
-	duvotool.Journal
+	journal.Journal
 	n int
 
 	mu   sync.Mutex
 	puts int
-	kept map[string]duvotool.Record // as they were put in this life
-	real map[string]uint64          // the revisions on disk
+	kept map[string]journal.Record // as they were put in this life
+	real map[string]uint64         // the revisions on disk
 }
 
-func (f *forgetting) Put(ctx context.Context, r duvotool.Record) (uint64, error) {
+func (f *forgetting) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.puts++
 	before, here := f.kept[r.Key]
 	if here && before.Revision != r.Revision {
-		return 0, duvotool.ErrConflict
+		return 0, journal.ErrConflict
 	}
 	now := r
 	now.Revision++
@@ -54,7 +54,7 @@ func (f *forgetting) Put(ctx context.Context, r duvotool.Record) (uint64, error)
 	return now.Revision, nil
 }
 
-func (f *forgetting) Get(ctx context.Context, key string) (duvotool.Record, error) {
+func (f *forgetting) Get(ctx context.Context, key string) (journal.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r, here := f.kept[key]; here {

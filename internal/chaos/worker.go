@@ -24,6 +24,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/bolt"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 )
 
 // The worker's times. What is sent again is sent later than any effect of what
@@ -41,7 +42,7 @@ const (
 const enough = "enough"
 
 // breakJournal makes a journal worse, for tests of the checker.
-var breakJournal = func(j duvotool.Journal, _ int) duvotool.Journal { return j }
+var breakJournal = func(j journal.Journal, _ int) journal.Journal { return j }
 
 // A worker runs its share of the operation keys.
 type worker struct {

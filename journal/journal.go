@@ -1,13 +1,10 @@
-package duvotool
+package journal
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -64,7 +61,7 @@ var (
 
 	// ErrJournal wraps the failure of a journal. What had to be remembered
 	// first was not done.
-	ErrJournal = errors.New("duvotool: the journal failed")
+	ErrFailed = errors.New("duvotool: the journal failed")
 )
 
 // CheckKey tells what is wrong with the record's key; nil if nothing is. It is
@@ -79,73 +76,4 @@ func (r Record) CheckKey() error {
 		}
 	}
 	return nil
-}
-
-// NewMemoryJournal returns a journal that lives as long as the process: for
-// tests, and for several registries of one process.
-func NewMemoryJournal() Journal { return &memoryJournal{records: map[string]Record{}} }
-
-type memoryJournal struct {
-	mu      sync.Mutex
-	records map[string]Record
-}
-
-func (m *memoryJournal) Put(ctx context.Context, r Record) (uint64, error) {
-	if err := r.CheckKey(); err != nil {
-		return 0, err
-	}
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.records[r.Key].Revision != r.Revision {
-		return 0, ErrConflict
-	}
-	r.Revision++
-	r.Data = slices.Clone(r.Data)
-	m.records[r.Key] = r
-	return r.Revision, nil
-}
-
-func (m *memoryJournal) Get(ctx context.Context, key string) (Record, error) {
-	if ctx.Err() != nil {
-		return Record{}, context.Cause(ctx)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r, ok := m.records[key]
-	if !ok {
-		return Record{}, ErrNoRecord
-	}
-	r.Data = slices.Clone(r.Data)
-	return r, nil
-}
-
-func (m *memoryJournal) Unfinished(ctx context.Context) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		m.mu.Lock()
-		all := slices.Collect(maps.Values(m.records))
-		m.mu.Unlock()
-		for _, r := range all {
-			if ctx.Err() != nil {
-				yield(Record{}, context.Cause(ctx))
-				return
-			}
-			if r.Data = slices.Clone(r.Data); !r.Done && !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (m *memoryJournal) Forget(ctx context.Context, before time.Time) (int, error) {
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := len(m.records)
-	maps.DeleteFunc(m.records, func(_ string, r Record) bool { return r.Done && r.At.Before(before) })
-	return n - len(m.records), nil
 }

@@ -1,0 +1,79 @@
+package journal
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// NewMemoryJournal returns a journal that lives as long as the process: for
+// tests, and for several registries of one process.
+func NewMemory() Journal { return &memory{records: map[string]Record{}} }
+
+type memory struct {
+	mu      sync.Mutex
+	records map[string]Record
+}
+
+func (m *memory) Put(ctx context.Context, r Record) (uint64, error) {
+	if err := r.CheckKey(); err != nil {
+		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records[r.Key].Revision != r.Revision {
+		return 0, ErrConflict
+	}
+	r.Revision++
+	r.Data = slices.Clone(r.Data)
+	m.records[r.Key] = r
+	return r.Revision, nil
+}
+
+func (m *memory) Get(ctx context.Context, key string) (Record, error) {
+	if ctx.Err() != nil {
+		return Record{}, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[key]
+	if !ok {
+		return Record{}, ErrNoRecord
+	}
+	r.Data = slices.Clone(r.Data)
+	return r, nil
+}
+
+func (m *memory) Unfinished(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m.mu.Lock()
+		all := slices.Collect(maps.Values(m.records))
+		m.mu.Unlock()
+		for _, r := range all {
+			if ctx.Err() != nil {
+				yield(Record{}, context.Cause(ctx))
+				return
+			}
+			if r.Data = slices.Clone(r.Data); !r.Done && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memory) Forget(ctx context.Context, before time.Time) (int, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.records)
+	maps.DeleteFunc(m.records, func(_ string, r Record) bool { return r.Done && r.At.Before(before) })
+	return n - len(m.records), nil
+}
