@@ -40,7 +40,7 @@ func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
 		Client:   d.Client(),
 		Options:  []duvotool.Option{duvotool.WithPollInterval(20 * time.Millisecond)},
 		Model:    StandIn(script),
-		Operator: Nobody("the program", "nobody could be asked: there is no terminal"),
+		Operator: Unattended("the program", "it denies what nobody is there to decide: there is no terminal"),
 		Out:      terminal.NewScreen(out),
 	}
 }
@@ -100,13 +100,11 @@ func fromEnv(s Setup, script Script) (Setup, error) {
 	return s, err
 }
 
-// Nobody denies where there is nobody who could be asked, and is recorded as
-// that.
-func Nobody(by, reason string) duvotool.Policy {
+// Unattended is the rule of a program at which nobody sits: it denies, in its own
+// name, so that the Job can go on.
+func Unattended(by, reason string) duvotool.Policy {
 	return duvotool.PolicyFunc(func(context.Context, duvotool.Request) (duvotool.Decision, error) {
-		d := duvotool.Deny(by, reason)
-		d.Source = duvotool.SourceNobody
-		return d, nil
+		return duvotool.Deny(by, reason), nil
 	})
 }
 
