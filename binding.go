@@ -2,18 +2,12 @@ package duvotool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 )
-
-// ErrOtherJob is a backend that told of another Job or Assignment than it was
-// asked for, or left open which Assignment a Job runs that waits for a decision.
-// No policy was asked about it, and nothing was decided.
-var ErrOtherJob = errors.New("duvotool: the backend told of another Job or Assignment than the one that was asked for")
 
 // readJob reads a Job of the operation and notes whether it was told to run our
 // Assignment. Every read of an operation goes through it or through look. Called

@@ -46,12 +46,3 @@ func (r *Registry) tellEvent() func(Event) {
 		observer(e)
 	}
 }
-
-// Context returns a context with the values of the context that the call was
-// made with. It does not end with that one.
-func (e Event) Context() context.Context {
-	if e.ctx == nil {
-		return context.Background()
-	}
-	return context.WithoutCancel(e.ctx)
-}

@@ -13,11 +13,6 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// ErrForeignJob refuses a start that was answered with a Job which another
-// operation holds. That operation alone answers what the Job asks, and the one
-// that was refused sends it nothing.
-var ErrForeignJob = errors.New("duvotool: the start was answered with a Job of another operation")
-
 // A claim says which operation answers a human request. It is made before a
 // response is sent, by compare-and-set, and is there for as long as its operation
 // is remembered: so a request gets one decision, whoever holds its Job.

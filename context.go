@@ -2,8 +2,9 @@ package duvotool
 
 import (
 	"context"
-	"github.com/duvotool/duvotool/hitl"
 	"io/fs"
+
+	"github.com/duvotool/duvotool/hitl"
 )
 
 type (

@@ -16,9 +16,6 @@ import (
 	"github.com/tmc/langchaingo/tools"
 )
 
-// checkToolName is kept free of Assignments.
-const checkToolName = "check_job"
-
 // handlePattern is the form of a handle.
 var handlePattern = regexp.MustCompile(`job-[a-z2-7]{26}`)
 
@@ -152,14 +149,14 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 		return "", err
 	}
 	res = op.resultFor(ctx, res)
-	res.maxShown = op.tool.cfg.maxObservation
-	res.handOut(ctx)
+	res.MaxShown = op.tool.cfg.maxObservation
+	handOut(ctx, res)
 	return res.Observation(), nil
 }
 
 // handOut tells an adapter the handle of a Job that has not ended, beside the
 // observation, which quotes the Job.
-func (r *Result) handOut(ctx context.Context) {
+func handOut(ctx context.Context, r *Result) {
 	if r.Outcome != OutcomePending {
 		handed.Note(ctx, "")
 		return

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 )
 
@@ -75,3 +76,86 @@ func (e *JobError) Error() string {
 
 // Unwrap returns the cause.
 func (e *JobError) Unwrap() error { return e.Err }
+
+// ErrUnknownJob is returned for a Job that this registry has not started, or
+// whose operation is finished and forgotten.
+var ErrUnknownJob = errors.New("duvotool: no operation has this Job")
+
+// ErrNotPending is returned by [Registry.Decide] for a request that waits for
+// no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
+// Where it was decided before, the error is a [*DecidedError].
+var ErrNotPending = errors.New("duvotool: the request waits for no decision")
+
+// A DecidedError says that somebody else had decided before. It matches
+// [ErrNotPending].
+type DecidedError struct{ Entry hitl.DecisionEntry }
+
+// Error names who decided what.
+func (e *DecidedError) Error() string {
+	if e.Entry.NobodyAsked() {
+		return "duvotool: the request was given up, because nobody could be asked"
+	}
+	return "duvotool: the request was already " + e.Entry.Summary()
+}
+
+// Unwrap returns ErrNotPending.
+func (e *DecidedError) Unwrap() error { return ErrNotPending }
+
+// An InputError is an input for which no Job was started. Call tells it to the
+// model; Run returns it.
+type InputError struct {
+	Tool    string
+	Problem string
+	Gone    bool // the Assignment is no longer there: no other input will do
+}
+
+// Error tells the problem.
+func (e *InputError) Error() string { return errtext.Once("duvotool: " + e.Tool + ": " + e.Problem) }
+
+// Observation is what the model reads.
+func (e *InputError) Observation() string {
+	return "No Job was started: " + e.Problem + "."
+}
+
+// An OutputError is an answer of a completed Job that is not what was asked
+// for.
+type OutputError struct {
+	JobID   string
+	Problem string
+}
+
+// Error tells the problem.
+func (e *OutputError) Error() string {
+	return errtext.Once("duvotool: the answer of Job " + hitl.SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
+}
+
+// ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
+// for nothing, or for what was finished and is forgotten; see [WithRetention].
+var ErrUnknownKey = errors.New("duvotool: no operation has this key")
+
+// ErrForeignJob refuses a start that was answered with a Job which another
+// operation holds. That operation alone answers what the Job asks, and the one
+// that was refused sends it nothing.
+var ErrForeignJob = errors.New("duvotool: the start was answered with a Job of another operation")
+
+// ErrOtherJob is a backend that told of another Job or Assignment than it was
+// asked for, or left open which Assignment a Job runs that waits for a decision.
+// No policy was asked about it, and nothing was decided.
+var ErrOtherJob = errors.New("duvotool: the backend told of another Job or Assignment than the one that was asked for")
+
+// cloneError gives each of those who are told an error of the engine its own. Its
+// causes are shared; nobody reads them again.
+func cloneError(err error) error {
+	var bad *InputError
+	switch own := err.(type) {
+	case *JobError:
+		c := *own
+		if errors.As(c.Err, &bad) && c.Err == error(bad) {
+			c.Err = clone.Pointer(bad)
+		}
+		return &c
+	case *InputError:
+		return clone.Pointer(own)
+	}
+	return err
+}

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/errtext"
-	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -123,98 +121,72 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %s", name, string(e.Kind))
 }
 
-// An eventQueue hands events to the observer, one after the other, and never
-// makes the sender wait. Where a status has not been told yet and the next one
-// of the same Job comes, the newer takes its place; nothing else is left out.
-type eventQueue struct {
-	tell func(Event)
-	log  *slog.Logger
-
-	mu      sync.Mutex
-	waiting []*Event
-	status  map[eventOf]*Event // the last that waits of an operation, where it is a status
-	busy    bool
-	idle    chan struct{} // closed while nothing is told; made anew by send
-}
-
-// eventOf names an operation.
-type eventOf struct{ tenant, key, assignment string }
-
-func newEventQueue(tell func(Event), log *slog.Logger) *eventQueue {
-	q := &eventQueue{tell: tell, log: log, status: map[eventOf]*Event{}, idle: make(chan struct{})}
-	close(q.idle)
-	return q
-}
-
-func (q *eventQueue) send(e Event) {
-	if q.tell == nil {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	of := eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}
-	if e.Kind != EventStatus {
-		delete(q.status, of)
-	} else if last := q.status[of]; last != nil {
-		*last = e
-		return
-	} else {
-		q.status[of] = &e
-	}
-	q.waiting = append(q.waiting, &e)
-	if !q.busy {
-		q.busy = true
-		q.idle = make(chan struct{})
-		go q.drain()
-	}
-}
-
-func (q *eventQueue) drain() {
-	through := false
-	defer func() {
-		if !through { // the observer ended this goroutine: another goes on
-			go q.drain()
-		}
-	}()
-	for {
-		q.mu.Lock()
-		if len(q.waiting) == 0 {
-			q.busy = false
-			q.waiting = nil
-			close(q.idle)
-			q.mu.Unlock()
-			through = true
-			return
-		}
-		e := q.waiting[0]
-		q.waiting = q.waiting[1:]
-		if of := (eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}); q.status[of] == e {
-			delete(q.status, of)
-		}
-		q.mu.Unlock()
-		q.tellSafely(*e)
-	}
-}
-
-func (q *eventQueue) tellSafely(e Event) {
-	guard.Then(errObserver, func() error { q.tell(e); return nil }, func(err error) {
-		if err != nil {
-			q.log.Error("duvotool: an event is lost", "event", string(e.Kind), "job", e.JobID, "error", err.Error())
-		}
-	})
-}
-
 var errObserver = errors.New("the observer or the callbacks handler panicked")
 
-// close waits until everything was told.
-func (q *eventQueue) close(ctx context.Context) error {
-	q.mu.Lock()
-	idle := q.idle
-	q.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return errtext.Errorf("duvotool: closing: %w; the observer has not been told everything", context.Cause(ctx))
+// Context returns a context with the values of the context that the call was
+// made with. It does not end with that one.
+func (e Event) Context() context.Context {
+	if e.ctx == nil {
+		return context.Background()
 	}
+	return context.WithoutCancel(e.ctx)
+}
+
+// String tells the changes on one line that is safe to print.
+func (c Changes) String() string {
+	if c.Empty() {
+		return "no changes"
+	}
+	s := fmt.Sprintf("%d added, %d removed, %d changed, %s", len(c.Added), len(c.Removed), len(c.Changed),
+		safetext.Count(len(c.Collided), "name collides", "names collide"))
+	if n := len(c.Unmatched); n > 0 {
+		s += ", " + safetext.Count(n, "name matches nothing", "names match nothing")
+	}
+	return s
+}
+
+// Changes is what a [Registry.Refresh] found, among the kept Assignments.
+type Changes struct {
+	Added    []duvo.Assignment `json:"added,omitempty"`
+	Removed  []duvo.Assignment `json:"removed,omitempty"`
+	Changed  []Change          `json:"changed,omitempty"`
+	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike, stood for another Assignment before, or are reserved
+	Held     []duvo.Assignment `json:"held,omitempty"`     // all that WithAcceptance holds back now
+
+	// Unmatched tells, a line each, what options and policies name and nothing has
+	// any more since this refresh: a guard for an Assignment that was removed, say.
+	Unmatched []string `json:"unmatched,omitempty"`
+}
+
+// A Change is an Assignment that reads differently now.
+type Change struct {
+	Before     duvo.Assignment `json:"before,omitzero"`
+	After      duvo.Assignment `json:"after,omitzero"`
+	NameBefore string          `json:"name_before"` // of the tool
+	NameAfter  string          `json:"name_after"`
+}
+
+// Empty reports whether nothing changed in what is offered.
+func (c Changes) Empty() bool {
+	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided)+len(c.Unmatched) == 0
+}
+
+func (c Changes) clone() Changes {
+	changed := slices.Clone(c.Changed)
+	for i, x := range changed {
+		changed[i] = x.clone()
+	}
+	return Changes{clone.Assignments(c.Added), clone.Assignments(c.Removed), changed, slices.Clone(c.Collided), clone.Assignments(c.Held), slices.Clone(c.Unmatched)}
+}
+
+func (c Change) clone() Change {
+	c.Before, c.After = clone.Assignment(c.Before), clone.Assignment(c.After)
+	return c
+}
+
+// WithContext returns the event with the context whose values [Event.Context]
+// has.
+func (e Event) WithContext(ctx context.Context) Event {
+	e.ctx = ctx
+	return e
 }

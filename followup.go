@@ -322,9 +322,6 @@ func (op *operation) countMessages() (n int, users []string, err error) {
 	return n, users, nil
 }
 
-// continueToolName is kept free of Assignments.
-const continueToolName = "continue_job"
-
 // ContinueTool returns the tool continue_job, with which the model goes on with
 // a Job that has ended; see [WithFollowUps]. It is among [Registry.Tools] if any
 // tool has that option. Like check_job it knows the handles that the same

@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
+
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
-	"strings"
 )
 
 // A bearer is to whom a handle was given. Together with the tenant of the

@@ -6,9 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/duvotool/duvotool/journal"
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/journal"
 )
 
 // What a ledger believes of what its journal tells: a record that is encrypted is

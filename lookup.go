@@ -11,10 +11,6 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
-// for nothing, or for what was finished and is forgotten; see [WithRetention].
-var ErrUnknownKey = errors.New("duvotool: no operation has this key")
-
 // Start is [Tool.Run] that does not wait: it returns once the operation is
 // recorded, in the journal or, without one, by the registry. The Job, its policy
 // and whatever else belongs to it go on without a caller, also in the next
@@ -68,7 +64,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*Result, error) {
 	res = res.clone()
 	res.Handle = ""
 	res.Repeated = true
-	res.maxShown = op.tool.cfg.maxObservation
+	res.MaxShown = op.tool.cfg.maxObservation
 	return res, nil
 }
 

@@ -124,8 +124,8 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
-	res.maxShown = t.cfg.maxObservation
-	res.handOut(ctx)
+	res.MaxShown = t.cfg.maxObservation
+	handOut(ctx, res)
 	if follow == nil && res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))
 	}
@@ -419,7 +419,7 @@ func (op *operation) conclusion(res *Result, journaled bool) {
 	op.run = nil
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tell(Event{ctx: r.ctx, Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
+	op.tellIn(r.ctx, Event{Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
 	op.reg.ops.settled(op, res.Outcome, detached, journaled)
 	op.over(r)
 }
@@ -459,7 +459,7 @@ func (op *operation) failAs(err error) {
 	r.err = err
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tell(Event{ctx: r.ctx, Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: cloneError(err)})
+	op.tellIn(r.ctx, Event{Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: cloneError(err)})
 	op.over(r)
 }
 
@@ -477,11 +477,12 @@ func (op *operation) over(r *run) {
 }
 
 // tell sends an event to the observer.
-func (op *operation) tell(e Event) {
+func (op *operation) tell(e Event) { op.tellIn(op.run.ctx, e) }
+
+// tellIn is tell where the run, whose context it is, may be over.
+func (op *operation) tellIn(ctx context.Context, e Event) {
+	e = e.WithContext(ctx)
 	e.At = time.Now()
-	if e.ctx == nil { // given where the run is over
-		e.ctx = op.run.ctx
-	}
 	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.assignment), op.caller
 	if e.Status != "" || e.Kind == EventStarted || e.Decision != nil {
 		op.mu.Lock()

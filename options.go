@@ -101,7 +101,7 @@ func (t toolConfig) clone() toolConfig {
 func defaultConfig() config {
 	return config{
 		tool: toolConfig{
-			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: 16 << 10,
+			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: DefaultMaxShown,
 			maxMessages: 100_000, maxOutput: 64 << 20,
 		},
 		logger:      slog.New(slog.DiscardHandler),
@@ -137,19 +137,6 @@ func WithJobTimeout(d time.Duration) ToolOption {
 		return nil
 	})
 }
-
-// StopCause is a reason for which a Job may be stopped.
-type StopCause string
-
-// When a call ends before its Job, the Job is left as it is. [StopOn] chooses
-// the cases in which it is stopped instead.
-const (
-	Cancelled      StopCause = "cancelled"       // the last caller's context ended
-	TimedOut       StopCause = "timed out"       // the time of WithJobTimeout is over
-	PolicyFailed   StopCause = "policy failed"   // the policy erred, panicked or decided what does not fit
-	QuestionDenied StopCause = "question denied" // the policy denied a question, which Duvo has no answer for
-	NobodyToAsk    StopCause = "nobody to ask"   // nobody could be asked; see [Nobody]
-)
 
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
 // waits for a person; the [Result] tells what became of it.

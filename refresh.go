@@ -3,14 +3,12 @@ package duvotool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
-	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
@@ -60,7 +58,7 @@ func (r *Registry) tellChanges(ctx context.Context, c Changes) {
 	}
 	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
 	c = c.clone() // the observer's own
-	r.events.send(Event{ctx: context.WithoutCancel(ctx), Kind: EventRefreshed, At: time.Now(), Changes: &c})
+	r.events.send(Event{Kind: EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
 }
 
 // warnUnmatched logs what options and policies name in vain since a refresh.
@@ -72,19 +70,6 @@ func (r *Registry) warnUnmatched(ctx context.Context, c Changes, lasting []strin
 		r.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
 			"selector", selector)
 	}
-}
-
-// String tells the changes on one line that is safe to print.
-func (c Changes) String() string {
-	if c.Empty() {
-		return "no changes"
-	}
-	s := fmt.Sprintf("%d added, %d removed, %d changed, %s", len(c.Added), len(c.Removed), len(c.Changed),
-		safetext.Count(len(c.Collided), "name collides", "names collide"))
-	if n := len(c.Unmatched); n > 0 {
-		s += ", " + safetext.Count(n, "name matches nothing", "names match nothing")
-	}
-	return s
 }
 
 // accept reports whether a tool may be offered, and notes it either way.

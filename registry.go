@@ -295,32 +295,6 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	return found, found != nil
 }
 
-// Changes is what a [Registry.Refresh] found, among the kept Assignments.
-type Changes struct {
-	Added    []duvo.Assignment `json:"added,omitempty"`
-	Removed  []duvo.Assignment `json:"removed,omitempty"`
-	Changed  []Change          `json:"changed,omitempty"`
-	Collided []string          `json:"collided,omitempty"` // tool names that carry a suffix since this refresh, because others are alike, stood for another Assignment before, or are reserved
-	Held     []duvo.Assignment `json:"held,omitempty"`     // all that WithAcceptance holds back now
-
-	// Unmatched tells, a line each, what options and policies name and nothing has
-	// any more since this refresh: a guard for an Assignment that was removed, say.
-	Unmatched []string `json:"unmatched,omitempty"`
-}
-
-// A Change is an Assignment that reads differently now.
-type Change struct {
-	Before     duvo.Assignment `json:"before,omitzero"`
-	After      duvo.Assignment `json:"after,omitzero"`
-	NameBefore string          `json:"name_before"` // of the tool
-	NameAfter  string          `json:"name_after"`
-}
-
-// Empty reports whether nothing changed in what is offered.
-func (c Changes) Empty() bool {
-	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided)+len(c.Unmatched) == 0
-}
-
 // Refresh lists the Assignments again, and tells the observer what changed.
 // Tools handed out before keep their names and options, and their
 // [Tool.Description] is the new one: an agent that reads it at each turn needs

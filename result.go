@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -48,7 +49,9 @@ type Result struct {
 	StartedAt  time.Time            `json:"started_at"`       // by our clock
 	EndedAt    time.Time            `json:"ended_at"`         // by our clock
 
-	maxShown int
+	// MaxShown bounds how many characters of Output the Observation shows; zero:
+	// [DefaultMaxShown].
+	MaxShown int `json:"-"`
 }
 
 // Err returns an error unless the Job completed, for callers who want every
@@ -94,9 +97,9 @@ func (r *Result) Observation() string {
 		}
 		b.WriteString(d.Observation(r.Outcome == OutcomePending))
 	}
-	limit := r.maxShown
+	limit := r.MaxShown
 	if limit == 0 {
-		limit = defaultConfig().tool.maxObservation
+		limit = DefaultMaxShown
 	}
 	switch {
 	case r.Handle == "":
@@ -154,25 +157,28 @@ func (r *Result) denials() []hitl.DecisionEntry {
 	return out
 }
 
-// outcomeOf maps a terminal status.
-func outcomeOf(s duvo.Status) Outcome {
-	switch s {
-	case duvo.StatusCompleted:
-		return OutcomeCompleted
-	case duvo.StatusFailed:
-		return OutcomeFailed
-	case duvo.StatusInterrupted:
-		return OutcomeInterrupted
+// checkToolName is kept free of Assignments.
+const checkToolName = "check_job"
+
+// continueToolName is kept free of Assignments.
+const continueToolName = "continue_job"
+
+// clone makes a copy that shares nothing a caller could change.
+func (r *Result) clone() *Result {
+	c := *r
+	c.Data = slices.Clone(r.Data)
+	c.Assignment = clone.Assignment(r.Assignment)
+	c.Messages = slices.Clone(r.Messages)
+	for i, m := range c.Messages {
+		c.Messages[i] = clone.Message(m)
 	}
-	return OutcomeStopped
+	c.Decisions = slices.Clone(r.Decisions)
+	for i, d := range c.Decisions {
+		c.Decisions[i] = d.Clone()
+	}
+	return &c
 }
 
-// lastWords returns the text of the last assistant message that has one.
-func lastWords(messages []duvo.Message) string {
-	for _, m := range slices.Backward(messages) {
-		if m.Role == "assistant" && strings.TrimSpace(m.Text) != "" {
-			return m.Text
-		}
-	}
-	return ""
-}
+// DefaultMaxShown is how many characters of a Job's output the model reads where
+// nothing else is said.
+const DefaultMaxShown = 16 << 10

@@ -18,10 +18,6 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// ErrUnknownJob is returned for a Job that this registry has not started, or
-// whose operation is finished and forgotten.
-var ErrUnknownJob = errors.New("duvotool: no operation has this Job")
-
 // restore makes the operation that a record tells of. Nothing runs for it yet.
 func (r *Registry) restore(rec journal.Record) (*operation, error) {
 	var e entry
@@ -254,30 +250,14 @@ func (op *operation) resume(calm bool) {
 	}
 	op.run, op.resumed = r, true
 	started := op.jobID != ""
-	e := Event{ctx: r.ctx, Kind: EventResumed, JobID: op.jobID, Status: op.news.status}
+	e := Event{Kind: EventResumed, JobID: op.jobID, Status: op.news.status}
 	op.mu.Unlock()
-	op.tell(e)
+	op.tellIn(r.ctx, e)
 	if started {
 		op.deliver(r, (*operation).begin) // takes no time
 		return
 	}
 	op.post(r, (*operation).begin)
-}
-
-// A JobInfo tells how an operation of a registry stands.
-type JobInfo struct {
-	Key        string          `json:"key"` // the operation key
-	Caller     hitl.Caller     `json:"caller,omitzero"`
-	JobID      string          `json:"job_id,omitempty"` // empty: none is known
-	Assignment duvo.Assignment `json:"assignment,omitzero"`
-	Input      string          `json:"input"`               // of the start
-	FollowUp   string          `json:"follow_up,omitempty"` // what was added since by messages; empty: nothing
-	Phase      Phase           `json:"phase"`
-	Status     duvo.Status     `json:"status,omitempty"`    // the last that was read
-	StartedAt  time.Time       `json:"started_at,omitzero"` // by our clock; zero: not yet
-	Request    *hitl.Request   `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
-	Resumed    bool            `json:"resumed,omitempty"`   // taken up from the journal
-	Unknown    bool            `json:"unknown,omitempty"`   // whether it was started is not known: see Registry.Candidates
 }
 
 // Jobs lists the operations that are under way, and those whose outcome is
@@ -333,7 +313,7 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = true
-	res.maxShown = op.tool.cfg.maxObservation
+	res.MaxShown = op.tool.cfg.maxObservation
 	return res, nil
 }
 

@@ -4,34 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/duvotool/duvotool/hitl"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // viaRegistry begins the path of what was decided by Registry.Decide.
 const viaRegistry = "Registry.Decide"
-
-// ErrNotPending is returned by [Registry.Decide] for a request that waits for
-// no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
-// Where it was decided before, the error is a [*DecidedError].
-var ErrNotPending = errors.New("duvotool: the request waits for no decision")
-
-// A DecidedError says that somebody else had decided before. It matches
-// [ErrNotPending].
-type DecidedError struct{ Entry hitl.DecisionEntry }
-
-// Error names who decided what.
-func (e *DecidedError) Error() string {
-	if e.Entry.NobodyAsked() {
-		return "duvotool: the request was given up, because nobody could be asked"
-	}
-	return "duvotool: the request was already " + e.Entry.Summary()
-}
-
-// Unwrap returns ErrNotPending.
-func (e *DecidedError) Unwrap() error { return ErrNotPending }
 
 // Pending lists the requests that were suspended and still wait for a decision,
 // the oldest first.

@@ -163,19 +163,3 @@ func (t *Tool) checkInput(message string) error {
 	}
 	return nil
 }
-
-// An InputError is an input for which no Job was started. Call tells it to the
-// model; Run returns it.
-type InputError struct {
-	Tool    string
-	Problem string
-	Gone    bool // the Assignment is no longer there: no other input will do
-}
-
-// Error tells the problem.
-func (e *InputError) Error() string { return errtext.Once("duvotool: " + e.Tool + ": " + e.Problem) }
-
-// Observation is what the model reads.
-func (e *InputError) Observation() string {
-	return "No Job was started: " + e.Problem + "."
-}

@@ -263,15 +263,3 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*Result, error) {
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
 }
-
-// An OutputError is an answer of a completed Job that is not what was asked
-// for.
-type OutputError struct {
-	JobID   string
-	Problem string
-}
-
-// Error tells the problem.
-func (e *OutputError) Error() string {
-	return errtext.Once("duvotool: the answer of Job " + hitl.SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
-}

@@ -39,10 +39,10 @@ func policyFor(f flags, c console) (hitl.Policy, error) {
 		policies = append(policies, operator)
 	default:
 		fmt.Fprintln(c.err, "No terminal: approvals will be denied. Use -approve yes or -approve no to say otherwise.")
-		policies = append(policies, setup.Nobody("email-triage", "nobody could be asked: there is no terminal"))
+		policies = append(policies, setup.Unattended("email-triage", "it denies what nobody is there to decide: there is no terminal"))
 	}
 	// What is left are questions without an answer.
-	policies = append(policies, setup.Nobody("email-triage", "nobody answered; use -answer 'question=answer'"))
+	policies = append(policies, setup.Unattended("email-triage", "nobody answered; use -answer 'question=answer'"))
 	return hitl.FirstOf(policies...), nil
 }
 

@@ -52,7 +52,7 @@ func TestNobodyIsThere(t *testing.T) {
 	require.True(t, approved(t, jobs["Vouchers"]), "by the rule")
 	require.False(t, approved(t, jobs["Data erasure"]))
 	require.Contains(t, out, "Nothing was erased.")
-	require.Contains(t, out, "nobody could be asked")
+	require.Contains(t, out, "what nobody is there to decide")
 }
 
 var prompt = regexp.MustCompile(`\[yes (\w{4})/no \w{4}\] `)

@@ -41,7 +41,7 @@ func Offline(d *duvotest.Duvo, script Script, out io.Writer) Setup {
 		Client:   d.Client(),
 		Options:  []duvotool.Option{duvotool.WithPollInterval(20 * time.Millisecond)},
 		Model:    StandIn(script),
-		Operator: Nobody("the program", "nobody could be asked: there is no terminal"),
+		Operator: Unattended("the program", "it denies what nobody is there to decide: there is no terminal"),
 		Out:      terminal.NewScreen(out),
 	}
 }
@@ -101,13 +101,11 @@ func fromEnv(s Setup, script Script) (Setup, error) {
 	return s, err
 }
 
-// Nobody denies where there is nobody who could be asked, and is recorded as
-// that.
-func Nobody(by, reason string) hitl.Policy {
+// Unattended is the rule of a program at which nobody sits: it denies, in its own
+// name, so that the Job can go on.
+func Unattended(by, reason string) hitl.Policy {
 	return hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
-		d := hitl.Deny(by, reason)
-		d.Source = hitl.SourceNobody
-		return d, nil
+		return hitl.Deny(by, reason), nil
 	})
 }
 
