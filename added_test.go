@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -116,7 +117,7 @@ func TestFollowUpsOfTypedTools(t *testing.T) {
 		first, err := reg.Tool("refunds").Run(ctx, `{"amount":5}`)
 		require.NoError(t, err)
 		for _, bad := range []string{"[verified] refund 9000 EUR", `{"amount":9000}`, `{"amount":5} and 9000 more`, `{"amount":5,"note":"9000"}`} {
-			var input *duvotool.InputError
+			var input *outcome.InputError
 			_, err = reg.Continue(ctx, first, bad)
 			require.ErrorAs(t, err, &input, bad)
 			require.Contains(t, input.Problem, "must be arguments like those of the call")
@@ -200,8 +201,8 @@ func TestWhatIsAddedIsBounded(t *testing.T) {
 		require.NoError(t, err)
 		second, err := reg.Continue(t.Context(), first, strings.Repeat("a", 60))
 		require.NoError(t, err)
-		for _, after := range []*duvotool.Result{first, second} {
-			var input *duvotool.InputError
+		for _, after := range []*outcome.Result{first, second} {
+			var input *outcome.InputError
 			_, err = reg.Continue(t.Context(), after, strings.Repeat("b", 60))
 			require.ErrorAs(t, err, &input)
 			require.Contains(t, input.Problem, "start a new Job")
@@ -245,7 +246,7 @@ func TestFollowUpOutlivesTheProcess(t *testing.T) {
 				reg = open(t, d.Client(), j, duvotool.WithPolicy(w))
 				time.Sleep(2 * time.Hour)
 				_, err = reg.Continue(duvotool.WithOperationKey(t.Context(), "k"), first, "10")
-				require.ErrorIs(t, err, duvotool.ErrKeyReused)
+				require.ErrorIs(t, err, outcome.ErrKeyReused)
 				shut(t, reg)
 				asked := w.requests()
 				require.GreaterOrEqual(t, len(asked), 2)

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,7 +67,7 @@ func answered(t *testing.T, answer string) (data, note string) {
 		b := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Role: "assistant", Text: answer}}}
 		res, err := discover(t, b, duvotool.OutputOf[verdict]()).All()[0].Run(t.Context(), "x")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, "the outcome is the Job's")
+		require.Equal(t, outcome.OutcomeCompleted, res.Outcome, "the outcome is the Job's")
 		require.Contains(t, res.Observation(), res.Note)
 		data, note = string(res.Data), res.Note
 	})
@@ -92,7 +93,7 @@ func TestCorrectOnce(t *testing.T) {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			res, err := discover(t, d.Client(), c.opts...).Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Equal(t, c.output, res.Output, name)
 			require.Equal(t, c.data, string(res.Data), name)
 			require.Contains(t, res.Note, c.note)
@@ -132,7 +133,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 			reg := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(hitl.Deny("kim", "no"), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Len(t, postedMessages(d), 1)
 			for _, q := range d.Jobs()[0].Requests {
 				require.False(t, q.Bypassed)
@@ -168,7 +169,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		res, err := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce()).Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeFailed, res.Outcome)
+		require.Equal(t, outcome.OutcomeFailed, res.Outcome)
 		require.Contains(t, res.Note, "it had completed, and ended so after it was asked")
 	}, duvotest.WithAssignment(failing))
 }
@@ -271,7 +272,7 @@ func decoded(t *testing.T, data string) (v verdict) {
 // A process that dies at any step of a correction is followed by one that posts
 // no second one, and finds what the first one led to.
 func TestCorrectionSurvivesDeath(t *testing.T) {
-	life := func(t *testing.T, d *duvotest.Duvo, j journal.Journal, dieAt string) (*duvotool.Result, *process) {
+	life := func(t *testing.T, d *duvotest.Duvo, j journal.Journal, dieAt string) (*outcome.Result, *process) {
 		p := newProcess(j, d.Client(), dieAt)
 		res, end, _ := callIn(t, p, "order 1", "4711", duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
 		end()
@@ -289,7 +290,7 @@ func TestCorrectionSurvivesDeath(t *testing.T) {
 			life(t, d, j, at)
 			res, _ := life(t, d, j, "")
 			require.NotNil(t, res, at)
-			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, at)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome, at)
 			require.LessOrEqual(t, len(postedMessages(d)), 1, at)
 			require.Len(t, d.Jobs(), 1)
 			if at == "after put 3" || at == "before message" { // whether it was sent is not known any more

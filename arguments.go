@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // plainSchema is that of a tool which takes plain text.
@@ -81,7 +82,7 @@ func (t *Tool) render(arguments []byte) (message string, err error) {
 		return nil
 	})
 	if panicked != nil {
-		return "", &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: panicked}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: panicked}
 	}
 	if err != nil {
 		return "", t.badArguments(err.Error())
@@ -91,12 +92,12 @@ func (t *Tool) render(arguments []byte) (message string, err error) {
 
 var errRenderPanic = errors.New("duvotool: panic while the arguments were decoded or rendered")
 
-func (t *Tool) badArguments(problem string) *InputError {
-	return &InputError{Tool: t.name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, maxProblem)}
+func (t *Tool) badArguments(problem string) *outcome.InputError {
+	return &outcome.InputError{Tool: t.name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, maxProblem)}
 }
 
-func (t *Tool) tooLong(size int) *InputError {
-	return &InputError{Tool: t.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.cfg.maxInput)}
+func (t *Tool) tooLong(size int) *outcome.InputError {
+	return &outcome.InputError{Tool: t.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.cfg.maxInput)}
 }
 
 // fence is a block of code that a model puts around JSON.

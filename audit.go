@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // An AuditLog keeps what happened to human requests, for those who ask later
@@ -71,9 +72,9 @@ type AuditRecord struct {
 	Answers  map[string]string `json:"answers,omitempty"`
 	Delivery hitl.Delivery     `json:"delivery,omitempty"`
 
-	Outcome Outcome     `json:"outcome,omitempty"`
-	Status  duvo.Status `json:"status,omitempty"` // of the Job
-	Error   string      `json:"error,omitempty"`
+	Outcome outcome.Outcome `json:"outcome,omitempty"`
+	Status  duvo.Status     `json:"status,omitempty"` // of the Job
+	Error   string          `json:"error,omitempty"`
 }
 
 // SlogAudit writes records to a logger, at level info. A logger tells no

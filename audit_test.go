@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -135,7 +136,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
 
 				// Once it can be written again, the call can be taken up.
-				var je *duvotool.JobError
+				var je *outcome.JobError
 				require.ErrorAs(t, err, &je)
 				log.fail = ""
 				res, err := reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), je.Key), "4711")

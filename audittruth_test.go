@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -98,7 +99,7 @@ func TestAuditOfDecisionsInDoubt(t *testing.T) {
 				j := &storing{Journal: journal.NewMemory(), stored: c.stored, err: c.err}
 				reg := open(t, d.Client(), j, duvotool.WithAudit(log), approveAfter(time.Second, nil))
 				defer shut(t, reg)
-				run := func() (*duvotool.Result, error) {
+				run := func() (*outcome.Result, error) {
 					return reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 				}
 				res, err := run()

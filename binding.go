@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // readJob reads a Job of the operation and notes whether it was told to run our
@@ -38,9 +39,9 @@ func (op *operation) vouch(job duvo.Job, id string) error {
 func (op *operation) another(job duvo.Job, id string) error {
 	switch ours := op.tool.assignment.ID; {
 	case !strings.EqualFold(job.ID, id):
-		return fmt.Errorf("%w: it was asked for Job %s, and told of %q", ErrOtherJob, hitl.SafeLine(id, 64), hitl.SafeLine(job.ID, 64))
+		return fmt.Errorf("%w: it was asked for Job %s, and told of %q", outcome.ErrOtherJob, hitl.SafeLine(id, 64), hitl.SafeLine(job.ID, 64))
 	case job.AssignmentID != "" && !strings.EqualFold(job.AssignmentID, ours):
-		return fmt.Errorf("%w: Job %s should run the Assignment %s, and is said to run %s", ErrOtherJob, hitl.SafeLine(id, 64), ours, hitl.SafeLine(job.AssignmentID, 64))
+		return fmt.Errorf("%w: Job %s should run the Assignment %s, and is said to run %s", outcome.ErrOtherJob, hitl.SafeLine(id, 64), ours, hitl.SafeLine(job.AssignmentID, 64))
 	}
 	return nil
 }
@@ -51,6 +52,6 @@ func (op *operation) nobodys() bool {
 	if op.job.ours {
 		return false
 	}
-	op.fail(fmt.Errorf("%w: neither the start of Job %s nor a read of it tells which Assignment it runs, so nothing is decided about it", ErrOtherJob, hitl.SafeLine(op.job.id, 64)))
+	op.fail(fmt.Errorf("%w: neither the start of Job %s nor a read of it tells which Assignment it runs, so nothing is decided about it", outcome.ErrOtherJob, hitl.SafeLine(op.job.id, 64)))
 	return true
 }

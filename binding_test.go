@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,11 +58,11 @@ func TestJobIsBoundToItsAssignment(t *testing.T) {
 				require.Equal(t, c.sent, f.responds)
 				if c.sent > 0 {
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+					require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 					return
 				}
-				require.ErrorIs(t, err, duvotool.ErrOtherJob)
-				var job *duvotool.JobError
+				require.ErrorIs(t, err, outcome.ErrOtherJob)
+				var job *outcome.JobError
 				require.ErrorAs(t, err, &job)
 			})
 		})
@@ -72,7 +73,7 @@ func TestJobIsBoundToItsAssignment(t *testing.T) {
 // another.
 func TestJobThatAsksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for told, want := range map[string]error{"": nil, otherID: duvotool.ErrOtherJob} {
+		for told, want := range map[string]error{"": nil, otherID: outcome.ErrOtherJob} {
 			f := &fake{job: func(int) (duvo.Job, error) {
 				return duvo.Job{AssignmentID: told, Status: duvo.StatusCompleted}, nil
 			}, start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{ID: "job-1"}, nil }}
@@ -92,7 +93,7 @@ func TestReadsOfAnotherJob(t *testing.T) {
 				lie(j)
 			}
 		}}
-		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(duvotool.TimedOut), duvotool.WithFollowUps())
+		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(outcome.TimedOut), duvotool.WithFollowUps())
 		first, err := reg.Tool("refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		for name, bad := range map[string]func(*duvo.Job){
@@ -100,7 +101,7 @@ func TestReadsOfAnotherJob(t *testing.T) {
 		} {
 			lie = bad
 			_, err = reg.Continue(t.Context(), first, "more")
-			require.ErrorIs(t, err, duvotool.ErrOtherJob, name)
+			require.ErrorIs(t, err, outcome.ErrOtherJob, name)
 			require.Zero(t, d.Count("postRunMessage"), name)
 		}
 	}, duvotest.WithAssignment(asker))
@@ -110,10 +111,10 @@ func TestReadsOfAnotherJob(t *testing.T) {
 				j.ID, j.Status = otherID, duvo.StatusCompleted
 			}
 		}}
-		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(duvotool.TimedOut))
+		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(outcome.TimedOut))
 		res, err := reg.Tool("refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeExpired, res.Outcome, "not what another Job has come to")
+		require.Equal(t, outcome.OutcomeExpired, res.Outcome, "not what another Job has come to")
 	}, duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Sleep(time.Hour); j.Complete("") }}))
 }
 
@@ -139,7 +140,7 @@ func TestBindingOutlivesTheProcess(t *testing.T) {
 				_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
 				shut(t, reg)
 				if told == "" {
-					require.ErrorIs(t, err, duvotool.ErrOtherJob)
+					require.ErrorIs(t, err, outcome.ErrOtherJob)
 					require.Empty(t, w.requests())
 					require.Zero(t, f.responds)
 					return

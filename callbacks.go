@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // callbackStart tells langchaingo's handler that a tool call begins, and
@@ -23,7 +24,7 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 	return func(out string, err error) {
 		safely(func() {
 			if err != nil {
-				h.HandleToolError(ctx, cloneError(err))
+				h.HandleToolError(ctx, outcome.CloneError(err))
 				return
 			}
 			h.HandleToolEnd(ctx, out)
@@ -33,15 +34,15 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 
 // tellEvent returns what the events go to: the observer, and langchaingo's
 // handler, to which each is a line of text. Nil: nobody wants them.
-func (r *Registry) tellEvent() func(Event) {
+func (r *Registry) tellEvent() func(outcome.Event) {
 	observer, h := r.cfg.observer, r.cfg.callbacks
 	switch {
 	case h == nil:
 		return observer
 	case observer == nil:
-		return func(e Event) { h.HandleText(e.Context(), e.String()) }
+		return func(e outcome.Event) { h.HandleText(e.Context(), e.String()) }
 	}
-	return func(e Event) {
+	return func(e outcome.Event) {
 		defer h.HandleText(e.Context(), e.String()) // also if the observer panics
 		observer(e)
 	}

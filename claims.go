@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // A claim says which operation answers a human request. It is made before a
@@ -46,7 +47,7 @@ func (o *operations) hold(op *operation, jobID string) error {
 		o.holdLocked(op, id)
 	}
 	o.mu.Unlock()
-	foreign := fmt.Errorf("%w: Job %s", ErrForeignJob, hitl.SafeLine(jobID, 64))
+	foreign := fmt.Errorf("%w: Job %s", outcome.ErrForeignJob, hitl.SafeLine(jobID, 64))
 	if other != nil && other.slot() != op.slot() {
 		return foreign
 	}
@@ -58,7 +59,7 @@ func (o *operations) hold(op *operation, jobID string) error {
 	if err == nil && h.Operation != op.name() {
 		err = foreign
 	}
-	if errors.Is(err, ErrForeignJob) {
+	if errors.Is(err, outcome.ErrForeignJob) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.holders[id] == op {
@@ -154,7 +155,7 @@ func (op *operation) claim(p *pendingState) bool {
 // outrun takes in that another operation has decided the request.
 func (op *operation) outrun(p *pendingState, theirs claim) {
 	s := &op.job
-	lost := &DecidedError{theirs.Decision}
+	lost := &outcome.DecidedError{theirs.Decision}
 	op.reg.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
 	_ = op.audit(AuditFailed, func(r *AuditRecord) {
 		p.about(r)
@@ -171,7 +172,7 @@ func (op *operation) outrun(p *pendingState, theirs claim) {
 	p.sealed, p.stage, p.outrun = nil, stageDone, true
 	op.delivered(p, p.fate())
 	s.dirty = true
-	op.at(PhaseWatching, s.id)
+	op.at(outcome.PhaseWatching, s.id)
 	s.watch.Schedule(time.Second)
 }
 

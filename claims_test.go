@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -81,7 +82,7 @@ func TestStartAnsweredWithAnothersJob(t *testing.T) {
 					opts = append(opts, duvotool.WithJournal(j))
 				}
 				reg := discover(t, b, opts...)
-				first := make(chan *duvotool.Result, 1)
+				first := make(chan *outcome.Result, 1)
 				go func() {
 					res, _ := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "first"), "120 EUR")
 					first <- res
@@ -97,7 +98,7 @@ func TestStartAnsweredWithAnothersJob(t *testing.T) {
 				}
 				for range 2 {
 					_, err := other.All()[0].Run(duvotool.WithOperationKey(t.Context(), "second"), "9 EUR")
-					require.ErrorIs(t, err, duvotool.ErrForeignJob)
+					require.ErrorIs(t, err, outcome.ErrForeignJob)
 					require.ErrorContains(t, err, d.Jobs()[0].ID)
 				}
 				require.Zero(t, d.Count("respondToHumanRequest"))
@@ -164,17 +165,17 @@ func twoOperations(t *testing.T, d *duvotest.Duvo, where, approver string) {
 	// The response of the faster one stays on its way, so that the other decides
 	// about a request that still waits.
 	d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-	results := map[string]*duvotool.Result{}
+	results := map[string]*outcome.Result{}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	keep := func(key string, res *duvotool.Result, err error) {
+	keep := func(key string, res *outcome.Result, err error) {
 		require.NoError(t, err)
 		mu.Lock()
 		defer mu.Unlock()
 		results[key] = res
 	}
 	wg.Go(func() {
-		after := &duvotool.Result{JobID: d.Jobs()[0].ID, Assignment: reg.All()[0].Assignment(), Key: "first", Outcome: duvotool.OutcomeCompleted}
+		after := &outcome.Result{JobID: d.Jobs()[0].ID, Assignment: reg.All()[0].Assignment(), Key: "first", Outcome: outcome.OutcomeCompleted}
 		res, err := other.Continue(duvotool.WithOperationKey(t.Context(), "second"), after, "ask")
 		keep("second", res, err)
 	})
@@ -234,7 +235,7 @@ func twoContinue(t *testing.T, d *duvotest.Duvo, dies bool) {
 		res, err := b.Continue(duvotool.WithOperationKey(t.Context(), "b"), first, "b")
 		require.NoError(t, err)
 		if dies { // nobody sends what was claimed
-			require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			require.Equal(t, outcome.OutcomePending, res.Outcome)
 		} else {
 			require.Equal(t, "about ask", res.Output)
 		}
@@ -374,9 +375,9 @@ func TestReconcileWithAnothersJob(t *testing.T) {
 		lostStart(d, 1)
 		res, err := b.All()[0].Run(duvotool.WithOperationKey(t.Context(), "unknown"), "2 EUR")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		err = b.Reconcile(t.Context(), b.Jobs()[0], d.Jobs()[0].ID, "kim")
-		require.ErrorIs(t, err, duvotool.ErrForeignJob)
+		require.ErrorIs(t, err, outcome.ErrForeignJob)
 		require.True(t, b.Jobs()[0].Unknown)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		require.NoError(t, b.Reconcile(t.Context(), b.Jobs()[0], d.Jobs()[1].ID, "kim"))
@@ -404,7 +405,7 @@ func TestDecideAfterAnotherOperation(t *testing.T) {
 				}
 				res, err := reg.Continue(duvotool.WithOperationKey(t.Context(), message), first, message)
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomePending, res.Outcome)
+				require.Equal(t, outcome.OutcomePending, res.Outcome)
 			})
 		}
 		wg.Wait()
@@ -412,7 +413,7 @@ func TestDecideAfterAnotherOperation(t *testing.T) {
 		pending := b.Pending()[0]
 		go func() { _ = a.Decide(t.Context(), a.Pending()[0], hitl.Approve("kim", "")) }()
 		time.Sleep(time.Second)
-		var decided *duvotool.DecidedError
+		var decided *outcome.DecidedError
 		require.ErrorAs(t, b.Decide(t.Context(), pending, hitl.Deny("lee", "no")), &decided)
 		require.Equal(t, "kim", decided.Entry.By)
 		require.Empty(t, b.Pending())

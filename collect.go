@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // liveMessages tells the observer what the Job has said since the last time. It
@@ -55,14 +56,14 @@ func (op *operation) tellMessage(n int, m duvo.Message) {
 	if n > s.live.told {
 		s.live.told = n
 		m = clone.Message(m)
-		op.tell(Event{Kind: EventMessage, JobID: s.id, Status: s.status, Message: &m})
+		op.tell(outcome.Event{Kind: outcome.EventMessage, JobID: s.id, Status: s.status, Message: &m})
 	}
 }
 
 // conclude reads all messages of a Job that has ended.
 func (op *operation) conclude(job duvo.Job) {
 	s := &op.job
-	op.at(PhaseCollecting, s.id)
+	op.at(outcome.PhaseCollecting, s.id)
 	op.nothingPending()
 	var messages []duvo.Message
 	var size int64
@@ -172,11 +173,11 @@ func (s *jobState) reasons() string {
 func (op *operation) unknown(why string) {
 	op.addNote(why)
 	op.reg.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.tool.assignment.ID, "operation", op.key)
-	op.settle(OutcomeUnknown, nil)
+	op.settle(outcome.OutcomeUnknown, nil)
 }
 
 // settle ends the run with an outcome.
-func (op *operation) settle(o Outcome, messages []duvo.Message) {
+func (op *operation) settle(o outcome.Outcome, messages []duvo.Message) {
 	res := op.resultSoFar(o)
 	if f := op.job.followUp; f != nil {
 		messages = messages[min(f.After, len(messages)):] // since then
@@ -185,7 +186,7 @@ func (op *operation) settle(o Outcome, messages []duvo.Message) {
 	if a := op.job.answer; a != nil {
 		res.Data = a.data
 	}
-	if op.tool.cfg.followUps && (o == OutcomeCompleted || o == OutcomeInterrupted) {
+	if op.tool.cfg.followUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
 		res.Handle = op.detach(op.run)
 	}
 	op.finish(res)

@@ -5,19 +5,20 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // outcomeOf maps a terminal status.
-func outcomeOf(s duvo.Status) Outcome {
+func outcomeOf(s duvo.Status) outcome.Outcome {
 	switch s {
 	case duvo.StatusCompleted:
-		return OutcomeCompleted
+		return outcome.OutcomeCompleted
 	case duvo.StatusFailed:
-		return OutcomeFailed
+		return outcome.OutcomeFailed
 	case duvo.StatusInterrupted:
-		return OutcomeInterrupted
+		return outcome.OutcomeInterrupted
 	}
-	return OutcomeStopped
+	return outcome.OutcomeStopped
 }
 
 // lastWords returns the text of the last assistant message that has one.

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -190,7 +191,7 @@ var slowRefunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Descriptio
 	}}
 
 // callIn calls once in a process, in which the policy approves after a while.
-func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option) (*duvotool.Result, func(), error) {
+func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option) (*outcome.Result, func(), error) {
 	asked := duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 		time.Sleep(time.Minute)
 		return hitl.Approve("ops", "fine"), nil
@@ -249,7 +250,7 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	again, end, err := callIn(t, second, "order 1", "120 EUR")
 	defer end()
 	require.NoError(t, err)
-	require.Equal(t, duvotool.OutcomeCompleted, again.Outcome, again.Note)
+	require.Equal(t, outcome.OutcomeCompleted, again.Outcome, again.Note)
 	require.Equal(t, "refunded 120 EUR", again.Output)
 	require.Equal(t, "order 1", again.Key)
 	require.Len(t, d.Jobs(), 1)
@@ -288,5 +289,5 @@ func dieOnce(t *testing.T, at string, profile duvotest.Profile) {
 	require.Equal(t, before, d.Count("getRun"), "what is recorded is not read again")
 	_, end, err = callIn(t, third, "order 1", "500 EUR")
 	defer end()
-	require.ErrorIs(t, err, duvotool.ErrKeyReused)
+	require.ErrorIs(t, err, outcome.ErrKeyReused)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/track"
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // pendingState is what an operation knows of one human request. It is owned by
@@ -202,7 +203,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 // has ended instead.
 func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) bool {
 	s := &op.job
-	op.at(PhaseDeciding, s.id)
+	op.at(outcome.PhaseDeciding, s.id)
 	req := op.requestOf(p, q)
 	p.request = op.requestOf(p, q)
 	if err := op.audit(AuditRequested, p.about); err != nil {
@@ -223,7 +224,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	}
 	op.waitsFor(&p.request)
 	told := p.request.Clone()
-	op.tell(Event{Kind: EventRequested, JobID: s.id, Status: job.Status, Request: &told})
+	op.tell(outcome.Event{Kind: outcome.EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
 	r := op.run
 	ctx, cancel := context.WithCancelCause(track.With(r.ctx, op.reg.life))
@@ -364,13 +365,13 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		return
 	}
 	p.unrecorded = false
-	op.tellDecision(EventDecided, p)
+	op.tellDecision(outcome.EventDecided, p)
 	if p.stage == stageDecided && !op.claim(p) {
 		return
 	}
-	op.at(PhaseWatching, s.id)
+	op.at(outcome.PhaseWatching, s.id)
 	if p.stage == stageDecided {
-		op.at(PhaseResponding, s.id)
+		op.at(outcome.PhaseResponding, s.id)
 		s.watch.Now() // the read just before
 		return
 	}
@@ -384,9 +385,9 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 // stopped, if that is wished for, or given a while in which somebody else may
 // decide.
 func (op *operation) leaveOpen(d hitl.Decision) {
-	cause, note := QuestionDenied, "a question was denied"
+	cause, note := outcome.QuestionDenied, "a question was denied"
 	if d.NobodyAsked() {
-		cause, note = NobodyToAsk, "nobody could be asked"
+		cause, note = outcome.NobodyToAsk, "nobody could be asked"
 	}
 	if op.tool.cfg.stopOn[cause] {
 		op.addNote(note)
@@ -416,7 +417,7 @@ func (op *operation) undecided(p *pendingState, err error) {
 		r.Error = fmt.Sprint(err) // its own words may panic
 	})
 	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.tool.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
-	if op.tool.cfg.stopOn[PolicyFailed] {
+	if op.tool.cfg.stopOn[outcome.PolicyFailed] {
 		op.stopJob()
 	}
 	op.fail(fmt.Errorf("the policy failed, and nothing was sent to Duvo: %w", err))

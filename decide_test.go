@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -93,9 +94,9 @@ func TestPoliciesThatFailSendNothing(t *testing.T) {
 				})
 				reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.FirstOf(lazy)))
 				_, err := reg.Tool("refunds").Call(t.Context(), "4711")
-				var je *duvotool.JobError
+				var je *outcome.JobError
 				require.ErrorAs(t, err, &je)
-				require.Equal(t, duvotool.PhaseDeciding, je.Phase)
+				require.Equal(t, outcome.PhaseDeciding, je.Phase)
 				sent, _ := responses(d)
 				require.Zero(t, sent)
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
@@ -374,26 +375,26 @@ func TestDeniedQuestion(t *testing.T) {
 		began := time.Now()
 		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Less(t, time.Since(began), 3*time.Minute)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
 	}, duvotest.WithAssignment(sizes))
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
+		reg := discover(t, d.Client(), duvotool.StopOn(outcome.QuestionDenied))
 		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		require.Equal(t, 1, d.Count("stopRun"))
 	}, duvotest.WithAssignment(sizes))
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
+		reg := discover(t, d.Client(), duvotool.StopOn(outcome.QuestionDenied))
 		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome, "a stop that did nothing is not believed")
+		require.Equal(t, outcome.OutcomePending, res.Outcome, "a stop that did nothing is not believed")
 		require.Contains(t, res.Note, "has not ended")
 	}, duvotest.WithAssignment(sizes), duvotest.WithProfile(duvotest.Profile{Stop: duvotest.WaitingUnstoppable}))
 }
@@ -408,7 +409,7 @@ func TestUnknownKindIsNeverAnswered(t *testing.T) {
 		}))
 		res, err := reg.Tool("login").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Zero(t, asked)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(login))

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/handed"
 	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -49,7 +50,7 @@ func (t toolConfig) budget() (enough <-chan time.Time, stop func()) {
 // pending takes a caller out whose budget is used up, and returns what it gets:
 // what is known without waiting for anything, or nil if the run is over or
 // about to be.
-func (op *operation) pending(r *run) *Result {
+func (op *operation) pending(r *run) *outcome.Result {
 	handle := op.detach(r)
 	op.mu.Lock()
 	defer op.mu.Unlock()
@@ -64,9 +65,9 @@ func (op *operation) pending(r *run) *Result {
 
 // pendingLocked tells what is known of an operation that is under way. Called with
 // mu held.
-func (op *operation) pendingLocked() *Result {
-	res := &Result{
-		Outcome: OutcomePending, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
+func (op *operation) pendingLocked() *outcome.Result {
+	res := &outcome.Result{
+		Outcome: outcome.OutcomePending, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -75,7 +76,7 @@ func (op *operation) pendingLocked() *Result {
 	switch {
 	case op.jobID == "":
 		res.Note = "the Job has not been started yet; it will be"
-	case op.phase == PhaseDeciding:
+	case op.phase == outcome.PhaseDeciding:
 		res.Note = "it waits for a decision"
 	}
 	return res
@@ -103,7 +104,7 @@ func (r *Registry) CheckTool() tools.Tool { return &checkTool{r} }
 
 type checkTool struct{ reg *Registry }
 
-func (c *checkTool) Name() string { return checkToolName }
+func (c *checkTool) Name() string { return outcome.CheckTool }
 
 func (c *checkTool) Description() string {
 	return "Tells how a Job is doing that had not ended when its tool returned. The input is the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz. It waits a while for the Job to end. It starts nothing."
@@ -128,10 +129,10 @@ func (c *checkTool) Call(ctx context.Context, input string) (string, error) {
 
 func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	}
 	if c.reg.life.IsClosed() {
-		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	}
 	handle := handlePattern.FindString(strings.ToLower(react.Input(input)))
 	if handle == "" {
@@ -139,7 +140,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	}
 	op, err := c.reg.ops.byBearer(ctx, handle)
 	if err != nil {
-		return "", &JobError{Phase: PhaseNew, Err: err}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
 	}
 	if op == nil {
 		return fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle), nil
@@ -156,8 +157,8 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 
 // handOut tells an adapter the handle of a Job that has not ended, beside the
 // observation, which quotes the Job.
-func handOut(ctx context.Context, r *Result) {
-	if r.Outcome != OutcomePending {
+func handOut(ctx context.Context, r *outcome.Result) {
+	if r.Outcome != outcome.OutcomePending {
 		handed.Note(ctx, "")
 		return
 	}
@@ -167,7 +168,7 @@ func handOut(ctx context.Context, r *Result) {
 // check waits for an operation as far as the budget goes. It never begins one,
 // so that looking is all that it does: of a call that ended with an error it
 // tells what there is.
-func (op *operation) check(ctx context.Context) (*Result, error) {
+func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 	op.mu.Lock()
 	idle, known := op.run == nil && op.result == nil, op.jobID != ""
 	op.mu.Unlock()
@@ -181,26 +182,26 @@ func (op *operation) check(ctx context.Context) (*Result, error) {
 		}
 		switch {
 		case errors.Is(err, duvo.ErrNotFound):
-			return op.parkedResult(OutcomeGone, ""), nil
+			return op.parkedResult(outcome.OutcomeGone, ""), nil
 		case err != nil:
 			return nil, op.errorOf(err)
 		case job.Status.Terminal():
 			return op.parkedResult(outcomeOf(job.Status), job.Status), nil
 		}
-		return op.parkedResult(OutcomePending, job.Status), nil
+		return op.parkedResult(outcome.OutcomePending, job.Status), nil
 	}
 	return op.wait(ctx)
 }
 
 // unstarted tells of an operation that nobody works on and that has no Job, for
 // all that is known.
-func (op *operation) unstarted() *Result {
+func (op *operation) unstarted() *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	res := &Result{Outcome: OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller, Key: op.key}
+	res := &outcome.Result{Outcome: outcome.OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller, Key: op.key}
 	switch err := op.news.err; {
-	case op.phase == PhaseStarting:
-		res.Outcome, res.Note = OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
+	case op.phase == outcome.PhaseStarting:
+		res.Outcome, res.Note = outcome.OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
 	case err != nil:
 		res.Note = "no Job was started: " + hitl.SafeLine(err.Error(), 300)
 	default:
@@ -210,10 +211,10 @@ func (op *operation) unstarted() *Result {
 }
 
 // parkedResult tells how the Job of an operation stands that nobody works on.
-func (op *operation) parkedResult(o Outcome, status duvo.Status) *Result {
+func (op *operation) parkedResult(o outcome.Outcome, status duvo.Status) *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return &Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added,
+	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added,
 		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
 		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
 }

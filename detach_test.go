@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 	"github.com/tmc/langchaingo/tools"
@@ -56,7 +57,7 @@ func TestWaitBudget(t *testing.T) {
 		// The same call again is the same Job and the same handle.
 		res, err := reg.Tool("sleeper").Run(ctx, "1h")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Equal(t, handle, res.Handle)
 		require.True(t, res.Repeated)
 
@@ -152,8 +153,8 @@ func TestJobLimits(t *testing.T) {
 		var mu sync.Mutex
 		queued := map[string]int{}
 		reg := discover(t, d.Client(), duvotool.WithJobLimit(3), duvotool.Configure(duvotool.ByName("Sleeper"), duvotool.WithAssignmentLimit(2)),
-			duvotool.WithObserver(func(e duvotool.Event) {
-				if e.Kind == duvotool.EventQueued {
+			duvotool.WithObserver(func(e outcome.Event) {
+				if e.Kind == outcome.EventQueued {
 					mu.Lock()
 					defer mu.Unlock()
 					queued[e.Assignment.Name] = max(queued[e.Assignment.Name], e.Before)
@@ -164,7 +165,7 @@ func TestJobLimits(t *testing.T) {
 			wg.Go(func() {
 				res, err := reg.Tool(name).Run(t.Context(), "10m")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+				require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			})
 			synctest.Wait()
 		}
@@ -254,8 +255,8 @@ func TestLiveMessagesAndCallbacks(t *testing.T) {
 		var at []time.Duration
 		begin := time.Now()
 		heard := &lines{}
-		reg := discover(t, d.Client(), duvotool.WithLiveMessages(), duvotool.WithCallbacks(heard), duvotool.WithObserver(func(e duvotool.Event) {
-			if e.Kind == duvotool.EventMessage {
+		reg := discover(t, d.Client(), duvotool.WithLiveMessages(), duvotool.WithCallbacks(heard), duvotool.WithObserver(func(e outcome.Event) {
+			if e.Kind == outcome.EventMessage {
 				said = append(said, e.Message.Role+": "+e.Message.Text)
 				at = append(at, time.Since(begin))
 			}
@@ -287,11 +288,11 @@ func TestBudgetEndsWithTheJob(t *testing.T) {
 				wg.Go(func() {
 					res, err := reg.All()[0].Run(ctx, "x")
 					require.NoError(t, err)
-					if res.Outcome == duvotool.OutcomeCompleted {
+					if res.Outcome == outcome.OutcomeCompleted {
 						require.Empty(t, res.Handle)
 						return
 					}
-					require.Equal(t, duvotool.OutcomePending, res.Outcome)
+					require.Equal(t, outcome.OutcomePending, res.Outcome)
 					text, err := checkTool(t, reg).Call(t.Context(), res.Handle)
 					require.NoError(t, err)
 					require.Contains(t, text, "completed")
@@ -318,7 +319,7 @@ func TestBudgetBehindARunThatWindsDown(t *testing.T) {
 		began := time.Now()
 		res, err := reg.All()[0].Run(ctx, "x")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.NotEmpty(t, res.Handle)
 		require.LessOrEqual(t, time.Since(began), 30*time.Second)
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // An entry is what the journal holds of an operation.
@@ -21,7 +22,7 @@ type entry struct {
 	Folder     string          `json:"folder,omitempty"`
 	Input      string          `json:"input"` // of the start
 	Owner      string          `json:"owner"` // the registry that wrote it
-	Phase      Phase           `json:"phase"`
+	Phase      outcome.Phase   `json:"phase"`
 	Parked     bool            `json:"parked,omitempty"` // not taken up by itself
 	Handle     string          `json:"handle,omitempty"` // of its own caller; perhaps not given out
 
@@ -48,7 +49,7 @@ type entry struct {
 	Stopping  bool                 `json:"stopping,omitempty"`
 	FollowUp  *followUp            `json:"follow_up,omitempty"`
 	Answer    *answerState         `json:"answer,omitempty"`
-	Result    *Result              `json:"result,omitempty"`
+	Result    *outcome.Result      `json:"result,omitempty"`
 }
 
 // A requestEntry is what the journal holds of a human request.
@@ -213,7 +214,7 @@ func (op *operation) save(set func(*entry)) error {
 	r := journal.Record{Key: op.record.key, Revision: op.record.revision}
 	// It needs nothing more if its outcome is known, or if it is left to a
 	// caller who has no key to come back with, or who finds nothing started.
-	r.Done = e.Result != nil && e.Result.Outcome != OutcomeUnknown ||
+	r.Done = e.Result != nil && e.Result.Outcome != outcome.OutcomeUnknown ||
 		e.Parked && (strings.HasPrefix(e.Key, freshPrefix) || e.JobID == "" && !e.Doubtful)
 	var err error
 	if r.Data, err = l.close(e); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,25 +34,25 @@ func readable(t *testing.T, text string) {
 // Every error that can be wrapped, in everything that wraps, has each package's
 // prefix once and tells no nil.
 func TestErrorsAreReadable(t *testing.T) {
-	errs := []error{duvotool.ErrClosed, duvotool.ErrKeyReused, duvotool.ErrNoScope, hitl.ErrInvalidDecision, hitl.ErrPolicyPanic, hitl.ErrAnsweredElsewhere,
-		hitl.ErrRequestChanged, duvotool.ErrAudit, journal.ErrFailed, journal.ErrConflict, journal.ErrNoRecord, duvotool.ErrUnknownJob, duvotool.ErrNotPending,
+	errs := []error{outcome.ErrClosed, outcome.ErrKeyReused, outcome.ErrNoScope, hitl.ErrInvalidDecision, hitl.ErrPolicyPanic, hitl.ErrAnsweredElsewhere,
+		hitl.ErrRequestChanged, duvotool.ErrAudit, journal.ErrFailed, journal.ErrConflict, journal.ErrNoRecord, outcome.ErrUnknownJob, outcome.ErrNotPending,
 		duvo.ErrUnauthorized, duvo.ErrForbidden, duvo.ErrNotFound, duvo.ErrConflict, duvo.ErrInvalid, duvo.ErrRateLimited, duvo.ErrUnavailable,
 		&duvo.APIError{}, &duvo.APIError{Operation: "getRun", Status: 401}, &duvo.TransportError{}, &duvo.TransportError{Operation: "getRun", Err: duvo.ErrUnavailable},
-		&duvotool.InputError{Tool: "t", Problem: "p"}, &duvotool.OutputError{JobID: "j", Problem: "p"}, &duvotool.OutcomeError{Outcome: duvotool.OutcomeFailed},
-		&duvotool.DecidedError{}, &hitl.NoMatchError{Kind: "ID", Name: "x"}, &duvotool.JobError{}, &duvotool.JobError{Phase: duvotool.PhaseNew}, context.Canceled}
+		&outcome.InputError{Tool: "t", Problem: "p"}, &outcome.OutputError{JobID: "j", Problem: "p"}, &outcome.OutcomeError{Outcome: outcome.OutcomeFailed},
+		&outcome.DecidedError{}, &hitl.NoMatchError{Kind: "ID", Name: "x"}, &outcome.JobError{}, &outcome.JobError{Phase: outcome.PhaseNew}, context.Canceled}
 	wraps := []func(error) error{
-		func(err error) error { return &duvotool.JobError{Phase: duvotool.PhaseWatching, Err: err} },
-		func(err error) error { return &duvotool.JobError{Err: fmt.Errorf("the response: %w", err)} },
-		func(err error) error { return &duvotool.InputError{Tool: "t", Problem: "it is not: " + err.Error()} },
-		func(err error) error { return &duvotool.OutputError{JobID: "j", Problem: err.Error()} },
+		func(err error) error { return &outcome.JobError{Phase: outcome.PhaseWatching, Err: err} },
+		func(err error) error { return &outcome.JobError{Err: fmt.Errorf("the response: %w", err)} },
+		func(err error) error { return &outcome.InputError{Tool: "t", Problem: "it is not: " + err.Error()} },
+		func(err error) error { return &outcome.OutputError{JobID: "j", Problem: err.Error()} },
 		func(err error) error { return &duvo.TransportError{Operation: "getRun", Err: err} },
-		func(err error) error { return &duvotool.JobError{Err: &duvotool.JobError{Err: err}} },
+		func(err error) error { return &outcome.JobError{Err: &outcome.JobError{Err: err}} },
 	}
 	for _, err := range errs {
 		readable(t, err.Error())
 		for _, wrap := range wraps {
 			readable(t, wrap(err).Error())
-			if _, ok := wrap(err).(*duvotool.JobError); ok {
+			if _, ok := wrap(err).(*outcome.JobError); ok {
 				require.ErrorIs(t, wrap(err), err)
 			}
 		}

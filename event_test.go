@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,8 +34,8 @@ func TestEventsCoalesce(t *testing.T) {
 			return duvo.Job{Status: duvo.StatusRunning}, nil
 		}
 		hold := make(chan struct{})
-		told := map[string][]duvotool.EventKind{}
-		reg := discover(t, f, decide(hitl.Approve("kim", ""), nil), duvotool.WithObserver(func(e duvotool.Event) {
+		told := map[string][]outcome.EventKind{}
+		reg := discover(t, f, decide(hitl.Approve("kim", ""), nil), duvotool.WithObserver(func(e outcome.Event) {
 			<-hold
 			told[e.Caller.Tenant] = append(told[e.Caller.Tenant], e.Kind)
 		}))
@@ -51,17 +52,17 @@ func TestEventsCoalesce(t *testing.T) {
 		close(hold)
 		require.NoError(t, reg.Close(context.Background()))
 		for _, tenant := range []string{"a", "b"} {
-			var kinds []duvotool.EventKind
+			var kinds []outcome.EventKind
 			for i, k := range told[tenant] {
-				require.False(t, i > 0 && k == duvotool.EventStatus && kinds[len(kinds)-1] == k, "%v", told[tenant])
+				require.False(t, i > 0 && k == outcome.EventStatus && kinds[len(kinds)-1] == k, "%v", told[tenant])
 				kinds = append(kinds, k)
 			}
-			require.Equal(t, duvotool.EventStarted, kinds[0])
-			require.Equal(t, duvotool.EventStatus, kinds[1])
-			require.Contains(t, kinds, duvotool.EventRequested)
-			require.Contains(t, kinds, duvotool.EventDecided)
-			require.Contains(t, kinds, duvotool.EventDelivered)
-			require.Equal(t, duvotool.EventFinished, kinds[len(kinds)-1])
+			require.Equal(t, outcome.EventStarted, kinds[0])
+			require.Equal(t, outcome.EventStatus, kinds[1])
+			require.Contains(t, kinds, outcome.EventRequested)
+			require.Contains(t, kinds, outcome.EventDecided)
+			require.Contains(t, kinds, outcome.EventDelivered)
+			require.Equal(t, outcome.EventFinished, kinds[len(kinds)-1])
 		}
 	})
 }
@@ -74,9 +75,9 @@ func TestStatusesOfTenantsStayApart(t *testing.T) {
 		f := &fake{job: running, start: func(n int, _ duvo.StartJob) (duvo.Job, error) {
 			return duvo.Job{AssignmentID: fakeID, ID: fmt.Sprint("job-", n), Status: duvo.StatusPending}, nil
 		}}
-		reg := discover(t, f, duvotool.WithObserver(func(e duvotool.Event) {
+		reg := discover(t, f, duvotool.WithObserver(func(e outcome.Event) {
 			<-hold
-			if e.Kind == duvotool.EventStatus {
+			if e.Kind == outcome.EventStatus {
 				told[e.Caller.Tenant]++
 			}
 		}))

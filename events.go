@@ -2,23 +2,25 @@ package duvotool
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // An eventQueue hands events to the observer, one after the other, and never
 // makes the sender wait. Where a status has not been told yet and the next one
 // of the same Job comes, the newer takes its place; nothing else is left out.
 type eventQueue struct {
-	tell func(Event)
+	tell func(outcome.Event)
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	waiting []*Event
-	status  map[eventOf]*Event // the last that waits of an operation, where it is a status
+	waiting []*outcome.Event
+	status  map[eventOf]*outcome.Event // the last that waits of an operation, where it is a status
 	busy    bool
 	idle    chan struct{} // closed while nothing is told; made anew by send
 }
@@ -26,20 +28,20 @@ type eventQueue struct {
 // eventOf names an operation.
 type eventOf struct{ tenant, key, assignment string }
 
-func newEventQueue(tell func(Event), log *slog.Logger) *eventQueue {
-	q := &eventQueue{tell: tell, log: log, status: map[eventOf]*Event{}, idle: make(chan struct{})}
+func newEventQueue(tell func(outcome.Event), log *slog.Logger) *eventQueue {
+	q := &eventQueue{tell: tell, log: log, status: map[eventOf]*outcome.Event{}, idle: make(chan struct{})}
 	close(q.idle)
 	return q
 }
 
-func (q *eventQueue) send(e Event) {
+func (q *eventQueue) send(e outcome.Event) {
 	if q.tell == nil {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	of := eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}
-	if e.Kind != EventStatus {
+	if e.Kind != outcome.EventStatus {
 		delete(q.status, of)
 	} else if last := q.status[of]; last != nil {
 		*last = e
@@ -82,7 +84,7 @@ func (q *eventQueue) drain() {
 	}
 }
 
-func (q *eventQueue) tellSafely(e Event) {
+func (q *eventQueue) tellSafely(e outcome.Event) {
 	guard.Then(errObserver, func() error { q.tell(e); return nil }, func(err error) {
 		if err != nil {
 			q.log.Error("duvotool: an event is lost", "event", string(e.Kind), "job", e.JobID, "error", err.Error())
@@ -102,3 +104,5 @@ func (q *eventQueue) close(ctx context.Context) error {
 		return errtext.Errorf("duvotool: closing: %w; the observer has not been told everything", context.Cause(ctx))
 	}
 }
+
+var errObserver = errors.New("the observer or the callbacks handler panicked")

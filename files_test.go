@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -85,7 +86,7 @@ func TestMarkedStartThatCannotBeLookedFor(t *testing.T) {
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter})
 		res, err := reg.All()[0].Run(t.Context(), "read")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		require.Len(t, d.Jobs(), 1)
 	})
 }
@@ -99,7 +100,7 @@ func TestDeathWhileKeysAreIgnored(t *testing.T) {
 				defer d.Close()
 				journal := journal.NewMemory()
 				res, end, err := callIn(t, newProcess(journal, d.Client(), at), "k", "1 EUR", duvotool.WithMarkedStarts())
-				require.True(t, err != nil || res.Outcome == duvotool.OutcomeUnknown)
+				require.True(t, err != nil || res.Outcome == outcome.OutcomeUnknown)
 				end()
 				res, end, err = callIn(t, newProcess(journal, d.Client(), ""), "k", "1 EUR", duvotool.WithMarkedStarts())
 				defer end()

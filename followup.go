@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -91,12 +92,12 @@ const followUpLag = 30 * time.Second
 // arguments, see [InputOf], takes only such arguments as messages too, checked
 // and rendered as those of a call; all else is an [*InputError]. So is a message
 // by which more would be added to the Job than [WithMaxInput] lets a call have.
-func (r *Registry) Continue(ctx context.Context, after *Result, message string) (*Result, error) {
+func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message string) (*outcome.Result, error) {
 	if after == nil || after.JobID == "" || after.Assignment.ID == "" {
 		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &JobError{Phase: PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
+		return nil, &outcome.JobError{Phase: outcome.PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
 	}
 	t, err := r.toolFor(after.Assignment, "")
 	if err != nil {
@@ -105,8 +106,8 @@ func (r *Registry) Continue(ctx context.Context, after *Result, message string) 
 	if _, ok := r.backend.(JobMessenger); !ok {
 		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
 	}
-	if after.Outcome != OutcomeCompleted && after.Outcome != OutcomeInterrupted {
-		return nil, &InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
+	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
+		return nil, &outcome.InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
 	}
 	if message, err = t.followUpMessage(message); err != nil {
 		return nil, err
@@ -122,9 +123,9 @@ func (r *Registry) Continue(ctx context.Context, after *Result, message string) 
 // else be undone by what follows.
 func (t *Tool) followUpMessage(text string) (string, error) {
 	message, err := t.inputMessage(text)
-	var bad *InputError
+	var bad *outcome.InputError
 	if t.cfg.input != nil && errors.As(err, &bad) {
-		return "", &InputError{Tool: t.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
+		return "", &outcome.InputError{Tool: t.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
 	}
 	return message, err
 }
@@ -135,7 +136,7 @@ func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
 	if !op.reg.ops.converse(op, true) {
-		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
+		op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
 		return false
 	}
 	if f.Posted {
@@ -147,7 +148,7 @@ func (op *operation) postFollowUp() bool {
 		op.fail(fmt.Errorf("the backend %T cannot post messages", op.reg.backend))
 		return false
 	}
-	op.at(PhaseStarting, s.id)
+	op.at(outcome.PhaseStarting, s.id)
 	for attempt := 1; ; attempt++ {
 		if f.Doubtful {
 			if !op.settleFollowUp() {
@@ -182,7 +183,7 @@ func (op *operation) postFollowUp() bool {
 			}
 			continue
 		case !takesMessages(job.Status):
-			op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
+			op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
 			return false
 		}
 		if !f.Doubtful && !op.gather(count, users) {
@@ -229,7 +230,7 @@ func (op *operation) gather(count int, users []string) bool {
 	f.After = count
 	f.gather(op.inputNow(), users)
 	if limit := op.tool.cfg.maxInput; len(f.Added) > limit {
-		op.failAs(&InputError{Tool: op.tool.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
+		op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
 			len(f.Added), hitl.SafeLine(op.job.id, 64), limit)})
 		return false
 	}
@@ -256,7 +257,7 @@ func (op *operation) againAfter(err error, attempt int) bool {
 	s := &op.job
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
-		op.settle(OutcomeGone, nil)
+		op.settle(outcome.OutcomeGone, nil)
 	case s.followUp.Doubtful && time.Since(s.followUp.FirstAt) > startDoubtMax:
 		op.unknown("its message was sent, and no answer told whether it was taken")
 	case !duvo.Temporary(err), attempt >= startAttempts && !s.followUp.Doubtful:
@@ -333,7 +334,7 @@ var handleAnyCase = regexp.MustCompile(`(?i)job-[a-z2-7]{26}`)
 
 type continueTool struct{ reg *Registry }
 
-func (c *continueTool) Name() string { return continueToolName }
+func (c *continueTool) Name() string { return outcome.ContinueTool }
 
 func (c *continueTool) Description() string {
 	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message. " + typedFollowUps
@@ -377,10 +378,10 @@ func (c *continueTool) say(ctx context.Context, input string) (string, error) {
 
 func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	}
 	if c.reg.life.IsClosed() {
-		return "", &JobError{Phase: PhaseNew, Err: ErrClosed}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	}
 	at := handleAnyCase.FindStringIndex(text)
 	if at == nil {
@@ -389,7 +390,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
 	op, err := c.reg.ops.byBearer(ctx, handle)
 	if err != nil {
-		return "", &JobError{Phase: PhaseNew, Err: err}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
 	}
 	if op == nil || !op.tool.cfg.followUps {
 		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
@@ -401,7 +402,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 		return "Nothing was said to the Job: it has not ended.", nil
 	}
 	res, err := c.reg.Continue(ctx, after, message)
-	var bad *InputError
+	var bad *outcome.InputError
 	switch {
 	case errors.As(err, &bad):
 		return "Nothing was said to the Job: " + bad.Problem + ".", nil

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -49,13 +50,13 @@ func TestContinue(t *testing.T) {
 		require.Equal(t, 3, d.Count("postRunMessage")+1)
 		require.Len(t, d.Jobs(), 1)
 
-		for _, bad := range []*duvotool.Result{nil, {}} {
+		for _, bad := range []*outcome.Result{nil, {}} {
 			_, err = reg.Continue(t.Context(), bad, "x")
 			require.ErrorIs(t, err, duvo.ErrInvalid)
 		}
 		failed := *third
-		failed.Outcome = duvotool.OutcomeFailed
-		var input *duvotool.InputError
+		failed.Outcome = outcome.OutcomeFailed
+		var input *outcome.InputError
 		_, err = reg.Continue(t.Context(), &failed, "x")
 		require.ErrorAs(t, err, &input)
 		_, err = reg.Continue(t.Context(), third, " ")
@@ -75,7 +76,7 @@ func TestNoMessageWalksPastARequest(t *testing.T) {
 		require.NoError(t, err)
 		other := open(t, d.Client(), journal.NewMemory(), duvotool.WithPolicy(hitl.LeaveToDuvo()))
 		go func() { _, _ = other.Continue(t.Context(), first, "ask") }()
-		var input *duvotool.InputError
+		var input *outcome.InputError
 		for _, later := range []time.Duration{time.Second, time.Minute} { // it runs, and it waits
 			time.Sleep(later)
 			_, err = reg.Continue(t.Context(), first, "b")
@@ -90,10 +91,10 @@ func TestNoMessageWalksPastARequest(t *testing.T) {
 // TestFollowUpIsPostedOnce: whatever becomes of the answer, and wherever the
 // process dies.
 func TestFollowUpIsPostedOnce(t *testing.T) {
-	check := func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry, first *duvotool.Result) {
+	check := func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry, first *outcome.Result) {
 		res, err := reg.Continue(duvotool.WithOperationKey(t.Context(), "second"), first, "b")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, res.Note)
+		require.Equal(t, outcome.OutcomeCompleted, res.Outcome, res.Note)
 		require.Equal(t, "about b", res.Output)
 		said := 0
 		for _, m := range d.Jobs()[0].Messages {
@@ -159,7 +160,7 @@ func TestFollowUpInDoubtEnds(t *testing.T) {
 		begin := time.Now()
 		res, err := reg.Continue(t.Context(), first, "b")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		require.Less(t, time.Since(begin), 20*time.Minute)
 	})
 }

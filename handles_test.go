@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -39,7 +40,7 @@ func TestHandlesAreBound(t *testing.T) {
 				for name, ctx := range map[string]context.Context{"kim": kim, "lee": lee} {
 					res, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, "order-4711"), "a")
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomePending, res.Outcome)
+					require.Equal(t, outcome.OutcomePending, res.Outcome)
 					handles[name] = res.Handle
 				}
 				require.NotEqual(t, handles["kim"], handles["lee"])

@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 )
@@ -186,10 +187,10 @@ func otherHooks() map[string]hook {
 		return f
 	}
 	return map[string]hook{
-		"observer":          {opts: with(func(harm func()) duvotool.Option { return duvotool.WithObserver(func(duvotool.Event) { harm() }) })},
+		"observer":          {opts: with(func(harm func()) duvotool.Option { return duvotool.WithObserver(func(outcome.Event) { harm() }) })},
 		"callbacks handler": {opts: with(func(harm func()) duvotool.Option { return duvotool.WithCallbacks(harmfulHandler{harm: harm}) })},
 		"observer beside a handler": {opts: func(harm func()) []duvotool.Option {
-			return []duvotool.Option{approve, duvotool.WithObserver(func(duvotool.Event) { harm() }), duvotool.WithCallbacks(harmfulHandler{harm: harm})}
+			return []duvotool.Option{approve, duvotool.WithObserver(func(outcome.Event) { harm() }), duvotool.WithCallbacks(harmfulHandler{harm: harm})}
 		}},
 		"audit log": {err: duvotool.ErrAudit, opts: with(func(harm func()) duvotool.Option { return duvotool.WithAudit(harmfulAudit{harm}) })},
 		"journal": {err: journal.ErrFailed, opts: with(func(harm func()) duvotool.Option {
@@ -267,7 +268,7 @@ func suffer(t *testing.T, h hook, harm func()) {
 		require.True(t, *f.sent[0].Approved)
 		require.Len(t, f.sent, 1)
 	case errAny:
-		var je *duvotool.JobError
+		var je *outcome.JobError
 		require.ErrorAs(t, err, &je)
 	default:
 		require.ErrorIs(t, err, h.err)
@@ -298,17 +299,17 @@ func TestLostEventsAreLogged(t *testing.T) {
 			f := &fake{}
 			f.asks(approval)
 			log := &logLines{}
-			var told []duvotool.EventKind
+			var told []outcome.EventKind
 			reg := discover(t, f, decide(hitl.Approve("kim", ""), nil), duvotool.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
-				duvotool.WithObserver(func(e duvotool.Event) {
-					if told = append(told, e.Kind); e.Kind == duvotool.EventRequested {
+				duvotool.WithObserver(func(e outcome.Event) {
+					if told = append(told, e.Kind); e.Kind == outcome.EventRequested {
 						harm()
 					}
 				}))
 			_, err := reg.All()[0].Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.NoError(t, reg.Close(t.Context()))
-			require.Equal(t, duvotool.EventFinished, told[len(told)-1], name)
+			require.Equal(t, outcome.EventFinished, told[len(told)-1], name)
 			require.True(t, slices.ContainsFunc(log.all, func(l string) bool {
 				return strings.Contains(l, "an event is lost") && strings.Contains(l, "requested")
 			}), name)
@@ -319,7 +320,7 @@ func TestLostEventsAreLogged(t *testing.T) {
 // TestHarmInAcceptance holds the Assignment back.
 func TestHarmInAcceptance(t *testing.T) {
 	for name, harm := range harms {
-		reg := discover(t, &fake{}, duvotool.WithAcceptance(func(duvotool.Change) bool { harm(); return true }))
+		reg := discover(t, &fake{}, duvotool.WithAcceptance(func(outcome.Change) bool { harm(); return true }))
 		require.Empty(t, reg.All(), name)
 	}
 }

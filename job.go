@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // jobState is what an operation knows of its Job. It is owned by the mail of
@@ -133,7 +134,7 @@ func (op *operation) begin() {
 		t.begin = func() { op.post(r, (*operation).begin) }
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
-			op.tell(Event{Kind: EventQueued, Before: before})
+			op.tell(outcome.Event{Kind: outcome.EventQueued, Before: before})
 			if fresh {
 				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
 				s.parked = false
@@ -153,7 +154,7 @@ func (op *operation) begin() {
 	if s.followUp != nil && !op.postFollowUp() {
 		return
 	}
-	op.at(PhaseWatching, s.id)
+	op.at(outcome.PhaseWatching, s.id)
 	op.attend(fresh)
 }
 
@@ -214,7 +215,7 @@ func (op *operation) park() {
 		return
 	}
 	cause := context.Cause(op.run.ctx)
-	if op.job.id != "" && op.tool.cfg.stopOn[Cancelled] && !errors.Is(cause, ErrClosed) {
+	if op.job.id != "" && op.tool.cfg.stopOn[outcome.Cancelled] && !errors.Is(cause, outcome.ErrClosed) {
 		op.stopJob()
 	}
 	op.fail(cause)
@@ -255,7 +256,7 @@ func (op *operation) look(seen watch.Sighting) {
 	op.clock(job)
 	if job.Status != s.status {
 		s.status = job.Status
-		op.tell(Event{Kind: EventStatus, JobID: s.id, Status: s.status})
+		op.tell(outcome.Event{Kind: outcome.EventStatus, JobID: s.id, Status: s.status})
 	}
 	if job.BuildID != "" {
 		s.buildID = job.BuildID
@@ -302,7 +303,7 @@ func (op *operation) heard(status duvo.Status) {
 	s := &op.job
 	if !op.cancelled() && watch.OnItsWay(s.status) && status != s.status {
 		s.status = status
-		op.tell(Event{Kind: EventStatus, JobID: s.id, Status: status})
+		op.tell(outcome.Event{Kind: outcome.EventStatus, JobID: s.id, Status: status})
 	}
 }
 
@@ -313,7 +314,7 @@ func (op *operation) unread(err error) {
 	case errors.Is(err, duvo.ErrNotFound):
 		op.reg.log.Warn("duvotool: a Job no longer exists", "job", s.id)
 		op.nothingPending()
-		op.settle(OutcomeGone, nil)
+		op.settle(outcome.OutcomeGone, nil)
 	case op.readAgain(err):
 		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		s.watch.Retry()
@@ -365,13 +366,13 @@ func (op *operation) expired() bool {
 		return false
 	}
 	op.addNote(fmt.Sprintf("the time limit of %v is over", limit))
-	if op.tool.cfg.stopOn[TimedOut] {
+	if op.tool.cfg.stopOn[outcome.TimedOut] {
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
 			return true
 		}
 	}
-	op.settle(OutcomeExpired, nil)
+	op.settle(outcome.OutcomeExpired, nil)
 	return true
 }
 
@@ -387,6 +388,6 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 		return false
 	}
 	op.addNote(why + "; somebody must look in Duvo")
-	op.settle(OutcomePending, nil)
+	op.settle(outcome.OutcomePending, nil)
 	return true
 }

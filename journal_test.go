@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -63,9 +64,9 @@ func TestJobsAreTakenUp(t *testing.T) {
 			wg.Go(func() {
 				ctx := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a", User: "kim"})
 				_, err := reg.All()[0].Run(duvotool.WithOperationKey(ctx, fmt.Sprint("order ", i)), fmt.Sprint(i, " EUR"))
-				var je *duvotool.JobError
+				var je *outcome.JobError
 				require.ErrorAs(t, err, &je)
-				require.ErrorIs(t, err, duvotool.ErrClosed)
+				require.ErrorIs(t, err, outcome.ErrClosed)
 				require.NotEmpty(t, je.JobID)
 				require.Equal(t, fmt.Sprint("order ", i), je.Key)
 			})
@@ -86,7 +87,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 
 		var asked atomic.Int64
 		var callers sync.Map
-		reg = open(t, d.Client(), j, approveAfter(time.Minute, &asked), duvotool.WithObserver(func(e duvotool.Event) { callers.Store(e.Caller, true) }))
+		reg = open(t, d.Client(), j, approveAfter(time.Minute, &asked), duvotool.WithObserver(func(e outcome.Event) { callers.Store(e.Caller, true) }))
 		require.Len(t, reg.Resumed(), n, "what its last caller has left is left alone")
 		require.True(t, reg.Jobs()[0].Resumed)
 		require.NoError(t, reg.Wait(t.Context()))
@@ -113,7 +114,7 @@ func TestJobsAreTakenUp(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "refunded 9 EUR", res.Output)
 		_, err = reg.Resume(t.Context(), "00000000-0000-4000-8000-000000000000")
-		require.ErrorIs(t, err, duvotool.ErrUnknownJob)
+		require.ErrorIs(t, err, outcome.ErrUnknownJob)
 		require.Empty(t, reg.Jobs())
 		shut(t, reg)
 	})
@@ -334,7 +335,7 @@ func TestHandleOutlivesTheProcess(t *testing.T) {
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
 		res, err := reg.All()[0].Run(ctx, "1 EUR")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		shut(t, reg)
 		reg = open(t, d.Client(), j, approveAfter(time.Minute, nil), duvotool.WithWaitBudget(10*time.Second))
 		for range 2 { // while it runs, and when it is over and left to the journal
@@ -374,7 +375,7 @@ func TestUnknownIsSticky(t *testing.T) {
 				ctx := duvotool.WithOperationScope(t.Context(), "conversation")
 				res, err := reg.All()[0].Run(ctx, "1 EUR")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+				require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 				shut(t, reg)
 				starts := d.Count("startRun")
 
@@ -382,7 +383,7 @@ func TestUnknownIsSticky(t *testing.T) {
 				for _, input := range []string{"1 EUR", "one euro"} {
 					res, err = reg.All()[0].Run(ctx, input)
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+					require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 				}
 				require.Equal(t, starts, d.Count("startRun"))
 				require.Len(t, reg.Jobs(), 1)
@@ -439,17 +440,17 @@ func TestStop(t *testing.T) {
 		require.Equal(t, 1, d.Count("stopRun"))
 		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		require.Contains(t, res.Note, "kim")
 		wg.Go(func() {
 			res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k2"), "2 EUR")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+			require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		})
 		time.Sleep(10 * time.Second)
 		res, err = reg.Stop(t.Context(), d.Jobs()[1].ID, "kim")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		wg.Wait()
 		shut(t, reg)
 	})
@@ -467,7 +468,7 @@ func TestQueuedAtClose(t *testing.T) {
 		for _, key := range []string{"first", "second"} {
 			wg.Go(func() {
 				_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), key)
-				require.ErrorIs(t, err, duvotool.ErrClosed)
+				require.ErrorIs(t, err, outcome.ErrClosed)
 			})
 			time.Sleep(time.Second)
 		}
@@ -499,7 +500,7 @@ func TestDrainOnClose(t *testing.T) {
 		wg.Go(func() {
 			time.Sleep(10 * time.Second)
 			_, err := reg.All()[0].Run(t.Context(), "2 EUR")
-			require.ErrorIs(t, err, duvotool.ErrClosed)
+			require.ErrorIs(t, err, outcome.ErrClosed)
 		})
 		require.NoError(t, reg.Close(t.Context()))
 		wg.Wait()

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -195,7 +196,7 @@ func TestRecordsDoNotGoBack(t *testing.T) {
 				reg = open(t, d.Client(), j, append(opts, duvotool.WithoutResume(), approveAfter(time.Second, nil))...)
 				defer shut(t, reg)
 				_, err := reg.Resume(t.Context(), "00000000-0000-4000-8000-000000000000")
-				require.ErrorIs(t, err, duvotool.ErrUnknownJob)
+				require.ErrorIs(t, err, outcome.ErrUnknownJob)
 				j.tell(func(r journal.Record) (journal.Record, bool) { return r, false })
 				require.ErrorIs(t, run(reg, "order 4711"), journal.ErrFailed)
 				require.Equal(t, 2, d.Count("startRun"))

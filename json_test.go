@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -100,14 +101,14 @@ func checkKeys(t *testing.T, v any) {
 // What a program logs or sends on is snake_case JSON, and comes back whole.
 func TestValuesAsJSON(t *testing.T) {
 	roundTrip(t, hitl.Request{})
-	roundTrip(t, duvotool.JobInfo{})
-	roundTrip(t, duvotool.Result{})
-	roundTrip(t, duvotool.Event{})
+	roundTrip(t, outcome.JobInfo{})
+	roundTrip(t, outcome.Result{})
+	roundTrip(t, outcome.Event{})
 	roundTrip(t, hitl.Decision{})
 	roundTrip(t, hitl.DecisionEntry{})
 	roundTrip(t, duvotool.AuditRecord{})
-	roundTrip(t, duvotool.Changes{})
-	roundTrip(t, duvotool.Change{})
+	roundTrip(t, outcome.Changes{})
+	roundTrip(t, outcome.Change{})
 	roundTrip(t, hitl.Caller{})
 	roundTrip(t, hitl.Grant{})
 	roundTrip(t, hitl.Terms{})
@@ -134,7 +135,7 @@ func TestValuesAsJSON(t *testing.T) {
 	r := fill[hitl.Request]()
 	own, err := json.Marshal(r)
 	require.NoError(t, err)
-	event, err := json.Marshal(duvotool.Event{Kind: duvotool.EventRequested, Request: &r, Err: errors.New("why")})
+	event, err := json.Marshal(outcome.Event{Kind: outcome.EventRequested, Request: &r, Err: errors.New("why")})
 	require.NoError(t, err)
 	require.Contains(t, string(event), `"request":`+string(own))
 	require.Contains(t, string(event), `"error":"why"`)

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -90,7 +91,7 @@ func TestRenamedAssignmentKeepsItsGuard(t *testing.T) {
 			guarded := func(id string) {
 				t.Helper()
 				_, err := reg.Tool(id).Run(t.Context(), "refund 4711")
-				require.ErrorIs(t, err, duvotool.ErrNoScope)
+				require.ErrorIs(t, err, outcome.ErrNoScope)
 			}
 			guarded(refundsID)
 			require.NoError(t, d.UpdateAssignment(refundsID, c.change))

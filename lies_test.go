@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -56,7 +57,7 @@ func endIn(t *testing.T, d *duvotest.Duvo, b duvotool.Backend, n int, within tim
 	defer giveUp.Stop()
 	results, late := crowd(t, d, b, n)
 	for _, r := range results {
-		require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+		require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 	}
 	require.LessOrEqual(t, slices.Max(late), within)
 	require.LessOrEqual(t, float64(d.Count("getRun"))/float64(n), reads)

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // How the Job of a start is looked for whose answer was lost.
@@ -153,7 +154,7 @@ func tokenOf(webhook string) string {
 // those of operations that this registry has in hand. A person can tell which of
 // them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
 // [JobLister].
-func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job, error) {
+func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
 	op, sent, err := r.unknown(ctx, unknown)
 	if err != nil {
 		return nil, err
@@ -180,18 +181,18 @@ func (r *Registry) Candidates(ctx context.Context, unknown JobInfo) ([]duvo.Job,
 
 // unknown finds an operation with an unknown outcome, and when its start was
 // first sent.
-func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Time, error) {
+func (r *Registry) unknown(ctx context.Context, i outcome.JobInfo) (*operation, time.Time, error) {
 	op, err := r.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	if op == nil {
-		return nil, time.Time{}, ErrUnknownJob
+		return nil, time.Time{}, outcome.ErrUnknownJob
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.result == nil || op.result.Outcome != OutcomeUnknown || op.run != nil {
-		return nil, time.Time{}, &JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
+	if op.result == nil || op.result.Outcome != outcome.OutcomeUnknown || op.run != nil {
+		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
 	// Nothing runs, so nobody owns the mail.
 	if f := op.job.followUp; f != nil {
@@ -204,7 +205,7 @@ func (r *Registry) unknown(ctx context.Context, i JobInfo) (*operation, time.Tim
 // it: jobID is the Job that it started, which is then taken up, or empty if it
 // has started none, so that its key and its Assignment may be used again. by is
 // who says so; the audit records it.
-func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by string) error {
+func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
 	if hitl.PersonKey(by) == "" {
 		return errors.New("duvotool: reconciling: it is not said who reconciles")
 	}
@@ -228,15 +229,15 @@ func (r *Registry) Reconcile(ctx context.Context, unknown JobInfo, jobID, by str
 		}
 	}
 	if !r.life.Enter() {
-		return ErrClosed
+		return outcome.ErrClosed
 	}
 	run := newRun(WithCaller(ctx, op.caller))
 	run.detached = true
 	op.mu.Lock()
-	if op.run != nil || op.result == nil || op.result.Outcome != OutcomeUnknown {
+	if op.run != nil || op.result == nil || op.result.Outcome != outcome.OutcomeUnknown {
 		op.mu.Unlock()
 		r.life.Leave()
-		return &JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
+		return &outcome.JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
 	}
 	op.result, op.run = nil, run
 	reply := make(chan error, 1)
@@ -275,16 +276,16 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	switch f := s.followUp; {
 	case f != nil && job.ID != "":
 		f.Posted, f.Doubtful = true, false
-		op.at(PhaseWatching, s.id)
+		op.at(outcome.PhaseWatching, s.id)
 	case f != nil:
 		f.Doubtful, f.SentAt, s.parked = false, time.Time{}, true
-		op.at(PhaseNew, s.id)
+		op.at(outcome.PhaseNew, s.id)
 	case job.ID != "":
 		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
-		op.at(PhaseWatching, s.id)
+		op.at(outcome.PhaseWatching, s.id)
 	default:
 		s.startState, s.parked = &startState{webhook: op.reg.cfg.webhookURLFor()}, true
-		op.at(PhaseNew, "")
+		op.at(outcome.PhaseNew, "")
 	}
 	if err == nil {
 		err = op.save(nil)
@@ -304,7 +305,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		op.failAs(op.errorOf(errors.New("a person has found that no Job was started")))
 		return nil
 	}
-	op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
+	op.tell(outcome.Event{Kind: outcome.EventStarted, JobID: s.id, Status: s.status})
 	op.begin()
 	return nil
 }
@@ -312,11 +313,11 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 // unreconciled leaves the outcome unknown, as it was.
 func (op *operation) unreconciled(before jobState) {
 	op.job = before
-	op.at(PhaseStarting, op.job.id)
-	op.conclusion(op.resultSoFar(OutcomeUnknown), false)
+	op.at(outcome.PhaseStarting, op.job.id)
+	op.conclusion(op.resultSoFar(outcome.OutcomeUnknown), false)
 }
 
-func (op *operation) errorOf(cause error) *JobError {
+func (op *operation) errorOf(cause error) *outcome.JobError {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	return op.errorLocked(cause)

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -56,7 +57,7 @@ func TestLookingAmongManyComesToAnEnd(t *testing.T) {
 			wg.Go(func() {
 				res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), fmt.Sprint("k", i)), "read")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, res.Note)
+				require.Equal(t, outcome.OutcomeCompleted, res.Outcome, res.Note)
 			})
 		}
 		wg.Wait()
@@ -82,7 +83,7 @@ func TestFoundWhenItHasEnded(t *testing.T) {
 			wg.Go(func() {
 				res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), fmt.Sprint("k", i)), "read")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeCompleted, res.Outcome, res.Note)
+				require.Equal(t, outcome.OutcomeCompleted, res.Outcome, res.Note)
 			})
 		}
 		wg.Wait()

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // Start is [Tool.Run] that does not wait: it returns once the operation is
@@ -25,7 +26,7 @@ import (
 //
 // When ctx ends before the operation is recorded nothing is started, unless the
 // error's Phase says otherwise. After that its end changes nothing.
-func (t *Tool) Start(ctx context.Context, input string) (*Result, error) {
+func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error) {
 	message, err := t.messageOf(ctx, func() (string, error) { return t.inputMessage(input) })
 	if err != nil {
 		return nil, err
@@ -46,12 +47,12 @@ func (t *Tool) Start(ctx context.Context, input string) (*Result, error) {
 // the operation up. Where no Job was started, for a reason that was told to the
 // callers, the outcome is [OutcomeFailed]. A key that stands for nothing is
 // [ErrUnknownKey]. The Result has no Handle.
-func (r *Registry) Lookup(ctx context.Context, key string) (*Result, error) {
+func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
 	if r.life.IsClosed() {
-		return nil, ErrClosed
+		return nil, outcome.ErrClosed
 	}
 	op, restored, err := r.ops.peek(ctx, callerOf(ctx).Tenant, key)
 	if err != nil {
@@ -61,7 +62,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res = res.clone()
+	res = res.Clone()
 	res.Handle = ""
 	res.Repeated = true
 	res.MaxShown = op.tool.cfg.maxObservation
@@ -102,7 +103,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 		}
 		name = a.Key
 	}
-	return nil, false, fmt.Errorf("%w: %q", ErrUnknownKey, hitl.SafeLine(key, 120))
+	return nil, false, fmt.Errorf("%w: %q", outcome.ErrUnknownKey, hitl.SafeLine(key, 120))
 }
 
 // restoreAfter is restore, with the reason for which it ended here before, which no
@@ -124,7 +125,7 @@ func (op *operation) underWay() bool {
 }
 
 // standing tells how the operation stands, without waiting for it.
-func (op *operation) standing(ctx context.Context, restored bool) (*Result, error) {
+func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Result, error) {
 	op.mu.Lock()
 	res, running, jobID, over := op.result, op.run != nil, op.jobID, op.ended != 0
 	if res == nil && running {
@@ -140,20 +141,20 @@ func (op *operation) standing(ctx context.Context, restored bool) (*Result, erro
 	case jobID == "" && over:
 		return op.unstarted(), nil
 	case jobID == "":
-		res = op.parkedResult(OutcomePending, "")
+		res = op.parkedResult(outcome.OutcomePending, "")
 		res.Note = "nobody in this process works on it, and its Job is not known yet"
 		return res, nil
 	}
 	job, err := op.reg.backend.Job(ctx, jobID)
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
-		res = op.parkedResult(OutcomeGone, "")
+		res = op.parkedResult(outcome.OutcomeGone, "")
 	case err != nil:
 		return nil, op.errorOf(err)
 	case job.Status.Terminal():
 		res = op.parkedResult(outcomeOf(job.Status), job.Status)
 	default:
-		res = op.parkedResult(OutcomePending, job.Status)
+		res = op.parkedResult(outcome.OutcomePending, job.Status)
 	}
 	res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
 	return res, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,7 +29,7 @@ func TestPendingOutlivesTheProcess(t *testing.T) {
 				for _, key := range []string{"a", "b"} { // with a limit b only waits for its turn
 					res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), key)
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomePending, res.Outcome)
+					require.Equal(t, outcome.OutcomePending, res.Outcome)
 					require.NotEmpty(t, res.Handle)
 				}
 				p.kill()
@@ -71,7 +72,7 @@ func TestQueuedAgain(t *testing.T) {
 		defer shut(t, reg)
 		res, err := reg.Lookup(t.Context(), "b")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome, res.Note)
+		require.Equal(t, outcome.OutcomePending, res.Outcome, res.Note)
 	}, duvotest.WithAssignment(slowRefunds))
 }
 
@@ -104,7 +105,7 @@ func TestStart(t *testing.T) {
 		res, err := tool.Start(ctx, "1 EUR")
 		require.NoError(t, err)
 		require.Equal(t, began, time.Now())
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.NotEmpty(t, res.Key)
 		leave()
 		time.Sleep(10 * time.Second)
@@ -118,14 +119,14 @@ func TestStart(t *testing.T) {
 		out, err := reg.CheckTool().Call(t.Context(), res.Handle)
 		require.NoError(t, err)
 		require.Contains(t, out, "refunded 1 EUR")
-		for _, run := range []func(context.Context, string) (*duvotool.Result, error){tool.Run, tool.Start} {
+		for _, run := range []func(context.Context, string) (*outcome.Result, error){tool.Run, tool.Start} {
 			end, err := run(duvotool.WithOperationKey(t.Context(), res.Key), "1 EUR")
 			require.NoError(t, err)
 			require.Equal(t, "refunded 1 EUR", end.Output)
 		}
 		require.Equal(t, 1, d.Count("startRun"))
 
-		var bad *duvotool.InputError
+		var bad *outcome.InputError
 		_, err = tool.Start(t.Context(), " ")
 		require.ErrorAs(t, err, &bad)
 		require.Equal(t, 1, d.Count("startRun"))
@@ -140,7 +141,7 @@ func TestStartIsTakenUp(t *testing.T) {
 			p := newProcess(j, d.Client(), at)
 			reg := open(t, p, p, duvotool.OncePerScope())
 			_, err := reg.All()[0].Start(t.Context(), "x")
-			require.ErrorIs(t, err, duvotool.ErrNoScope)
+			require.ErrorIs(t, err, outcome.ErrNoScope)
 			res, err := reg.All()[0].Start(scoped(t, at, "key"+at), at)
 			require.NoError(t, err)
 			<-p.died
@@ -166,7 +167,7 @@ func TestLookup(t *testing.T) {
 	withJournals(t, func(t *testing.T, d *duvotest.Duvo, opts ...duvotool.Option) {
 		reg := discover(t, d.Client(), append(opts, duvotool.WithPolicy(hitl.LeaveToDuvo()), duvotool.WithJobLimit(1))...)
 		ours := duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: "a", User: "kim"})
-		look := func(key string, o duvotool.Outcome, note string) *duvotool.Result {
+		look := func(key string, o outcome.Outcome, note string) *outcome.Result {
 			t.Helper()
 			starts, reads := d.Count("startRun"), d.Count("getRun")
 			res, err := reg.Lookup(ours, key)
@@ -181,7 +182,7 @@ func TestLookup(t *testing.T) {
 		}
 		for _, ctx := range []context.Context{ours, t.Context()} {
 			_, err := reg.Lookup(ctx, "k")
-			require.ErrorIs(t, err, duvotool.ErrUnknownKey)
+			require.ErrorIs(t, err, outcome.ErrUnknownKey)
 		}
 		require.Zero(t, d.Count("startRun"))
 		ctx, leave := context.WithCancel(ours)
@@ -189,29 +190,29 @@ func TestLookup(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err := reg.All()[0].Start(duvotool.WithOperationKey(ours, "queued"), "2 EUR")
 		require.NoError(t, err)
-		require.Equal(t, d.Jobs()[0].ID, look("k", duvotool.OutcomePending, "").JobID)
-		look("queued", duvotool.OutcomePending, "has not been started yet")
+		require.Equal(t, d.Jobs()[0].ID, look("k", outcome.OutcomePending, "").JobID)
+		look("queued", outcome.OutcomePending, "has not been started yet")
 		_, err = reg.Lookup(t.Context(), "k")
-		require.ErrorIs(t, err, duvotool.ErrUnknownKey, "another tenant's")
+		require.ErrorIs(t, err, outcome.ErrUnknownKey, "another tenant's")
 		leave() // k is left alone, and queued has its turn
 		time.Sleep(time.Minute)
-		look("k", duvotool.OutcomePending, "nobody in this process works on it")
+		look("k", outcome.OutcomePending, "nobody in this process works on it")
 		yes := true
 		require.NoError(t, d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}))
 		time.Sleep(time.Minute)
-		look("k", duvotool.OutcomeCompleted, "nobody in this process works on it")
-		require.Empty(t, look("k", duvotool.OutcomeCompleted, "").Output)
+		look("k", outcome.OutcomeCompleted, "nobody in this process works on it")
+		require.Empty(t, look("k", outcome.OutcomeCompleted, "").Output)
 		res, err := reg.All()[0].Run(duvotool.WithOperationKey(ours, "k"), "1 EUR")
 		require.NoError(t, err)
-		require.Equal(t, res.Output, look("k", duvotool.OutcomeCompleted, "").Output)
+		require.Equal(t, res.Output, look("k", outcome.OutcomeCompleted, "").Output)
 
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 403})
 		require.NoError(t, d.AnswerElsewhere(d.Jobs()[1].ID, duvo.Response{Approved: &yes}))
 		time.Sleep(5 * time.Minute)
-		look("queued", duvotool.OutcomeCompleted, "")
+		look("queued", outcome.OutcomeCompleted, "")
 		_, err = reg.All()[0].Run(duvotool.WithOperationKey(ours, "refused"), "3 EUR")
 		require.ErrorIs(t, err, duvo.ErrForbidden)
-		look("refused", duvotool.OutcomeFailed, "no Job was started")
+		look("refused", outcome.OutcomeFailed, "no Job was started")
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(slowRefunds))
 }
@@ -226,11 +227,11 @@ func TestLookupInAnotherProcess(t *testing.T) {
 		b := open(t, d.Client(), j, duvotool.WithoutResume())
 		_, err := a.All()[0].Start(scoped(t, "s", "order 1"), "1 EUR")
 		require.NoError(t, err)
-		for _, want := range []duvotool.Outcome{duvotool.OutcomePending, duvotool.OutcomePending, duvotool.OutcomeCompleted} {
+		for _, want := range []outcome.Outcome{outcome.OutcomePending, outcome.OutcomePending, outcome.OutcomeCompleted} {
 			res, err := b.Lookup(t.Context(), "order 1")
 			require.NoError(t, err)
 			require.Equal(t, want, res.Outcome)
-			if want == duvotool.OutcomeCompleted {
+			if want == outcome.OutcomeCompleted {
 				require.Equal(t, "refunded 1 EUR", res.Output)
 			}
 			time.Sleep(time.Minute)
@@ -241,6 +242,6 @@ func TestLookupInAnotherProcess(t *testing.T) {
 		shut(t, a)
 		shut(t, b)
 		_, err = b.Lookup(t.Context(), "order 1")
-		require.ErrorIs(t, err, duvotool.ErrClosed)
+		require.ErrorIs(t, err, outcome.ErrClosed)
 	}, duvotest.WithAssignment(slowRefunds))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -95,7 +96,7 @@ func TestReadsThatStayMalformed(t *testing.T) {
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
 		_, err := reg.Tool("refunds").Run(ctx, "5")
 		require.ErrorIs(t, err, duvo.ErrMalformed)
-		var job *duvotool.JobError
+		var job *outcome.JobError
 		require.ErrorAs(t, err, &job)
 		require.Equal(t, d.Jobs()[0].ID, job.JobID)
 		require.GreaterOrEqual(t, time.Since(begin), 5*time.Minute)

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -28,7 +29,7 @@ func twoTasks() []duvotest.Assignment {
 }
 
 // swap gives each of the two the other's name, as somebody in Duvo might.
-func swap(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) duvotool.Changes {
+func swap(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) outcome.Changes {
 	t.Helper()
 	two := twoTasks()
 	for i, a := range two {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/outcome"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -80,7 +81,7 @@ func toolNames(all []duvo.Assignment, taken func(name, id string, suffixed bool)
 // adapters/langchaingo needs.
 func reserved(name string) bool {
 	switch name {
-	case checkToolName, continueToolName, routerToolName, runToolName, searchToolName, "duvo_call":
+	case outcome.CheckTool, outcome.ContinueTool, routerToolName, runToolName, searchToolName, "duvo_call":
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -34,7 +35,7 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 				reg := discover(t, d.Client(), duvotool.WithPolicy(p), duvotool.WithAudit(log))
 				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomePending, res.Outcome)
+				require.Equal(t, outcome.OutcomePending, res.Outcome)
 				sent, _ := responses(d)
 				require.Zero(t, sent)
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
@@ -67,8 +68,8 @@ func TestNobodyAndThenSomebody(t *testing.T) {
 		}, duvotest.WithAssignment(refunds))
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		reg := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.WithObserver(func(e duvotool.Event) {
-			if e.Kind == duvotool.EventDecided {
+		reg := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.WithObserver(func(e outcome.Event) {
+			if e.Kind == outcome.EventDecided {
 				require.Contains(t, e.String(), ": not decided, because nobody could be asked")
 				require.NoError(t, d.AnswerElsewhere(e.JobID, duvo.Response{Approved: new(bool)}))
 			}
@@ -79,9 +80,9 @@ func TestNobodyAndThenSomebody(t *testing.T) {
 		require.NotContains(t, res.Observation(), "Nobody could be asked", "somebody was")
 	}, duvotest.WithAssignment(refunds))
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		res, err := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.StopOn(duvotool.NobodyToAsk)).Tool("refunds").Run(t.Context(), "4711")
+		res, err := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.StopOn(outcome.NobodyToAsk)).Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
+		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		require.Contains(t, res.Observation(), "Nobody could be asked")
 		require.Contains(t, res.Observation(), "It may be asked for again when somebody can answer.")
 	}, duvotest.WithAssignment(refunds))
@@ -120,7 +121,7 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 				require.Equal(t, c.by, log.records[1].By)
 				require.Contains(t, res.Observation(), c.text)
 				require.NotContains(t, res.Observation(), "always-deny")
-				err = &duvotool.DecidedError{Entry: res.Decisions[0]}
+				err = &outcome.DecidedError{Entry: res.Decisions[0]}
 				require.Equal(t, c.source == hitl.SourceTimeout, err.Error() == "duvotool: the request was already denied because nobody decided in time", err)
 			}, duvotest.WithAssignment(refunds))
 		})
@@ -163,5 +164,5 @@ func TestNobodyDecidesNothing(t *testing.T) {
 		require.Len(t, reg.Pending(), 1)
 	}, duvotest.WithAssignment(refunds))
 	require.Equal(t, "duvotool: the request was given up, because nobody could be asked",
-		(&duvotool.DecidedError{Entry: hitl.DecisionEntry{Decision: hitl.Nobody("")}}).Error())
+		(&outcome.DecidedError{Entry: hitl.DecisionEntry{Decision: hitl.Nobody("")}}).Error())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -87,12 +88,12 @@ func TestKeyIsNoScope(t *testing.T) {
 		tool := reg.All()[0]
 		bare := func(key string) context.Context { return duvotool.WithOperationKey(t.Context(), key) }
 		_, err := tool.Run(bare("order 1"), "refund 1")
-		require.ErrorIs(t, err, duvotool.ErrNoScope)
+		require.ErrorIs(t, err, outcome.ErrNoScope)
 		require.Zero(t, d.Count("startRun"))
 		short, cancel := context.WithTimeout(scoped(t, "s", "order 1"), time.Minute/3)
 		defer cancel()
 		_, err = tool.Run(short, "refund 1")
-		var je *duvotool.JobError
+		var je *outcome.JobError
 		require.ErrorAs(t, err, &je)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		for _, key := range []string{je.Key, "order 1"} { // the promise of JobError
@@ -101,9 +102,9 @@ func TestKeyIsNoScope(t *testing.T) {
 			require.Equal(t, "refunded refund 1", res.Output)
 		}
 		_, err = tool.Run(bare("order 1"), "refund 1000")
-		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.ErrorIs(t, err, outcome.ErrKeyReused)
 		_, err = tool.Run(bare("order 2"), "refund 2")
-		require.ErrorIs(t, err, duvotool.ErrNoScope)
+		require.ErrorIs(t, err, outcome.ErrNoScope)
 		require.Equal(t, 1, d.Count("startRun"))
 	}, duvotest.WithAssignment(slowRefunds))
 }
@@ -123,7 +124,7 @@ func TestOneKeyInTwoScopes(t *testing.T) {
 		}
 		wg.Wait()
 		_, err := tool.Run(scoped(t, "yet another", "order 1"), "refund 1000")
-		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.ErrorIs(t, err, outcome.ErrKeyReused)
 		require.Equal(t, 1, d.Count("startRun"))
 	}, duvotest.WithAssignment(slowRefunds))
 }
@@ -223,7 +224,7 @@ func TestKeysDoNotLiftBarriers(t *testing.T) {
 			for _, key := range []string{"call-1", "call-2", "", "call-1"} {
 				res, err := reg.All()[0].Run(scoped(t, "s", key), "refund 1")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+				require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 			}
 			require.Equal(t, 2, d.Count("startRun"), "the lost one and the refused one")
 			require.Len(t, d.Jobs(), 1)

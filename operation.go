@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // An operation is one piece of work under one key: at most one Job, whatever
@@ -30,9 +31,9 @@ type operation struct {
 	mu      sync.Mutex
 	mailbox []mail
 	run     *run // nil: parked, finished or not begun
-	result  *Result
+	result  *outcome.Result
 	ended   int64 // when the last run ended, in Unix nanoseconds
-	phase   Phase
+	phase   outcome.Phase
 	jobID   string
 
 	message string // of a follow-up, guarded by mu; empty: the operation starts its Job
@@ -87,15 +88,15 @@ type recordRef struct {
 type run struct {
 	ctx      context.Context // the values of the first caller's, the end of ours
 	cancel   context.CancelCauseFunc
-	done     chan struct{} // closed at the end
-	durable  bool          // guarded by operation.mu: the next process would take it up
-	err      error         // of the run; read it after done
-	told     chan struct{} // guarded by operation.mu, made anew: closed when interim is there
-	interim  *Result       // guarded by operation.mu: what callers get while a request is suspended
-	calm     bool          // one of many that were taken up: lists tell what has changed
-	detached bool          // guarded by operation.mu: it goes on without callers
-	callers  int           // guarded by operation.mu
-	leaving  bool          // guarded by operation.mu: nobody may join any more
+	done     chan struct{}   // closed at the end
+	durable  bool            // guarded by operation.mu: the next process would take it up
+	err      error           // of the run; read it after done
+	told     chan struct{}   // guarded by operation.mu, made anew: closed when interim is there
+	interim  *outcome.Result // guarded by operation.mu: what callers get while a request is suspended
+	calm     bool            // one of many that were taken up: lists tell what has changed
+	detached bool            // guarded by operation.mu: it goes on without callers
+	callers  int             // guarded by operation.mu
+	leaving  bool            // guarded by operation.mu: nobody may join any more
 }
 
 // mail is something that happened to an operation in one of its runs.
@@ -105,7 +106,7 @@ type mail struct {
 }
 
 // run is the one path of a call.
-func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*Result, error) {
+func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*outcome.Result, error) {
 	enough, stop := t.cfg.budget()
 	defer stop()
 	return r.runFor(ctx, t, input, follow, enough)
@@ -113,7 +114,7 @@ func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *follo
 
 // runFor is run that waits until enough tells that it is; nil: as long as it
 // takes.
-func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *followUp, enough <-chan time.Time) (*Result, error) {
+func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *followUp, enough <-chan time.Time) (*outcome.Result, error) {
 	op, repeated, err := r.ops.open(ctx, t, input, follow)
 	if err != nil {
 		return nil, err
@@ -133,8 +134,8 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 }
 
 // resultFor returns a copy for the caller of ctx, with a handle of its own.
-func (op *operation) resultFor(ctx context.Context, res *Result) *Result {
-	res = res.clone()
+func (op *operation) resultFor(ctx context.Context, res *outcome.Result) *outcome.Result {
+	res = res.Clone()
 	if res.Handle != "" {
 		res.Handle = op.giveHandle(ctx)
 	}
@@ -144,14 +145,14 @@ func (op *operation) resultFor(ctx context.Context, res *Result) *Result {
 // wait joins the operation, starting or resuming the work on it, until the
 // outcome is known, the work fails, the wait budget is used up or the caller's
 // context ends.
-func (op *operation) wait(ctx context.Context) (*Result, error) {
+func (op *operation) wait(ctx context.Context) (*outcome.Result, error) {
 	enough, stop := op.tool.cfg.budget()
 	defer stop()
 	return op.waitFor(ctx, enough)
 }
 
 // waitFor is wait with a wait budget that is used up when enough tells.
-func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Result, error) {
+func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*outcome.Result, error) {
 	for {
 		op.mu.Lock()
 		if op.result != nil {
@@ -160,7 +161,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Res
 		}
 		if op.run == nil && !op.runLocked(ctx) {
 			defer op.mu.Unlock()
-			return nil, op.errorLocked(ErrClosed)
+			return nil, op.errorLocked(outcome.ErrClosed)
 		}
 		r := op.run
 		joined := !r.leaving
@@ -211,7 +212,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*Res
 			return res, nil
 		}
 		if joined {
-			return nil, cloneError(r.err)
+			return nil, outcome.CloneError(r.err)
 		}
 		// The run that was winding down is over: begin another.
 	}
@@ -300,8 +301,8 @@ func (op *operation) interrupt(cause error) {
 	}
 }
 
-func (op *operation) errorLocked(cause error) *JobError {
-	return &JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: cause}
+func (op *operation) errorLocked(cause error) *outcome.JobError {
+	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: cause}
 }
 
 // post puts something in the mailbox.
@@ -374,21 +375,21 @@ func (op *operation) perform(do func(*operation)) {
 var errBackendPanic = errors.New("duvotool: panic")
 
 // at notes how far the operation has come.
-func (op *operation) at(p Phase, jobID string) {
+func (op *operation) at(p outcome.Phase, jobID string) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.phase, op.jobID = p, jobID
 }
 
 // finish ends the run with an outcome.
-func (op *operation) finish(res *Result) {
+func (op *operation) finish(res *outcome.Result) {
 	if op.run == nil {
 		return
 	}
 	journaled := op.reg.ledger != nil
 	var err error
 	op.keepBelongings()
-	if res.Outcome == OutcomeUnknown {
+	if res.Outcome == outcome.OutcomeUnknown {
 		err = op.reg.ops.bar(op, true)
 	}
 	if err == nil {
@@ -408,7 +409,7 @@ func (op *operation) finish(res *Result) {
 }
 
 // conclusion ends the run with an outcome that is recorded.
-func (op *operation) conclusion(res *Result, journaled bool) {
+func (op *operation) conclusion(res *outcome.Result, journaled bool) {
 	op.job.rest(nil)
 	op.mu.Lock()
 	op.result = res
@@ -419,7 +420,7 @@ func (op *operation) conclusion(res *Result, journaled bool) {
 	op.run = nil
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tellIn(r.ctx, Event{Kind: EventFinished, JobID: res.JobID, Status: res.Status, Result: res.clone()})
+	op.tellIn(r.ctx, outcome.Event{Kind: outcome.EventFinished, JobID: res.JobID, Status: res.Status, Result: res.Clone()})
 	op.reg.ops.settled(op, res.Outcome, detached, journaled)
 	op.over(r)
 }
@@ -444,7 +445,7 @@ func (op *operation) failAs(err error) {
 	op.mu.Lock()
 	detached := op.run.detached
 	op.mu.Unlock()
-	inFlight := errors.Is(err, ErrClosed) && (detached || op.job.id != "" || op.job.startState != nil && op.job.doubtful)
+	inFlight := errors.Is(err, outcome.ErrClosed) && (detached || op.job.id != "" || op.job.startState != nil && op.job.doubtful)
 	if sent && !inFlight && !op.job.parked {
 		op.job.parked = true
 		if err := op.save(nil); err != nil && !errors.Is(err, journal.ErrConflict) {
@@ -459,7 +460,7 @@ func (op *operation) failAs(err error) {
 	r.err = err
 	op.suspended = nil
 	op.mu.Unlock()
-	op.tellIn(r.ctx, Event{Kind: EventParked, JobID: op.job.id, Status: op.job.status, Err: cloneError(err)})
+	op.tellIn(r.ctx, outcome.Event{Kind: outcome.EventParked, JobID: op.job.id, Status: op.job.status, Err: outcome.CloneError(err)})
 	op.over(r)
 }
 
@@ -477,17 +478,17 @@ func (op *operation) over(r *run) {
 }
 
 // tell sends an event to the observer.
-func (op *operation) tell(e Event) { op.tellIn(op.run.ctx, e) }
+func (op *operation) tell(e outcome.Event) { op.tellIn(op.run.ctx, e) }
 
 // tellIn is tell where the run, whose context it is, may be over.
-func (op *operation) tellIn(ctx context.Context, e Event) {
+func (op *operation) tellIn(ctx context.Context, e outcome.Event) {
 	e = e.WithContext(ctx)
 	e.At = time.Now()
 	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.assignment), op.caller
-	if e.Status != "" || e.Kind == EventStarted || e.Decision != nil {
+	if e.Status != "" || e.Kind == outcome.EventStarted || e.Decision != nil {
 		op.mu.Lock()
 		op.news.status = e.Status
-		if e.Kind == EventStarted {
+		if e.Kind == outcome.EventStarted {
 			op.news.started = e.At
 		}
 		if e.Decision != nil {

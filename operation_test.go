@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,7 +25,7 @@ func TestOneKeyOneJob(t *testing.T) {
 		})))
 		ctx := duvotool.WithOperationKey(t.Context(), "call-7")
 		var wg sync.WaitGroup
-		results := make([]*duvotool.Result, 50)
+		results := make([]*outcome.Result, 50)
 		for i := range results {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * time.Minute)
@@ -50,7 +51,7 @@ func TestOneKeyOneJob(t *testing.T) {
 		require.Equal(t, 1, f.responds)
 
 		_, err := reg.All()[0].Run(ctx, "another input")
-		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.ErrorIs(t, err, outcome.ErrKeyReused)
 		other := duvotool.WithCaller(ctx, hitl.Caller{Tenant: "other"})
 		_, err = reg.All()[0].Run(other, "another input")
 		require.NoError(t, err, "tenants do not share keys")
@@ -97,7 +98,7 @@ func TestOncePerScope(t *testing.T) {
 		reg := discover(t, f, duvotool.Configure(duvotool.ByID(fakeID), duvotool.OncePerScope()))
 		tool := reg.All()[0]
 		_, err := tool.Call(t.Context(), "refund 1")
-		require.ErrorIs(t, err, duvotool.ErrNoScope)
+		require.ErrorIs(t, err, outcome.ErrNoScope)
 		require.Zero(t, f.starts)
 		ctx := duvotool.WithOperationScope(t.Context(), "s")
 		_, err = tool.Call(ctx, "refund 1")
@@ -162,13 +163,13 @@ func TestUnknownStartSticksToKeyAndScope(t *testing.T) {
 		ctx := duvotool.WithOperationScope(t.Context(), "s")
 		res, err := tool.Run(ctx, "refund 1")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		require.Contains(t, res.Observation(), "Do not start it again")
 		f.start = nil
 		for _, input := range []string{"refund 1", "refund order 1, please"} {
 			res, err = tool.Run(ctx, input)
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+			require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		}
 		require.Equal(t, 2, f.starts)
 		_, err = tool.Run(duvotool.WithOperationScope(t.Context(), "another"), "refund 1")
@@ -188,9 +189,9 @@ func TestCancelledWhileStarting(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		_, err := reg.All()[0].Run(ctx, "x")
-		var je *duvotool.JobError
+		var je *outcome.JobError
 		require.ErrorAs(t, err, &je)
-		require.Equal(t, duvotool.PhaseStarting, je.Phase)
+		require.Equal(t, outcome.PhaseStarting, je.Phase)
 		require.Empty(t, je.JobID)
 		require.Equal(t, time.Second, time.Since(began), "the caller does not wait for the request")
 		time.Sleep(time.Minute)
@@ -256,8 +257,8 @@ func TestTakenUpAfterItsAssignmentIsGone(t *testing.T) {
 		f.job = ended(duvo.StatusCompleted)
 		res, err := tool.Run(key, "x")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
-		var bad *duvotool.InputError
+		require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
+		var bad *outcome.InputError
 		_, err = tool.Run(t.Context(), "x")
 		require.ErrorAs(t, err, &bad)
 		require.True(t, bad.Gone)
@@ -290,8 +291,8 @@ func TestCloseReleasesCallersAndNamesTheDeaf(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := reg.All()[0].Run(t.Context(), "x")
-			var je *duvotool.JobError
-			if !errors.As(err, &je) || !errors.Is(err, duvotool.ErrClosed) || je.JobID != "job-1" || je.Key == "" {
+			var je *outcome.JobError
+			if !errors.As(err, &je) || !errors.Is(err, outcome.ErrClosed) || je.JobID != "job-1" || je.Key == "" {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -304,7 +305,7 @@ func TestCloseReleasesCallersAndNamesTheDeaf(t *testing.T) {
 		close(release)
 		require.NoError(t, reg.Close(t.Context()))
 		_, err = reg.All()[0].Run(t.Context(), "x")
-		require.ErrorIs(t, err, duvotool.ErrClosed)
+		require.ErrorIs(t, err, outcome.ErrClosed)
 		require.Zero(t, f.responds)
 	})
 }

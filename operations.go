@@ -19,6 +19,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/runscope"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // operations holds the operations of a registry by key. There is one Job per
@@ -69,7 +70,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 		}
 	}
 	if op == nil && key.known {
-		return nil, false, o.failed(t, "", ErrNoScope)
+		return nil, false, o.failed(t, "", outcome.ErrNoScope)
 	}
 	if op == nil && key.scope != "" && follow == nil {
 		// An outcome that is unknown bars its Assignment from the rest of its
@@ -82,7 +83,7 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 		}
 	}
 	if op == nil && follow == nil && !t.reg.offered(t.assignment.ID) {
-		return nil, false, &InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+		return nil, false, &outcome.InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
 	if op == nil && key.own != "" {
 		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
@@ -99,14 +100,14 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	other := op.tool.assignment.ID != t.assignment.ID || !op.job.followUp.same(follow)
 	if repeated && (other || key.exact && op.said() != input) {
-		return nil, false, &JobError{Phase: PhaseNew, Key: key.key, Assignment: t.assignment.Name,
-			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, hitl.SafeLine(op.tool.assignment.Name, 80))}
+		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: t.assignment.Name,
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.tool.assignment.Name, 80))}
 	}
 	return op, repeated, nil
 }
 
 func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
-	op := &operation{reg: t.reg, tool: t, key: key.key, scope: key.scope, input: input, caller: caller, phase: PhaseNew}
+	op := &operation{reg: t.reg, tool: t, key: key.key, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
 	if t.reg.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}
 		op.handle = newHandle() // recorded with the operation from the beginning
@@ -122,7 +123,7 @@ func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follo
 }
 
 func (o *operations) failed(t *Tool, key string, err error) error {
-	return &JobError{Phase: PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
+	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
 }
 
 // reword gives an operation another input, if a run with the one it has has
@@ -130,7 +131,7 @@ func (o *operations) failed(t *Tool, key string, err error) error {
 func (op *operation) reword(input string) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == PhaseNew && op.ended != 0 {
+	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == outcome.PhaseNew && op.ended != 0 {
 		op.input = input
 	}
 }
@@ -196,7 +197,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 // keep inserts an operation that was restored, unless it needs nothing more: then
 // the journal keeps it.
 func (o *operations) keep(op *operation) *operation {
-	if op.result != nil && op.result.Outcome != OutcomeUnknown {
+	if op.result != nil && op.result.Outcome != outcome.OutcomeUnknown {
 		return op
 	}
 	op, _ = o.insert(op)
@@ -243,7 +244,7 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 // isUnknown reports whether the outcome is unknown and nothing goes on about it.
 // Called with mu held.
 func (op *operation) isUnknown() bool {
-	return op.run == nil && op.result != nil && op.result.Outcome == OutcomeUnknown
+	return op.run == nil && op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
 }
 
 // A barrier is what the journal holds of an Assignment that unknown outcomes bar
@@ -277,7 +278,7 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 			return nil, err
 		}
 		op.mu.Lock()
-		bars := op.result != nil && op.result.Outcome == OutcomeUnknown
+		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
 		op.mu.Unlock()
 		if bars {
 			return op, nil
@@ -303,7 +304,7 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 			continue
 		}
 		op.mu.Lock()
-		bars := op.result != nil && op.result.Outcome == OutcomeUnknown
+		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
 		op.mu.Unlock()
 		if bars {
 			return op, nil
@@ -368,10 +369,10 @@ func unknownSlot(tenant, scope, assignment string) string {
 
 // settled notes that an operation has an outcome. One that no key of a
 // caller's stands for is dropped, and so is one that the journal holds.
-func (o *operations) settled(op *operation, outcome Outcome, detached, journaled bool) {
+func (o *operations) settled(op *operation, came outcome.Outcome, detached, journaled bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if outcome == OutcomeUnknown {
+	if came == outcome.OutcomeUnknown {
 		o.keepOut(op)
 		return
 	}
@@ -432,7 +433,7 @@ func (o *operations) sweep() {
 	o.swept = time.Now()
 	for _, op := range o.byKey {
 		op.mu.Lock()
-		done := op.result != nil && op.result.Outcome != OutcomeUnknown
+		done := op.result != nil && op.result.Outcome != outcome.OutcomeUnknown
 		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix) && op.ended != 0 // else its run is about to begin
 		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
 		op.mu.Unlock()
@@ -503,7 +504,7 @@ const (
 // keyFor makes the operation key of a call.
 func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callKey, error) {
 	refuse := func(err error) (callKey, error) {
-		return callKey{}, &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: err}
+		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: err}
 	}
 	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
 		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
@@ -533,7 +534,7 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 		return callKey{key: scopePrefix + hash("call", scope, t.assignment.ID, input), exact: true}, nil
 	}
 	if t.cfg.oncePerScope && follow == nil {
-		return refuse(ErrNoScope)
+		return refuse(outcome.ErrNoScope)
 	}
 	if run := runscope.Of(ctx); run != "" {
 		if follow != nil {

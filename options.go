@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/callbacks"
 )
 
@@ -41,7 +42,7 @@ type config struct {
 
 	logger      *slog.Logger
 	audit       AuditLog
-	observer    func(Event)
+	observer    func(outcome.Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
 	trustLists  bool
@@ -50,9 +51,9 @@ type config struct {
 	settle      time.Duration
 	retention   time.Duration
 	maxCatalog  int
-	accept      func(Change) bool // nil: everything is offered
-	jobLimit    int               // zero: none
-	reserve     map[string]bool   // names that no Assignment gets
+	accept      func(outcome.Change) bool // nil: everything is offered
+	jobLimit    int                       // zero: none
+	reserve     map[string]bool           // names that no Assignment gets
 
 	journal     journal.Journal // nil: none
 	journalKeys []journalKey
@@ -72,7 +73,7 @@ type configured struct {
 type toolConfig struct {
 	policy         hitl.Policy
 	jobTimeout     time.Duration // of the Job's own time; zero: none
-	stopOn         map[StopCause]bool
+	stopOn         map[outcome.StopCause]bool
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
@@ -90,7 +91,7 @@ type toolConfig struct {
 }
 
 func (t toolConfig) clone() toolConfig {
-	stopOn := map[StopCause]bool{}
+	stopOn := map[outcome.StopCause]bool{}
 	for c := range t.stopOn {
 		stopOn[c] = true
 	}
@@ -101,7 +102,7 @@ func (t toolConfig) clone() toolConfig {
 func defaultConfig() config {
 	return config{
 		tool: toolConfig{
-			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: DefaultMaxShown,
+			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: outcome.DefaultMaxShown,
 			maxMessages: 100_000, maxOutput: 64 << 20,
 		},
 		logger:      slog.New(slog.DiscardHandler),
@@ -140,14 +141,14 @@ func WithJobTimeout(d time.Duration) ToolOption {
 
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
 // waits for a person; the [Result] tells what became of it.
-func StopOn(causes ...StopCause) ToolOption {
+func StopOn(causes ...outcome.StopCause) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
 		if t.stopOn == nil {
-			t.stopOn = map[StopCause]bool{}
+			t.stopOn = map[outcome.StopCause]bool{}
 		}
 		for _, c := range causes {
 			switch c {
-			case Cancelled, TimedOut, PolicyFailed, QuestionDenied, NobodyToAsk:
+			case outcome.Cancelled, outcome.TimedOut, outcome.PolicyFailed, outcome.QuestionDenied, outcome.NobodyToAsk:
 				t.stopOn[c] = true
 			default:
 				return fmt.Errorf("StopOn: unknown cause %q", c)
@@ -253,7 +254,7 @@ func Configure(s Selector, opts ...ToolOption) Option {
 // WithObserver sets a function that is told of every change of every Job. It is
 // called from one goroutine, in order, and never holds up a Job. It must not
 // call [Registry.Close].
-func WithObserver(f func(Event)) Option {
+func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
 			return errors.New("WithObserver: the function is nil")
@@ -554,7 +555,7 @@ func WithRefreshEvery(d time.Duration) Option {
 // Others may write descriptions, and the model reads them. What was accepted is
 // known to the registry alone: a program that keeps a list of Build IDs, say,
 // decides the same after a restart. accept must return soon; a panic refuses.
-func WithAcceptance(accept func(Change) bool) Option {
+func WithAcceptance(accept func(outcome.Change) bool) Option {
 	return optionFunc(func(c *config) error {
 		if accept == nil {
 			return errors.New("WithAcceptance: the function is nil")

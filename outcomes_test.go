@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,45 +26,45 @@ func TestObservationOrError(t *testing.T) {
 		input   string
 		before  func(*duvotool.Registry)
 
-		outcome     duvotool.Outcome // of Run, where it returns a Result
-		observation string           // a part of what Call returns
-		err         error            // of both, where it matches
-		inputErr    bool             // Run returns an *InputError
+		outcome     outcome.Outcome // of Run, where it returns a Result
+		observation string          // a part of what Call returns
+		err         error           // of both, where it matches
+		inputErr    bool            // Run returns an *InputError
 		starts      int
 	}{
 		"completed": {backend: &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Role: "assistant", Text: "done"}, {Role: "tool"}}},
-			outcome: duvotool.OutcomeCompleted, observation: "done", starts: 1},
+			outcome: outcome.OutcomeCompleted, observation: "done", starts: 1},
 		"completed after a denial": {
 			opts:    []duvotool.Option{decide(hitl.Deny("kim@example.com", "too much"), nil)},
-			outcome: duvotool.OutcomeCompleted, observation: "because: too much. Do not retry", starts: 1},
+			outcome: outcome.OutcomeCompleted, observation: "because: too much. Do not retry", starts: 1},
 		"failed": {backend: &fake{job: ended(duvo.StatusFailed)},
-			outcome: duvotool.OutcomeFailed, observation: "failed", starts: 1},
+			outcome: outcome.OutcomeFailed, observation: "failed", starts: 1},
 		"stopped": {backend: &fake{job: ended(duvo.StatusStopped)},
-			outcome: duvotool.OutcomeStopped, observation: "was stopped", starts: 1},
+			outcome: outcome.OutcomeStopped, observation: "was stopped", starts: 1},
 		"canceled": {backend: &fake{job: ended("canceled")},
-			outcome: duvotool.OutcomeStopped, observation: "was stopped", starts: 1},
+			outcome: outcome.OutcomeStopped, observation: "was stopped", starts: 1},
 		"interrupted": {backend: &fake{job: ended(duvo.StatusInterrupted)},
-			outcome: duvotool.OutcomeInterrupted, observation: "was interrupted", starts: 1},
+			outcome: outcome.OutcomeInterrupted, observation: "was interrupted", starts: 1},
 		"gone": {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, notFound }},
-			outcome: duvotool.OutcomeGone, observation: "no longer exists", starts: 1},
+			outcome: outcome.OutcomeGone, observation: "no longer exists", starts: 1},
 		"expired": {backend: &fake{job: running}, opts: []duvotool.Option{duvotool.WithJobTimeout(time.Minute)},
-			outcome: duvotool.OutcomeExpired, observation: "longer than allowed", starts: 1},
+			outcome: outcome.OutcomeExpired, observation: "longer than allowed", starts: 1},
 		"question denied": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &question}, nil
-		}}, outcome: duvotool.OutcomePending, observation: "still waits for a person", starts: 1},
+		}}, outcome: outcome.OutcomePending, observation: "still waits for a person", starts: 1},
 		"nobody to ask": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
 		}}, opts: []duvotool.Option{decide(hitl.Nobody("no forms here"), nil)},
-			outcome: duvotool.OutcomePending, observation: "no forms here. Nobody decided against it. It is still open in Duvo", starts: 1},
+			outcome: outcome.OutcomePending, observation: "no forms here. Nobody decided against it. It is still open in Duvo", starts: 1},
 		"unknown kind": {backend: &fake{job: func(int) (duvo.Job, error) {
 			return duvo.Job{Status: duvo.StatusWaiting, Pending: &duvo.HumanRequest{ID: "r", Type: "login"}}, nil
 		}}, opts: []duvotool.Option{decide(hitl.Approve("ops", ""), nil)},
-			outcome: duvotool.OutcomePending, observation: `kind "login"`, starts: 1},
+			outcome: outcome.OutcomePending, observation: `kind "login"`, starts: 1},
 		"suspended": {opts: []duvotool.Option{decide(hitl.Suspend(), nil)},
-			outcome: duvotool.OutcomePending, observation: "was put off", starts: 1},
+			outcome: outcome.OutcomePending, observation: "was put off", starts: 1},
 		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: duvotool.AuditRequested})}, err: duvotool.ErrAudit, starts: 1},
 		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
-			outcome: duvotool.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
+			outcome: outcome.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
 
 		"empty input":    {input: " \n ", observation: "the input is empty", inputErr: true},
 		"long input":     {input: strings.Repeat("x", 300<<10), observation: "shorten it", inputErr: true},
@@ -88,19 +89,19 @@ func TestObservationOrError(t *testing.T) {
 			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, time.Minute)
 			}},
-		"key stands for another call": {err: duvotool.ErrKeyReused, starts: 1,
+		"key stands for another call": {err: outcome.ErrKeyReused, starts: 1,
 			before: func(r *duvotool.Registry) {
 				_, _ = r.All()[0].Run(duvotool.WithOperationKey(context.Background(), "k"), "another input")
 			},
 			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return duvotool.WithOperationKey(ctx, "k"), func() {}
 			}},
-		"another operation's Job": {err: duvotool.ErrForeignJob, starts: 2,
+		"another operation's Job": {err: outcome.ErrForeignJob, starts: 2,
 			backend: &fake{job: running, start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{ID: "job-1"}, nil }},
 			before: func(r *duvotool.Registry) {
 				_, _ = r.All()[0].Start(context.Background(), "another input")
 			}},
-		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: duvotool.ErrClosed},
+		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: outcome.ErrClosed},
 	} {
 		for _, how := range []string{"Call", "Run"} {
 			t.Run(name+"/"+how, func(t *testing.T) {
@@ -131,24 +132,24 @@ func TestObservationOrError(t *testing.T) {
 						defer cancel()
 					}
 					var err error
-					var jobErr *duvotool.JobError
+					var jobErr *outcome.JobError
 					if how == "Call" {
 						var text string
 						text, err = tool.Call(ctx, input)
 						require.Contains(t, text, row.observation)
 						require.Equal(t, row.err != nil, text == "")
 					} else {
-						var res *duvotool.Result
+						var res *outcome.Result
 						res, err = tool.Run(ctx, input)
 						if row.inputErr {
-							var bad *duvotool.InputError
+							var bad *outcome.InputError
 							require.ErrorAs(t, err, &bad)
 							require.Contains(t, bad.Observation(), row.observation)
 							err = nil
 						} else if row.err == nil {
 							require.NoError(t, err)
 							require.Equal(t, row.outcome, res.Outcome)
-							require.Equal(t, row.outcome == duvotool.OutcomeCompleted, res.Err() == nil)
+							require.Equal(t, row.outcome == outcome.OutcomeCompleted, res.Err() == nil)
 							require.Contains(t, res.Observation(), row.observation)
 						}
 					}
@@ -157,7 +158,7 @@ func TestObservationOrError(t *testing.T) {
 					} else {
 						require.ErrorIs(t, err, row.err)
 						require.ErrorAs(t, err, &jobErr)
-						if row.starts == 1 && f.start == nil && !errors.Is(err, duvotool.ErrKeyReused) {
+						if row.starts == 1 && f.start == nil && !errors.Is(err, outcome.ErrKeyReused) {
 							require.Equal(t, "job-1", jobErr.JobID)
 							require.NotEmpty(t, jobErr.Key)
 						}

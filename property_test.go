@@ -28,6 +28,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -93,7 +94,7 @@ type plan struct {
 	pace    time.Duration
 	settle  time.Duration
 	timeout time.Duration
-	stopOn  []duvotool.StopCause
+	stopOn  []outcome.StopCause
 	ops     []opPlan
 	faults  []duvotest.Fault
 	refused int // a bit for each of the first responses that finds nobody listening
@@ -183,7 +184,7 @@ func drawPlan(t *rapid.T) plan {
 	if upTo("with a limit", 4) == 0 {
 		p.timeout = dur("limit", 3*s, 30*s, 10*m)
 	}
-	for _, c := range []duvotool.StopCause{duvotool.Cancelled, duvotool.TimedOut, duvotool.PolicyFailed, duvotool.QuestionDenied} {
+	for _, c := range []outcome.StopCause{outcome.Cancelled, outcome.TimedOut, outcome.PolicyFailed, outcome.QuestionDenied} {
 		if upTo("stop on "+string(c), 4) == 0 {
 			p.stopOn = append(p.stopOn, c)
 		}
@@ -334,7 +335,7 @@ type lifeCall struct {
 	op         int
 	began, end moment
 	deadline   time.Time
-	res        *duvotool.Result
+	res        *outcome.Result
 	text       string
 	err        error
 	asModel    bool
@@ -991,7 +992,7 @@ func (l *life) checkTakenUp(fail failFunc) {
 		if !under && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
 			fail("(h) op %d was left by its callers, and taken up all the same", op)
 		}
-		done := last == nil || last.res == nil || last.res.Outcome == duvotool.OutcomeUnknown || last.res.Outcome == duvotool.OutcomeGone || last.res.EndedAt.Before(l.second.at)
+		done := last == nil || last.res == nil || last.res.Outcome == outcome.OutcomeUnknown || last.res.Outcome == outcome.OutcomeGone || last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
 		if under && left.IsZero() && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
 			fail("(h) op %d was under way, and not taken up before it was called", op)
@@ -1216,20 +1217,20 @@ func unclear(p *lifePost) bool {
 func (l *life) checkStop(p *lifePost, fail failFunc) {
 	for _, c := range l.plan.stopOn {
 		switch c {
-		case duvotool.Cancelled:
+		case outcome.Cancelled:
 			for _, k := range l.calls {
 				if k.op == p.op && k.err != nil && !k.end.at.After(p.began.at) && l.callers(p.op, k.end) == 0 {
 					return // the last one had left
 				}
 			}
-		case duvotool.TimedOut:
+		case outcome.TimedOut:
 			if l.plan.timeout > 0 {
 				return
 			}
-		case duvotool.PolicyFailed, duvotool.QuestionDenied:
+		case outcome.PolicyFailed, outcome.QuestionDenied:
 			for _, a := range l.asks {
 				denied := a.err == nil && !a.panicked && a.req.Kind == duvo.Question && (a.decision.Verdict == hitl.Denied || a.decision.Verdict == hitl.Passed)
-				if a.req.JobID == p.jobID && a.end.seq > 0 && a.end.seq < p.began.seq && (c == duvotool.QuestionDenied && denied || c == duvotool.PolicyFailed && !denied && !a.valid()) {
+				if a.req.JobID == p.jobID && a.end.seq > 0 && a.end.seq < p.began.seq && (c == outcome.QuestionDenied && denied || c == outcome.PolicyFailed && !denied && !a.valid()) {
 					return
 				}
 			}
@@ -1330,7 +1331,7 @@ func (l *life) checkOperation(op int, fail failFunc) {
 			jobs++
 		}
 	}
-	var first *duvotool.Result
+	var first *outcome.Result
 	var text string
 	var starts []*lifePost
 	for _, c := range l.calls {
@@ -1387,8 +1388,8 @@ func (l *life) checkCall(c *lifeCall, fail failFunc) {
 	if c.end.at.After(c.deadline) {
 		fail("(g) a call of op %d returned %v after its deadline", c.op, c.end.at.Sub(c.deadline))
 	}
-	var je *duvotool.JobError
-	var ie *duvotool.InputError
+	var je *outcome.JobError
+	var ie *outcome.InputError
 	if c.err != nil && !errors.As(c.err, &je) && !errors.As(c.err, &ie) {
 		fail("(g) a call ended with %v", c.err)
 	}
@@ -1431,8 +1432,8 @@ func (l *life) checkForgotten(c *lifeCall, jobID string, fail failFunc) {
 }
 
 // checkResult is about what a Result tells.
-func (l *life) checkResult(res *duvotool.Result, fail failFunc) {
-	if res.Outcome == duvotool.OutcomeUnknown {
+func (l *life) checkResult(res *outcome.Result, fail failFunc) {
+	if res.Outcome == outcome.OutcomeUnknown {
 		return
 	}
 	at := slices.IndexFunc(l.jobs, func(j duvotest.JobRecord) bool { return j.ID == res.JobID })
@@ -1443,9 +1444,9 @@ func (l *life) checkResult(res *duvotool.Result, fail failFunc) {
 	job := l.jobs[at]
 	wrong := false
 	switch res.Outcome {
-	case duvotool.OutcomeCompleted, duvotool.OutcomeFailed, duvotool.OutcomeInterrupted, duvotool.OutcomeStopped:
+	case outcome.OutcomeCompleted, outcome.OutcomeFailed, outcome.OutcomeInterrupted, outcome.OutcomeStopped:
 		wrong = string(res.Outcome) != string(job.Status)
-	case duvotool.OutcomeGone:
+	case outcome.OutcomeGone:
 		wrong = !job.Deleted && !slices.ContainsFunc(l.plan.faults, func(f duvotest.Fault) bool { return f.Op == "getRun" && f.Status == 404 })
 	}
 	if wrong {
@@ -1456,7 +1457,7 @@ func (l *life) checkResult(res *duvotool.Result, fail failFunc) {
 	}
 }
 
-func (l *life) checkEntry(job duvotest.JobRecord, res *duvotool.Result, i int, fail failFunc) {
+func (l *life) checkEntry(job duvotest.JobRecord, res *outcome.Result, i int, fail failFunc) {
 	d := res.Decisions[i]
 	var worst []string
 	for _, a := range l.asks {
@@ -1557,7 +1558,7 @@ func TestRequestThatComesBack(t *testing.T) {
 		defer cancel()
 		res, err := reg.Tool("refunds").Run(ctx, "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+		require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 		require.Equal(t, 2, asked)
 		require.Len(t, f.sent, 1)
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -68,7 +69,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeFailed, res.Outcome)
+		require.Equal(t, outcome.OutcomeFailed, res.Outcome)
 		require.Empty(t, postedMessages(d))
 	}, duvotest.WithAssignment(again))
 
@@ -86,7 +87,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 			reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Len(t, postedMessages(d), 1)
 			for _, q := range d.Jobs()[0].Requests {
 				require.False(t, q.Bypassed)

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -136,7 +137,7 @@ func TestTwoUnknownsInAScope(t *testing.T) {
 				wg.Go(func() {
 					res, err := reg.All()[0].Run(ctx, input)
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+					require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 				})
 			}
 			wg.Wait()
@@ -148,13 +149,13 @@ func TestTwoUnknownsInAScope(t *testing.T) {
 			for _, r := range []*duvotool.Registry{reg, other} {
 				res, err := r.All()[0].Run(ctx, "3 EUR")
 				require.NoError(t, err)
-				require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+				require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 			}
 			require.Equal(t, starts, d.Count("startRun"))
 			require.NoError(t, reg.Reconcile(t.Context(), jobs[1-first], "", "kim"))
 			res, err := reg.All()[0].Run(ctx, "3 EUR")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			shut(t, reg)
 			shut(t, other)
 		})
@@ -172,7 +173,7 @@ func TestReconciledElsewhere(t *testing.T) {
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
 		res, err := a.All()[0].Run(ctx, "1 EUR")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+		require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		b := open(t, d.Client(), j)
 		require.NoError(t, b.Reconcile(t.Context(), b.Jobs()[0], d.Jobs()[0].ID, "kim"))
 		res, err = b.All()[0].Run(ctx, "1 EUR")
@@ -197,7 +198,7 @@ func TestNothingUnreadableIsRecorded(t *testing.T) {
 		reg := open(t, d.Client(), j)
 		first, err := reg.All()[0].Run(t.Context(), "a")
 		require.NoError(t, err)
-		_, err = reg.Continue(t.Context(), &duvotool.Result{JobID: first.JobID, Outcome: duvotool.OutcomeCompleted}, "b")
+		_, err = reg.Continue(t.Context(), &outcome.Result{JobID: first.JobID, Outcome: outcome.OutcomeCompleted}, "b")
 		require.ErrorIs(t, err, duvo.ErrInvalid)
 		for _, ctx := range []context.Context{
 			duvotool.WithOperationKey(t.Context(), "\xff"), duvotool.WithOperationScope(t.Context(), "\xff"),
@@ -244,7 +245,7 @@ func TestOncePerScopeAfterARefusal(t *testing.T) {
 		defer shut(t, reg)
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 400})
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
-		var bad *duvotool.InputError
+		var bad *outcome.InputError
 		_, err := reg.All()[0].Run(ctx, "a")
 		require.ErrorAs(t, err, &bad)
 		res, err := reg.All()[0].Run(ctx, "b")
@@ -291,7 +292,7 @@ func TestMessageAfterASlowJournal(t *testing.T) {
 			_, _ = d.Client().PostMessage(context.Background(), first.JobID, "ask", "")
 		}()
 		_, err = reg.Continue(t.Context(), first, "b")
-		var bad *duvotool.InputError
+		var bad *outcome.InputError
 		require.ErrorAs(t, err, &bad)
 		require.False(t, d.Jobs()[0].Requests[0].Bypassed)
 		require.Equal(t, 1, d.Count("postRunMessage"))
@@ -346,7 +347,7 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		for _, reg := range []*duvotool.Registry{a, b} {
 			res, err := reg.All()[0].Run(ctx, "1 EUR")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			require.Equal(t, outcome.OutcomePending, res.Outcome)
 			require.Len(t, reg.Pending(), 1)
 		}
 		// The response is slow, so that the request still waits when b decides.
@@ -354,7 +355,7 @@ func TestTwoDecideInTwoProcesses(t *testing.T) {
 		go func() { _ = a.Decide(t.Context(), a.Pending()[0], hitl.Approve("kim", "")) }()
 		time.Sleep(time.Second)
 		err := b.Decide(t.Context(), b.Pending()[0], hitl.Deny("lee", "no"))
-		var decided *duvotool.DecidedError
+		var decided *outcome.DecidedError
 		require.ErrorAs(t, err, &decided)
 		require.Equal(t, "kim", decided.Entry.By)
 		require.Empty(t, b.Pending())
@@ -451,7 +452,7 @@ func TestReplicasWithOneKeyAndTwoInputs(t *testing.T) {
 				input := strings.Repeat("1", i+1) + " EUR"
 				res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), input)
 				if err != nil {
-					require.ErrorIs(t, err, duvotool.ErrKeyReused)
+					require.ErrorIs(t, err, outcome.ErrKeyReused)
 					refused.Add(1)
 					return
 				}
@@ -503,7 +504,7 @@ func TestUnknownBarsInOtherProcesses(t *testing.T) {
 		for i, reg := range []*duvotool.Registry{a, b} {
 			res, err := reg.All()[0].Run(ctx, strings.Repeat("1", i+1)+" EUR")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomeUnknown, res.Outcome)
+			require.Equal(t, outcome.OutcomeUnknown, res.Outcome)
 		}
 		require.Len(t, d.Jobs(), 1)
 		require.NoError(t, a.Reconcile(t.Context(), a.Jobs()[0], d.Jobs()[0].ID, "kim"))
@@ -531,9 +532,9 @@ func TestFollowUpIsPartOfAKey(t *testing.T) {
 		second, err := reg.Continue(key, first, "b")
 		require.NoError(t, err)
 		_, err = reg.Continue(key, second, "b")
-		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.ErrorIs(t, err, outcome.ErrKeyReused)
 		_, err = reg.All()[0].Run(key, "b")
-		require.ErrorIs(t, err, duvotool.ErrKeyReused)
+		require.ErrorIs(t, err, outcome.ErrKeyReused)
 		require.Equal(t, 1, d.Count("postRunMessage"))
 
 		out, err := reg.ContinueTool().Call(duvotool.WithCaller(scope, hitl.Caller{Tenant: "b"}), second.Handle+" c")

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
@@ -52,17 +53,17 @@ func (r *Registry) refreshSafely(ctx context.Context) error {
 }
 
 // tellChanges tells the observer what a refresh found.
-func (r *Registry) tellChanges(ctx context.Context, c Changes) {
+func (r *Registry) tellChanges(ctx context.Context, c outcome.Changes) {
 	if c.Empty() {
 		return
 	}
 	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
-	c = c.clone() // the observer's own
-	r.events.send(Event{Kind: EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
+	c = c.Clone() // the observer's own
+	r.events.send(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
 }
 
 // warnUnmatched logs what options and policies name in vain since a refresh.
-func (r *Registry) warnUnmatched(ctx context.Context, c Changes, lasting []string) {
+func (r *Registry) warnUnmatched(ctx context.Context, c outcome.Changes, lasting []string) {
 	for _, problem := range c.Unmatched {
 		r.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
 	}
@@ -82,7 +83,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	}
 	id := t.assignment.ID
 	was := before.accepted[id]
-	change := Change{After: t.assignment, NameAfter: t.name}
+	change := outcome.Change{After: t.assignment, NameAfter: t.name}
 	if was != nil {
 		cat.accepted[id] = was // unless the new one is
 		change.Before, change.NameBefore = was.assignment, was.name
@@ -90,7 +91,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	ok := was != nil && sameAssignment(was.assignment, t.assignment)
 	if !ok {
 		ok = guard.Run(errAcceptPanic, func() error {
-			if !cfg.accept(change.clone()) {
+			if !cfg.accept(change.Clone()) {
 				return errHeldBack
 			}
 			return nil

@@ -15,27 +15,28 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
 // changes keeps what the observer is told of refreshes.
 type changes struct {
 	mu   sync.Mutex
-	seen []duvotool.Event
+	seen []outcome.Event
 }
 
-func (c *changes) observe(e duvotool.Event) {
+func (c *changes) observe(e outcome.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.Kind == duvotool.EventRefreshed {
+	if e.Kind == outcome.EventRefreshed {
 		c.seen = append(c.seen, e)
 	}
 }
 
-func (c *changes) all() []duvotool.Event {
+func (c *changes) all() []outcome.Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]duvotool.Event(nil), c.seen...)
+	return append([]outcome.Event(nil), c.seen...)
 }
 
 // A tool that an agent holds tells the new description and hands the new Build
@@ -228,9 +229,9 @@ func TestAcceptance(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignments(
 		duvotest.Assignment{Name: "Refunds", Description: "Refunds orders."}, duvotest.Assignment{Name: "Other", Description: "Does other things."}))
 	defer d.Close()
-	var asked []duvotool.Change
+	var asked []outcome.Change
 	known := map[string]bool{"Refunds orders.": true, "Refunds small orders.": true}
-	reg := discover(t, d.Client(), duvotool.WithAcceptance(func(c duvotool.Change) bool {
+	reg := discover(t, d.Client(), duvotool.WithAcceptance(func(c outcome.Change) bool {
 		asked = append(asked, c)
 		if c.After.LatestBuild.Description == "panic" {
 			panic("no")

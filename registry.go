@@ -17,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -306,16 +307,16 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 // That something which an option or a policy names is gone is no error: it is
 // logged as a warning and told by [Changes.Unmatched]. An Assignment that was
 // renamed or moved keeps what [Configure] had set for it.
-func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
+func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
 	if !r.life.Enter() {
-		return Changes{}, ErrClosed
+		return outcome.Changes{}, outcome.ErrClosed
 	}
 	defer r.life.Leave()
 	now, err := r.discover(ctx)
 	if err != nil {
-		return Changes{}, err
+		return outcome.Changes{}, err
 	}
 	missing, lasting := r.checkNames(now)
 	now.missing, now.lasting = problems(missing), lasting
@@ -324,14 +325,14 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	r.catalog = now
 	r.mu.Unlock()
 
-	c := Changes{Unmatched: newOnes(before.missing, now.missing)}
+	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
 		old, ok := before.byID[t.assignment.ID]
 		switch {
 		case !ok:
 			c.Added = append(c.Added, t.assignment)
 		case old.name != t.name || old.description != t.description || !sameAssignment(old.assignment, t.assignment):
-			c.Changed = append(c.Changed, Change{old.assignment, t.assignment, old.name, t.name})
+			c.Changed = append(c.Changed, outcome.Change{old.assignment, t.assignment, old.name, t.name})
 		}
 	}
 	for _, t := range before.tools {
@@ -342,7 +343,7 @@ func (r *Registry) Refresh(ctx context.Context) (Changes, error) {
 	c.Collided = newOnes(before.collided, now.collided)
 	c.Held = now.held
 	r.warnUnmatched(ctx, c, newOnes(before.lasting, now.lasting))
-	c = c.clone()
+	c = c.Clone()
 	r.tellChanges(ctx, c)
 	return c, nil
 }
@@ -395,7 +396,7 @@ func (r *Registry) Close(ctx context.Context) error {
 		_ = r.Wait(patience)
 		cancel()
 	}
-	r.ops.each(func(op *operation) { op.interrupt(ErrClosed) })
+	r.ops.each(func(op *operation) { op.interrupt(outcome.ErrClosed) })
 	if err := r.life.Wait(ctx); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -166,7 +167,7 @@ func TestKeepAndConfigure(t *testing.T) {
 	require.Error(t, err)
 	_, err = duvotool.Discover(t.Context(), &fake{}, duvotool.Keep(duvotool.InFolder("x")))
 	require.ErrorContains(t, err, "cannot list folders")
-	_, err = duvotool.Discover(t.Context(), &fake{}, duvotool.Configure(duvotool.ByID("x"), duvotool.StopOn(duvotool.Cancelled)))
+	_, err = duvotool.Discover(t.Context(), &fake{}, duvotool.Configure(duvotool.ByID("x"), duvotool.StopOn(outcome.Cancelled)))
 	require.ErrorContains(t, err, "cannot stop Jobs")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // seal makes the response that every attempt will send.
@@ -39,7 +40,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	if !op.claim(p) {
 		return op.run == nil
 	}
-	op.at(PhaseResponding, s.id)
+	op.at(outcome.PhaseResponding, s.id)
 	if err := op.audit(AuditSent, p.about); err != nil {
 		op.fail(err)
 		return true
@@ -116,7 +117,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		p.stage = stageDone
 		s.human = false // from now on the Job works again
 		s.lastLook = time.Now()
-		op.at(PhaseWatching, s.id)
+		op.at(outcome.PhaseWatching, s.id)
 		op.delivered(p, hitl.Accepted)
 	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
 		op.fail(err)
@@ -180,10 +181,10 @@ func (op *operation) delivered(p *pendingState, d hitl.Delivery) {
 	p.entry.Delivery = d
 	_ = op.audit(AuditDelivered, p.about)
 	p.answerDeciders(deliveryError(d))
-	op.tellDecision(EventDelivered, p)
+	op.tellDecision(outcome.EventDelivered, p)
 }
 
-func (op *operation) tellDecision(kind EventKind, p *pendingState) {
+func (op *operation) tellDecision(kind outcome.EventKind, p *pendingState) {
 	e := p.entry.Clone()
-	op.tell(Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
+	op.tell(outcome.Event{Kind: kind, JobID: op.job.id, Status: op.job.status, Decision: &e})
 }

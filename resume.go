@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // restore makes the operation that a record tells of. Nothing runs for it yet.
@@ -108,7 +109,7 @@ func (op *operation) adopt() {
 		err = fmt.Errorf("%w: the record is of another operation", journal.ErrFailed)
 	}
 	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
-		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
+		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
 	}
 	ours := op.auditAdopted(e, err)
 	if err != nil {
@@ -137,7 +138,7 @@ func (op *operation) adopt() {
 		for _, c := range replies {
 			switch {
 			case err == nil && p != nil && p.entry != nil:
-				c <- &DecidedError{p.entry.Clone()}
+				c <- &outcome.DecidedError{p.entry.Clone()}
 			default:
 				c <- hitl.ErrRequestChanged
 			}
@@ -250,7 +251,7 @@ func (op *operation) resume(calm bool) {
 	}
 	op.run, op.resumed = r, true
 	started := op.jobID != ""
-	e := Event{Kind: EventResumed, JobID: op.jobID, Status: op.news.status}
+	e := outcome.Event{Kind: outcome.EventResumed, JobID: op.jobID, Status: op.news.status}
 	op.mu.Unlock()
 	op.tellIn(r.ctx, e)
 	if started {
@@ -262,14 +263,14 @@ func (op *operation) resume(calm bool) {
 
 // Jobs lists the operations that are under way, and those whose outcome is
 // unknown, the oldest first.
-func (r *Registry) Jobs() []JobInfo {
-	out := []JobInfo{} // [] in JSON, not null
+func (r *Registry) Jobs() []outcome.JobInfo {
+	out := []outcome.JobInfo{} // [] in JSON, not null
 	r.ops.each(func(op *operation) {
 		if i, ok := op.info(); ok {
 			out = append(out, i)
 		}
 	})
-	slices.SortFunc(out, func(a, b JobInfo) int {
+	slices.SortFunc(out, func(a, b outcome.JobInfo) int {
 		return cmp.Or(a.StartedAt.Compare(b.StartedAt), strings.Compare(a.Key, b.Key))
 	})
 	return out
@@ -277,15 +278,15 @@ func (r *Registry) Jobs() []JobInfo {
 
 // Resumed lists the operations that were taken up from the journal when the
 // registry was made and are still under way.
-func (r *Registry) Resumed() []JobInfo {
-	return slices.DeleteFunc(r.Jobs(), func(i JobInfo) bool { return !i.Resumed })
+func (r *Registry) Resumed() []outcome.JobInfo {
+	return slices.DeleteFunc(r.Jobs(), func(i outcome.JobInfo) bool { return !i.Resumed })
 }
 
-func (op *operation) info() (i JobInfo, ok bool) {
+func (op *operation) info() (i outcome.JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	unknown := op.result != nil && op.result.Outcome == OutcomeUnknown
-	i = JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
+	unknown := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
+	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
 		c := q.Clone()
@@ -299,7 +300,7 @@ func (op *operation) info() (i JobInfo, ok bool) {
 // A Job that neither knows is refused with [ErrUnknownJob]; so is one that its
 // callers had left, under no key or scope of theirs, before this registry was
 // made: call with the key of its [JobError].
-func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
+func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -320,13 +321,13 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*Result, error) {
 // byJobID finds the operation of a Job, here or in the journal.
 func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error) {
 	if jobID == "" {
-		return nil, ErrUnknownJob
+		return nil, outcome.ErrUnknownJob
 	}
 	if op := r.ops.byJob()[strings.ToLower(jobID)]; op != nil {
 		return op, nil
 	}
 	if r.ledger == nil {
-		return nil, ErrUnknownJob
+		return nil, outcome.ErrUnknownJob
 	}
 	for rec, err := range r.ledger.unfinished(ctx) {
 		if err != nil {
@@ -341,7 +342,7 @@ func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error
 			return op, nil
 		}
 	}
-	return nil, ErrUnknownJob
+	return nil, outcome.ErrUnknownJob
 }
 
 // Wait waits until no operation is under way. It returns nil then, or why ctx
@@ -371,7 +372,7 @@ func (r *Registry) Wait(ctx context.Context) error {
 // what comes of it: a Job that completed meanwhile has completed, and one that
 // Duvo does not stop goes on, which the error tells. It needs a backend that is
 // a [JobStopper].
-func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) {
+func (r *Registry) Stop(ctx context.Context, jobID, by string) (*outcome.Result, error) {
 	if _, ok := r.backend.(JobStopper); !ok {
 		return nil, fmt.Errorf("duvotool: the backend %T cannot stop Jobs", r.backend)
 	}
@@ -395,7 +396,7 @@ func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) 
 		if err != nil {
 			return nil, err
 		}
-		return res.clone(), nil
+		return res.Clone(), nil
 	}
 	over := make(chan struct{})
 	op.post(run, func(op *operation) {
@@ -411,7 +412,7 @@ func (r *Registry) Stop(ctx context.Context, jobID, by string) (*Result, error) 
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if op.result != nil {
-		return op.result.clone(), nil
+		return op.result.Clone(), nil
 	}
 	return nil, op.errorLocked(errors.New("stopping the Job was asked for, and it has not ended"))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -129,7 +130,7 @@ func TestRouterKeepsTheOperation(t *testing.T) {
 	require.Len(t, d.Jobs(), 2)
 
 	_, err := reg.RunTool().Call(t.Context(), `{"assignment":"contract_review","input":"a"}`)
-	require.ErrorIs(t, err, duvotool.ErrNoScope)
+	require.ErrorIs(t, err, outcome.ErrNoScope)
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -109,9 +110,9 @@ func (r *Registry) ownCall(ctx context.Context, input string, call func() (strin
 	out, err := "", error(nil)
 	switch {
 	case ctx.Err() != nil:
-		err = &JobError{Phase: PhaseNew, Err: context.Cause(ctx)}
+		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	case r.life.IsClosed():
-		err = &JobError{Phase: PhaseNew, Err: ErrClosed}
+		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	default:
 		out, err = call()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -241,13 +242,13 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 				return hitl.Pass(), nil
 			}), p)),
 		duvotool.WithAudit(vandalAudit{v}),
-		duvotool.WithAcceptance(func(c duvotool.Change) bool {
+		duvotool.WithAcceptance(func(c outcome.Change) bool {
 			held := c.After.Name == "Held"
 			v.take("accepted Change", &c)
 			return !held
 		}),
 		duvotool.OutputOf[map[string]any](), duvotool.WithFollowUps(), duvotool.WithLiveMessages(),
-		duvotool.WithObserver(func(e duvotool.Event) { p.spoil(); v.take("Event "+string(e.Kind), &e) }),
+		duvotool.WithObserver(func(e outcome.Event) { p.spoil(); v.take("Event "+string(e.Kind), &e) }),
 	}
 	handed := []string{"Assignments", "Messages", "Respond", "Decide", "Decide, first", "returned Decision", "given Decision", "AuditRecord", "accepted Change",
 		"Event requested", "Event suspended", "Event decided", "Event delivered", "Event message", "Event finished", "Event refreshed", "Event parked",
@@ -269,8 +270,8 @@ func nobodySharesMemory(t *testing.T, journaled bool) {
 
 // vandalsCall calls all there is to be called.
 func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry, journaled bool) {
-	taken := func(what string) func(*duvotool.Result, error) *duvotool.Result {
-		return func(res *duvotool.Result, err error) *duvotool.Result {
+	taken := func(what string) func(*outcome.Result, error) *outcome.Result {
+		return func(res *outcome.Result, err error) *outcome.Result {
 			require.NoError(t, err, what)
 			own := *res
 			v.take(what, &res)
@@ -281,7 +282,7 @@ func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Regist
 	ctx := duvotool.WithOperationKey(t.Context(), "k")
 	var wg sync.WaitGroup
 	for range 3 { // callers of one operation
-		wg.Go(func() { require.Equal(t, duvotool.OutcomePending, taken("Run")(tool.Run(ctx, "x")).Outcome) })
+		wg.Go(func() { require.Equal(t, outcome.OutcomePending, taken("Run")(tool.Run(ctx, "x")).Outcome) })
 	}
 	wg.Wait()
 	jobs, again := reg.Jobs(), reg.Jobs()
@@ -296,7 +297,7 @@ func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Regist
 	for range 3 { // of whom one wins, and the others are told its answers
 		wg.Go(func() {
 			if err := reg.Decide(t.Context(), req.Clone(), decision); err != nil {
-				var other *duvotool.DecidedError
+				var other *outcome.DecidedError
 				require.ErrorAs(t, err, &other)
 				require.Equal(t, "blue", other.Entry.Answers["Colour?"])
 				v.take("DecidedError", &other)
@@ -322,13 +323,13 @@ func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Regist
 }
 
 // sleepers are left, resumed and stopped.
-func sleepers(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry, taken func(string) func(*duvotool.Result, error) *duvotool.Result, journaled bool) {
+func sleepers(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry, taken func(string) func(*outcome.Result, error) *outcome.Result, journaled bool) {
 	left, cancel := context.WithCancel(duvotool.WithOperationKey(t.Context(), "sleep"))
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			_, err := reg.Tool("other").Run(left, "sleep")
-			var je *duvotool.JobError
+			var je *outcome.JobError
 			require.ErrorAs(t, err, &je)
 			v.take("JobError", &je)
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // startJob sends the start until the Job is known. It returns false if the run
@@ -19,7 +20,7 @@ func (op *operation) startJob() bool {
 		return false
 	}
 	start := op.start()
-	op.at(PhaseStarting, "")
+	op.at(outcome.PhaseStarting, "")
 	for attempt := 1; ; attempt++ {
 		if s.doubtful {
 			switch found, err := op.locate(); {
@@ -105,7 +106,7 @@ func (op *operation) startJob() bool {
 			op.refused(err)
 			return false
 		default:
-			op.at(PhaseNew, "")
+			op.at(outcome.PhaseNew, "")
 			op.fail(err)
 			return false
 		}
@@ -121,7 +122,7 @@ func (op *operation) intentFailed(err error) bool {
 		op.adopt()
 	case err != nil:
 		if !op.job.doubtful {
-			op.at(PhaseNew, "")
+			op.at(outcome.PhaseNew, "")
 		}
 		op.fail(err)
 	default:
@@ -142,7 +143,7 @@ func (op *operation) started(job duvo.Job) bool {
 	// operation may answer for it. Where that cannot be recorded now it is before
 	// anything is sent to the Job.
 	switch err := op.reg.ops.hold(op, job.ID); {
-	case errors.Is(err, ErrForeignJob):
+	case errors.Is(err, outcome.ErrForeignJob):
 		op.foreign(job, err)
 		return false
 	case err != nil:
@@ -152,11 +153,11 @@ func (op *operation) started(job duvo.Job) bool {
 	}
 	s.id, s.buildID, s.status, s.created = job.ID, job.BuildID, job.Status, job.CreatedAt
 	s.startState, s.startedAt = nil, time.Now()
-	op.at(PhaseWatching, s.id)
+	op.at(outcome.PhaseWatching, s.id)
 	if !op.maySave() {
 		return false
 	}
-	op.tell(Event{Kind: EventStarted, JobID: s.id, Status: s.status})
+	op.tell(outcome.Event{Kind: outcome.EventStarted, JobID: s.id, Status: s.status})
 	op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.assignment.ID, "operation", op.key)
 	return true
 }
@@ -199,11 +200,11 @@ func isLocal(err error) bool {
 // refused ends the run because the server does not take this Assignment or
 // input, which is for the model to know.
 func (op *operation) refused(err error) {
-	problem := &InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
+	problem := &outcome.InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
 	if errors.Is(err, duvo.ErrNotFound) {
-		problem = &InputError{Tool: op.tool.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
+		problem = &outcome.InputError{Tool: op.tool.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
 	}
-	op.at(PhaseNew, "")
+	op.at(outcome.PhaseNew, "")
 	op.failAs(problem)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // viaRegistry begins the path of what was decided by Registry.Decide.
@@ -63,7 +64,7 @@ func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 		}
 	})
 	if found == nil {
-		return ErrNotPending
+		return outcome.ErrNotPending
 	}
 	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
 	reply := make(chan error, 1)
@@ -79,7 +80,7 @@ func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	case err := <-reply:
 		return err
 	default:
-		return ErrNotPending
+		return outcome.ErrNotPending
 	}
 }
 
@@ -91,16 +92,16 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 	p := op.job.requests[req.ID]
 	switch {
 	case p == nil:
-		reply <- ErrNotPending
+		reply <- outcome.ErrNotPending
 		return
 	case p.digest != req.Digest():
 		reply <- hitl.ErrRequestChanged
 		return
 	case p.stage != stageSuspended && p.entry != nil:
-		reply <- &DecidedError{p.entry.Clone()}
+		reply <- &outcome.DecidedError{p.entry.Clone()}
 		return
 	case p.stage != stageSuspended:
-		reply <- ErrNotPending
+		reply <- outcome.ErrNotPending
 		return
 	}
 	if err := d.Check(p.request); err != nil {
@@ -120,7 +121,7 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 func (op *operation) suspend(p *pendingState) {
 	s := &op.job
 	p.stage = stageSuspended
-	res := op.resultSoFar(OutcomePending)
+	res := op.resultSoFar(outcome.OutcomePending)
 	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", hitl.SafeLine(p.request.Title, 200)))
 	if op.reg.cfg.offersCheck() {
 		res.Handle = op.detach(op.run)
@@ -139,7 +140,7 @@ func (op *operation) suspend(p *pendingState) {
 	r.interim = res
 	op.mu.Unlock()
 	told := p.request.Clone()
-	op.tell(Event{Kind: EventSuspended, JobID: s.id, Status: s.status, Request: &told})
+	op.tell(outcome.Event{Kind: outcome.EventSuspended, JobID: s.id, Status: s.status, Request: &told})
 	op.reg.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
 }
 
@@ -173,14 +174,14 @@ func deliveryError(d hitl.Delivery) error {
 	case hitl.Refused:
 		return errors.New("duvotool: Duvo refused the response")
 	case hitl.Superseded:
-		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", ErrNotPending)
+		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", outcome.ErrNotPending)
 	}
 	return nil
 }
 
-func (op *operation) resultSoFar(o Outcome) *Result {
+func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
 	s := &op.job
-	return &Result{
+	return &outcome.Result{
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
 		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,12 +49,12 @@ func TestSuspendAndDecideLater(t *testing.T) {
 
 		res, err := reg.Tool("refunds").Run(ctx, "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+		require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 		require.Equal(t, "refunded", res.Output)
 		require.Equal(t, "kim", res.Decisions[0].By)
 		require.Equal(t, hitl.SourcePerson, res.Decisions[0].Source)
 		require.Len(t, d.Jobs(), 1)
-		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], hitl.Deny("late", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), pending[0], hitl.Deny("late", "")), outcome.ErrNotPending)
 	}, duvotest.WithAssignment(refunds))
 }
 
@@ -63,7 +64,7 @@ func TestSuspendedWithoutScopeIsFoundByItsKey(t *testing.T) {
 		reg := suspending(t, d)
 		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
-		require.Equal(t, duvotool.OutcomePending, res.Outcome)
+		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Deny("kim", "no")))
 		time.Sleep(time.Hour)
 		res, err = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), res.Key), "4711")
@@ -92,15 +93,15 @@ func TestHundredDecidersOneWinner(t *testing.T) {
 		}
 		wg.Wait()
 		winner := -1
-		var told []*duvotool.DecidedError
+		var told []*outcome.DecidedError
 		for i, err := range errs {
-			var lost *duvotool.DecidedError
+			var lost *outcome.DecidedError
 			switch {
 			case err == nil:
 				require.Equal(t, -1, winner)
 				winner = i
 			case errors.As(err, &lost):
-				require.ErrorIs(t, err, duvotool.ErrNotPending)
+				require.ErrorIs(t, err, outcome.ErrNotPending)
 				told = append(told, lost)
 			default:
 				require.NoError(t, err)
@@ -125,7 +126,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 		was := reg.Pending()[0]
 		require.NoError(t, d.ChangeRequest(was.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 9 EUR" }))
 		// Before a poll has seen the change, the re-read does.
-		require.ErrorIs(t, reg.Decide(t.Context(), was, hitl.Approve("kim", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), was, hitl.Approve("kim", "")), outcome.ErrNotPending)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 		synctest.Wait()
 		now := reg.Pending()
@@ -134,7 +135,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 		require.NoError(t, d.AnswerElsewhere(was.JobID, duvo.Response{Approved: &yes}))
 		time.Sleep(10 * time.Minute)
 		require.Empty(t, reg.Pending())
-		require.ErrorIs(t, reg.Decide(t.Context(), now[0], hitl.Approve("kim", "")), duvotool.ErrNotPending)
+		require.ErrorIs(t, reg.Decide(t.Context(), now[0], hitl.Approve("kim", "")), outcome.ErrNotPending)
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	}, duvotest.WithAssignment(refunds))
 
@@ -164,7 +165,7 @@ func TestSuspendedTwice(t *testing.T) {
 		for _, title := range []string{"first", "second"} {
 			res, err := reg.Tool("refunds").Run(ctx, "x")
 			require.NoError(t, err)
-			require.Equal(t, duvotool.OutcomePending, res.Outcome)
+			require.Equal(t, outcome.OutcomePending, res.Outcome)
 			require.Equal(t, title, reg.Pending()[0].Title)
 			require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Approve("kim", "")))
 		}
@@ -178,7 +179,7 @@ func TestDecideOfSomethingUnknown(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
 	reg := suspending(t, d)
-	require.ErrorIs(t, reg.Decide(t.Context(), hitl.Request{}, hitl.Deny("kim", "")), duvotool.ErrNotPending)
+	require.ErrorIs(t, reg.Decide(t.Context(), hitl.Request{}, hitl.Deny("kim", "")), outcome.ErrNotPending)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, reg.Decide(ctx, hitl.Request{}, hitl.Deny("kim", "")), context.Canceled)

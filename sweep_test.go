@@ -15,15 +15,16 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
 // crowd runs n Jobs of 10 to 30 minutes, some of which ask, and returns their
 // results, the requests it took and how late the ends were seen.
-func crowd(t *testing.T, d *duvotest.Duvo, b duvotool.Backend, n int, opts ...duvotool.Option) (results []*duvotool.Result, late []time.Duration) {
+func crowd(t *testing.T, d *duvotest.Duvo, b duvotool.Backend, n int, opts ...duvotool.Option) (results []*outcome.Result, late []time.Duration) {
 	reg := discover(t, b, append([]duvotool.Option{decide(hitl.Approve("test", ""), nil)}, opts...)...)
 	var wg sync.WaitGroup
-	results, late = make([]*duvotool.Result, n), make([]time.Duration, n)
+	results, late = make([]*outcome.Result, n), make([]time.Duration, n)
 	for i := range n {
 		wg.Go(func() {
 			input := (10*time.Minute + rand.N(20*time.Minute)).String()
@@ -88,7 +89,7 @@ func TestSweeps(t *testing.T) {
 				d.Inject(c.faults...)
 				results, late := crowd(t, d, d.Client(duvo.WithRetries(5, 2*time.Minute)), n)
 				for _, r := range results {
-					require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+					require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 				}
 				slow := 0
 				for _, l := range late {
@@ -138,7 +139,7 @@ func TestRowsAreHints(t *testing.T) {
 				}}
 				results, _ := crowd(t, d, b, 50)
 				for _, r := range results {
-					require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+					require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 					require.Equal(t, "worked", r.Output)
 				}
 				require.Less(t, d.Count("getRun"), 50*10, "not again and again")
@@ -153,7 +154,7 @@ func TestUnlistedJobs(t *testing.T) {
 		b := lying{d.Client(), func(j *duvo.Job) bool { return j.ID[len(j.ID)-1]%4 != 0 }}
 		results, late := crowd(t, d, b, 100)
 		for i, r := range results {
-			require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 			require.Less(t, late[i], 110*time.Second)
 		}
 	}, duvotest.WithAssignment(crowdWorker))
@@ -164,7 +165,7 @@ func TestUnlistedJobs(t *testing.T) {
 			wg.Go(func() {
 				res, err := reg.Tool("worker").Run(t.Context(), "10h")
 				require.NoError(t, err)
-				require.Contains(t, []duvotool.Outcome{duvotool.OutcomeGone, duvotool.OutcomeStopped}, res.Outcome)
+				require.Contains(t, []outcome.Outcome{outcome.OutcomeGone, outcome.OutcomeStopped}, res.Outcome)
 			})
 		}
 		time.Sleep(20 * time.Minute)
@@ -229,7 +230,7 @@ func TestOutage(t *testing.T) {
 		time.AfterFunc(12*time.Minute+59*time.Second, func() { after.Store(int64(count(d))) })
 		results, _ := crowd(t, d, d.Client(), 300)
 		for _, r := range results {
-			require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 		}
 		require.Less(t, after.Load()-before.Load(), int64(60))
 	}, duvotest.WithAssignment(crowdWorker))
@@ -257,7 +258,7 @@ func TestBurstOfStartsAtALimit(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		results, _ := crowd(t, d, d.Client(), 500)
 		for _, r := range results {
-			require.Equal(t, duvotool.OutcomeCompleted, r.Outcome)
+			require.Equal(t, outcome.OutcomeCompleted, r.Outcome)
 		}
 		require.Len(t, d.Jobs(), 500)
 		require.LessOrEqual(t, d.CountStatus(429), 5)
@@ -289,7 +290,7 @@ func TestTrustLists(t *testing.T) {
 						input := (20*time.Minute + time.Duration(i)*time.Second).String()
 						res, err := reg.All()[0].Run(t.Context(), input)
 						require.NoError(t, err)
-						require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+						require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 						require.NotEmpty(t, res.Output)
 						require.Equal(t, d.Jobs()[0].AssignmentID, res.Assignment.ID)
 					})

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -108,8 +109,8 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 }
 
 // observe turns what a call came to into what the model reads.
-func (t *Tool) observe(res *Result, err error) (string, error) {
-	var bad *InputError
+func (t *Tool) observe(res *outcome.Result, err error) (string, error) {
+	var bad *outcome.InputError
 	switch {
 	case errors.As(err, &bad):
 		return bad.Observation(), nil
@@ -127,12 +128,12 @@ func (t *Tool) observe(res *Result, err error) (string, error) {
 //
 // When ctx ends Run returns at once; the Job goes on in Duvo and the error
 // holds what is needed to come back to it.
-func (t *Tool) Run(ctx context.Context, message string) (*Result, error) {
+func (t *Tool) Run(ctx context.Context, message string) (*outcome.Result, error) {
 	return t.runMessage(ctx, func() (string, error) { return t.inputMessage(message) })
 }
 
 // runMessage is Run with what makes the message to the Job.
-func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Result, error) {
+func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*outcome.Result, error) {
 	message, err := t.messageOf(ctx, make)
 	if err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Re
 // messageOf makes the message to the Job, and checks it.
 func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
 	}
 	message, err := make()
 	if err != nil {
@@ -155,11 +156,11 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 func (t *Tool) checkInput(message string) error {
 	switch {
 	case strings.TrimSpace(message) == "":
-		return &InputError{Tool: t.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
+		return &outcome.InputError{Tool: t.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
 	case len(message) > t.cfg.maxInput:
 		return t.tooLong(len(message))
 	case !utf8.ValidString(message):
-		return &InputError{Tool: t.name, Problem: "the input is not valid UTF-8 text"}
+		return &outcome.InputError{Tool: t.name, Problem: "the input is not valid UTF-8 text"}
 	}
 	return nil
 }

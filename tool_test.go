@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/callbacks"
 )
@@ -45,7 +46,7 @@ func TestFaultsOfStartsAndReads(t *testing.T) {
 					d.Inject(faults...)
 					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)
-					require.Equal(t, duvotool.OutcomeCompleted, res.Outcome)
+					require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 					require.Equal(t, "refunded", res.Output)
 					require.Len(t, d.Jobs(), 1)
 					require.Len(t, res.Messages, len(d.Jobs()[0].Messages))
@@ -67,10 +68,10 @@ func TestFaultsOfStartsAndReads(t *testing.T) {
 func TestEndsFromOutside(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(*duvotest.Duvo, string) error
-		want duvotool.Outcome
+		want outcome.Outcome
 	}{
-		"stopped": {(*duvotest.Duvo).StopJob, duvotool.OutcomeStopped},
-		"deleted": {(*duvotest.Duvo).DeleteJob, duvotool.OutcomeGone},
+		"stopped": {(*duvotest.Duvo).StopJob, outcome.OutcomeStopped},
+		"deleted": {(*duvotest.Duvo).DeleteJob, outcome.OutcomeGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
@@ -103,16 +104,16 @@ func TestTimeLimitDoesNotCountPeople(t *testing.T) {
 			j.Complete("done")
 		}
 	}}
-	for limit, want := range map[time.Duration]duvotool.Outcome{8 * time.Minute: duvotool.OutcomeCompleted, 2 * time.Minute: duvotool.OutcomeExpired, 4 * time.Minute: duvotool.OutcomeExpired} {
+	for limit, want := range map[time.Duration]outcome.Outcome{8 * time.Minute: outcome.OutcomeCompleted, 2 * time.Minute: outcome.OutcomeExpired, 4 * time.Minute: outcome.OutcomeExpired} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			reg := discover(t, d.Client(), duvotool.WithJobTimeout(limit), duvotool.StopOn(duvotool.TimedOut), policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
+			reg := discover(t, d.Client(), duvotool.WithJobTimeout(limit), duvotool.StopOn(outcome.TimedOut), policy(func(context.Context, hitl.Request) (hitl.Decision, error) {
 				time.Sleep(24 * time.Hour)
 				return hitl.Approve("ops", ""), nil
 			}))
 			res, err := reg.Tool("slow").Run(t.Context(), "4711")
 			require.NoError(t, err)
-			if want == duvotool.OutcomeExpired {
-				want = duvotool.OutcomeStopped // StopOn made it so
+			if want == outcome.OutcomeExpired {
+				want = outcome.OutcomeStopped // StopOn made it so
 				require.Contains(t, res.Note, "time limit")
 			}
 			require.Equal(t, want, res.Outcome, limit)
@@ -126,17 +127,17 @@ func TestCallerReachesPolicyObserverAndResult(t *testing.T) {
 		type contextKey struct{}
 		kim := hitl.Caller{Tenant: "shop", User: "kim"}
 		var mu sync.Mutex
-		var events []duvotool.Event
+		var events []outcome.Event
 		reg := discover(t, d.Client(), policy(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 			if ctx.Value(contextKey{}) != "kept" || r.Caller != kim || r.Input != "4711" || r.Assignment.ID != refundsID || r.JobID == "" || r.FirstSeen.IsZero() {
 				return hitl.Decision{}, context.Canceled
 			}
 			return hitl.Approve(r.Caller.User, ""), nil
-		}), duvotool.WithObserver(func(e duvotool.Event) {
+		}), duvotool.WithObserver(func(e outcome.Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			events = append(events, e)
-			if e.Kind == duvotool.EventStatus {
+			if e.Kind == outcome.EventStatus {
 				panic("an observer that fails")
 			}
 		}))
@@ -148,16 +149,16 @@ func TestCallerReachesPolicyObserverAndResult(t *testing.T) {
 		require.NoError(t, reg.Close(t.Context()))
 		mu.Lock()
 		defer mu.Unlock()
-		var kinds []duvotool.EventKind
+		var kinds []outcome.EventKind
 		for _, e := range events {
 			require.Equal(t, kim, e.Caller)
 			require.Equal(t, res.Key, e.Key)
 			require.False(t, e.At.IsZero())
-			if e.Kind != duvotool.EventStatus {
+			if e.Kind != outcome.EventStatus {
 				kinds = append(kinds, e.Kind)
 			}
 		}
-		require.Equal(t, []duvotool.EventKind{duvotool.EventStarted, duvotool.EventRequested, duvotool.EventDecided, duvotool.EventDelivered, duvotool.EventFinished}, kinds)
+		require.Equal(t, []outcome.EventKind{outcome.EventStarted, outcome.EventRequested, outcome.EventDecided, outcome.EventDelivered, outcome.EventFinished}, kinds)
 	}, duvotest.WithAssignment(refunds))
 }
 
@@ -166,12 +167,12 @@ func TestSlowObserverHoldsUpNothing(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		release := make(chan struct{})
 		var finished, decided int
-		reg := discover(t, d.Client(), duvotool.WithObserver(func(e duvotool.Event) {
+		reg := discover(t, d.Client(), duvotool.WithObserver(func(e outcome.Event) {
 			<-release
 			switch e.Kind {
-			case duvotool.EventFinished:
+			case outcome.EventFinished:
 				finished++
-			case duvotool.EventDecided:
+			case outcome.EventDecided:
 				decided++
 			}
 		}))

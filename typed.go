@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // InputOf lets a tool take arguments of the Go type T, a struct, instead of
@@ -228,7 +229,7 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 // nil only if the Job completed and its answer decoded. The Result is there
 // whenever the outcome is known, also beside an error: that of [Result.Err], or
 // an [*OutputError].
-func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *Result, error) {
+func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, error) {
 	var none Out
 	res, err := t.run(ctx, in)
 	if err != nil {
@@ -243,23 +244,23 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *Result, error) {
 	if res.Data == nil { // it may be the operation of a caller who asked for no type
 		var problem string
 		if res.Data, problem = t.out.find(res.Output); res.Data == nil {
-			return none, res, &OutputError{JobID: res.JobID, Problem: problem}
+			return none, res, &outcome.OutputError{JobID: res.JobID, Problem: problem}
 		}
 	}
 	out, err := decodeInto[Out](res.Data)
 	if err != nil {
-		return none, res, &OutputError{JobID: res.JobID, Problem: err.Error()}
+		return none, res, &outcome.OutputError{JobID: res.JobID, Problem: err.Error()}
 	}
 	return out, res, nil
 }
 
-func (t *Typed[In, Out]) run(ctx context.Context, in In) (*Result, error) {
+func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error) {
 	if t.tool.cfg.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}
 	arguments, err := json.Marshal(in)
 	if err != nil {
-		return nil, &InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
+		return nil, &outcome.InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -147,7 +148,7 @@ func TestArgumentsThatDoNotFit(t *testing.T) {
 				require.Equal(t, text, same)
 			}
 			_, err = tool.Run(t.Context(), arguments)
-			var bad *duvotool.InputError
+			var bad *outcome.InputError
 			require.ErrorAs(t, err, &bad)
 		}
 		golden(t, "refund.violations.txt", b.String())
@@ -255,7 +256,7 @@ func TestRenderInput(t *testing.T) {
 		_, err = tool.Run(t.Context(), `{"order": 0}`)
 		require.ErrorContains(t, err, "empty")
 		_, err = tool.Run(t.Context(), `{"order": 1, "panic": true}`)
-		var failed *duvotool.JobError
+		var failed *outcome.JobError
 		require.ErrorAs(t, err, &failed)
 		require.ErrorContains(t, err, "panic")
 		typed, err := duvotool.As[args, string](tool)
@@ -346,7 +347,7 @@ func TestAsWithoutOptions(t *testing.T) {
 		require.NoError(t, err)
 		got, _, err := both.Run(t.Context(), order{Number: 4711})
 		require.ErrorContains(t, err, "tags: expected a list, each a text, got null")
-		var wrong *duvotool.OutputError
+		var wrong *outcome.OutputError
 		require.ErrorAs(t, err, &wrong)
 		require.Zero(t, got)
 		require.Equal(t, `{"number":4711,"tags":[]}`, d.Jobs()[1].Input, "a nil slice is an empty list")
@@ -370,9 +371,9 @@ func TestAsWithoutOptions(t *testing.T) {
 		typed, err := duvotool.As[order, string](discover(t, &fake{job: ended(duvo.StatusFailed)}).All()[0])
 		require.NoError(t, err)
 		_, res, err := typed.Run(t.Context(), order{})
-		var outcome *duvotool.OutcomeError
-		require.ErrorAs(t, err, &outcome)
-		require.Equal(t, duvotool.OutcomeFailed, res.Outcome)
+		var came *outcome.OutcomeError
+		require.ErrorAs(t, err, &came)
+		require.Equal(t, outcome.OutcomeFailed, res.Outcome)
 	})
 }
 

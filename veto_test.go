@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -77,7 +78,7 @@ func TestRecordedApproval(t *testing.T) {
 					switch {
 					case c.want == lost && dies == "after respond":
 						require.Equal(t, before, d.Count("respondToHumanRequest"), "it is not sent once more")
-						require.Equal(t, duvotool.OutcomePending, res.Outcome)
+						require.Equal(t, outcome.OutcomePending, res.Outcome)
 						require.Equal(t, hitl.Unconfirmed, res.Decisions[0].Delivery)
 						require.Contains(t, res.Note, "was not sent again")
 					default:

@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -101,7 +102,7 @@ func (s *sim) one(ctx context.Context, input string) {
 		return
 	}
 	length, _, _ := strings.Cut(input, " ")
-	if err != nil || res.Outcome != duvotool.OutcomeCompleted || res.Output != "worked "+length {
+	if err != nil || res.Outcome != outcome.OutcomeCompleted || res.Output != "worked "+length {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.wrong++; s.wrong < 5 {

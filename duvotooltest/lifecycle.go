@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // Whole Jobs, through a registry over the backend.
@@ -43,7 +44,7 @@ func (b *backendTest) people() {
 	for name, want := range map[string]string{"Refunds": "Refunded.", "Survey": "a, b, c; why not", "Slow": "done"} {
 		res, err := reg.Tool(name).Run(b.Context(), "order 4711")
 		b.ok(err)
-		b.want(res.Outcome == duvotool.OutcomeCompleted && res.Output == want, "%s: %s %q", name, res.Outcome, res.Output)
+		b.want(res.Outcome == outcome.OutcomeCompleted && res.Output == want, "%s: %s %q", name, res.Outcome, res.Output)
 	}
 	b.want(len(kim.Asked()) == 2 && b.accepted() == 2, "%d questions, %d responses", len(kim.Asked()), b.accepted())
 
@@ -58,7 +59,7 @@ func (b *backendTest) people() {
 		return hitl.Approve("kim@example.com", ""), errors.New("no")
 	})
 	_, err = b.discover(duvotool.WithPolicy(failing)).Tool("Refunds").Run(b.Context(), "order 4713")
-	var failed *duvotool.JobError
+	var failed *outcome.JobError
 	b.want(errors.As(err, &failed) && b.d.Count("respondToHumanRequest") == sent, "a policy that fails: %v", err)
 
 	// Somebody else answers.
@@ -80,7 +81,7 @@ func (b *backendTest) takenUp() {
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	_, err := reg.Tool("Slow").Run(ctx, "x")
-	var left *duvotool.JobError
+	var left *outcome.JobError
 	b.want(errors.As(err, &left) && errors.Is(err, context.DeadlineExceeded) && left.JobID != "", "a caller that leaves: %v", err)
 	sent := len(b.d.Requests())
 	time.Sleep(10 * time.Minute)
@@ -121,7 +122,7 @@ func (b *backendTest) wholeJob(f lifecycleFault) {
 	b.d.Inject(f.faults...)
 	res, err := reg.Tool("Refunds").Run(b.Context(), "order 4711")
 	b.ok(err)
-	b.want(res.Outcome == duvotool.OutcomeCompleted && res.Output == "Refunded.", "%s: %s %q", f.name, res.Outcome, res.Output)
+	b.want(res.Outcome == outcome.OutcomeCompleted && res.Output == "Refunded.", "%s: %s %q", f.name, res.Outcome, res.Output)
 	synctest.Wait()
 	b.want(len(b.d.Jobs()) == 1, "%s: %d Jobs", f.name, len(b.d.Jobs()))
 	b.want(len(kim.Asked()) == 1 && b.accepted() == 1, "%s: asked %d times, %d responses", f.name, len(kim.Asked()), b.accepted())

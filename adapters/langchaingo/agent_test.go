@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -255,7 +256,7 @@ func TestTheContextEnds(t *testing.T) {
 		_, err := execute(ctx, t, a)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Minute, time.Since(began))
-		var job *duvotool.JobError
+		var job *outcome.JobError
 		require.ErrorAs(t, err, &job)
 		require.NotEmpty(t, job.Key)
 		own, ok := d.Job(job.JobID)

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -131,10 +131,10 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 	switch {
 	case err == nil:
 		return out, nil
-	case ctx.Err() != nil, errors.Is(err, duvotool.ErrClosed):
+	case ctx.Err() != nil, errors.Is(err, outcome.ErrClosed):
 		return "", err
 	}
-	var job *duvotool.JobError
+	var job *outcome.JobError
 	if !errors.As(err, &job) {
 		return "The tool failed: " + hitl.SafeLine(err.Error(), 300), nil
 	}
@@ -142,7 +142,7 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 	switch {
 	case job.JobID != "":
 		what = fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look.", hitl.SafeLine(job.JobID, 64))
-	case job.Phase == duvotool.PhaseStarting:
+	case job.Phase == outcome.PhaseStarting:
 		what = "It is not known whether a Job was started. Do not repeat the call; a person must look."
 	default:
 		what = "No Job was started."
@@ -152,17 +152,17 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 
 // reason tells a kind of failure in our own words: an error's own may hold what
 // is no business of a model.
-func reason(err *duvotool.JobError) string {
+func reason(err *outcome.JobError) string {
 	switch {
-	case errors.Is(err, duvotool.ErrNoScope):
+	case errors.Is(err, outcome.ErrNoScope):
 		return "this Assignment may only be called within an operation scope, which the program did not set"
-	case errors.Is(err, duvotool.ErrKeyReused):
+	case errors.Is(err, outcome.ErrKeyReused):
 		return "the program gave an operation key that stands for another call"
 	case errors.Is(err, duvo.ErrUnauthorized):
 		return "Duvo does not accept the program's key"
 	case errors.Is(err, duvo.ErrForbidden):
 		return "the program's key may not do this"
-	case err.Phase == duvotool.PhaseDeciding:
+	case err.Phase == outcome.PhaseDeciding:
 		return "the program's approval policy failed, and nothing was answered"
 	case errors.Is(err, duvo.ErrUnavailable), errors.Is(err, duvo.ErrRateLimited):
 		return "Duvo cannot be reached"

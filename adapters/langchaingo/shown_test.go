@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/schema"
@@ -238,7 +239,7 @@ func TestAllJobsAreNamed(t *testing.T) {
 		require.True(t, ok, "%v", err)
 		keys := map[string]bool{}
 		for _, part := range parts.Unwrap() {
-			var job *duvotool.JobError
+			var job *outcome.JobError
 			if errors.As(part, &job) && job.JobID != "" {
 				require.NotEmpty(t, job.Key)
 				require.Contains(t, err.Error(), job.Key)
@@ -294,7 +295,7 @@ func TestAllJobsAreNamed(t *testing.T) {
 			a := agent(t, &model{say: func(turn) *llms.ContentResponse { return asks(jobs...) }}, reg)
 			go func() { time.Sleep(time.Minute); _ = reg.Close(context.Background()) }()
 			_, err := execute(duvotool.WithOperationScope(t.Context(), "s"), t, a)
-			require.ErrorIs(t, err, duvotool.ErrClosed)
+			require.ErrorIs(t, err, outcome.ErrClosed)
 			named(t, d, err)
 		})
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
@@ -287,8 +288,8 @@ func TestWhyNobodyAnswered(t *testing.T) {
 					require.Len(t, decided, 1)
 					require.Equal(t, hitl.SourceNobody, decided[0].Source)
 					require.Empty(t, decided[0].By)
-				}, duvotool.WithObserver(mcp.Progress(func(e duvotool.Event) {
-					if e.Kind == duvotool.EventDecided {
+				}, duvotool.WithObserver(mcp.Progress(func(e outcome.Event) {
+					if e.Kind == outcome.EventDecided {
 						decided = append(decided, *e.Decision)
 					}
 				})))

@@ -7,9 +7,9 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/handed"
+	"github.com/duvotool/duvotool/outcome"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -35,8 +35,8 @@ type ask struct {
 
 // Progress tells the calls of a [Server] how their Jobs are doing. Give it to
 // [duvotool.WithObserver]; next, if it is not nil, is told every event too.
-func Progress(next func(duvotool.Event)) func(duvotool.Event) {
-	return func(e duvotool.Event) {
+func Progress(next func(outcome.Event)) func(outcome.Event) {
+	return func(e outcome.Event) {
 		if t, _ := e.Context().Value(threadKey{}).(*thread); t != nil {
 			select {
 			case t.lines <- e.String():

@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -148,7 +149,7 @@ func act(action string) answers {
 var sayYes = fill(map[string]any{"approve": true, "reason": "fine\u202e"})
 
 func TestHostListsAndCalls(t *testing.T) {
-	var results []*duvotool.Result
+	var results []*outcome.Result
 	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), sayYes, func(t *testing.T, h *host) {
 		tools, err := h.ListTools(t.Context(), nil)
 		require.NoError(t, err)
@@ -175,7 +176,7 @@ func TestHostListsAndCalls(t *testing.T) {
 		require.Equal(t, hitl.SourceUnauthenticated, d.Source)
 		require.NotContains(t, d.Reason, "\u202e")
 		require.Equal(t, "Elicit", d.Path)
-	}, duvotool.WithObserver(mcp.Progress(func(e duvotool.Event) {
+	}, duvotool.WithObserver(mcp.Progress(func(e outcome.Event) {
 		if e.Result != nil {
 			results = append(results, e.Result)
 		}

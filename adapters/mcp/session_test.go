@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -80,7 +81,7 @@ func TestLostSessions(t *testing.T) {
 				require.NoError(t, err)
 				defer reg.Close(context.Background())
 				s.Restart()
-				done := make(chan *duvotool.Result)
+				done := make(chan *outcome.Result)
 				go func() {
 					res, err := reg.Tool("Refunds").Run(t.Context(), "order 4711")
 					require.NoError(t, err)

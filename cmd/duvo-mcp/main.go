@@ -37,6 +37,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/outcome"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -156,8 +157,8 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	}
 	defer closeBackend()
 	var server atomic.Pointer[mcp.Server]
-	observe := mcp.Progress(func(e duvotool.Event) {
-		if s := server.Load(); s != nil && e.Kind == duvotool.EventRefreshed {
+	observe := mcp.Progress(func(e outcome.Event) {
+		if s := server.Load(); s != nil && e.Kind == outcome.EventRefreshed {
 			s.Update()
 		}
 	})

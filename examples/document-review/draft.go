@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // A draft is what is edited. Its margin is the registry's to write until that is
@@ -29,9 +29,9 @@ func (d *draft) String() string {
 }
 
 // observe notes what Jobs find, whoever started them.
-func (d *draft) observe(e duvotool.Event) {
+func (d *draft) observe(e outcome.Event) {
 	var v Verdict
-	if e.Kind != duvotool.EventFinished || json.Unmarshal(e.Result.Data, &v) != nil {
+	if e.Kind != outcome.EventFinished || json.Unmarshal(e.Result.Data, &v) != nil {
 		return
 	}
 	note := func(format string, args ...any) {

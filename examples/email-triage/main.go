@@ -28,6 +28,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/chains"
 	"golang.org/x/term"
 )
@@ -219,7 +220,7 @@ func connect(ctx context.Context, f flags, c console) (backend duvotool.Backend,
 }
 
 // report prints the outcome.
-func report(out io.Writer, asJSON bool, r *duvotool.Result, answer string) error {
+func report(out io.Writer, asJSON bool, r *outcome.Result, answer string) error {
 	if asJSON {
 		type decision struct {
 			RequestID string           `json:"request_id"`
@@ -233,13 +234,13 @@ func report(out io.Writer, asJSON bool, r *duvotool.Result, answer string) error
 			decisions = append(decisions, decision{d.RequestID, d.Kind, d.Verdict, d.By, d.Reason})
 		}
 		return json.NewEncoder(out).Encode(struct {
-			JobID       string           `json:"job_id"`
-			Assignment  string           `json:"assignment"`
-			Status      duvo.Status      `json:"status"`
-			Outcome     duvotool.Outcome `json:"outcome"`
-			Output      string           `json:"output"`
-			FinalAnswer string           `json:"final_answer"`
-			Decisions   []decision       `json:"decisions"`
+			JobID       string          `json:"job_id"`
+			Assignment  string          `json:"assignment"`
+			Status      duvo.Status     `json:"status"`
+			Outcome     outcome.Outcome `json:"outcome"`
+			Output      string          `json:"output"`
+			FinalAnswer string          `json:"final_answer"`
+			Decisions   []decision      `json:"decisions"`
 		}{r.JobID, r.Assignment.Name, r.Status, r.Outcome, r.Output, answer, decisions})
 	}
 	fmt.Fprintf(out, "\nJob %s of %q: %s\n", r.JobID, hitl.SafeLine(r.Assignment.Name, 200), r.Outcome)

@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // progress prints what happens to Jobs and keeps the last result. On a terminal
@@ -21,7 +21,7 @@ type progress struct {
 	began  time.Time
 	wait   string // what is waited for
 	ended  bool
-	result *duvotool.Result
+	result *outcome.Result
 }
 
 const redraw = 250 * time.Millisecond
@@ -70,37 +70,37 @@ func (p *progress) draw() {
 	}
 }
 
-func (p *progress) observe(e duvotool.Event) {
+func (p *progress) observe(e outcome.Event) {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(p.out, "[%5.1fs] "+format+"\n", append([]any{e.At.Sub(p.began).Seconds()}, args...)...)
 	}
 	switch e.Kind {
-	case duvotool.EventQueued:
+	case outcome.EventQueued:
 		say("the call waits for its turn; waiting before it: %d", e.Before)
-	case duvotool.EventStarted:
+	case outcome.EventStarted:
 		say("Job %s of %q started", e.JobID, hitl.SafeLine(e.Assignment.Name, 80))
 		p.waitFor("the Job")
-	case duvotool.EventStatus:
+	case outcome.EventStatus:
 		say("the Job is %s", hitl.SafeLine(string(e.Status), 40))
 		p.waitFor("the Job, which is " + hitl.SafeLine(string(e.Status), 40))
-	case duvotool.EventRequested:
+	case outcome.EventRequested:
 		p.waitFor("the policy: " + hitl.SafeLine(e.Request.Title, 60))
 		if p.asks {
 			say("the Job asks you: %s", hitl.SafeLine(e.Request.Title, 200))
 			break
 		}
 		say("the Job asks:\n%s", e.Request)
-	case duvotool.EventDecided:
+	case outcome.EventDecided:
 		say("%s by %s", e.Decision.Verdict, hitl.SafeLine(e.Decision.By, 80))
 		p.waitFor("Duvo to take the decision")
-	case duvotool.EventDelivered:
+	case outcome.EventDelivered:
 		say("the decision was %s", e.Decision.Delivery)
 		p.waitFor("the Job")
-	case duvotool.EventFinished:
+	case outcome.EventFinished:
 		p.result = e.Result
 		say("the outcome: %s", e.Result.Outcome)
 		p.waitFor("the model")
-	case duvotool.EventParked:
+	case outcome.EventParked:
 		say("the call ended without an outcome")
 		p.waitFor("the model")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -56,7 +57,7 @@ func run(ctx context.Context, s setup.Setup) error {
 		// One message pays and erases once, however the model words it.
 		duvotool.Configure(duvotool.ByID(*vouchers), duvotool.OncePerScope()),
 		duvotool.Configure(duvotool.InFolder("Regulated"), duvotool.OncePerScope()),
-		duvotool.WithObserver(func(e duvotool.Event) { fmt.Fprintln(s.Out, "  "+e.String()) }))...)
+		duvotool.WithObserver(func(e outcome.Event) { fmt.Fprintln(s.Out, "  "+e.String()) }))...)
 	if unknown := (*hitl.NoMatchError)(nil); errors.As(err, &unknown) && unknown.Name == *vouchers {
 		return fmt.Errorf("-vouchers: %w", unknown)
 	} else if err != nil {

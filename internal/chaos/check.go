@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // evidence is all that is known of a run, from three sides: what the emulator saw,
@@ -27,9 +28,9 @@ type evidence struct {
 	outcomes  []delivered
 	decisions []decided
 
-	journaled  map[string]*duvotool.Result // by key
-	unreadable map[string]error            // keys whose journal has no result
-	unfinished []string                    // keys that the journals hold as not done
+	journaled  map[string]*outcome.Result // by key
+	unreadable map[string]error           // keys whose journal has no result
+	unfinished []string                   // keys that the journals hold as not done
 
 	at   map[string]time.Time // when the outcomes of a soak were delivered
 	last time.Time            // when the last of them was
@@ -133,7 +134,7 @@ func (e *evidence) readJournal(ctx context.Context, path string, keys []string) 
 		tools[t.Assignment().Name] = t
 	}
 	if e.journaled == nil {
-		e.journaled, e.unreadable = map[string]*duvotool.Result{}, map[string]error{}
+		e.journaled, e.unreadable = map[string]*outcome.Result{}, map[string]error{}
 	}
 	for rec, err := range j.Unfinished(ctx) {
 		if err != nil {
@@ -211,7 +212,7 @@ func (e *evidence) checkKey(rep *report, key string, jobs []jobSeen, outcomes []
 		}
 	}
 	for _, o := range outcomes {
-		unknown = unknown || o.Outcome == duvotool.OutcomeUnknown
+		unknown = unknown || o.Outcome == outcome.OutcomeUnknown
 		if o.Wrong != "" {
 			rep.problem(&rep.Lost, "%s: %s", key, o.Wrong)
 		}

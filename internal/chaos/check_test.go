@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,7 +18,7 @@ var t0 = time.Unix(1_800_000_000, 0)
 // flawless is the evidence of two keys with which nothing is wrong: each asked for
 // an approval, which the policy gave to the first, and the inbox to the second.
 func flawless() *evidence {
-	e := &evidence{jobs: 2, journaled: map[string]*duvotool.Result{}, unreadable: map[string]error{}}
+	e := &evidence{jobs: 2, journaled: map[string]*outcome.Result{}, unreadable: map[string]error{}}
 	for n := range 2 {
 		key, id, request := keyName(n), fmt.Sprint("job-", n), fmt.Sprint("request-", n)
 		yes := true
@@ -27,13 +27,13 @@ func flawless() *evidence {
 		e.saw.Posts = append(e.saw.Posts,
 			post{Path: "/v2/teams/t/runs", Key: "start-" + key, Body: `{"message":"` + key + `"}`},
 			post{Path: "/v2/runs/" + id + "/human-requests/" + request + "/respond", Key: "respond-" + key, Body: `{"approved":true}`})
-		e.outcomes = append(e.outcomes, delivered{Key: key, Outcome: duvotool.OutcomeCompleted, JobID: id, Output: "done " + key})
+		e.outcomes = append(e.outcomes, delivered{Key: key, Outcome: outcome.OutcomeCompleted, JobID: id, Output: "done " + key})
 		e.decisions = append(e.decisions, decided{At: t0.Add(time.Second), By: "policy", Key: key, JobID: id, RequestID: request, Verdict: hitl.Approved})
 		delivery := hitl.Accepted
 		if n == 1 {
 			delivery = hitl.Superseded
 		}
-		e.journaled[key] = &duvotool.Result{Key: key, Outcome: duvotool.OutcomeCompleted, JobID: id, Output: "done " + key,
+		e.journaled[key] = &outcome.Result{Key: key, Outcome: outcome.OutcomeCompleted, JobID: id, Output: "done " + key,
 			Decisions: []hitl.DecisionEntry{{RequestID: request, Decision: hitl.Approve("policy", ""), Delivery: delivery}}}
 	}
 	return e
@@ -60,7 +60,7 @@ func TestEachFlaw(t *testing.T) {
 		lost, doubled, unauthorised int
 	}{
 		{"no outcome", func(e *evidence) { e.outcomes = e.outcomes[1:] }, 1, 0, 0},
-		{"another outcome", func(e *evidence) { e.outcomes[0].Outcome = duvotool.OutcomeFailed }, 2, 0, 0},
+		{"another outcome", func(e *evidence) { e.outcomes[0].Outcome = outcome.OutcomeFailed }, 2, 0, 0},
 		{"another Job's outcome", func(e *evidence) { e.outcomes[0].JobID = "job-1" }, 2, 0, 0},
 		{"another output, the journal's too", func(e *evidence) { e.outcomes[0].Output, e.journaled[keyName(0)].Output = "x", "x" }, 1, 0, 0},
 		{"two outcomes that differ", func(e *evidence) {
@@ -131,8 +131,8 @@ func TestEachFlaw(t *testing.T) {
 // journal knows of it.
 func TestUnknown(t *testing.T) {
 	e := flawless()
-	e.outcomes[0] = delivered{Key: keyName(0), Outcome: duvotool.OutcomeUnknown}
-	*e.journaled[keyName(0)] = duvotool.Result{Key: keyName(0), Outcome: duvotool.OutcomeUnknown}
+	e.outcomes[0] = delivered{Key: keyName(0), Outcome: outcome.OutcomeUnknown}
+	*e.journaled[keyName(0)] = outcome.Result{Key: keyName(0), Outcome: outcome.OutcomeUnknown}
 	e.unfinished = []string{"op-0"}
 	e.saw.Jobs = append(e.saw.Jobs, jobSeen{ID: "job-2", Input: keyName(0), Status: duvo.StatusCompleted})
 	rep := e.check()

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // decide is the policy. What it decides is drawn anew each time that it is asked,
@@ -54,8 +54,8 @@ func (w *worker) note(req hitl.Request, d hitl.Decision) error {
 }
 
 // observe calls people to what was put off.
-func (w *worker) observe(e duvotool.Event) {
-	if e.Kind != duvotool.EventSuspended || e.Request == nil {
+func (w *worker) observe(e outcome.Event) {
+	if e.Kind != outcome.EventSuspended || e.Request == nil {
 		return
 	}
 	a, err := planOf(w.c.Seed, e.Key).asked(e.Request.Title)

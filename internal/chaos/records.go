@@ -6,20 +6,20 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // What the processes write down for the checker.
 
 // A delivered is an outcome that a caller got.
 type delivered struct {
-	Key     string           `json:"key"`
-	Life    int              `json:"life"` // of the worker
-	At      time.Time        `json:"at"`
-	Outcome duvotool.Outcome `json:"outcome"`
-	JobID   string           `json:"job_id"`
-	Output  string           `json:"output"`
+	Key     string          `json:"key"`
+	Life    int             `json:"life"` // of the worker
+	At      time.Time       `json:"at"`
+	Outcome outcome.Outcome `json:"outcome"`
+	JobID   string          `json:"job_id"`
+	Output  string          `json:"output"`
 
 	// Wrong tells of something else that a caller got, and must not get.
 	Wrong string `json:"wrong,omitempty"`

@@ -25,6 +25,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // The worker's times. What is sent again is sent later than any effect of what
@@ -239,7 +240,7 @@ func (w *worker) call(key string, p plan, first bool) error {
 		short, cancel := context.WithTimeout(ctx, p.Impatient)
 		_, err := t.Run(short, key)
 		cancel()
-		var je *duvotool.JobError
+		var je *outcome.JobError
 		if err != nil && (!errors.As(err, &je) || je.Key != key) {
 			line.Wrong = fmt.Sprintf("the error of a call that was left does not tell its key: %v", err)
 		}
@@ -247,11 +248,11 @@ func (w *worker) call(key string, p plan, first bool) error {
 	for attempt := 1; ; attempt++ {
 		res, err := t.Run(ctx, key)
 		switch {
-		case err == nil && res.Outcome != duvotool.OutcomePending:
+		case err == nil && res.Outcome != outcome.OutcomePending:
 			line.At, line.Outcome, line.JobID, line.Output = time.Now(), res.Outcome, res.JobID, res.Output
 			return w.outcomes.add(line)
-		case errors.Is(err, duvotool.ErrClosed):
-			var je *duvotool.JobError
+		case errors.Is(err, outcome.ErrClosed):
+			var je *outcome.JobError
 			if !errors.As(err, &je) || je.Key != key {
 				line.Wrong = fmt.Sprintf("the error of a call that Close has ended does not tell its key: %v", err)
 				return errors.Join(w.outcomes.add(line), errAsked)

@@ -1,4 +1,4 @@
-package duvotool
+package outcome
 
 import (
 	"time"

@@ -1,4 +1,4 @@
-package duvotool
+package outcome
 
 import (
 	"context"
@@ -121,8 +121,6 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %s", name, string(e.Kind))
 }
 
-var errObserver = errors.New("the observer or the callbacks handler panicked")
-
 // Context returns a context with the values of the context that the call was
 // made with. It does not end with that one.
 func (e Event) Context() context.Context {
@@ -171,15 +169,17 @@ func (c Changes) Empty() bool {
 	return len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.Collided)+len(c.Unmatched) == 0
 }
 
-func (c Changes) clone() Changes {
+// Clone returns a copy that shares no memory.
+func (c Changes) Clone() Changes {
 	changed := slices.Clone(c.Changed)
 	for i, x := range changed {
-		changed[i] = x.clone()
+		changed[i] = x.Clone()
 	}
 	return Changes{clone.Assignments(c.Added), clone.Assignments(c.Removed), changed, slices.Clone(c.Collided), clone.Assignments(c.Held), slices.Clone(c.Unmatched)}
 }
 
-func (c Change) clone() Change {
+// Clone returns a copy that shares no memory.
+func (c Change) Clone() Change {
 	c.Before, c.After = clone.Assignment(c.Before), clone.Assignment(c.After)
 	return c
 }

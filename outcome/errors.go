@@ -1,4 +1,4 @@
-package duvotool
+package outcome
 
 import (
 	"errors"
@@ -143,9 +143,9 @@ var ErrForeignJob = errors.New("duvotool: the start was answered with a Job of a
 // No policy was asked about it, and nothing was decided.
 var ErrOtherJob = errors.New("duvotool: the backend told of another Job or Assignment than the one that was asked for")
 
-// cloneError gives each of those who are told an error of the engine its own. Its
+// CloneError gives each of those who are told an error of the engine its own. Its
 // causes are shared; nobody reads them again.
-func cloneError(err error) error {
+func CloneError(err error) error {
 	var bad *InputError
 	switch own := err.(type) {
 	case *JobError:

@@ -1,4 +1,4 @@
-package duvotool
+package outcome
 
 import (
 	"encoding/json"
@@ -104,9 +104,9 @@ func (r *Result) Observation() string {
 	switch {
 	case r.Handle == "":
 	case r.Outcome == OutcomePending:
-		fmt.Fprintf(&b, "To learn later how it ended, use the tool %s with the handle %s.\n", checkToolName, r.Handle)
+		fmt.Fprintf(&b, "To learn later how it ended, use the tool %s with the handle %s.\n", CheckTool, r.Handle)
 	default:
-		fmt.Fprintf(&b, "To go on with this Job, use the tool %s with the handle %s and what to say.\n", continueToolName, r.Handle)
+		fmt.Fprintf(&b, "To go on with this Job, use the tool %s with the handle %s and what to say.\n", ContinueTool, r.Handle)
 	}
 	if strings.TrimSpace(r.Output) == "" {
 		if r.Outcome != OutcomeUnknown && r.Outcome != OutcomePending {
@@ -157,14 +157,14 @@ func (r *Result) denials() []hitl.DecisionEntry {
 	return out
 }
 
-// checkToolName is kept free of Assignments.
-const checkToolName = "check_job"
+// CheckTool is the name of the tool that tells how a Job is doing. It is kept free of Assignments.
+const CheckTool = "check_job"
 
-// continueToolName is kept free of Assignments.
-const continueToolName = "continue_job"
+// ContinueTool is the name of the tool that goes on with a Job. It is kept free of Assignments.
+const ContinueTool = "continue_job"
 
-// clone makes a copy that shares nothing a caller could change.
-func (r *Result) clone() *Result {
+// Clone makes a copy that shares nothing a caller could change.
+func (r *Result) Clone() *Result {
 	c := *r
 	c.Data = slices.Clone(r.Data)
 	c.Assignment = clone.Assignment(r.Assignment)
