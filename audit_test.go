@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -24,12 +25,12 @@ import (
 // auditLog keeps records, and fails on events of its choice.
 type auditLog struct {
 	mu      sync.Mutex
-	records []duvotool.AuditRecord
-	fail    duvotool.AuditEvent
+	records []audit.Record
+	fail    audit.Event
 	panics  bool
 }
 
-func (a *auditLog) Record(_ context.Context, r duvotool.AuditRecord) error {
+func (a *auditLog) Record(_ context.Context, r audit.Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.Event == a.fail {
@@ -125,13 +126,13 @@ func spaced(a *auditLog) []string {
 
 // A record that cannot be written before a response holds the response back.
 func TestFailedAuditSendsNothing(t *testing.T) {
-	for _, event := range []duvotool.AuditEvent{duvotool.AuditRequested, duvotool.AuditDecided, duvotool.AuditSent} {
+	for _, event := range []audit.Event{audit.Requested, audit.Decided, audit.Sent} {
 		for _, panics := range []bool{false, true} {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{fail: event, panics: panics}
 				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 				_, err := reg.Tool("refunds").Run(t.Context(), "4711")
-				require.ErrorIs(t, err, duvotool.ErrAudit)
+				require.ErrorIs(t, err, audit.ErrWrite)
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
 
@@ -146,7 +147,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 			}, duvotest.WithAssignment(refunds))
 		}
 	}
-	for _, event := range []duvotool.AuditEvent{duvotool.AuditDelivered, duvotool.AuditOutcome} {
+	for _, event := range []audit.Event{audit.Delivered, audit.Outcome} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), duvotool.WithAudit(&auditLog{fail: event}), decide(hitl.Approve("kim", ""), nil))
 			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
@@ -158,13 +159,13 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 
 func TestAuditFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	record := func(i int) duvotool.AuditRecord {
-		return duvotool.AuditRecord{Event: duvotool.AuditDecided, At: time.Unix(int64(i), 0).UTC(), By: fmt.Sprint("kim ", i), Reason: "two\nlines"}
+	record := func(i int) audit.Record {
+		return audit.Record{Event: audit.Decided, At: time.Unix(int64(i), 0).UTC(), By: fmt.Sprint("kim ", i), Reason: "two\nlines"}
 	}
 	var count int64
 	var head string
 	for round := range 3 {
-		a, err := duvotool.OpenAuditFile(path)
+		a, err := audit.OpenFile(path)
 		require.NoError(t, err)
 		var wg sync.WaitGroup
 		for i := range 10 {
@@ -186,7 +187,7 @@ func TestAuditFile(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	n, last, err := duvotool.VerifyAudit(bytes.NewReader(whole), count, head)
+	n, last, err := audit.Verify(bytes.NewReader(whole), count, head)
 	require.NoError(t, err)
 	require.EqualValues(t, 30, n)
 	require.Len(t, last, 64)
@@ -201,10 +202,10 @@ func TestAuditFile(t *testing.T) {
 		"no JSON":    string(whole) + "hello\n",
 		"empty line": string(whole) + "\n",
 	} {
-		_, _, err := duvotool.VerifyAudit(strings.NewReader(bad), 0, "")
+		_, _, err := audit.Verify(strings.NewReader(bad), 0, "")
 		require.Error(t, err, name)
 		require.NoError(t, os.WriteFile(path, []byte(bad), 0o600))
-		a, err := duvotool.OpenAuditFile(path)
+		a, err := audit.OpenFile(path)
 		if name == "cut" { // as a crash leaves it
 			require.NoError(t, err)
 			n, _ := a.Head()
@@ -216,24 +217,24 @@ func TestAuditFile(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	// Whole lines cut off the end show against a head that was kept.
-	_, _, err = duvotool.VerifyAudit(strings.NewReader(strings.Join(lines[:10], "")), 0, "")
+	_, _, err = audit.Verify(strings.NewReader(strings.Join(lines[:10], "")), 0, "")
 	require.NoError(t, err)
-	_, _, err = duvotool.VerifyAudit(strings.NewReader(strings.Join(lines[:10], "")), count, head)
+	_, _, err = audit.Verify(strings.NewReader(strings.Join(lines[:10], "")), count, head)
 	require.ErrorContains(t, err, "cut or exchanged")
 }
 
 func TestSlogAudit(t *testing.T) {
 	var out bytes.Buffer
-	a := duvotool.SlogAudit(slog.New(slog.NewTextHandler(&out, nil)))
-	require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{Event: duvotool.AuditDecided, Title: "x\x1b\ny=1", By: "kim", Answers: map[string]string{"q": "a"}}))
+	a := audit.Slog(slog.New(slog.NewTextHandler(&out, nil)))
+	require.NoError(t, a.Record(t.Context(), audit.Record{Event: audit.Decided, Title: "x\x1b\ny=1", By: "kim", Answers: map[string]string{"q": "a"}}))
 	require.Contains(t, out.String(), "x<U+001B> y=1")
 	require.Contains(t, out.String(), "by=kim")
-	require.Error(t, duvotool.SlogAudit(nil).Record(t.Context(), duvotool.AuditRecord{}))
+	require.Error(t, audit.Slog(nil).Record(t.Context(), audit.Record{}))
 }
 
 func FuzzVerifyAudit(f *testing.F) {
 	f.Add([]byte("{\"seq\":1,\"prev\":\"\"}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _, _ = duvotool.VerifyAudit(bytes.NewReader(b), 1, "x")
+		_, _, _ = audit.Verify(bytes.NewReader(b), 1, "x")
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,15 +17,15 @@ import (
 // changed anything; and the chain stays whole.
 func TestAuditFileHasOneOpener(t *testing.T) {
 	if path := os.Getenv("DUVOTOOL_TEST_AUDIT_FILE"); path != "" { // the other process
-		_, err := duvotool.OpenAuditFile(path)
-		require.ErrorIs(t, err, duvotool.ErrAuditLocked)
+		_, err := audit.OpenFile(path)
+		require.ErrorIs(t, err, audit.ErrLocked)
 		require.ErrorContains(t, err, path)
 		return
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, err := duvotool.OpenAuditFile(path)
+	a, err := audit.OpenFile(path)
 	require.NoError(t, err)
-	require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{Event: duvotool.AuditDecided}))
+	require.NoError(t, a.Record(t.Context(), audit.Record{Event: audit.Decided}))
 
 	names := []string{path}
 	if runtime.GOOS != "windows" {
@@ -35,8 +35,8 @@ func TestAuditFileHasOneOpener(t *testing.T) {
 		names = append(names, link, hard)
 	}
 	for _, name := range names {
-		_, err = duvotool.OpenAuditFile(name)
-		require.ErrorIs(t, err, duvotool.ErrAuditLocked)
+		_, err = audit.OpenFile(name)
+		require.ErrorIs(t, err, audit.ErrLocked)
 		require.ErrorContains(t, err, name)
 		require.ErrorContains(t, err, "process")
 	}
@@ -45,10 +45,10 @@ func TestAuditFileHasOneOpener(t *testing.T) {
 	out, err := other.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{Event: duvotool.AuditSent}))
+	require.NoError(t, a.Record(t.Context(), audit.Record{Event: audit.Sent}))
 	require.NoError(t, a.Close())
 	for range 2 { // whoever was refused holds nothing back, and nothing is broken
-		a, err = duvotool.OpenAuditFile(path)
+		a, err = audit.OpenFile(path)
 		require.NoError(t, err)
 		n, _ := a.Head()
 		require.EqualValues(t, 2, n)
@@ -61,13 +61,13 @@ func TestAuditFileIsItsOwners(t *testing.T) {
 		t.Skip("modes tell nothing there")
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	a, err := duvotool.OpenAuditFile(path)
+	a, err := audit.OpenFile(path)
 	require.NoError(t, err)
-	require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{By: "kim"}))
+	require.NoError(t, a.Record(t.Context(), audit.Record{By: "kim"}))
 	require.NoError(t, a.Close())
 	for _, mode := range []os.FileMode{0o666, 0o602, 0o660} {
 		require.NoError(t, os.Chmod(path, mode))
-		_, err := duvotool.OpenAuditFile(path)
+		_, err := audit.OpenFile(path)
 		require.ErrorContains(t, err, path)
 		require.ErrorContains(t, err, "0600")
 		info, err := os.Stat(path)
@@ -76,14 +76,14 @@ func TestAuditFileIsItsOwners(t *testing.T) {
 	}
 	for _, mode := range []os.FileMode{0o644, 0o640, 0o604} {
 		require.NoError(t, os.Chmod(path, mode))
-		a, err := duvotool.OpenAuditFile(path)
+		a, err := audit.OpenFile(path)
 		require.NoError(t, err)
 		info, err := os.Stat(path)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 		require.NoError(t, a.Close())
 	}
-	_, err = duvotool.OpenAuditFile(os.DevNull)
+	_, err = audit.OpenFile(os.DevNull)
 	require.ErrorContains(t, err, "not a regular file")
 }
 
@@ -93,7 +93,7 @@ func TestAuditFileSparesOtherFiles(t *testing.T) {
 	whole := `{"seq":1,"prev":"","event":"decided"}` + "\n"
 	for _, text := range []string{"a secret without an end of line", "two\nlines", whole + "and more", `{"seq":1,"prev":""}` + "\n" + `{"seq":3`} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err := duvotool.OpenAuditFile(path)
+		_, err := audit.OpenFile(path)
 		require.ErrorContains(t, err, path)
 		left, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -101,13 +101,13 @@ func TestAuditFileSparesOtherFiles(t *testing.T) {
 	}
 	for _, tail := range []string{"", `{"se`, "\x00\x00\x00", strings.Repeat("\x00", 5000)} { // what a crash leaves
 		require.NoError(t, os.WriteFile(path, []byte(whole+tail), 0o600))
-		a, err := duvotool.OpenAuditFile(path)
+		a, err := audit.OpenFile(path)
 		require.NoError(t, err)
-		require.NoError(t, a.Record(t.Context(), duvotool.AuditRecord{}))
+		require.NoError(t, a.Record(t.Context(), audit.Record{}))
 		require.NoError(t, a.Close())
 		left, err := os.ReadFile(path)
 		require.NoError(t, err)
-		n, _, err := duvotool.VerifyAudit(bytes.NewReader(left), 0, "")
+		n, _, err := audit.Verify(bytes.NewReader(left), 0, "")
 		require.NoError(t, err)
 		require.EqualValues(t, 2, n)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
@@ -50,13 +51,13 @@ func truthful(t *testing.T, log *auditLog, d *duvotest.Duvo) {
 		at time.Time
 		by string
 	}
-	void, sent := map[decision]bool{}, map[decision]duvotool.AuditRecord{}
+	void, sent := map[decision]bool{}, map[decision]audit.Record{}
 	for _, r := range log.records {
 		of := decision{r.DecidedAt, r.By}
 		switch {
-		case r.Event == duvotool.AuditFailed && strings.Contains(r.Error, "does not count"):
+		case r.Event == audit.Failed && strings.Contains(r.Error, "does not count"):
 			void[of] = true
-		case r.Event == duvotool.AuditSent:
+		case r.Event == audit.Sent:
 			require.False(t, void[of], "sent, though it does not count: %+v", r)
 			sent[of] = r
 		}
@@ -114,9 +115,9 @@ func TestAuditOfDecisionsInDoubt(t *testing.T) {
 				decided, failed := 0, ""
 				for _, r := range log.records {
 					switch r.Event {
-					case duvotool.AuditDecided:
+					case audit.Decided:
 						decided++
-					case duvotool.AuditFailed:
+					case audit.Failed:
 						failed += r.Error
 					}
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
@@ -155,13 +156,13 @@ func (op *operation) claim(p *pendingState) bool {
 // outrun takes in that another operation has decided the request.
 func (op *operation) outrun(p *pendingState, theirs claim) {
 	s := &op.job
-	lost := &outcome.DecidedError{theirs.Decision}
+	lost := &outcome.DecidedError{Entry: theirs.Decision}
 	op.reg.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
-	_ = op.audit(AuditFailed, func(r *AuditRecord) {
+	_ = op.audit(audit.Failed, func(r *audit.Record) {
 		p.about(r)
 		r.Error = "the decision does not count: " + hitl.SafeLine(lost.Error(), 300)
 	})
-	_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
+	_ = op.audit(audit.Elsewhere, func(r *audit.Record) {
 		p.about(r)
 		r.Verdict, r.By, r.Reason, r.Path, r.Answers = "", "", "", "", nil
 		r.Source, r.Delivery = hitl.SourceElsewhere, ""

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -199,8 +200,8 @@ func twoOperations(t *testing.T, d *duvotest.Duvo, where, approver string) {
 	require.Equal(t, hitl.Superseded, loser.Decisions[0].Delivery)
 	var told bool
 	for _, r := range log.records {
-		told = told || r.Event == duvotool.AuditFailed && r.By == "lee" && strings.Contains(r.Error, "already approved by kim")
-		require.False(t, r.Event == duvotool.AuditSent && r.By == "lee")
+		told = told || r.Event == audit.Failed && r.By == "lee" && strings.Contains(r.Error, "already approved by kim")
+		require.False(t, r.Event == audit.Sent && r.By == "lee")
 	}
 	require.True(t, told)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
@@ -112,7 +113,7 @@ func (op *operation) notPending(except string) {
 				p.entry.Delivery = hitl.Superseded // somebody else could decide
 			}
 			op.awaitOutcome(p.id)
-			_ = op.audit(AuditElsewhere, func(r *AuditRecord) {
+			_ = op.audit(audit.Elsewhere, func(r *audit.Record) {
 				p.about(r)
 				r.Source = hitl.SourceElsewhere
 			})
@@ -206,7 +207,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	op.at(outcome.PhaseDeciding, s.id)
 	req := op.requestOf(p, q)
 	p.request = op.requestOf(p, q)
-	if err := op.audit(AuditRequested, p.about); err != nil {
+	if err := op.audit(audit.Requested, p.about); err != nil {
 		op.fail(err)
 		return true
 	}
@@ -306,7 +307,7 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 		}
 		d = hitl.Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: hitl.SourcePolicy, Path: d.Path}
 	case hitl.Suspended:
-		err := op.audit(AuditDecided, func(r *AuditRecord) {
+		err := op.audit(audit.Decided, func(r *audit.Record) {
 			p.about(r)
 			r.Verdict, r.By, r.Reason, r.Source, r.Path = d.Verdict.String(), d.By, d.Reason, d.Source, d.Path
 		})
@@ -329,7 +330,7 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		RequestID: p.id, Kind: req.Kind, Title: req.Title, Digest: p.digest, Decision: d,
 		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: hitl.NotSent,
 	}
-	if err := op.audit(AuditDecided, p.about); err != nil {
+	if err := op.audit(audit.Decided, p.about); err != nil {
 		p.entry, p.stage = nil, stageNew
 		op.fail(err)
 		return
@@ -403,7 +404,7 @@ func (op *operation) leaveOpen(d hitl.Decision) {
 // doesNotCount tells the audit log what becomes of a decision that it was told of
 // and that could not be recorded.
 func (op *operation) doesNotCount(p *pendingState, why string) {
-	_ = op.audit(AuditFailed, func(r *AuditRecord) {
+	_ = op.audit(audit.Failed, func(r *audit.Record) {
 		p.about(r)
 		r.Error = why
 	})
@@ -412,7 +413,7 @@ func (op *operation) doesNotCount(p *pendingState, why string) {
 // undecided ends the run because the policy failed. Nothing is sent.
 func (op *operation) undecided(p *pendingState, err error) {
 	s := &op.job
-	_ = op.audit(AuditUndecided, func(r *AuditRecord) {
+	_ = op.audit(audit.Undecided, func(r *audit.Record) {
 		p.about(r)
 		r.Error = fmt.Sprint(err) // its own words may panic
 	})

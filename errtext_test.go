@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -35,7 +36,7 @@ func readable(t *testing.T, text string) {
 // prefix once and tells no nil.
 func TestErrorsAreReadable(t *testing.T) {
 	errs := []error{outcome.ErrClosed, outcome.ErrKeyReused, outcome.ErrNoScope, hitl.ErrInvalidDecision, hitl.ErrPolicyPanic, hitl.ErrAnsweredElsewhere,
-		hitl.ErrRequestChanged, duvotool.ErrAudit, journal.ErrFailed, journal.ErrConflict, journal.ErrNoRecord, outcome.ErrUnknownJob, outcome.ErrNotPending,
+		hitl.ErrRequestChanged, audit.ErrWrite, journal.ErrFailed, journal.ErrConflict, journal.ErrNoRecord, outcome.ErrUnknownJob, outcome.ErrNotPending,
 		duvo.ErrUnauthorized, duvo.ErrForbidden, duvo.ErrNotFound, duvo.ErrConflict, duvo.ErrInvalid, duvo.ErrRateLimited, duvo.ErrUnavailable,
 		&duvo.APIError{}, &duvo.APIError{Operation: "getRun", Status: 401}, &duvo.TransportError{}, &duvo.TransportError{Operation: "getRun", Err: duvo.ErrUnavailable},
 		&outcome.InputError{Tool: "t", Problem: "p"}, &outcome.OutputError{JobID: "j", Problem: "p"}, &outcome.OutcomeError{Outcome: outcome.OutcomeFailed},
@@ -64,7 +65,7 @@ func TestErrorsAreReadable(t *testing.T) {
 func TestFailuresAreReadable(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	failing := func(err error) duvotool.AuditLog { return auditFunc(func() error { return err }) }
+	failing := func(err error) audit.Log { return auditFunc(func() error { return err }) }
 	for name, c := range map[string]struct {
 		fault duvotest.Fault
 		opts  []duvotool.Option
@@ -77,7 +78,7 @@ func TestFailuresAreReadable(t *testing.T) {
 		"folders":      {duvotest.Fault{Op: "listAgentFolders", Kind: duvotest.StatusBefore, Status: 403}, []duvotool.Option{duvotool.Keep(duvotool.InFolder("x"))}, "", "check DUVO_TEAM_ID"},
 		"start":        {duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 401}, nil, "4711", "check DUVO_API_KEY"},
 		"audit":        {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(fmt.Errorf("duvotool: the file: %w", os.ErrClosed)))}, "4711", "file already closed"},
-		"audit itself": {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(duvotool.ErrAudit))}, "4711", "audit"},
+		"audit itself": {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(audit.ErrWrite))}, "4711", "audit"},
 		"policy":       {duvotest.Fault{}, []duvotool.Option{decide(hitl.Decision{}, hitl.ErrPolicyPanic)}, "4711", "panicked"},
 		"decision":     {duvotest.Fault{}, []duvotool.Option{decide(hitl.Answer("kim", nil), nil)}, "4711", "does not fit"},
 		"option":       {duvotest.Fault{}, []duvotool.Option{duvotool.WithPolicy(hitl.FirstOf())}, "", "no policies"},
@@ -116,7 +117,7 @@ func TestFailuresAreReadable(t *testing.T) {
 
 type auditFunc func() error
 
-func (f auditFunc) Record(context.Context, duvotool.AuditRecord) error { return f() }
+func (f auditFunc) Record(context.Context, audit.Record) error { return f() }
 
 // client makes a client that asks for the team, as one from the environment does.
 func client(t *testing.T, d *duvotest.Duvo) *duvo.Client {

@@ -70,7 +70,7 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	if l == nil || recorded {
 		return handle
 	}
-	e := handleEntry{op.record.key, hitl.Caller{op.caller.Tenant, to.user}, to.scope}
+	e := handleEntry{op.record.key, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
 		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
@@ -115,7 +115,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 	if err := l.open(rec, &e); err != nil {
 		return nil, err
 	}
-	if e.Caller != (hitl.Caller{tenant, to.user}) || e.Scope != to.scope || !strings.HasPrefix(e.Operation, opRecord) {
+	if e.Caller != (hitl.Caller{Tenant: tenant, User: to.user}) || e.Scope != to.scope || !strings.HasPrefix(e.Operation, opRecord) {
 		return nil, nil
 	}
 	rec, found, err = l.get(ctx, e.Operation)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
@@ -61,7 +62,7 @@ func (b badError) Error() string { b.harm(); return "" }
 
 type harmfulAudit struct{ harm func() }
 
-func (h harmfulAudit) Record(context.Context, duvotool.AuditRecord) error { h.harm(); return nil }
+func (h harmfulAudit) Record(context.Context, audit.Record) error { h.harm(); return nil }
 
 type harmfulJournal struct {
 	journal.Journal
@@ -192,7 +193,7 @@ func otherHooks() map[string]hook {
 		"observer beside a handler": {opts: func(harm func()) []duvotool.Option {
 			return []duvotool.Option{approve, duvotool.WithObserver(func(outcome.Event) { harm() }), duvotool.WithCallbacks(harmfulHandler{harm: harm})}
 		}},
-		"audit log": {err: duvotool.ErrAudit, opts: with(func(harm func()) duvotool.Option { return duvotool.WithAudit(harmfulAudit{harm}) })},
+		"audit log": {err: audit.ErrWrite, opts: with(func(harm func()) duvotool.Option { return duvotool.WithAudit(harmfulAudit{harm}) })},
 		"journal": {err: journal.ErrFailed, opts: with(func(harm func()) duvotool.Option {
 			return duvotool.WithJournal(harmfulJournal{journal.NewMemory(), harm})
 		})},

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -106,7 +106,7 @@ func TestValuesAsJSON(t *testing.T) {
 	roundTrip(t, outcome.Event{})
 	roundTrip(t, hitl.Decision{})
 	roundTrip(t, hitl.DecisionEntry{})
-	roundTrip(t, duvotool.AuditRecord{})
+	roundTrip(t, audit.Record{})
 	roundTrip(t, outcome.Changes{})
 	roundTrip(t, outcome.Change{})
 	roundTrip(t, hitl.Caller{})

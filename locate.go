@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
@@ -271,7 +272,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		}
 		s.held = true
 	}
-	err = op.audit(AuditReconciled, func(r *AuditRecord) { r.JobID, r.By = job.ID, by })
+	err = op.audit(audit.Reconciled, func(r *audit.Record) { r.JobID, r.By = job.ID, by })
 	s.note = ""
 	switch f := s.followUp; {
 	case f != nil && job.ID != "":
@@ -294,7 +295,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		err = op.reg.ops.bar(op, false)
 	}
 	if err != nil {
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+		_ = op.audit(audit.Failed, func(r *audit.Record) {
 			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+hitl.SafeLine(err.Error(), 500)
 		})
 		op.unreconciled(before)

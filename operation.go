@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/guard"
@@ -404,7 +405,7 @@ func (op *operation) finish(res *outcome.Result) {
 		op.reg.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", hitl.SafeLine(err.Error(), 500))
 		journaled = false
 	}
-	_ = op.audit(AuditOutcome, func(r *AuditRecord) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
+	_ = op.audit(audit.Outcome, func(r *audit.Record) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
 	op.conclusion(res, journaled)
 }
 

@@ -300,7 +300,7 @@ func TestCloseReleasesCallersAndNamesTheDeaf(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err = reg.Close(ctx)
-		require.ErrorContains(t, err, "policy duvotool.PolicyFunc (1)")
+		require.ErrorContains(t, err, "policy hitl.PolicyFunc (1)")
 		wg.Wait()
 		close(release)
 		require.NoError(t, reg.Close(t.Context()))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -41,7 +42,7 @@ type config struct {
 	keep      []Selector
 
 	logger      *slog.Logger
-	audit       AuditLog
+	audit       audit.Log
 	observer    func(outcome.Event)
 	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
@@ -296,7 +297,7 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithAudit keeps a record of every human request and what became of it. If a
 // record cannot be written before a response, the response is not sent.
-func WithAudit(a AuditLog) Option {
+func WithAudit(a audit.Log) Option {
 	return optionFunc(func(c *config) error {
 		if a == nil {
 			return errors.New("WithAudit: the audit log is nil")

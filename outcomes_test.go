@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/outcome"
@@ -62,7 +63,7 @@ func TestObservationOrError(t *testing.T) {
 			outcome: outcome.OutcomePending, observation: `kind "login"`, starts: 1},
 		"suspended": {opts: []duvotool.Option{decide(hitl.Suspend(), nil)},
 			outcome: outcome.OutcomePending, observation: "was put off", starts: 1},
-		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: duvotool.AuditRequested})}, err: duvotool.ErrAudit, starts: 1},
+		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: audit.Requested})}, err: audit.ErrWrite, starts: 1},
 		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
 			outcome: outcome.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
 

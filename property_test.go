@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -572,7 +573,7 @@ func (o *oneProcess) Forget(ctx context.Context, before time.Time) (int, error) 
 	return o.journal.Forget(ctx, before)
 }
 
-func (o *oneProcess) Record(ctx context.Context, r duvotool.AuditRecord) error {
+func (o *oneProcess) Record(ctx context.Context, r audit.Record) error {
 	if o.isDead() {
 		return errDead
 	}
@@ -1027,21 +1028,21 @@ func sooner(a, b time.Time) time.Time {
 // and by one of its sending, and what was accepted is told as accepted.
 func (l *life) checkAudit(fail failFunc) {
 	type request struct{ job, id string }
-	decided, sent, accepted, posts := map[request]duvotool.AuditRecord{}, map[request]int{}, map[request]int{}, map[request]int{}
+	decided, sent, accepted, posts := map[request]audit.Record{}, map[request]int{}, map[request]int{}, map[request]int{}
 	for _, r := range l.audit.records {
 		q := request{r.JobID, r.RequestID}
 		switch r.Event {
-		case duvotool.AuditDecided:
+		case audit.Decided:
 			decided[q] = r
 			if !slices.ContainsFunc(l.asks, func(a *lifeAsk) bool { return a.digest == r.Digest && a.end.seq > 0 && a.err == nil }) {
 				fail("(f) the audit tells of a decision on %.8s that the policy did not make", r.RequestID)
 			}
-		case duvotool.AuditSent:
+		case audit.Sent:
 			if d, ok := decided[q]; !ok || d.Digest != r.Digest || d.Verdict != r.Verdict {
 				fail("(f) the audit tells of a response to %.8s, %s, without that decision before", r.RequestID, r.Verdict)
 			}
 			sent[q]++
-		case duvotool.AuditDelivered:
+		case audit.Delivered:
 			if r.Delivery == hitl.Accepted {
 				accepted[q]++
 			}

@@ -332,7 +332,7 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 		case !ok:
 			c.Added = append(c.Added, t.assignment)
 		case old.name != t.name || old.description != t.description || !sameAssignment(old.assignment, t.assignment):
-			c.Changed = append(c.Changed, outcome.Change{old.assignment, t.assignment, old.name, t.name})
+			c.Changed = append(c.Changed, outcome.Change{Before: old.assignment, After: t.assignment, NameBefore: old.name, NameAfter: t.name})
 		}
 	}
 	for _, t := range before.tools {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
@@ -41,12 +42,12 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		return op.run == nil
 	}
 	op.at(outcome.PhaseResponding, s.id)
-	if err := op.audit(AuditSent, p.about); err != nil {
+	if err := op.audit(audit.Sent, p.about); err != nil {
 		op.fail(err)
 		return true
 	}
 	notSent := func(why string) {
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+		_ = op.audit(audit.Failed, func(r *audit.Record) {
 			p.about(r)
 			r.Error = "not sent: " + why
 		})
@@ -103,7 +104,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	s.watch.Alive(err == nil)
 	if err != nil {
 		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
-		_ = op.audit(AuditFailed, func(r *AuditRecord) {
+		_ = op.audit(audit.Failed, func(r *audit.Record) {
 			p.about(r)
 			r.Error = hitl.SafeLine(err.Error(), 500)
 		})
@@ -179,7 +180,7 @@ func (op *operation) delivered(p *pendingState, d hitl.Delivery) {
 		return
 	}
 	p.entry.Delivery = d
-	_ = op.audit(AuditDelivered, p.about)
+	_ = op.audit(audit.Delivered, p.about)
 	p.answerDeciders(deliveryError(d))
 	op.tellDecision(outcome.EventDelivered, p)
 }

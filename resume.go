@@ -138,7 +138,7 @@ func (op *operation) adopt() {
 		for _, c := range replies {
 			switch {
 			case err == nil && p != nil && p.entry != nil:
-				c <- &outcome.DecidedError{p.entry.Clone()}
+				c <- &outcome.DecidedError{Entry: p.entry.Clone()}
 			default:
 				c <- hitl.ErrRequestChanged
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -195,7 +196,7 @@ func (p *vandalPolicy) spoil() {
 
 type vandalAudit struct{ v *vandal }
 
-func (a vandalAudit) Record(_ context.Context, r duvotool.AuditRecord) error {
+func (a vandalAudit) Record(_ context.Context, r audit.Record) error {
 	for q := range r.Answers { // as one that redacts
 		r.Answers[q] = "[redacted]"
 	}

@@ -98,7 +98,7 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 		reply <- hitl.ErrRequestChanged
 		return
 	case p.stage != stageSuspended && p.entry != nil:
-		reply <- &outcome.DecidedError{p.entry.Clone()}
+		reply <- &outcome.DecidedError{Entry: p.entry.Clone()}
 		return
 	case p.stage != stageSuspended:
 		reply <- outcome.ErrNotPending

@@ -147,7 +147,7 @@ func TestEscalateFiresOnceAndInOrder(t *testing.T) {
 		began := time.Now()
 		d := decide(t, build(began, person("pat").Says("", time.Minute, hitl.Approve("pat", ""))), duvotooltest.Approval("x"))
 		require.Equal(t, "pat", d.By)
-		require.Equal(t, "Escalate[4] > duvotool.PolicyFunc", d.Path)
+		require.Equal(t, "Escalate[4] > hitl.PolicyFunc", d.Path)
 		require.Equal(t, []string{"kim 0s", "ping 10m0s", "lee 1h0m0s", "pat 2h0m0s"}, log)
 
 		// Taken up late: what is due fires at once, in order, once.

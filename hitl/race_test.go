@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
@@ -16,10 +17,10 @@ import (
 
 type auditLog struct {
 	mu      sync.Mutex
-	records []duvotool.AuditRecord
+	records []audit.Record
 }
 
-func (a *auditLog) Record(_ context.Context, r duvotool.AuditRecord) error {
+func (a *auditLog) Record(_ context.Context, r audit.Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = append(a.records, r)
@@ -56,7 +57,7 @@ func TestApproveOrExpire(t *testing.T) {
 			require.Equal(t, want, res.Decisions[0].Verdict)
 			require.Equal(t, 1, d.Count("respondToHumanRequest"))
 			require.Equal(t, want == hitl.Approved, *d.Jobs()[0].Requests[0].Response.Approved)
-			events := map[duvotool.AuditEvent]int{}
+			events := map[audit.Event]int{}
 			for _, r := range log.records {
 				events[r.Event]++
 				if r.Verdict != "" {
@@ -65,7 +66,7 @@ func TestApproveOrExpire(t *testing.T) {
 					require.Equal(t, by, r.By)
 				}
 			}
-			require.Equal(t, map[duvotool.AuditEvent]int{duvotool.AuditRequested: 1, duvotool.AuditDecided: 1, duvotool.AuditSent: 1, duvotool.AuditDelivered: 1, duvotool.AuditOutcome: 1}, events)
+			require.Equal(t, map[audit.Event]int{audit.Requested: 1, audit.Decided: 1, audit.Sent: 1, audit.Delivered: 1, audit.Outcome: 1}, events)
 		})
 	}
 }

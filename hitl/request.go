@@ -253,35 +253,22 @@ type Caller struct {
 	User   string `json:"user,omitempty"`
 }
 
+// What a caller may test for with errors.Is.
 var (
 	// ErrInvalidDecision is a policy's decision that does not fit the request.
 	// Nothing was sent.
 	ErrInvalidDecision = errors.New("duvotool: the policy's decision does not fit the request")
-)
 
-var (
 	// ErrPolicyPanic is a policy that panicked, or ended its goroutine. Nothing was
 	// sent.
 	ErrPolicyPanic = errors.New("duvotool: the policy panicked")
-)
 
-var (
 	// ErrAnsweredElsewhere is the cause that ends a policy's context when the
 	// Job no longer waits for the request: somebody answered in Duvo's own
 	// inbox, or the Job ended.
 	ErrAnsweredElsewhere = errors.New("duvotool: the request no longer waits for an answer")
-)
 
-var (
 	// ErrRequestChanged is the cause that ends a policy's context when the
 	// request reads differently now. The policy is asked anew.
 	ErrRequestChanged = errors.New("duvotool: the request changed")
 )
-
-// Clone returns a copy of the request that shares no memory with it. A [Policy]
-// that asks others gives each its own.
-func (r Request) Clone() Request {
-	r.Questions = clone.Questions(r.Questions)
-	r.Assignment = clone.Assignment(r.Assignment)
-	return r
-}

@@ -10,7 +10,7 @@ import (
 
 // A Journal keeps what a registry must remember of its operations, so that a
 // process that ends at any moment, and the next one that takes up its Jobs,
-// lose nothing and do nothing twice. [NewMemoryJournal] is one that lives as
+// lose nothing and do nothing twice. [NewMemory] is one that lives as
 // long as the process, package adapters/bolt has one on disk, and
 // duvotooltest.TestJournal tests others.
 //
@@ -59,7 +59,7 @@ var (
 	// ErrNoRecord is a key that the journal does not know.
 	ErrNoRecord = errors.New("duvotool: the journal has no such record")
 
-	// ErrJournal wraps the failure of a journal. What had to be remembered
+	// ErrFailed wraps the failure of a journal. What had to be remembered
 	// first was not done.
 	ErrFailed = errors.New("duvotool: the journal failed")
 )

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// NewMemoryJournal returns a journal that lives as long as the process: for
+// NewMemory returns a journal that lives as long as the process: for
 // tests, and for several registries of one process.
 func NewMemory() Journal { return &memory{records: map[string]Record{}} }
 

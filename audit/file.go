@@ -1,4 +1,4 @@
-package duvotool
+package audit
 
 import (
 	"bufio"
@@ -17,11 +17,11 @@ import (
 	"github.com/duvotool/duvotool/internal/ownfile"
 )
 
-// An AuditFile keeps audit records as lines of JSON, each of which holds the
+// An File keeps audit records as lines of JSON, each of which holds the
 // hash of the line before it: a line that is changed, left out or put in shows.
 // Lines cut off at the end, or a whole file that was exchanged, show only
-// against a [AuditFile.Head] that was kept elsewhere; give it to [VerifyAudit].
-type AuditFile struct {
+// against a [File.Head] that was kept elsewhere; give it to [Verify].
+type File struct {
 	mu     sync.Mutex
 	f      *os.File
 	head   string // hash of the last line; empty before the first
@@ -29,22 +29,22 @@ type AuditFile struct {
 	broken error // a line may have been written in part
 }
 
-type auditLine struct {
+type entry struct {
 	Seq  int64  `json:"seq"`
 	Prev string `json:"prev"` // the hash of the line before; empty in the first
-	AuditRecord
+	Record
 }
 
 // maxAuditLine bounds a line, in bytes.
-const maxAuditLine = 32 << 20
+const maxLine = 32 << 20
 
-// ErrAuditLocked is an audit file that another process, or another [AuditFile] of
+// ErrLocked is an audit file that another process, or another [File] of
 // this one, has open.
-var ErrAuditLocked = errors.New("duvotool: the audit file is open elsewhere")
+var ErrLocked = errors.New("duvotool: the audit file is open elsewhere")
 
-// OpenAuditFile opens an audit file to add to, or makes it, readable by its
+// OpenFile opens an audit file to add to, or makes it, readable by its
 // owner alone. One opener has it at a time: while it is open elsewhere, under
-// another name too, the error matches [ErrAuditLocked]. A file whose lines do not
+// another name too, the error matches [ErrLocked]. A file whose lines do not
 // follow one another is refused. A last line without its end is taken off: a
 // crash left it, and no Record returned for it, so nothing was sent on its
 // strength.
@@ -52,9 +52,9 @@ var ErrAuditLocked = errors.New("duvotool: the audit file is open elsewhere")
 // A file that others can read is made the owner's alone; one that others can
 // write to is refused until somebody has looked into it and changed its mode.
 // Its folder is not looked at: who may write there can exchange the file, which
-// shows against a [AuditFile.Head] that was kept elsewhere. A system without file
+// shows against a [File.Head] that was kept elsewhere. A system without file
 // locks is refused with [errors.ErrUnsupported].
-func OpenAuditFile(path string) (*AuditFile, error) {
+func OpenFile(path string) (*File, error) {
 	bad := func(err error) error { return fmt.Errorf("duvotool: the audit file: %w", err) }
 	_, err := os.Stat(path)
 	fresh := os.IsNotExist(err)
@@ -62,7 +62,7 @@ func OpenAuditFile(path string) (*AuditFile, error) {
 	if err != nil {
 		return nil, bad(err)
 	}
-	a := &AuditFile{f: f}
+	a := &File{f: f}
 	if err := a.open(path); err != nil {
 		_ = f.Close()
 		return nil, err
@@ -78,7 +78,7 @@ func OpenAuditFile(path string) (*AuditFile, error) {
 
 // open takes the file for this opener alone, and reads it. Nothing in it is
 // changed before all of it was found to be in order.
-func (a *AuditFile) open(path string) error {
+func (a *File) open(path string) error {
 	bad := func(err error) error { return fmt.Errorf("duvotool: the audit file: %w", err) }
 	if err := ownfile.Private(a.f); err != nil {
 		return bad(err)
@@ -88,7 +88,7 @@ func (a *AuditFile) open(path string) error {
 		return bad(fmt.Errorf("locking %s: %w", path, err))
 	}
 	if !locked {
-		return fmt.Errorf("%w: another process, or another part of this one, writes to %s; give each process a file of its own", ErrAuditLocked, path)
+		return fmt.Errorf("%w: another process, or another part of this one, writes to %s; give each process a file of its own", ErrLocked, path)
 	}
 	if there, err := ownfile.StillAt(path, a.f); err != nil || !there {
 		return bad(errors.Join(fmt.Errorf("%s was exchanged while it was opened", path), err))
@@ -97,7 +97,7 @@ func (a *AuditFile) open(path string) error {
 	if err != nil {
 		return bad(err)
 	}
-	if a.head, a.count, err = readAudit(io.NewSectionReader(a.f, 0, end)); err != nil {
+	if a.head, a.count, err = readAll(io.NewSectionReader(a.f, 0, end)); err != nil {
 		return fmt.Errorf("%w (%s)", err, path)
 	}
 	if err := a.unfinished(end); err != nil {
@@ -115,7 +115,7 @@ func (a *AuditFile) open(path string) error {
 // unfinished tells what is wrong with what stands behind the last line: it may be
 // the beginning of the next one, or zeros, as a crash leaves it. Anything else is
 // somebody else's file, which must not be cut.
-func (a *AuditFile) unfinished(end int64) error {
+func (a *File) unfinished(end int64) error {
 	want := fmt.Appendf(nil, `{"seq":%d,"prev":%q,`, a.count+1, a.head)
 	tail := make([]byte, len(want))
 	n, err := a.f.ReadAt(tail, end)
@@ -151,17 +151,17 @@ func endOfLines(f *os.File) (end int64, err error) {
 
 // Record adds a line and returns once it is on disk. After a failure the file
 // takes no more records, since its last line may be cut.
-func (a *AuditFile) Record(_ context.Context, r AuditRecord) error {
+func (a *File) Record(_ context.Context, r Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.broken != nil {
 		return a.broken
 	}
-	line, err := json.Marshal(auditLine{Seq: a.count + 1, Prev: a.head, AuditRecord: r})
+	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
 	if err != nil {
 		return err
 	}
-	if len(line) > maxAuditLine {
+	if len(line) > maxLine {
 		return fmt.Errorf("an audit record of %d bytes is too large", len(line))
 	}
 	if _, err = a.f.Write(append(line, '\n')); err == nil {
@@ -176,14 +176,14 @@ func (a *AuditFile) Record(_ context.Context, r AuditRecord) error {
 }
 
 // Head returns how many lines the file has and the hash of the last one.
-func (a *AuditFile) Head() (count int64, hash string) {
+func (a *File) Head() (count int64, hash string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.count, a.head
 }
 
 // Close closes the file. Later records fail.
-func (a *AuditFile) Close() error {
+func (a *File) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.broken == nil {
@@ -192,12 +192,12 @@ func (a *AuditFile) Close() error {
 	return a.f.Close()
 }
 
-// VerifyAudit reads an audit file and tells whether each line follows the one
+// Verify reads an audit file and tells whether each line follows the one
 // before. It returns how many lines there are and the hash of the last. Where a
-// count and hash from an earlier [AuditFile.Head] are given (count zero: none),
+// count and hash from an earlier [File.Head] are given (count zero: none),
 // the file must still hold that line: otherwise its tail was cut, or it is
 // another file.
-func VerifyAudit(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
+func Verify(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
 	seen := count == 0
 	last, lines, err = readLines(r, func(n int64, h string) {
 		seen = seen || n == count && h == hash
@@ -208,7 +208,7 @@ func VerifyAudit(r io.Reader, count int64, hash string) (lines int64, last strin
 	return lines, last, err
 }
 
-func readAudit(r io.Reader) (head string, count int64, err error) {
+func readAll(r io.Reader) (head string, count int64, err error) {
 	return readLines(r, func(int64, string) {})
 }
 
@@ -222,7 +222,7 @@ func readLines(r io.Reader, each func(n int64, hash string)) (head string, count
 		if err != nil {
 			return "", 0, fmt.Errorf("duvotool: the audit file breaks off in line %d", count+1)
 		}
-		var l auditLine
+		var l entry
 		if err := json.Unmarshal(line, &l); err != nil {
 			return "", 0, fmt.Errorf("duvotool: the audit file: line %d: %w", count+1, err)
 		}
@@ -247,7 +247,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 			return bytes.TrimSuffix(line, []byte("\n")), nil
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return line, err
-		case len(line) > maxAuditLine:
+		case len(line) > maxLine:
 			return line, errors.New("too long")
 		}
 	}

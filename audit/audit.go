@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// An Log keeps what happened to human requests, for those who ask later
+// who approved what. Record is called before the registry goes on, by one
+// goroutine for each Job; it must be safe for concurrent use. The record is its
+// own, to change as it likes. See [Slog]
+// and [OpenFile].
+//
+// If a record of a request, a decision or a sending cannot be written, nothing
+// is sent and the call returns a [*JobError] that wraps [ErrWrite]. A record of
+// what has already happened that cannot be written is logged as an error.
+type Log interface {
+	Record(context.Context, Record) error
+}
+
+// ErrWrite is an audit record that could not be written.
+var ErrWrite = errors.New("duvotool: the audit record could not be written")
+
+// Event tells what an [Record] is about.
+type Event string
+
+// The audit events of a request, in their order, and then of the Job.
+const (
+	Requested Event = "requested" // the policy is about to be asked
+	Undecided Event = "undecided" // the policy failed; nothing is sent
+	Decided   Event = "decided"   // the policy has decided
+	Sent      Event = "sent"      // the response is about to be sent, for the first time or again
+	Failed    Event = "failed"    // an attempt to send it failed, with Error; it may have arrived all the same
+	Delivered Event = "delivered" // what became of it: accepted, refused, superseded, unconfirmed
+	Elsewhere Event = "elsewhere" // the request went away without a response of ours
+	Outcome   Event = "outcome"   // how the Job ended
+
+	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
+)
+
+// An Record is one entry of an [Log].
+type Record struct {
+	Event        Event            `json:"event"`
+	At           time.Time        `json:"at"`
+	Key          string           `json:"key"` // the operation key
+	JobID        string           `json:"job_id"`
+	AssignmentID string           `json:"assignment_id"`
+	Assignment   string           `json:"assignment"` // its name
+	BuildID      string           `json:"build_id,omitempty"`
+	Caller       hitl.Caller      `json:"caller,omitzero"`
+	RequestID    string           `json:"request_id,omitempty"`
+	Kind         duvo.RequestType `json:"kind,omitempty"`
+	Title        string           `json:"title,omitempty"` // untrusted
+	Digest       string           `json:"digest,omitempty"`
+	RequestedAt  time.Time        `json:"requested_at,omitzero"` // first seen
+	DecidedAt    time.Time        `json:"decided_at,omitzero"`
+
+	Verdict  string            `json:"verdict,omitempty"`
+	By       string            `json:"by,omitempty"`
+	Reason   string            `json:"reason,omitempty"` // the justification
+	Source   hitl.Source       `json:"source,omitempty"`
+	Path     string            `json:"path,omitempty"` // of policies
+	Answers  map[string]string `json:"answers,omitempty"`
+	Delivery hitl.Delivery     `json:"delivery,omitempty"`
+
+	Outcome outcome.Outcome `json:"outcome,omitempty"`
+	Status  duvo.Status     `json:"status,omitempty"` // of the Job
+	Error   string          `json:"error,omitempty"`
+}
+
+// Slog writes records to a logger, at level info. A logger tells no
+// failure, so this is for convenience; use [OpenFile] where a missing
+// record must hold a response back.
+func Slog(l *slog.Logger) Log { return slogLog{l} }
+
+type slogLog struct{ l *slog.Logger }
+
+func (a slogLog) Record(ctx context.Context, r Record) error {
+	if a.l == nil {
+		return errors.New("the logger is nil")
+	}
+	attrs := []slog.Attr{
+		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job_id", r.JobID),
+		slog.String("assignment_id", r.AssignmentID), slog.String("assignment", hitl.SafeLine(r.Assignment, 200)),
+	}
+	add := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, hitl.SafeLine(value, 1000)))
+		}
+	}
+	add("build_id", r.BuildID)
+	add("tenant", r.Caller.Tenant)
+	add("user", r.Caller.User)
+	add("request_id", r.RequestID)
+	add("kind", string(r.Kind))
+	add("title", r.Title)
+	add("digest", r.Digest)
+	add("verdict", r.Verdict)
+	add("by", r.By)
+	add("reason", r.Reason)
+	add("source", string(r.Source))
+	add("path", r.Path)
+	for q, answer := range r.Answers {
+		add("answer to "+hitl.SafeLine(q, 100), answer)
+	}
+	add("delivery", string(r.Delivery))
+	add("outcome", string(r.Outcome))
+	add("status", string(r.Status))
+	add("error", r.Error)
+	if !r.RequestedAt.IsZero() {
+		attrs = append(attrs, slog.Time("requested_at", r.RequestedAt))
+	}
+	if !r.DecidedAt.IsZero() {
+		attrs = append(attrs, slog.Time("decided_at", r.DecidedAt))
+	}
+	a.l.LogAttrs(ctx, slog.LevelInfo, "duvotool audit", attrs...)
+	return nil
+}
