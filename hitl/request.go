@@ -253,6 +253,14 @@ type Caller struct {
 	User   string `json:"user,omitempty"`
 }
 
+// Clone returns a copy of the request that shares no memory with it. A [Policy]
+// that asks others gives each its own.
+func (r Request) Clone() Request {
+	r.Questions = clone.Questions(r.Questions)
+	r.Assignment = clone.Assignment(r.Assignment)
+	return r
+}
+
 // What a caller may test for with errors.Is.
 var (
 	// ErrInvalidDecision is a policy's decision that does not fit the request.
