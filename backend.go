@@ -17,7 +17,7 @@ import (
 //
 // Which Assignment a Job runs must be told, in AssignmentID, by StartJob or by
 // Job, best by both: a Job that asks for a decision before either has told it
-// ends its call with [ErrOtherJob], and no policy is asked. A Job that is
+// ends its call with [outcome.ErrOtherJob], and no policy is asked. A Job that is
 // continued was started by another call, so for that one Job must tell. What
 // names another Assignment or Job than the one that was asked for ends the call
 // likewise.

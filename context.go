@@ -26,7 +26,7 @@ func callerOf(ctx context.Context) hitl.Caller {
 // WithOperationKey returns a context for one call. Calls with the same key,
 // Assignment and input are one operation: they share one Job and get the same
 // Result, at once or later. The same key with another Assignment or input is
-// refused with [ErrKeyReused]. The key of a [JobError] takes that call up
+// refused with [outcome.ErrKeyReused]. The key of a [outcome.JobError] takes that call up
 // again. Keys are remembered for the life of the registry, see
 // [WithRetention].
 //

@@ -247,7 +247,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	return false
 }
 
-// digest is that of a request of the Job, as [Request.Digest] makes it.
+// digest is that of a request of the Job, as [hitl.Request.Digest] makes it.
 func (op *operation) digest(q duvo.HumanRequest) string {
 	return hitl.Digest(op.job.id, op.job.followUp.added(), q)
 }

@@ -150,7 +150,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 		return "", err
 	}
 	res = op.resultFor(ctx, res)
-	res.MaxShown = op.tool.cfg.maxObservation
+	res.ShowAtMost(op.tool.cfg.maxObservation)
 	handOut(ctx, res)
 	return res.Observation(), nil
 }

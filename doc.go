@@ -10,7 +10,7 @@
 //	client, err := duvo.FromEnv()
 //	if err != nil { ... }
 //	reg, err := duvotool.Discover(ctx, client,
-//		duvotool.WithPolicy(duvotool.Forward(askOperator)))
+//		duvotool.WithPolicy(hitl.Forward(askOperator)))
 //	if err != nil { ... }
 //	defer reg.Close(context.Background())
 //
@@ -22,9 +22,9 @@
 // # The path of a call
 //
 // [Tool.Call] starts a Job on the model's input, reads it until it ends, asks
-// the [Policy] whenever it waits for a person, sends what was decided, and
+// the [hitl.Policy] whenever it waits for a person, sends what was decided, and
 // returns what the model is to read. [Tool.Run] is the same path with a typed
-// [Result]. Nothing in the model's text, and nothing in the Job's, can answer a
+// [outcome.Result]. Nothing in the model's text, and nothing in the Job's, can answer a
 // human request.
 //
 // A decision is bound to the text it was made about. Just before it is sent the
@@ -46,7 +46,7 @@
 // one operation share one Job. A start whose answer was lost is sent again with
 // the same Idempotency-Key; Duvo documents that it honours the key, but not for
 // how long, so after 15 minutes without an answer the outcome is
-// [OutcomeUnknown] and the key starts nothing more until [Registry.Reconcile].
+// [outcome.OutcomeUnknown] and the key starts nothing more until [Registry.Reconcile].
 // Operations are remembered by the registry, or, [WithJournal], across processes.
 // With [OncePerScope] the scope wins over keys: it has one operation, whatever key
 // and input its calls come with.
@@ -55,10 +55,10 @@
 // went on with it by a message. Of them one answers each human request: before a
 // response is sent a claim is made to it, and who comes second treats the request
 // as decided elsewhere. A start that the server answers with a Job which another
-// operation started is refused with [ErrForeignJob].
+// operation started is refused with [outcome.ErrForeignJob].
 //
 // When a caller's context ends its call returns at once, and nothing more is
-// sent on its behalf. The Job goes on in Duvo. The [*JobError] holds the key
+// sent on its behalf. The Job goes on in Duvo. The [*outcome.JobError] holds the key
 // with which a later call takes it up again.
 //
 // # After a crash
@@ -92,8 +92,8 @@
 // without them.
 //
 // A policy denies by now what it denies whatever anybody says: by a rule, or
-// without condition, as a case of policy.Route that goes to [AlwaysDeny]. See
-// [Vetoer] and [Foreseer]. AlwaysDeny behind others only stands for no opinion.
+// without condition, as a case of hitl.Route that goes to [hitl.AlwaysDeny]. See
+// [hitl.Vetoer] and [hitl.Foreseer]. AlwaysDeny behind others only stands for no opinion.
 //
 // # Waiting
 //

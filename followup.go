@@ -86,11 +86,11 @@ const followUpLag = 30 * time.Second
 // wants to know. With [WithOperationScope] the same message after the same Result
 // is the same operation. [OncePerScope] does not count it.
 //
-// What the Job was started with stays [Request.Input]; the message is in
-// [Request.FollowUp], with those before it. Rules and grants hold for such
-// requests only where they say so, see [Rule.AfterFollowUps]. A tool that takes
+// What the Job was started with stays [hitl.Request.Input]; the message is in
+// [hitl.Request.FollowUp], with those before it. Rules and grants hold for such
+// requests only where they say so, see [hitl.Rule.AfterFollowUps]. A tool that takes
 // arguments, see [InputOf], takes only such arguments as messages too, checked
-// and rendered as those of a call; all else is an [*InputError]. So is a message
+// and rendered as those of a call; all else is an [*outcome.InputError]. So is a message
 // by which more would be added to the Job than [WithMaxInput] lets a call have.
 func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message string) (*outcome.Result, error) {
 	if after == nil || after.JobID == "" || after.Assignment.ID == "" {

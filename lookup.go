@@ -21,7 +21,7 @@ import (
 // or Call which waits for the end, and of [Registry.Lookup], which does not; its
 // Handle is one for check_job; its JobID may still be empty. Where the key of the
 // context stands for an operation that has ended, the Result is how it ended. The
-// error is as for Run: an [*InputError] or a [*JobError], and then nothing goes on.
+// error is as for Run: an [*outcome.InputError] or a [*outcome.JobError], and then nothing goes on.
 // What fails later, such as a start that Duvo refuses, is told by Run and Lookup.
 //
 // When ctx ends before the operation is recorded nothing is started, unless the
@@ -39,14 +39,14 @@ func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error)
 // Lookup tells how the operation with a key stands, here or in the journal: its
 // Result if it has ended, else a pending one. It only reads: it starts, resumes
 // and waits for nothing, and changes nothing of what goes on. The tenant is that
-// of the context's [Caller], since keys of different tenants are different.
+// of the context's [hitl.Caller], since keys of different tenants are different.
 //
 // What nobody in this process works on is read from the journal, and the state of
 // its Job from Duvo, with at most one request. A Result of a Job that has ended
 // unseen has no output: its messages are collected when a call with the key takes
 // the operation up. Where no Job was started, for a reason that was told to the
-// callers, the outcome is [OutcomeFailed]. A key that stands for nothing is
-// [ErrUnknownKey]. The Result has no Handle.
+// callers, the outcome is [outcome.OutcomeFailed]. A key that stands for nothing is
+// [outcome.ErrUnknownKey]. The Result has no Handle.
 func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -65,7 +65,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	res = res.Clone()
 	res.Handle = ""
 	res.Repeated = true
-	res.MaxShown = op.tool.cfg.maxObservation
+	res.ShowAtMost(op.tool.cfg.maxObservation)
 	return res, nil
 }
 

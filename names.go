@@ -89,7 +89,7 @@ func reserved(name string) bool {
 
 // ReserveNames keeps names from Assignments, for tools of the program's own that
 // are offered beside the registry's: an Assignment of such a name gets the end of
-// its ID as a suffix, the same from run to run, and [Changes.Collided] tells it.
+// its ID as a suffix, the same from run to run, and [outcome.Changes.Collided] tells it.
 // Case does not matter. Given more than once, the names add up.
 func ReserveNames(names ...string) Option {
 	return optionFunc(func(c *config) error {

@@ -126,7 +126,7 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
-	res.MaxShown = t.cfg.maxObservation
+	res.ShowAtMost(t.cfg.maxObservation)
 	handOut(ctx, res)
 	if follow == nil && res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))

@@ -114,7 +114,7 @@ func defaultConfig() config {
 	}
 }
 
-// WithPolicy sets how waiting Jobs are answered. The default is [AlwaysDeny].
+// WithPolicy sets how waiting Jobs are answered. The default is [hitl.AlwaysDeny].
 // A nil policy is refused.
 func WithPolicy(p hitl.Policy) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
@@ -127,7 +127,7 @@ func WithPolicy(p hitl.Policy) ToolOption {
 }
 
 // WithJobTimeout bounds a Job's own time. Time in which it waits for a person
-// is not counted. When it is over the call returns with [OutcomeExpired]; the
+// is not counted. When it is over the call returns with [outcome.OutcomeExpired]; the
 // Job goes on unless [StopOn] says otherwise. The default, zero, is no bound
 // but the context's.
 func WithJobTimeout(d time.Duration) ToolOption {
@@ -141,7 +141,7 @@ func WithJobTimeout(d time.Duration) ToolOption {
 }
 
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
-// waits for a person; the [Result] tells what became of it.
+// waits for a person; the [outcome.Result] tells what became of it.
 func StopOn(causes ...outcome.StopCause) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
 		if t.stopOn == nil {
@@ -163,12 +163,12 @@ func StopOn(causes ...outcome.StopCause) ToolOption {
 // whatever the input and whatever operation key a call is given: a second call,
 // reworded perhaps, is told the outcome of the first, and that its own input was
 // not used. Use it for refunds and the like. A call without a scope is refused
-// with [ErrNoScope].
+// with [outcome.ErrNoScope].
 //
-// The operation has a key made of the scope, which its [Result] and [JobError]
+// The operation has a key made of the scope, which its [outcome.Result] and [outcome.JobError]
 // tell. A key of [WithOperationKey] that began it stands for it too: in another
 // scope it begins no second Job. Without a scope both keys lead to the operation
-// that is there, and to [ErrNoScope] where there is none.
+// that is there, and to [outcome.ErrNoScope] where there is none.
 func OncePerScope() ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error { t.oncePerScope = true; return nil })
 }
@@ -194,7 +194,7 @@ func WithMaxInput(bytes int) ToolOption {
 }
 
 // WithMaxObservation bounds how many characters of a Job's output the model
-// reads. [Result.Output] holds all of it. The default is 16,384.
+// reads. [outcome.Result.Output] holds all of it. The default is 16,384.
 func WithMaxObservation(chars int) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
 		if chars < 1 {
@@ -269,7 +269,7 @@ func WithObserver(f func(outcome.Event)) Option {
 // to their tools, so a handler given to an agent does not see them.
 //
 // HandleToolStart, HandleToolEnd and HandleToolError are called by the call
-// itself. Each [Event] in between is told as a line to HandleText, in order and
+// itself. Each [outcome.Event] in between is told as a line to HandleText, in order and
 // from one goroutine, like an observer's; the last lines of a call may come
 // after its end. A call that returns for want of a decision or past its wait
 // budget has lines after its end, too.
@@ -363,7 +363,7 @@ func DrainOnClose(d time.Duration) Option {
 // that the same key starts a new Job. The default is 24 hours. What has not
 // finished, or whose outcome is unknown, is never forgotten. Processes that share
 // a journal need the same retention: a record that one of them misses too early
-// has vanished for it, which is [ErrJournal].
+// has vanished for it, which is [journal.ErrFailed].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -386,7 +386,7 @@ func TrustLists() Option {
 }
 
 // WithWaitBudget bounds how long a call waits for its Job. Past it the call
-// returns with [OutcomePending] and a [Result.Handle], and a nil error; the Job
+// returns with [outcome.OutcomePending] and a [outcome.Result.Handle], and a nil error; the Job
 // goes on, and so do its policy and whatever else belongs to it. However short
 // it is, the call waits until the operation is recorded, so that it is not lost
 // with the process. See [Tool.Start] for a call that waits for no more than that. The tool
@@ -427,7 +427,7 @@ func (c config) someTool(is func(toolConfig) bool) bool {
 }
 
 // WithLiveMessages tells the observer of a Job's messages while it runs, by
-// [EventMessage]. It takes a request more whenever the Job has changed, and
+// [outcome.EventMessage]. It takes a request more whenever the Job has changed, and
 // lists of many Jobs at once do not serve such a Job: it is read by its age.
 func WithLiveMessages() ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error { t.liveMessages = true; return nil })
@@ -458,7 +458,7 @@ func WithFollowUps() ToolOption {
 //
 // [Discover] takes up every Job that the journal holds unfinished, see
 // [Registry.Resumed] and [WithoutResume], and an operation key that the journal
-// knows gets the [Result] of then. Close the journal after the registry.
+// knows gets the [outcome.Result] of then. Close the journal after the registry.
 func WithJournal(j journal.Journal) Option {
 	return optionFunc(func(c *config) error {
 		if j == nil {
@@ -477,7 +477,7 @@ func WithJournal(j journal.Journal) Option {
 //
 // A record opens in the journal, under the key and at the revision that it was
 // put as, and nowhere else: what was changed, exchanged with another record or
-// put back to its older self is refused with [ErrJournal]. Within a process a
+// put back to its older self is refused with [journal.ErrFailed]. Within a process a
 // record that goes back to an earlier revision, or vanishes before it is done, is
 // refused too, with a key or without. What cannot be noticed from the records
 // alone is that, between two processes, records were put back together with
@@ -506,7 +506,7 @@ func WithoutResume() Option {
 // WithJobLimit bounds how many Jobs of the registry are in flight at once, so
 // that a burst of calls does not become a burst of Jobs. Calls beyond it wait
 // for their turn, first come, first served; the observer is told by
-// [EventQueued]. A Job counts until its outcome is known or its last caller has
+// [outcome.EventQueued]. A Job counts until its outcome is known or its last caller has
 // left, also while it waits for a person. The default, zero, is no limit.
 func WithJobLimit(n int) Option {
 	return optionFunc(func(c *config) error {
@@ -535,7 +535,7 @@ func WithAssignmentLimit(n int) ToolOption {
 // it is closed: as [Registry.Refresh] does, at low priority, with d give or take
 // a tenth, so that many programs do not come at once. An error is logged, and the
 // registry stays as it was until the next time. Changes are told to the observer
-// by [EventRefreshed]. The default is to refresh only when asked to.
+// by [outcome.EventRefreshed]. The default is to refresh only when asked to.
 func WithRefreshEvery(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -551,7 +551,7 @@ func WithRefreshEvery(d time.Duration) Option {
 // differently than when it was last accepted: by another name, folder, Build or
 // description. One that is not accepted is not offered; a tool that was handed
 // out for it answers the model that it is gone. It is asked about again at each
-// refresh. [Changes.Held] lists what is held back.
+// refresh. [outcome.Changes.Held] lists what is held back.
 //
 // Others may write descriptions, and the model reads them. What was accepted is
 // known to the registry alone: a program that keeps a list of Build IDs, say,

@@ -78,9 +78,9 @@ type catalog struct {
 // context bounds the discovery only.
 //
 // What the options and the policies name must be there: an ID, a name, a pattern
-// or a folder that nothing in Duvo has is an error that holds a [*NoMatchError]
+// or a folder that nothing in Duvo has is an error that holds a [*hitl.NoMatchError]
 // and tells what may have been meant. A misspelt guard would else guard nothing,
-// and a misspelt rule never match. [Selector.Optional], [Rule.Optional] and their
+// and a misspelt rule never match. [Selector.Optional], [hitl.Rule.Optional] and their
 // like allow it.
 //
 // An empty catalog is no error where nothing is named: Tools is then empty, and a
@@ -305,7 +305,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 // error everything stays as it was. See [WithRefreshEvery].
 //
 // That something which an option or a policy names is gone is no error: it is
-// logged as a warning and told by [Changes.Unmatched]. An Assignment that was
+// logged as a warning and told by [outcome.Changes.Unmatched]. An Assignment that was
 // renamed or moved keeps what [Configure] had set for it.
 func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 	r.refresh.Lock()
@@ -379,8 +379,8 @@ func (r *Registry) kept(id string) *Tool {
 	return r.catalog.byID[id]
 }
 
-// Close ends the registry. New calls are refused with [ErrClosed]. Calls in
-// flight return a [*JobError] that wraps ErrClosed, once what they had begun to
+// Close ends the registry. New calls are refused with [outcome.ErrClosed]. Calls in
+// flight return a [*outcome.JobError] that wraps ErrClosed, once what they had begun to
 // send has ended; their Jobs go on in Duvo, and a registry with the same journal
 // takes them up. With [DrainOnClose] it first gives them time to end. Close
 // returns when nothing of the

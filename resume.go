@@ -297,9 +297,9 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 
 // Resume takes up a Job that this registry, or an earlier one with the same
 // journal, has started, and waits for its end like the call that started it.
-// A Job that neither knows is refused with [ErrUnknownJob]; so is one that its
+// A Job that neither knows is refused with [outcome.ErrUnknownJob]; so is one that its
 // callers had left, under no key or scope of theirs, before this registry was
-// made: call with the key of its [JobError].
+// made: call with the key of its [outcome.JobError].
 func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -314,7 +314,7 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, e
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = true
-	res.MaxShown = op.tool.cfg.maxObservation
+	res.ShowAtMost(op.tool.cfg.maxObservation)
 	return res, nil
 }
 

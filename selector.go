@@ -17,7 +17,7 @@ import (
 //
 // Each ID, name, pattern and folder that a selector is made of must match
 // something when the registry is made, or [Discover] fails with a
-// [*NoMatchError]; see [Selector.Optional].
+// [*hitl.NoMatchError]; see [Selector.Optional].
 type Selector struct {
 	text     string
 	terms    []term

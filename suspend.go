@@ -1,11 +1,8 @@
 package duvotool
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -14,75 +11,6 @@ import (
 
 // viaRegistry begins the path of what was decided by Registry.Decide.
 const viaRegistry = "Registry.Decide"
-
-// Pending lists the requests that were suspended and still wait for a decision,
-// the oldest first.
-func (r *Registry) Pending() []hitl.Request {
-	out := []hitl.Request{} // [] in JSON, not null
-	r.ops.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		for _, q := range op.suspended {
-			out = append(out, q.Clone())
-		}
-	})
-	slices.SortFunc(out, func(a, b hitl.Request) int {
-		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return out
-}
-
-// Decide decides a request that a policy suspended. It returns once the
-// decision has reached Duvo: nil then, or why it did not. Of several who decide
-// at once one wins; the others get a [*DecidedError] that tells who. A request
-// that reads differently now is refused with [ErrRequestChanged]; list it again
-// with [Registry.Pending].
-//
-// The decision must be Approve, Deny, Answer or Leave, and counts as a person's
-// unless it says otherwise. When ctx ends the decision stands all the same,
-// once it was taken.
-func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
-	if err := d.Check(req); err != nil {
-		return err
-	}
-	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
-		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	var found *operation
-	var current *run
-	r.ops.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
-			found, current = op, op.run
-		}
-	})
-	if found == nil {
-		return outcome.ErrNotPending
-	}
-	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
-	reply := make(chan error, 1)
-	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
-	select {
-	case err := <-reply:
-		return err
-	case <-current.done:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case err := <-reply:
-		return err
-	default:
-		return outcome.ErrNotPending
-	}
-}
 
 // decideLater takes in a decision for a suspended request.
 func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan error) {

@@ -94,7 +94,7 @@ func (t *Tool) Folder() string { return t.latest().folder }
 func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
-// [Result.Observation] where the outcome is known, or why the input cannot be
+// [outcome.Result.Observation] where the outcome is known, or why the input cannot be
 // used. The error is for what the model cannot mend; see the package
 // documentation for which is which.
 //
@@ -122,8 +122,8 @@ func (t *Tool) observe(res *outcome.Result, err error) (string, error) {
 
 // Run runs a Job on the message and waits for its end. The error is nil
 // whenever the outcome is known, also when the Job failed: see
-// [Result.Outcome] and [Result.Err]. Otherwise it is an [*InputError], where
-// no Job was started, or a [*JobError]. For a typed tool the message is the
+// [outcome.Result.Outcome] and [outcome.Result.Err]. Otherwise it is an [*outcome.InputError], where
+// no Job was started, or a [*outcome.JobError]. For a typed tool the message is the
 // JSON arguments, as for Call.
 //
 // When ctx ends Run returns at once; the Job goes on in Duvo and the error

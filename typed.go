@@ -26,7 +26,7 @@ import (
 //		Note   string `json:"note,omitempty"`
 //	}
 //
-// Arguments that do not fit start no Job: they are an [*InputError], whose text
+// Arguments that do not fit start no Job: they are an [*outcome.InputError], whose text
 // tells the model which field is wrong and what is expected there. Those that
 // fit are sent to the Job as JSON, written in one way, so that the same
 // arguments are the same operation; see [RenderInput] for another form. A null
@@ -84,7 +84,7 @@ func InputSchema(raw json.RawMessage) ToolOption {
 
 // OutputOf says what a completed Job is to answer: JSON that decodes into T, as
 // the whole of its last words, in a code fence, or as the last object in them.
-// What was found is in [Result.Data]; where nothing fits, [Result.Note] tells
+// What was found is in [outcome.Result.Data]; where nothing fits, [outcome.Result.Note] tells
 // the model and you what is wrong. The outcome stays that of the Job.
 //
 // The Assignment must know what it is to answer. Say so in its SOP, or use
@@ -227,8 +227,8 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 
 // Run runs a Job on in and waits for its end, as [Tool.Run] does. The error is
 // nil only if the Job completed and its answer decoded. The Result is there
-// whenever the outcome is known, also beside an error: that of [Result.Err], or
-// an [*OutputError].
+// whenever the outcome is known, also beside an error: that of [outcome.Result.Err], or
+// an [*outcome.OutputError].
 func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, error) {
 	var none Out
 	res, err := t.run(ctx, in)

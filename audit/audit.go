@@ -18,7 +18,7 @@ import (
 // and [OpenFile].
 //
 // If a record of a request, a decision or a sending cannot be written, nothing
-// is sent and the call returns a [*JobError] that wraps [ErrWrite]. A record of
+// is sent and the call returns a [*outcome.JobError] that wraps [ErrWrite]. A record of
 // what has already happened that cannot be written is logged as an error.
 type Log interface {
 	Record(context.Context, Record) error

@@ -3,7 +3,7 @@
 // [TestJournal], which check what all of them must keep to.
 //
 //	func TestMine(t *testing.T) {
-//		duvotooltest.TestPolicy(t, func() duvotool.Policy { return Mine() })
+//		duvotooltest.TestPolicy(t, func() hitl.Policy { return Mine() })
 //	}
 //
 // To see a policy at work in a whole Job use package duvotest.

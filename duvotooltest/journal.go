@@ -6,7 +6,7 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// TestJournal checks what every journal must keep to; see [duvotool.Journal].
+// TestJournal checks what every journal must keep to; see [journal.Journal].
 // open returns an empty journal each time, and arranges with t.Cleanup that it is
 // closed. Run it with the race detector.
 //

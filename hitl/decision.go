@@ -135,7 +135,7 @@ type Source string
 // The sources of decisions.
 const (
 	SourcePolicy    Source = "policy"    // a rule or program
-	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called [Registry.Decide]
+	SourcePerson    Source = "person"    // somebody asked by [Forward], or who called duvotool.Registry.Decide
 	SourceTimeout   Source = "timeout"   // nobody decided in time; a rule for that case did
 	SourceElsewhere Source = "elsewhere" // somebody in Duvo's own inbox; only in audit records
 
@@ -152,7 +152,7 @@ const (
 // [Approve], [Deny], [Answer], [Leave], [Suspend] or [Pass]. The zero Decision
 // denies.
 //
-// By and Reason are kept in the [Result] and told to the observer. Duvo's API
+// By and Reason are kept in the outcome.Result and told to the observer. Duvo's API
 // has no place for them, so they are not sent. By must come from the host
 // program (a login, a rule's name), never from the model or from Duvo's text.
 type Decision struct {
@@ -210,7 +210,7 @@ func Approve(by, reason string) Decision { return Decision{Verdict: Approved, By
 
 // Deny refuses an approval. The reason reaches the model. Duvo has no way to
 // refuse a question: a denied one is left unanswered, and after a minute the
-// call returns with [OutcomePending]; or the Job is stopped, with [StopOn].
+// call returns with outcome.OutcomePending; or the Job is stopped, with duvotool.StopOn.
 func Deny(by, reason string) Decision { return Decision{Verdict: Denied, By: by, Reason: reason} }
 
 // Nobody denies for want of anybody who could be asked, or who answered: a host
@@ -231,8 +231,8 @@ func Answer(by string, answers map[string]string) Decision {
 func Leave() Decision { return Decision{Verdict: Left} }
 
 // Suspend leaves the decision for later: the call returns with
-// [OutcomePending], the request is listed by [Registry.Pending] and decided by
-// [Registry.Decide]. The registry goes on watching the Job; a call with the
+// outcome.OutcomePending, the request is listed by duvotool.Registry.Pending and decided by
+// duvotool.Registry.Decide. The registry goes on watching the Job; a call with the
 // same operation key or scope is told its outcome.
 func Suspend() Decision { return Decision{Verdict: Suspended} }
 

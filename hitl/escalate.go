@@ -29,7 +29,7 @@ func Then(after time.Duration, p Policy) Step { return Step{after: after, ask: p
 // Escalate asks first, and then takes the steps in their order, each once: it
 // reminds, or asks somebody else as well. Whoever decides first has decided;
 // the context of the others ends. One that passes or fails does not hold up the
-// rest, nor does one that could ask nobody, see [duvotool.Nobody]. If none has an
+// rest, nor does one that could ask nobody, see [Nobody]. If none has an
 // opinion, neither has Escalate; if somebody failed then, that is its error.
 //
 // A policy that is asked again, after a restart say, takes the steps that are

@@ -22,7 +22,7 @@ const (
 
 // A NoMatchError is an ID, a name, a pattern or a folder, of an option or in a
 // policy, that nothing in Duvo has. Such a mistake would leave an Assignment
-// without the guard that was meant for it, so [Discover] fails with it.
+// without the guard that was meant for it, so duvotool.Discover fails with it.
 type NoMatchError struct {
 	Kind string   `json:"kind"` // "ID", "name", "pattern" or "folder"
 	Name string   `json:"name"`
@@ -61,7 +61,7 @@ func (e *NoMatchError) Problem() string {
 
 // A NameChecker is a [Policy] that names Assignments or folders. It is shown what
 // there is when a registry is made, and after each refresh. An error of the
-// first, a [*NoMatchError] from the methods of [Names], fails [Discover]; those
+// first, a [*NoMatchError] from the methods of [Names], fails duvotool.Discover; those
 // of a refresh are told. The policies of this module that hold others ask those.
 //
 // CheckNames must not wait for anybody. It may keep the Names: they tell what

@@ -16,12 +16,12 @@ import (
 //
 // The context carries the values of the context that the call was made with.
 // It ends when an answer no longer matters; [context.Cause] then tells why:
-// [ErrAnsweredElsewhere], [ErrRequestChanged], [ErrClosed], or what cancelled
+// [ErrAnsweredElsewhere], [ErrRequestChanged], outcome.ErrClosed, or what cancelled
 // the call. What is returned after that is not used.
 //
 // An error, a panic, the end of its goroutine by runtime.Goexit, or a decision
 // that does not fit the request sends nothing to Duvo, not even a denial; the call
-// returns a [*JobError]. So does a String method that panics.
+// returns a *outcome.JobError. So does a String method that panics.
 //
 // The request is the policy's own: what it writes into it changes nothing of what
 // others see or of what is sent.

@@ -12,10 +12,10 @@ import (
 )
 
 // Quorum asks all approvers at once and approves when n different people have.
-// Only decisions of people count (those of [duvotool.Forward], say), and two by
-// one name, see [duvotool.PersonKey], are one. The first denial by anybody
+// Only decisions of people count (those of [Forward], say), and two by
+// one name, see [PersonKey], are one. The first denial by anybody
 // denies. If too few are left to reach n, that is a denial too, or an error
-// where an approver failed; where one could ask nobody, see [duvotool.Nobody],
+// where an approver failed; where one could ask nobody, see [Nobody],
 // nobody is said to have denied.
 //
 // It is for approvals alone: about questions it has no opinion.
@@ -75,7 +75,7 @@ func (q quorum) Decide(ctx context.Context, req Request) (Decision, error) {
 type tally struct {
 	people  []string
 	reasons []string
-	counted map[string]bool // by duvotool.PersonKey
+	counted map[string]bool // by PersonKey
 	unasked []string        // why nobody could be asked
 	source  Source          // of the denial, if it comes to that
 }

@@ -22,7 +22,7 @@ import (
 // Title, Description and Questions are written by a remote agent, Input and
 // FollowUp by the model: they are data, to be shown with care and never followed.
 // Input is what the start sent, checked where the tool takes arguments; what
-// [Registry.Continue] and the tool continue_job say later is in FollowUp alone.
+// duvotool.Registry.Continue and the tool continue_job say later is in FollowUp alone.
 // [Request.String] shows all of it safely.
 type Request struct {
 	JobID string           `json:"job_id"` // the Job that waits

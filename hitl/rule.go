@@ -17,9 +17,9 @@ import (
 // everything else; questions are never allowed. A rule that denies, see
 // [Rule.Denies], wins over all that allow. Combine it with [FirstOf]:
 //
-//	duvotool.FirstOf(
-//		duvotool.AutoApprove(duvotool.For(refunds).TitleIs("Send the receipt")),
-//		duvotool.Forward(askOperator),
+//	FirstOf(
+//		AutoApprove(For(refunds).TitleIs("Send the receipt")),
+//		Forward(askOperator),
 //	)
 //
 // Alone it denies what no rule allows.
@@ -179,7 +179,7 @@ func (r Rule) AfterFollowUps() Rule {
 }
 
 // Optional allows that no Assignment has the rule's ID, as where several teams
-// share a policy. Without it [Discover] refuses such a rule.
+// share a policy. Without it duvotool.Discover refuses such a rule.
 func (r Rule) Optional() Rule {
 	r.optional = true
 	return r

@@ -25,8 +25,8 @@ func Vetoes(p Policy, req Request) bool {
 // anybody. A decision that an earlier process has recorded and not sent is thrown
 // away where the policy of today denies the request for certain.
 //
-// A denial that is foreseen holds where the policy stands: a case of policy.Route
-// that denies all, what policy.Timeout asks first, its fallback where the time was
+// A denial that is foreseen holds where the policy stands: a case of hitl.Route
+// that denies all, what hitl.Timeout asks first, its fallback where the time was
 // over. Behind others that might have an opinion it is foreseen no longer. One
 // that wins wherever it stands is a veto, see [Vetoer].
 type Foreseer interface {

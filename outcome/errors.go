@@ -21,7 +21,7 @@ var (
 	ErrKeyReused = errors.New("duvotool: the operation key already stands for another call")
 
 	// ErrNoScope refuses a call of an Assignment that is configured with
-	// [OncePerScope] when the context has no scope. An operation key does not
+	// duvotool.OncePerScope when the context has no scope. An operation key does not
 	// stand in for one, but leads to the operation that it began.
 	ErrNoScope = errors.New("duvotool: this Assignment may only be called within an operation scope")
 )
@@ -40,8 +40,8 @@ const (
 )
 
 // A JobError is a call that ended without a known outcome. The Job, if there
-// is one, is left as it is unless [StopOn] says otherwise; a later call with
-// [WithOperationKey] and this Key takes it up again.
+// is one, is left as it is unless duvotool.StopOn says otherwise; a later call with
+// duvotool.WithOperationKey and this Key takes it up again.
 type JobError struct {
 	Phase      Phase
 	Key        string // the operation key
@@ -81,7 +81,7 @@ func (e *JobError) Unwrap() error { return e.Err }
 // whose operation is finished and forgotten.
 var ErrUnknownJob = errors.New("duvotool: no operation has this Job")
 
-// ErrNotPending is returned by [Registry.Decide] for a request that waits for
+// ErrNotPending is returned by duvotool.Registry.Decide for a request that waits for
 // no decision: it is unknown, was answered elsewhere, changed, or its Job ended.
 // Where it was decided before, the error is a [*DecidedError].
 var ErrNotPending = errors.New("duvotool: the request waits for no decision")
@@ -129,8 +129,8 @@ func (e *OutputError) Error() string {
 	return errtext.Once("duvotool: the answer of Job " + hitl.SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
 }
 
-// ErrUnknownKey is returned by [Registry.Lookup] for an operation key that stands
-// for nothing, or for what was finished and is forgotten; see [WithRetention].
+// ErrUnknownKey is returned by duvotool.Registry.Lookup for an operation key that stands
+// for nothing, or for what was finished and is forgotten; see duvotool.WithRetention.
 var ErrUnknownKey = errors.New("duvotool: no operation has this key")
 
 // ErrForeignJob refuses a start that was answered with a Job which another

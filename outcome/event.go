@@ -34,7 +34,7 @@ const (
 )
 
 // An Event is a change of a Job, or of the Assignments, told to the observer of
-// [WithObserver].
+// duvotool.WithObserver.
 type Event struct {
 	Kind       EventKind           `json:"kind"`
 	At         time.Time           `json:"at"`
@@ -143,7 +143,7 @@ func (c Changes) String() string {
 	return s
 }
 
-// Changes is what a [Registry.Refresh] found, among the kept Assignments.
+// Changes is what a duvotool.Registry.Refresh found, among the kept Assignments.
 type Changes struct {
 	Added    []duvo.Assignment `json:"added,omitempty"`
 	Removed  []duvo.Assignment `json:"removed,omitempty"`

@@ -10,14 +10,14 @@ import (
 // StopCause is a reason for which a Job may be stopped.
 type StopCause string
 
-// When a call ends before its Job, the Job is left as it is. [StopOn] chooses
+// When a call ends before its Job, the Job is left as it is. duvotool.StopOn chooses
 // the cases in which it is stopped instead.
 const (
 	Cancelled      StopCause = "cancelled"       // the last caller's context ended
 	TimedOut       StopCause = "timed out"       // the time of WithJobTimeout is over
 	PolicyFailed   StopCause = "policy failed"   // the policy erred, panicked or decided what does not fit
 	QuestionDenied StopCause = "question denied" // the policy denied a question, which Duvo has no answer for
-	NobodyToAsk    StopCause = "nobody to ask"   // nobody could be asked; see [Nobody]
+	NobodyToAsk    StopCause = "nobody to ask"   // nobody could be asked; see [hitl.Nobody]
 )
 
 // A JobInfo tells how an operation of a registry stands.

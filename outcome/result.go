@@ -49,9 +49,7 @@ type Result struct {
 	StartedAt  time.Time            `json:"started_at"`       // by our clock
 	EndedAt    time.Time            `json:"ended_at"`         // by our clock
 
-	// MaxShown bounds how many characters of Output the Observation shows; zero:
-	// [DefaultMaxShown].
-	MaxShown int `json:"-"`
+	maxShown int // see ShowAtMost
 }
 
 // Err returns an error unless the Job completed, for callers who want every
@@ -79,7 +77,7 @@ func (e *OutcomeError) Error() string {
 
 // Observation is what the model reads: how the Job ended, what was denied and
 // why, and then, marked as the Job's own words, its output. It is bounded; see
-// [WithMaxObservation].
+// duvotool.WithMaxObservation.
 func (r *Result) Observation() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", r.headline())
@@ -97,7 +95,7 @@ func (r *Result) Observation() string {
 		}
 		b.WriteString(d.Observation(r.Outcome == OutcomePending))
 	}
-	limit := r.MaxShown
+	limit := r.maxShown
 	if limit == 0 {
 		limit = DefaultMaxShown
 	}
@@ -182,3 +180,7 @@ func (r *Result) Clone() *Result {
 // DefaultMaxShown is how many characters of a Job's output the model reads where
 // nothing else is said.
 const DefaultMaxShown = 16 << 10
+
+// ShowAtMost bounds how many characters of Output the Observation shows. Zero, as
+// in a Result that was not made by a registry, is [DefaultMaxShown].
+func (r *Result) ShowAtMost(chars int) { r.maxShown = chars }

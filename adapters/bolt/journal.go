@@ -16,7 +16,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A Journal is a [duvotool.Journal] on disk. All its methods may be called at
+// A Journal is a [journal.Journal] on disk. All its methods may be called at
 // once. Times come back in UTC, empty data as an empty slice.
 type Journal struct {
 	path     string
@@ -39,7 +39,7 @@ type Journal struct {
 var _ journal.Journal = (*Journal)(nil)
 
 // Get returns the record with this key, or an error that matches
-// [duvotool.ErrNoRecord].
+// [journal.ErrNoRecord].
 func (j *Journal) Get(ctx context.Context, key string) (journal.Record, error) {
 	if ctx.Err() != nil {
 		return journal.Record{}, context.Cause(ctx)
@@ -70,7 +70,7 @@ func (j *Journal) decode(key, value []byte) (journal.Record, error) {
 	return r, nil
 }
 
-// Put stores a record; see [duvotool.Journal]. Data may have up to 16 MiB. Puts
+// Put stores a record; see [journal.Journal]. Data may have up to 16 MiB. Puts
 // that wait at the same time are written together. If ctx ends while it waits,
 // the record is not stored; if it ends while it is written, Put returns at once,
 // and the record may be stored.
@@ -138,7 +138,7 @@ const (
 	chunkBytes   = 1 << 20
 )
 
-// Unfinished lists the records that are not done; see [duvotool.Journal].
+// Unfinished lists the records that are not done; see [journal.Journal].
 func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	return func(yield func(journal.Record, error) bool) {
 		for after := []byte(nil); ; {

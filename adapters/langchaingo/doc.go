@@ -64,7 +64,7 @@
 // it says what became of the Job, and never shows the error's text, which is
 // the host program's: [duvotool.WithObserver] and [duvotool.WithCallbacks] tell
 // it there. Only the end of the context and of the registry end the run. The error
-// is then joined of those of all calls of the turn: each is a [*duvotool.JobError]
+// is then joined of those of all calls of the turn: each is a [*outcome.JobError]
 // with the operation key of a Job that goes on, also where the executor had not
 // come to ask for it.
 package langchaingo

@@ -23,7 +23,7 @@ import (
 // A call that fails, that names no tool or that has arguments which make no
 // sense is told in its response and takes nothing from the others. The error is
 // for the end of the context or the registry only, and joins those of all calls
-// that were cut off: each [*duvotool.JobError] in it has the operation key with
+// that were cut off: each [*outcome.JobError] in it has the operation key with
 // which its Job is taken up again. The responses are complete even so.
 //
 // Give it the same tools that [LLMTools] was given for this turn: a name that the

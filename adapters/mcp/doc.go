@@ -37,7 +37,7 @@
 // # Assignments for MCP hosts
 //
 //	reg, err := duvotool.Discover(ctx, client,
-//		duvotool.WithPolicy(mcp.Elicit(nil, duvotool.For(refunds))),
+//		duvotool.WithPolicy(mcp.Elicit(nil, hitl.For(refunds))),
 //		duvotool.WithObserver(mcp.Progress(nil)),
 //		duvotool.WithWaitBudget(45*time.Second))
 //	if err != nil { ... }
@@ -51,7 +51,7 @@
 // asks later. The program duvo-mcp is such a server.
 //
 // Who answers an elicitation is not known: it may be the host's model. So such
-// decisions are recorded as [duvotool.SourceUnauthenticated], and approve only
+// decisions are recorded as [hitl.SourceUnauthenticated], and approve only
 // what a rule of yours allows. Where the user declines or closes the form, the host
 // has no elicitation, or something else comes back, nobody has decided: the
 // fallback may, and by default nothing is sent, the model is told why, and the

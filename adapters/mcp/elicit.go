@@ -18,7 +18,7 @@ import (
 // their options.
 //
 // Nobody vouches for who fills in that form: a host may let its model do it. So
-// what comes back is recorded with [duvotool.SourceUnauthenticated], which is no
+// what comes back is recorded with [hitl.SourceUnauthenticated], which is no
 // vote in a quorum, and an approval is asked for only where one of the rules
 // would allow it, by AutoApprove's reading. Without rules, the host's user
 // answers questions and approves nothing.
@@ -26,15 +26,15 @@ import (
 // Everything else is the fallback's: a request that no rule allows, and one about
 // which nobody answered, because the host has no elicitation, its user declined or
 // closed the form, it was not filled in as asked, or no MCP host started the Job.
-// Where nobody answered and the fallback has no opinion, as [duvotool.AlwaysDeny]
-// has none here, the decision is [duvotool.Nobody] with the reason. After the user
+// Where nobody answered and the fallback has no opinion, as [hitl.AlwaysDeny]
+// has none here, the decision is [hitl.Nobody] with the reason. After the user
 // has declined, only a person whom the fallback asks can still approve. A nil
 // fallback has no opinion, and denies what no rule allows.
 //
 // A form that cannot show all of a long text takes more than a yes: a word that
 // the form names has to be typed, once the whole has been read in Duvo.
 //
-// It waits as long as the request does; bound it with policy.Timeout.
+// It waits as long as the request does; bound it with hitl.Timeout.
 func Elicit(fallback hitl.Policy, allowed ...hitl.Rule) hitl.Policy {
 	if fallback == nil {
 		fallback = noOpinion

@@ -139,7 +139,7 @@ func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
 
 // Update offers the tools that the registry has now: call it after
 // [duvotool.Registry.Refresh], or whenever the observer is told
-// [duvotool.EventRefreshed]. Hosts are told that the list changed.
+// [outcome.EventRefreshed]. Hosts are told that the list changed.
 func (s *Server) Update() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

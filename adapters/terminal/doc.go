@@ -6,7 +6,7 @@
 //	...
 //	duvotool.Discover(ctx, client,
 //		duvotool.WithPolicy(operator),
-//		duvotool.WithObserver(func(e duvotool.Event) { fmt.Fprintln(screen, e) }))
+//		duvotool.WithObserver(func(e outcome.Event) { fmt.Fprintln(screen, e) }))
 //
 // # What counts as an answer
 //

@@ -67,7 +67,7 @@ func isScreen(out io.Writer) bool {
 }
 
 // Write prints p, now or once no question is open. Text of strangers must have
-// been made safe, see [duvotool.SafeText].
+// been made safe, see [hitl.SafeText].
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

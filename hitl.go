@@ -1,0 +1,112 @@
+package duvotool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// The door to human decisions: what the smallest program needs of package hitl,
+// under short names. Everything else a policy author needs is in that package.
+type (
+	// A Policy decides how a waiting Job is answered.
+	Policy = hitl.Policy
+	// A Request is what a waiting Job wants to know from a person.
+	Request = hitl.Request
+	// A Decision says how a request is to be answered. The zero Decision denies.
+	Decision = hitl.Decision
+)
+
+// Forward asks a person through a function of the program's, which is safe for
+// concurrent use; see [hitl.Forward].
+func Forward(ask func(context.Context, Request) (Decision, error)) Policy { return hitl.Forward(ask) }
+
+// AutoApprove approves what one of the rules allows, and nothing else; see
+// [hitl.AutoApprove]. Start a rule with [For].
+func AutoApprove(rules ...hitl.Rule) Policy { return hitl.AutoApprove(rules...) }
+
+// For starts a rule for the Assignment with this ID; see [hitl.For].
+func For(assignmentID string) hitl.Rule { return hitl.For(assignmentID) }
+
+// AlwaysDeny denies everything. It is the default; see [hitl.AlwaysDeny].
+func AlwaysDeny(reason ...string) Policy { return hitl.AlwaysDeny(reason...) }
+
+// Approve grants an approval on behalf of by, which is required; see
+// [hitl.Approve].
+func Approve(by, reason string) Decision { return hitl.Approve(by, reason) }
+
+// Deny refuses an approval; the reason reaches the model. See [hitl.Deny].
+func Deny(by, reason string) Decision { return hitl.Deny(by, reason) }
+
+// Pending lists the requests that were suspended and still wait for a decision,
+// the oldest first.
+func (r *Registry) Pending() []hitl.Request {
+	out := []hitl.Request{} // [] in JSON, not null
+	r.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		for _, q := range op.suspended {
+			out = append(out, q.Clone())
+		}
+	})
+	slices.SortFunc(out, func(a, b hitl.Request) int {
+		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Decide decides a request that a policy suspended. It returns once the
+// decision has reached Duvo: nil then, or why it did not. Of several who decide
+// at once one wins; the others get a [*outcome.DecidedError] that tells who. A request
+// that reads differently now is refused with [hitl.ErrRequestChanged]; list it again
+// with [Registry.Pending].
+//
+// The decision must be Approve, Deny, Answer or Leave, and counts as a person's
+// unless it says otherwise. When ctx ends the decision stands all the same,
+// once it was taken.
+func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if err := d.Check(req); err != nil {
+		return err
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	var found *operation
+	var current *run
+	r.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
+			found, current = op, op.run
+		}
+	})
+	if found == nil {
+		return outcome.ErrNotPending
+	}
+	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
+	reply := make(chan error, 1)
+	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
+	select {
+	case err := <-reply:
+		return err
+	case <-current.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-reply:
+		return err
+	default:
+		return outcome.ErrNotPending
+	}
+}
