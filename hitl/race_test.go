@@ -57,7 +57,7 @@ func TestApproveOrExpire(t *testing.T) {
 			require.Equal(t, want, res.Decisions[0].Verdict)
 			require.Equal(t, 1, d.Count("respondToHumanRequest"))
 			require.Equal(t, want == hitl.Approved, *d.Jobs()[0].Requests[0].Response.Approved)
-			events := mapaudit.Eventint{}
+			events := map[audit.Event]int{}
 			for _, r := range log.records {
 				events[r.Event]++
 				if r.Verdict != "" {
@@ -66,7 +66,7 @@ func TestApproveOrExpire(t *testing.T) {
 					require.Equal(t, by, r.By)
 				}
 			}
-			require.Equal(t, mapaudit.Eventint{audit.Requested: 1, audit.Decided: 1, audit.Sent: 1, audit.Delivered: 1, audit.Outcome: 1}, events)
+			require.Equal(t, map[audit.Event]int{audit.Requested: 1, audit.Decided: 1, audit.Sent: 1, audit.Delivered: 1, audit.Outcome: 1}, events)
 		})
 	}
 }

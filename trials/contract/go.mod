@@ -1,4 +1,4 @@
-module github.com/duvotool/duvotool/internal/contract
+module github.com/duvotool/duvotool/trials/contract
 
 go 1.25.0
 

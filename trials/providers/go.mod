@@ -1,4 +1,4 @@
-module github.com/duvotool/duvotool/internal/providers
+module github.com/duvotool/duvotool/trials/providers
 
 go 1.25.0
 

@@ -1,4 +1,4 @@
-module github.com/duvotool/duvotool/internal/chaos
+module github.com/duvotool/duvotool/trials/chaos
 
 go 1.25.0
 

@@ -1,9 +1,9 @@
 // Chaos runs Jobs while everything goes wrong, and checks that nothing was lost,
 // nothing done twice, and nothing done that nobody had decided:
 //
-//	go run ./internal/chaos -jobs 2000 -kills 100 -faults 0.2
-//	go run ./internal/chaos -jobs 2000 -kills 100 -faults 0.2 -no-idempotency
-//	go run ./internal/chaos -minutes 15
+//	go run ./trials/chaos -jobs 2000 -kills 100 -faults 0.2
+//	go run ./trials/chaos -jobs 2000 -kills 100 -faults 0.2 -no-idempotency
+//	go run ./trials/chaos -minutes 15
 //
 // It prints how many Jobs, kills, requests and faults there were, and what was
 // lost, doubled, unauthorised and reported as unknown, and ends with 1 unless the
