@@ -29,7 +29,7 @@ type answerState struct {
 // has ended, and asks once for a correction if that is wished for. It returns
 // true if the Job runs on, or the run has ended.
 func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bool {
-	s, want := &op.job, op.tool.cfg.output
+	s, want := &op.job, op.tool.work.cfg.output
 	if want == nil {
 		return false
 	}
@@ -61,7 +61,7 @@ func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bo
 		op.addNote("its answer is not what was asked for, also after it was asked to correct it: " + problem)
 		return false
 	}
-	if op.tool.cfg.correct && op.correct(problem, len(messages)) {
+	if op.tool.work.cfg.correct && op.correct(problem, len(messages)) {
 		return true
 	}
 	op.addNote("its answer is not what was asked for: " + problem)
@@ -96,7 +96,7 @@ func (op *operation) correct(problem string, seen int) bool {
 		op.addNote("it could not be asked to correct its answer")
 		return op.cancelled()
 	}
-	text := correction(problem, op.tool.cfg.output.schema)
+	text := correction(problem, op.tool.work.cfg.output.schema)
 	err = op.send(func(ctx context.Context) error {
 		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("correct", s.id))
 		return err

@@ -38,10 +38,10 @@ const maxProblem = 1000
 func (t *Tool) Schema() json.RawMessage { return slices.Clone(t.schema().JSON()) }
 
 func (t *Tool) schema() *schema.Schema {
-	if t.cfg.input == nil {
+	if t.work.cfg.input == nil {
 		return plainSchema
 	}
-	return t.cfg.input.schema
+	return t.work.cfg.input.schema
 }
 
 // CallArguments is [Tool.Call] with the arguments of a model's tool call, as
@@ -57,7 +57,7 @@ func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (st
 // message turns JSON arguments into what the Job is told, or returns an
 // *InputError. written tells that Go wrote them, for whom a nil list is null.
 func (t *Tool) message(arguments []byte, written bool) (string, error) {
-	if len(arguments) > t.cfg.maxInput {
+	if len(arguments) > t.work.cfg.maxInput {
 		return "", t.tooLong(len(arguments))
 	}
 	s := t.schema()
@@ -69,7 +69,7 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 	if problem := s.Check(v, "the whole", true); problem != "" {
 		return "", t.badArguments(problem)
 	}
-	if t.cfg.input == nil {
+	if t.work.cfg.input == nil {
 		return strings.TrimSpace(v.(map[string]any)["input"].(string)), nil
 	}
 	return t.render(schema.Canonical(v))
@@ -78,11 +78,11 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 // render makes the message of arguments that fit.
 func (t *Tool) render(arguments []byte) (message string, err error) {
 	panicked := guard.Run(errRenderPanic, func() error {
-		message, err = t.cfg.input.message(arguments)
+		message, err = t.work.cfg.input.message(arguments)
 		return nil
 	})
 	if panicked != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: panicked}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: panicked}
 	}
 	if err != nil {
 		return "", t.badArguments(err.Error())
@@ -93,11 +93,11 @@ func (t *Tool) render(arguments []byte) (message string, err error) {
 var errRenderPanic = errors.New("duvotool: panic while the arguments were decoded or rendered")
 
 func (t *Tool) badArguments(problem string) *outcome.InputError {
-	return &outcome.InputError{Tool: t.name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, maxProblem)}
+	return &outcome.InputError{Tool: t.work.name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, maxProblem)}
 }
 
 func (t *Tool) tooLong(size int) *outcome.InputError {
-	return &outcome.InputError{Tool: t.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.cfg.maxInput)}
+	return &outcome.InputError{Tool: t.work.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.work.cfg.maxInput)}
 }
 
 // fence is a block of code that a model puts around JSON.
@@ -130,10 +130,10 @@ func (t *Tool) jsonInput(input string) []byte {
 
 // inputMessage turns what Call and Run are given into what the Job is told.
 func (t *Tool) inputMessage(input string) (string, error) {
-	if t.cfg.input == nil {
+	if t.work.cfg.input == nil {
 		return input, nil
 	}
-	if len(input) > t.cfg.maxInput {
+	if len(input) > t.work.cfg.maxInput {
 		return "", t.tooLong(len(input))
 	}
 	return t.message(t.jsonInput(input), false)
@@ -145,11 +145,11 @@ const maxHint = 1000
 // withHint adds to a typed tool's description what its arguments are, for models
 // that are not shown the schema.
 func (t *Tool) withHint(description string) string {
-	if t.cfg.input == nil {
+	if t.work.cfg.input == nil {
 		return description
 	}
 	if !strings.HasSuffix(description, ".") {
 		description += "."
 	}
-	return description + " The input is " + safetext.OneLine(t.cfg.input.schema.Fields(), maxHint) + "."
+	return description + " The input is " + safetext.OneLine(t.work.cfg.input.schema.Fields(), maxHint) + "."
 }

@@ -18,8 +18,8 @@ func (op *operation) audit(event audit.Event, about func(*audit.Record)) error {
 	if log == nil {
 		return nil
 	}
-	r := audit.Record{Event: event, At: time.Now(), Key: op.key, JobID: op.job.id, AssignmentID: op.tool.assignment.ID,
-		Assignment: op.tool.assignment.Name, BuildID: op.job.buildID, Caller: op.caller, Status: op.job.status}
+	r := audit.Record{Event: event, At: time.Now(), Key: op.key, JobID: op.job.id, AssignmentID: op.tool.work.assignment.ID,
+		Assignment: op.tool.work.assignment.Name, BuildID: op.job.buildID, Caller: op.caller, Status: op.job.status}
 	about(&r)
 	// What happened is kept also when nobody waits for it any more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)

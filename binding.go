@@ -37,7 +37,7 @@ func (op *operation) vouch(job duvo.Job, id string) error {
 
 // another is vouch for those who do not own the mail.
 func (op *operation) another(job duvo.Job, id string) error {
-	switch ours := op.tool.assignment.ID; {
+	switch ours := op.tool.work.assignment.ID; {
 	case !strings.EqualFold(job.ID, id):
 		return fmt.Errorf("%w: it was asked for Job %s, and told of %q", outcome.ErrOtherJob, hitl.SafeLine(id, 64), hitl.SafeLine(job.ID, 64))
 	case job.AssignmentID != "" && !strings.EqualFold(job.AssignmentID, ours):

@@ -265,7 +265,7 @@ func (op *operation) keepBelongings() {
 // foreign ends the run because the server answered the start with a Job that
 // another operation holds.
 func (op *operation) foreign(job duvo.Job, err error) {
-	op.reg.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.tool.assignment.ID,
+	op.reg.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.tool.work.assignment.ID,
 		"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
 	op.fail(err)
 }

@@ -17,7 +17,7 @@ import (
 // returns true if the run has ended.
 func (op *operation) liveMessages(job duvo.Job) bool {
 	s := &op.job
-	if !op.tool.cfg.liveMessages {
+	if !op.tool.work.cfg.liveMessages {
 		return false
 	}
 	if s.live == nil {
@@ -35,7 +35,7 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 			return false // it is only progress
 		}
-		if n++; n > op.tool.cfg.maxMessages {
+		if n++; n > op.tool.work.cfg.maxMessages {
 			break
 		}
 		op.tellMessage(n, m)
@@ -47,7 +47,7 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 // tellMessage tells the observer of the nth message, once.
 func (op *operation) tellMessage(n int, m duvo.Message) {
 	s := &op.job
-	if !op.tool.cfg.liveMessages {
+	if !op.tool.work.cfg.liveMessages {
 		return
 	}
 	if s.live == nil {
@@ -91,7 +91,7 @@ func (op *operation) conclude(job duvo.Job) {
 		if m.ToolResult != nil {
 			size += int64(len(m.ToolResult.Result))
 		}
-		if len(messages) >= op.tool.cfg.maxMessages || size > op.tool.cfg.maxOutput {
+		if len(messages) >= op.tool.work.cfg.maxMessages || size > op.tool.work.cfg.maxOutput {
 			op.addNote("it has more messages than are read; the output may not be its last word")
 			break
 		}
@@ -110,7 +110,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 	s := &op.job
 	text := s.reasons()
 	messenger, ok := op.reg.backend.(JobMessenger)
-	if !op.tool.cfg.tellReason || s.told || !ok || text == "" || !takesMessages(status) {
+	if !op.tool.work.cfg.tellReason || s.told || !ok || text == "" || !takesMessages(status) {
 		return false
 	}
 	// A message resumes whatever waits, so the Job is read just before.
@@ -172,7 +172,7 @@ func (s *jobState) reasons() string {
 // unknown ends the run because nobody can tell whether a Job was started.
 func (op *operation) unknown(why string) {
 	op.addNote(why)
-	op.reg.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.tool.assignment.ID, "operation", op.key)
+	op.reg.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.tool.work.assignment.ID, "operation", op.key)
 	op.settle(outcome.OutcomeUnknown, nil)
 }
 
@@ -186,7 +186,7 @@ func (op *operation) settle(o outcome.Outcome, messages []duvo.Message) {
 	if a := op.job.answer; a != nil {
 		res.Data = a.data
 	}
-	if op.tool.cfg.followUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
+	if op.tool.work.cfg.followUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
 		res.Handle = op.detach(op.run)
 	}
 	op.finish(res)

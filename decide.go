@@ -232,7 +232,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	p.endAsk = cancel
 	p.stage = stageAsking
 	p.asking++
-	turn, policy := p.asking, op.tool.cfg.policy
+	turn, policy := p.asking, op.tool.work.cfg.policy
 	op.reg.life.Again()
 	go func() {
 		defer op.reg.life.Leave()
@@ -256,8 +256,8 @@ func (op *operation) digest(q duvo.HumanRequest) string {
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Request {
 	return hitl.Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.tool.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
-		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.folder,
+		Assignment: clone.Assignment(op.tool.work.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.work.folder,
 	}
 }
 
@@ -292,7 +292,7 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 		op.undecided(p, err)
 		return
 	}
-	name := hitl.SafePolicyName(op.tool.cfg.policy)
+	name := hitl.SafePolicyName(op.tool.work.cfg.policy)
 	if d.Source == "" {
 		d.Source = hitl.SourcePolicy
 	}
@@ -390,7 +390,7 @@ func (op *operation) leaveOpen(d hitl.Decision) {
 	if d.NobodyAsked() {
 		cause, note = outcome.NobodyToAsk, "nobody could be asked"
 	}
-	if op.tool.cfg.stopOn[cause] {
+	if op.tool.work.cfg.stopOn[cause] {
 		op.addNote(note)
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
@@ -417,8 +417,8 @@ func (op *operation) undecided(p *pendingState, err error) {
 		p.about(r)
 		r.Error = fmt.Sprint(err) // its own words may panic
 	})
-	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.tool.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
-	if op.tool.cfg.stopOn[outcome.PolicyFailed] {
+	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.tool.work.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
+	if op.tool.work.cfg.stopOn[outcome.PolicyFailed] {
 		op.stopJob()
 	}
 	op.fail(fmt.Errorf("the policy failed, and nothing was sent to Duvo: %w", err))

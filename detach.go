@@ -67,7 +67,7 @@ func (op *operation) pending(r *run) *outcome.Result {
 // mu held.
 func (op *operation) pendingLocked() *outcome.Result {
 	res := &outcome.Result{
-		Outcome: outcome.OutcomePending, JobID: op.jobID, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
+		Outcome: outcome.OutcomePending, JobID: op.jobID, Assignment: op.tool.work.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -150,7 +150,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 		return "", err
 	}
 	res = op.resultFor(ctx, res)
-	res.ShowAtMost(op.tool.cfg.maxObservation)
+	res.ShowAtMost(op.tool.work.cfg.maxObservation)
 	handOut(ctx, res)
 	return res.Observation(), nil
 }
@@ -198,7 +198,7 @@ func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 func (op *operation) unstarted() *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	res := &outcome.Result{Outcome: outcome.OutcomeFailed, Assignment: op.tool.assignment, Input: op.input, Caller: op.caller, Key: op.key}
+	res := &outcome.Result{Outcome: outcome.OutcomeFailed, Assignment: op.tool.work.assignment, Input: op.input, Caller: op.caller, Key: op.key}
 	switch err := op.news.err; {
 	case op.phase == outcome.PhaseStarting:
 		res.Outcome, res.Note = outcome.OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
@@ -214,7 +214,7 @@ func (op *operation) unstarted() *outcome.Result {
 func (op *operation) parkedResult(o outcome.Outcome, status duvo.Status) *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.assignment, Input: op.input, FollowUp: op.added,
+	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.work.assignment, Input: op.input, FollowUp: op.added,
 		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
 		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
 }

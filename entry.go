@@ -103,7 +103,7 @@ func (e *entry) said() string {
 func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
-	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.assignment, Folder: op.tool.folder,
+	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.work.assignment, Folder: op.tool.work.folder,
 		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {

@@ -24,7 +24,7 @@ var errNoFiles = errors.New("the files of the call that began this operation are
 func (op *operation) stage() bool {
 	s := &op.job
 	files, _ := op.run.ctx.Value(filesKey{}).(fs.FS)
-	if s.sandbox != "" || s.doubtful || files == nil && !s.files && !op.tool.cfg.marked {
+	if s.sandbox != "" || s.doubtful || files == nil && !s.files && !op.tool.work.cfg.marked {
 		return true
 	}
 	make := func(ctx context.Context) (string, error) { return "", errNoFiles }

@@ -107,7 +107,7 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
 	}
 	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
-		return nil, &outcome.InputError{Tool: t.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
+		return nil, &outcome.InputError{Tool: t.work.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
 	}
 	if message, err = t.followUpMessage(message); err != nil {
 		return nil, err
@@ -124,8 +124,8 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 func (t *Tool) followUpMessage(text string) (string, error) {
 	message, err := t.inputMessage(text)
 	var bad *outcome.InputError
-	if t.cfg.input != nil && errors.As(err, &bad) {
-		return "", &outcome.InputError{Tool: t.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
+	if t.work.cfg.input != nil && errors.As(err, &bad) {
+		return "", &outcome.InputError{Tool: t.work.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
 	}
 	return message, err
 }
@@ -136,7 +136,7 @@ func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
 	if !op.reg.ops.converse(op, true) {
-		op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
+		op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
 		return false
 	}
 	if f.Posted {
@@ -183,7 +183,7 @@ func (op *operation) postFollowUp() bool {
 			}
 			continue
 		case !takesMessages(job.Status):
-			op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
+			op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
 			return false
 		}
 		if !f.Doubtful && !op.gather(count, users) {
@@ -229,8 +229,8 @@ func (op *operation) gather(count int, users []string) bool {
 	f := op.job.followUp
 	f.After = count
 	f.gather(op.inputNow(), users)
-	if limit := op.tool.cfg.maxInput; len(f.Added) > limit {
-		op.failAs(&outcome.InputError{Tool: op.tool.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
+	if limit := op.tool.work.cfg.maxInput; len(f.Added) > limit {
+		op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
 			len(f.Added), hitl.SafeLine(op.job.id, 64), limit)})
 		return false
 	}
@@ -313,10 +313,10 @@ func (op *operation) countMessages() (n int, users []string, err error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if n++; n > op.tool.cfg.maxMessages {
-			return 0, nil, fmt.Errorf("the Job has more than %d messages", op.tool.cfg.maxMessages)
+		if n++; n > op.tool.work.cfg.maxMessages {
+			return 0, nil, fmt.Errorf("the Job has more than %d messages", op.tool.work.cfg.maxMessages)
 		}
-		if m.Role == "user" && m.Text != "" && size <= 2*op.tool.cfg.maxInput {
+		if m.Role == "user" && m.Text != "" && size <= 2*op.tool.work.cfg.maxInput {
 			users, size = append(users, m.Text), size+len(m.Text)
 		}
 	}
@@ -392,7 +392,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	if err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
 	}
-	if op == nil || !op.tool.cfg.followUps {
+	if op == nil || !op.tool.work.cfg.followUps {
 		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
 	}
 	op.mu.Lock()

@@ -93,10 +93,10 @@ func (s *jobState) init(op *operation, follow *followUp) {
 // start is what every attempt to start the Job sends.
 func (op *operation) start() duvo.StartJob {
 	return duvo.StartJob{
-		AssignmentID: op.tool.assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
+		AssignmentID: op.tool.work.assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
-		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.assignment.ID),
+		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.work.assignment.ID),
 	}
 }
 
@@ -130,7 +130,7 @@ func (op *operation) begin() {
 	}
 	if op.ticket == nil && op.limited() {
 		r := op.run
-		t := &ticket{assignment: op.tool.assignment.ID, limit: op.tool.cfg.limit}
+		t := &ticket{assignment: op.tool.work.assignment.ID, limit: op.tool.work.cfg.limit}
 		t.begin = func() { op.post(r, (*operation).begin) }
 		op.ticket = t
 		if before, in := op.reg.queue.enter(t, !fresh); !in {
@@ -184,7 +184,7 @@ func (op *operation) attend(fresh bool) {
 		})
 	})
 	s.watch = w
-	if op.tool.cfg.liveMessages {
+	if op.tool.work.cfg.liveMessages {
 		s.watch.Alone()
 	}
 	early := op.reg.early.take(strings.ToLower(s.id), earlyAge)
@@ -197,7 +197,7 @@ func (op *operation) attend(fresh bool) {
 }
 
 // limited reports whether Jobs in flight are counted for this one.
-func (op *operation) limited() bool { return op.reg.queue.limit > 0 || op.tool.cfg.limit > 0 }
+func (op *operation) limited() bool { return op.reg.queue.limit > 0 || op.tool.work.cfg.limit > 0 }
 
 // cancelled parks the operation if its run has been cancelled. Nothing may be
 // sent after it returned true.
@@ -215,7 +215,7 @@ func (op *operation) park() {
 		return
 	}
 	cause := context.Cause(op.run.ctx)
-	if op.job.id != "" && op.tool.cfg.stopOn[outcome.Cancelled] && !errors.Is(cause, outcome.ErrClosed) {
+	if op.job.id != "" && op.tool.work.cfg.stopOn[outcome.Cancelled] && !errors.Is(cause, outcome.ErrClosed) {
 		op.stopJob()
 	}
 	op.fail(cause)
@@ -351,7 +351,7 @@ func (op *operation) clock(job duvo.Job) {
 // timeLeft returns how much of its own time the Job has left; zero: unbounded,
 // or not running out now.
 func (op *operation) timeLeft() time.Duration {
-	limit := op.tool.cfg.jobTimeout
+	limit := op.tool.work.cfg.jobTimeout
 	if limit == 0 || op.job.human {
 		return 0
 	}
@@ -361,12 +361,12 @@ func (op *operation) timeLeft() time.Duration {
 // expired ends the run when the Job's own time is over.
 func (op *operation) expired() bool {
 	s := &op.job
-	limit := op.tool.cfg.jobTimeout
+	limit := op.tool.work.cfg.jobTimeout
 	if limit == 0 || s.human || s.worked < limit {
 		return false
 	}
 	op.addNote(fmt.Sprintf("the time limit of %v is over", limit))
-	if op.tool.cfg.stopOn[outcome.TimedOut] {
+	if op.tool.work.cfg.stopOn[outcome.TimedOut] {
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
 			return true

@@ -72,7 +72,7 @@ func (op *operation) locate() (jobID string, err error) {
 	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
 	var rows []duvo.Job
 	var cut error
-	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.assignment.ID, s.firstSent.Add(-locateSkew)) {
+	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.work.assignment.ID, s.firstSent.Add(-locateSkew)) {
 		if err != nil && !errors.Is(err, errTooMany) {
 			return "", err
 		}
@@ -166,7 +166,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 	}
 	out := []duvo.Job{} // [] in JSON, not null
 	known := r.ops.byJob()
-	for row, err := range r.jobsSince(ctx, lister, op.tool.assignment.ID, sent.Add(-locateSkew)) {
+	for row, err := range r.jobsSince(ctx, lister, op.tool.work.assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
 			break // those first started are the likelier ones
 		}
@@ -193,7 +193,7 @@ func (r *Registry) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if op.result == nil || op.result.Outcome != outcome.OutcomeUnknown || op.run != nil {
-		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: errors.New("the outcome is not unknown")}
+		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.work.assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
 	// Nothing runs, so nobody owns the mail.
 	if f := op.job.followUp; f != nil {
@@ -238,7 +238,7 @@ func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 	if op.run != nil || op.result == nil || op.result.Outcome != outcome.OutcomeUnknown {
 		op.mu.Unlock()
 		r.life.Leave()
-		return &outcome.JobError{Key: op.key, Assignment: op.tool.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
+		return &outcome.JobError{Key: op.key, Assignment: op.tool.work.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
 	}
 	op.result, op.run = nil, run
 	reply := make(chan error, 1)

@@ -65,7 +65,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	res = res.Clone()
 	res.Handle = ""
 	res.Repeated = true
-	res.ShowAtMost(op.tool.cfg.maxObservation)
+	res.ShowAtMost(op.tool.work.cfg.maxObservation)
 	return res, nil
 }
 

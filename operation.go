@@ -108,7 +108,7 @@ type mail struct {
 
 // run is the one path of a call.
 func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*outcome.Result, error) {
-	enough, stop := t.cfg.budget()
+	enough, stop := t.work.cfg.budget()
 	defer stop()
 	return r.runFor(ctx, t, input, follow, enough)
 }
@@ -126,7 +126,7 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
-	res.ShowAtMost(t.cfg.maxObservation)
+	res.ShowAtMost(t.work.cfg.maxObservation)
 	handOut(ctx, res)
 	if follow == nil && res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))
@@ -147,7 +147,7 @@ func (op *operation) resultFor(ctx context.Context, res *outcome.Result) *outcom
 // outcome is known, the work fails, the wait budget is used up or the caller's
 // context ends.
 func (op *operation) wait(ctx context.Context) (*outcome.Result, error) {
-	enough, stop := op.tool.cfg.budget()
+	enough, stop := op.tool.work.cfg.budget()
 	defer stop()
 	return op.waitFor(ctx, enough)
 }
@@ -303,7 +303,7 @@ func (op *operation) interrupt(cause error) {
 }
 
 func (op *operation) errorLocked(cause error) *outcome.JobError {
-	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.tool.assignment.Name, Err: cause}
+	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.tool.work.assignment.Name, Err: cause}
 }
 
 // post puts something in the mailbox.
@@ -485,7 +485,7 @@ func (op *operation) tell(e outcome.Event) { op.tellIn(op.run.ctx, e) }
 func (op *operation) tellIn(ctx context.Context, e outcome.Event) {
 	e = e.WithContext(ctx)
 	e.At = time.Now()
-	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.assignment), op.caller
+	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.work.assignment), op.caller
 	if e.Status != "" || e.Kind == outcome.EventStarted || e.Decision != nil {
 		op.mu.Lock()
 		op.news.status = e.Status

@@ -75,15 +75,15 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if op == nil && key.scope != "" && follow == nil {
 		// An outcome that is unknown bars its Assignment from the rest of its
 		// scope.
-		if op, err = o.barred(ctx, caller.Tenant, key.scope, t.assignment.ID); err != nil {
+		if op, err = o.barred(ctx, caller.Tenant, key.scope, t.work.assignment.ID); err != nil {
 			return nil, false, o.failed(t, key.key, err)
 		}
 		if op != nil {
 			return op, true, nil
 		}
 	}
-	if op == nil && follow == nil && !t.reg.offered(t.assignment.ID) {
-		return nil, false, &outcome.InputError{Tool: t.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+	if op == nil && follow == nil && !t.reg.offered(t.work.assignment.ID) {
+		return nil, false, &outcome.InputError{Tool: t.work.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
 	if op == nil && key.own != "" {
 		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
@@ -98,10 +98,10 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := op.tool.assignment.ID != t.assignment.ID || !op.job.followUp.same(follow)
+	other := op.tool.work.assignment.ID != t.work.assignment.ID || !op.job.followUp.same(follow)
 	if repeated && (other || key.exact && op.said() != input) {
-		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: t.assignment.Name,
-			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.tool.assignment.Name, 80))}
+		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: t.work.assignment.Name,
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.tool.work.assignment.Name, 80))}
 	}
 	return op, repeated, nil
 }
@@ -123,7 +123,7 @@ func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follo
 }
 
 func (o *operations) failed(t *Tool, key string, err error) error {
-	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: t.assignment.Name, Err: err}
+	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: t.work.assignment.Name, Err: err}
 }
 
 // reword gives an operation another input, if a run with the one it has has
@@ -329,14 +329,14 @@ func (o *operations) barOnce(op *operation, on bool) error {
 	if l == nil || op.scope == "" {
 		return nil
 	}
-	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
 	switch {
 	case err != nil:
 		return err
 	case !found && !on:
 		return nil
 	case !found:
-		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.assignment.ID)[0]}
+		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.work.assignment.ID)[0]}
 	}
 	b := barrier{Tenant: op.caller.Tenant}
 	if found {
@@ -384,7 +384,7 @@ func (o *operations) settled(op *operation, came outcome.Outcome, detached, jour
 // keepOut lets an operation keep its Assignment out of its scope. Called with mu
 // held.
 func (o *operations) keepOut(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
 	if op.scope != "" && !slices.Contains(o.unknown[slot], op) {
 		o.unknown[slot] = append(o.unknown[slot], op)
 	}
@@ -392,7 +392,7 @@ func (o *operations) keepOut(op *operation) {
 
 // letIn is the opposite of keepOut. Called with mu held.
 func (o *operations) letIn(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.assignment.ID)
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
 	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
 	if o.unknown[slot] = left; len(left) == 0 {
 		delete(o.unknown, slot)
@@ -504,7 +504,7 @@ const (
 // keyFor makes the operation key of a call.
 func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callKey, error) {
 	refuse := func(err error) (callKey, error) {
-		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: err}
+		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: err}
 	}
 	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
 		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
@@ -515,7 +515,7 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(own), maxKey))
 		}
 	}
-	switch once, v := t.cfg.oncePerScope && follow == nil, ctx.Value(scopeKey{}); {
+	switch once, v := t.work.cfg.oncePerScope && follow == nil, ctx.Value(scopeKey{}); {
 	case own != "" && !once:
 		return callKey{key: own, exact: true}, nil
 	case own != "" && v == nil:
@@ -528,19 +528,19 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 		switch {
 		case follow != nil:
 			return callKey{key: scopePrefix + hash("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
-		case t.cfg.oncePerScope:
-			return callKey{key: scopePrefix + hash("once", scope, t.assignment.ID), own: own}, nil
+		case t.work.cfg.oncePerScope:
+			return callKey{key: scopePrefix + hash("once", scope, t.work.assignment.ID), own: own}, nil
 		}
-		return callKey{key: scopePrefix + hash("call", scope, t.assignment.ID, input), exact: true}, nil
+		return callKey{key: scopePrefix + hash("call", scope, t.work.assignment.ID, input), exact: true}, nil
 	}
-	if t.cfg.oncePerScope && follow == nil {
+	if t.work.cfg.oncePerScope && follow == nil {
 		return refuse(outcome.ErrNoScope)
 	}
 	if run := runscope.Of(ctx); run != "" {
 		if follow != nil {
 			return callKey{key: scopePrefix + hash("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
 		}
-		return callKey{key: scopePrefix + hash("run", run, t.assignment.ID, input), exact: true}, nil
+		return callKey{key: scopePrefix + hash("run", run, t.work.assignment.ID, input), exact: true}, nil
 	}
 	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
 }

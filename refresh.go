@@ -81,14 +81,14 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	if cat.accepted == nil {
 		cat.accepted = map[string]*Tool{}
 	}
-	id := t.assignment.ID
+	id := t.work.assignment.ID
 	was := before.accepted[id]
-	change := outcome.Change{After: t.assignment, NameAfter: t.name}
+	change := outcome.Change{After: t.work.assignment, NameAfter: t.work.name}
 	if was != nil {
 		cat.accepted[id] = was // unless the new one is
-		change.Before, change.NameBefore = was.assignment, was.name
+		change.Before, change.NameBefore = was.work.assignment, was.work.name
 	}
-	ok := was != nil && sameAssignment(was.assignment, t.assignment)
+	ok := was != nil && sameAssignment(was.work.assignment, t.work.assignment)
 	if !ok {
 		ok = guard.Run(errAcceptPanic, func() error {
 			if !cfg.accept(change.Clone()) {
@@ -98,7 +98,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 		}) == nil
 	}
 	if !ok {
-		cat.held = append(cat.held, t.assignment)
+		cat.held = append(cat.held, t.work.assignment)
 		return false
 	}
 	cat.accepted[id] = t

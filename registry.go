@@ -223,7 +223,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
 		}
 	}
-	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.name, b.work.name) })
 	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
 	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
@@ -277,7 +277,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, t := range r.catalog.tools {
-		if strings.EqualFold(t.name, name) {
+		if strings.EqualFold(t.work.name, name) {
 			return t, true
 		}
 	}
@@ -286,7 +286,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	}
 	var found *Tool
 	for _, t := range r.catalog.tools {
-		if t.assignment.Name == name {
+		if t.work.assignment.Name == name {
 			if found != nil {
 				return nil, false
 			}
@@ -327,17 +327,17 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 
 	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
-		old, ok := before.byID[t.assignment.ID]
+		old, ok := before.byID[t.work.assignment.ID]
 		switch {
 		case !ok:
-			c.Added = append(c.Added, t.assignment)
-		case old.name != t.name || old.description != t.description || !sameAssignment(old.assignment, t.assignment):
-			c.Changed = append(c.Changed, outcome.Change{Before: old.assignment, After: t.assignment, NameBefore: old.name, NameAfter: t.name})
+			c.Added = append(c.Added, t.work.assignment)
+		case old.work.name != t.work.name || old.description != t.description || !sameAssignment(old.work.assignment, t.work.assignment):
+			c.Changed = append(c.Changed, outcome.Change{Before: old.work.assignment, After: t.work.assignment, NameBefore: old.work.name, NameAfter: t.work.name})
 		}
 	}
 	for _, t := range before.tools {
-		if now.byID[t.assignment.ID] == nil {
-			c.Removed = append(c.Removed, t.assignment)
+		if now.byID[t.work.assignment.ID] == nil {
+			c.Removed = append(c.Removed, t.work.assignment)
 		}
 	}
 	c.Collided = newOnes(before.collided, now.collided)

@@ -108,7 +108,7 @@ func (op *operation) adopt() {
 	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
 		err = fmt.Errorf("%w: the record is of another operation", journal.ErrFailed)
 	}
-	if err == nil && (e.Assignment.ID != op.tool.assignment.ID || e.said() != op.said() && !op.tool.cfg.oncePerScope) {
+	if err == nil && (e.Assignment.ID != op.tool.work.assignment.ID || e.said() != op.said() && !op.tool.work.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
 	}
 	ours := op.auditAdopted(e, err)
@@ -286,7 +286,7 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
-	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
+	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.work.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
 		c := q.Clone()
@@ -314,7 +314,7 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, e
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = true
-	res.ShowAtMost(op.tool.cfg.maxObservation)
+	res.ShowAtMost(op.tool.work.cfg.maxObservation)
 	return res, nil
 }
 

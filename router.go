@@ -61,7 +61,7 @@ func (t *routerTool) Description() string {
 	all, more := t.names()
 	byFolder := map[string][]string{}
 	for _, own := range all {
-		byFolder[own.folder] = append(byFolder[own.folder], own.name)
+		byFolder[own.work.folder] = append(byFolder[own.work.folder], own.work.name)
 	}
 	folders := make([]string, 0, len(byFolder))
 	for f := range byFolder {
@@ -109,7 +109,7 @@ func (t *routerTool) Schema() json.RawMessage {
 	if all, more := t.names(); t.listed && more == 0 && len(all) > 0 {
 		var names []string
 		for _, own := range all {
-			names = append(names, own.name)
+			names = append(names, own.work.name)
 		}
 		name = map[string]any{"type": "string", "enum": names}
 	}
@@ -158,7 +158,7 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 	if own, problem = t.named(assignment); problem != "" {
 		var near []string
 		for _, hit := range t.reg.Search(assignment, 3) {
-			near = append(near, hit.name)
+			near = append(near, hit.work.name)
 		}
 		if len(near) > 0 {
 			problem += " Similar ones: " + strings.Join(near, ", ") + "."
@@ -177,7 +177,7 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	own = t.reg.Tool(assignment)
 	id := ""
 	if own != nil {
-		id = own.assignment.ID
+		id = own.work.assignment.ID
 	}
 	switch {
 	case id != assignment && meant.meantAnother(assignment, id):

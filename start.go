@@ -27,18 +27,18 @@ func (op *operation) startJob() bool {
 			case op.cancelled():
 				return false
 			case err != nil && duvo.Temporary(err) && time.Since(s.firstSent) <= startDoubtMax:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 				if !op.pause(err, attempt, true) {
 					return false
 				}
 				continue
-			case err != nil && op.tool.cfg.marked:
+			case err != nil && op.tool.work.cfg.marked:
 				// Marks are for servers that do not honour keys: there a start
 				// that was not looked for may be a second one.
 				op.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for: " + hitl.SafeLine(err.Error(), 200))
 				return false
 			case err != nil:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 			case found != "":
 				return op.located(found)
 			}
@@ -76,7 +76,7 @@ func (op *operation) startJob() bool {
 		if err == nil {
 			return op.started(job)
 		}
-		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.assignment.ID, "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
+		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
 		inDoubt := duvo.MayHaveTakenEffect(err)
 		s.doubtful = before || inDoubt
 		if !s.doubtful {
@@ -158,7 +158,7 @@ func (op *operation) started(job duvo.Job) bool {
 		return false
 	}
 	op.tell(outcome.Event{Kind: outcome.EventStarted, JobID: s.id, Status: s.status})
-	op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.assignment.ID, "operation", op.key)
+	op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.work.assignment.ID, "operation", op.key)
 	return true
 }
 
@@ -200,9 +200,9 @@ func isLocal(err error) bool {
 // refused ends the run because the server does not take this Assignment or
 // input, which is for the model to know.
 func (op *operation) refused(err error) {
-	problem := &outcome.InputError{Tool: op.tool.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
+	problem := &outcome.InputError{Tool: op.tool.work.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
 	if errors.Is(err, duvo.ErrNotFound) {
-		problem = &outcome.InputError{Tool: op.tool.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
+		problem = &outcome.InputError{Tool: op.tool.work.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
 	}
 	op.at(outcome.PhaseNew, "")
 	op.failAs(problem)

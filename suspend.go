@@ -110,7 +110,7 @@ func deliveryError(d hitl.Delivery) error {
 func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
 	s := &op.job
 	return &outcome.Result{
-		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.assignment, BuildID: s.buildID,
+		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.work.assignment, BuildID: s.buildID,
 		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
 }

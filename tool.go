@@ -21,24 +21,36 @@ import (
 // [Registry].
 type Tool struct {
 	reg         *Registry
-	assignment  duvo.Assignment
-	name        string
-	folder      string // the path of its folder
+	work        *work
 	description string
 	undescribed bool
-	cfg         toolConfig
+}
+
+// A work is what an operation needs to know of a tool. It is never changed.
+type work struct {
+	assignment duvo.Assignment
+	name       string // of the tool
+	folder     string // the path of its folder
+	cfg        toolConfig
 }
 
 // latest returns the tool as the last refresh saw its Assignment: with the name
 // and the options that it was handed out with, and all else as it is now. Of an
 // Assignment that is no longer offered it is what was known.
 func (t *Tool) latest() *Tool {
-	now := t.reg.kept(t.assignment.ID)
-	if now == nil || now == t || sameAssignment(now.assignment, t.assignment) && now.folder == t.folder && now.description == t.description {
+	now := t.reg.kept(t.work.assignment.ID)
+	if now == nil || now == t || sameAssignment(now.work.assignment, t.work.assignment) && now.work.folder == t.work.folder && now.description == t.description {
 		return t // no copy for each call's operation to keep
 	}
-	own := *t
-	own.assignment, own.folder, own.description, own.undescribed = now.assignment, now.folder, now.description, now.undescribed
+	own := t.copy()
+	own.work.assignment, own.work.folder, own.description, own.undescribed = now.work.assignment, now.work.folder, now.description, now.undescribed
+	return own
+}
+
+// copy returns a tool whose work may still be changed.
+func (t *Tool) copy() *Tool {
+	own, w := *t, *t.work
+	own.work = &w
 	return &own
 }
 
@@ -50,13 +62,13 @@ const (
 )
 
 func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
-	t := &Tool{reg: r, assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}
+	t := &Tool{reg: r, work: &work{assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}}
 	for i, c := range r.cfg.configure {
 		if !b.holds(i, a.ID) && !c.selector.match(a, tree) {
 			continue
 		}
 		for _, o := range c.options {
-			if err := o.applyTool(&t.cfg); err != nil {
+			if err := o.applyTool(&t.work.cfg); err != nil {
 				return nil, errtext.Errorf("duvotool: %w", err)
 			}
 		}
@@ -72,7 +84,7 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 }
 
 // Name returns the tool's name, as the model writes it.
-func (t *Tool) Name() string { return t.name }
+func (t *Tool) Name() string { return t.work.name }
 
 // Description returns what the model reads of the tool: the description of the
 // Assignment's latest Build, as the last discovery or refresh saw it, on one line
@@ -87,11 +99,11 @@ func (t *Tool) FunctionDescription() string { return t.latest().description }
 // Folder returns the path of the Assignment's folder in Duvo, as in
 // "Support/Refunds". It is empty where the Assignment lies in none, or the
 // backend knows no folders.
-func (t *Tool) Folder() string { return t.latest().folder }
+func (t *Tool) Folder() string { return t.latest().work.folder }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it. It is
 // the caller's own.
-func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().assignment) }
+func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().work.assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [outcome.Result.Observation] where the outcome is known, or why the input cannot be
@@ -144,7 +156,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 // messageOf makes the message to the Job, and checks it.
 func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: context.Cause(ctx)}
 	}
 	message, err := make()
 	if err != nil {
@@ -156,11 +168,11 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 func (t *Tool) checkInput(message string) error {
 	switch {
 	case strings.TrimSpace(message) == "":
-		return &outcome.InputError{Tool: t.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
-	case len(message) > t.cfg.maxInput:
+		return &outcome.InputError{Tool: t.work.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
+	case len(message) > t.work.cfg.maxInput:
 		return t.tooLong(len(message))
 	case !utf8.ValidString(message):
-		return &outcome.InputError{Tool: t.name, Problem: "the input is not valid UTF-8 text"}
+		return &outcome.InputError{Tool: t.work.name, Problem: "the input is not valid UTF-8 text"}
 	}
 	return nil
 }

@@ -198,31 +198,31 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 	if t == nil {
 		return nil, errors.New("duvotool: As: the tool is nil")
 	}
-	own := *t
+	own := t.copy()
 	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	switch {
-	case own.cfg.input == nil && in.Kind() == reflect.String:
-	case own.cfg.input == nil:
+	case own.work.cfg.input == nil && in.Kind() == reflect.String:
+	case own.work.cfg.input == nil:
 		spec, err := newInputSpec[In](nil)
 		if err != nil {
 			return nil, errtext.Errorf("duvotool: As: the input %s: %w", in, err)
 		}
-		own.cfg.input = spec
-	case own.cfg.input.goType != nil && own.cfg.input.goType != in:
-		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.name, own.cfg.input.goType, in)
+		own.work.cfg.input = spec
+	case own.work.cfg.input.goType != nil && own.work.cfg.input.goType != in:
+		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.work.name, own.work.cfg.input.goType, in)
 	}
 	switch {
-	case own.cfg.output == nil && out.Kind() == reflect.String:
-	case own.cfg.output == nil:
+	case own.work.cfg.output == nil && out.Kind() == reflect.String:
+	case own.work.cfg.output == nil:
 		spec, err := newOutputSpec[Out]()
 		if err != nil {
 			return nil, errtext.Errorf("duvotool: As: the output %s: %w", out, err)
 		}
-		own.cfg.output = spec
-	case own.cfg.output.goType != out:
-		return nil, fmt.Errorf("duvotool: As: %s answers %s, not %s", t.name, own.cfg.output.goType, out)
+		own.work.cfg.output = spec
+	case own.work.cfg.output.goType != out:
+		return nil, fmt.Errorf("duvotool: As: %s answers %s, not %s", t.work.name, own.work.cfg.output.goType, out)
 	}
-	return &Typed[In, Out]{tool: &own, out: own.cfg.output}, nil
+	return &Typed[In, Out]{tool: own, out: own.work.cfg.output}, nil
 }
 
 // Run runs a Job on in and waits for its end, as [Tool.Run] does. The error is
@@ -255,12 +255,12 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, 
 }
 
 func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error) {
-	if t.tool.cfg.input == nil {
+	if t.tool.work.cfg.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}
 	arguments, err := json.Marshal(in)
 	if err != nil {
-		return nil, &outcome.InputError{Tool: t.tool.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
+		return nil, &outcome.InputError{Tool: t.tool.work.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
 }
