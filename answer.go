@@ -29,7 +29,7 @@ type answerState struct {
 // has ended, and asks once for a correction if that is wished for. It returns
 // true if the Job runs on, or the run has ended.
 func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bool {
-	s, want := &op.job, op.tool.work.cfg.output
+	s, want := &op.job, op.work.cfg.output
 	if want == nil {
 		return false
 	}
@@ -54,14 +54,14 @@ func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bo
 	}
 	if !a.Corrected.IsZero() {
 		silent := len(messages) <= a.Seen || lastWords(messages[a.Seen:]) == ""
-		if left := op.reg.cfg.settle - time.Since(a.Corrected); silent && left > 0 {
+		if left := op.eng.cfg.settle - time.Since(a.Corrected); silent && left > 0 {
 			s.watch.Schedule(left) // it may not have begun to answer
 			return true
 		}
 		op.addNote("its answer is not what was asked for, also after it was asked to correct it: " + problem)
 		return false
 	}
-	if op.tool.work.cfg.correct && op.correct(problem, len(messages)) {
+	if op.work.cfg.correct && op.correct(problem, len(messages)) {
 		return true
 	}
 	op.addNote("its answer is not what was asked for: " + problem)
@@ -72,7 +72,7 @@ func (op *operation) checkAnswer(status duvo.Status, messages []duvo.Message) bo
 // returns false if it was not sent, and the run goes on.
 func (op *operation) correct(problem string, seen int) bool {
 	s := &op.job
-	messenger, ok := op.reg.backend.(JobMessenger)
+	messenger, ok := op.eng.backend.(JobMessenger)
 	if !ok {
 		return false
 	}
@@ -96,13 +96,13 @@ func (op *operation) correct(problem string, seen int) bool {
 		op.addNote("it could not be asked to correct its answer")
 		return op.cancelled()
 	}
-	text := correction(problem, op.tool.work.cfg.output.schema)
+	text := correction(problem, op.work.cfg.output.schema)
 	err = op.send(func(ctx context.Context) error {
 		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+hash("correct", s.id))
 		return err
 	})
 	if err != nil {
-		op.reg.log.Warn("duvotool: asking a Job to correct its answer", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: asking a Job to correct its answer", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("it could not be asked to correct its answer")
 			return false

@@ -38,10 +38,10 @@ const maxProblem = 1000
 func (t *Tool) Schema() json.RawMessage { return slices.Clone(t.schema().JSON()) }
 
 func (t *Tool) schema() *schema.Schema {
-	if t.work.cfg.input == nil {
+	if t.input == nil {
 		return plainSchema
 	}
-	return t.work.cfg.input.schema
+	return t.input.schema
 }
 
 // CallArguments is [Tool.Call] with the arguments of a model's tool call, as
@@ -69,7 +69,7 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 	if problem := s.Check(v, "the whole", true); problem != "" {
 		return "", t.badArguments(problem)
 	}
-	if t.work.cfg.input == nil {
+	if t.input == nil {
 		return strings.TrimSpace(v.(map[string]any)["input"].(string)), nil
 	}
 	return t.render(schema.Canonical(v))
@@ -78,7 +78,7 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 // render makes the message of arguments that fit.
 func (t *Tool) render(arguments []byte) (message string, err error) {
 	panicked := guard.Run(errRenderPanic, func() error {
-		message, err = t.work.cfg.input.message(arguments)
+		message, err = t.input.message(arguments)
 		return nil
 	})
 	if panicked != nil {
@@ -130,7 +130,7 @@ func (t *Tool) jsonInput(input string) []byte {
 
 // inputMessage turns what Call and Run are given into what the Job is told.
 func (t *Tool) inputMessage(input string) (string, error) {
-	if t.work.cfg.input == nil {
+	if t.input == nil {
 		return input, nil
 	}
 	if len(input) > t.work.cfg.maxInput {
@@ -145,11 +145,11 @@ const maxHint = 1000
 // withHint adds to a typed tool's description what its arguments are, for models
 // that are not shown the schema.
 func (t *Tool) withHint(description string) string {
-	if t.work.cfg.input == nil {
+	if t.input == nil {
 		return description
 	}
 	if !strings.HasSuffix(description, ".") {
 		description += "."
 	}
-	return description + " The input is " + safetext.OneLine(t.work.cfg.input.schema.Fields(), maxHint) + "."
+	return description + " The input is " + safetext.OneLine(t.input.schema.Fields(), maxHint) + "."
 }

@@ -14,24 +14,24 @@ import (
 
 // audit writes one record about the operation. about fills in the rest.
 func (op *operation) audit(event audit.Event, about func(*audit.Record)) error {
-	log := op.reg.cfg.audit
+	log := op.eng.cfg.audit
 	if log == nil {
 		return nil
 	}
-	r := audit.Record{Event: event, At: time.Now(), Key: op.key, JobID: op.job.id, AssignmentID: op.tool.work.assignment.ID,
-		Assignment: op.tool.work.assignment.Name, BuildID: op.job.buildID, Caller: op.caller, Status: op.job.status}
+	r := audit.Record{Event: event, At: time.Now(), Key: op.key, JobID: op.job.id, AssignmentID: op.work.assignment.ID,
+		Assignment: op.work.assignment.Name, BuildID: op.job.buildID, Caller: op.caller, Status: op.job.status}
 	about(&r)
 	// What happened is kept also when nobody waits for it any more.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.postTimeout)
 	defer cancel()
 	err := guard.Run(audit.ErrWrite, func() error {
-		defer op.reg.life.Callback("audit log")()
+		defer op.eng.life.Callback("audit log")()
 		return log.Record(ctx, r)
 	})
 	if err == nil {
 		return nil
 	}
-	op.reg.log.Error("duvotool: an audit record was not written", "event", string(event), "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
+	op.eng.log.Error("duvotool: an audit record was not written", "event", string(event), "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	if errors.Is(err, audit.ErrWrite) {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // Assignment. Every read of an operation goes through it or through look. Called
 // by who owns the mail.
 func (op *operation) readJob(ctx context.Context, id string) (duvo.Job, error) {
-	job, err := op.reg.backend.Job(ctx, id)
+	job, err := op.eng.backend.Job(ctx, id)
 	if err == nil {
 		err = op.vouch(job, id)
 	}
@@ -37,7 +37,7 @@ func (op *operation) vouch(job duvo.Job, id string) error {
 
 // another is vouch for those who do not own the mail.
 func (op *operation) another(job duvo.Job, id string) error {
-	switch ours := op.tool.work.assignment.ID; {
+	switch ours := op.work.assignment.ID; {
 	case !strings.EqualFold(job.ID, id):
 		return fmt.Errorf("%w: it was asked for Job %s, and told of %q", outcome.ErrOtherJob, hitl.SafeLine(id, 64), hitl.SafeLine(job.ID, 64))
 	case job.AssignmentID != "" && !strings.EqualFold(job.AssignmentID, ours):

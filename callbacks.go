@@ -17,7 +17,7 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 	}
 	safely := func(f func()) {
 		if err := guard.Run(errObserver, func() error { f(); return nil }); err != nil {
-			r.log.ErrorContext(ctx, "duvotool: a tool call was not told to the callbacks handler", "error", err.Error())
+			r.eng.log.ErrorContext(ctx, "duvotool: a tool call was not told to the callbacks handler", "error", err.Error())
 		}
 	}
 	safely(func() { h.HandleToolStart(ctx, input) })

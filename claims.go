@@ -52,11 +52,11 @@ func (o *operations) hold(op *operation, jobID string) error {
 	if other != nil && other.slot() != op.slot() {
 		return foreign
 	}
-	if o.reg.ledger == nil {
+	if o.eng.ledger == nil {
 		return nil
 	}
 	h := holder{op.name()}
-	_, err := o.reg.ledger.once(&h, holderRecord, id)
+	_, err := o.eng.ledger.once(&h, holderRecord, id)
 	if err == nil && h.Operation != op.name() {
 		err = foreign
 	}
@@ -81,8 +81,8 @@ func (o *operations) holdLocked(op *operation, id string) {
 // another operation that was first, or nil.
 func (o *operations) claim(op *operation, jobID string, e hitl.DecisionEntry) (theirs *claim, err error) {
 	mine := claim{op.name(), e.Clone()}
-	if o.reg.ledger != nil {
-		return o.reg.ledger.claim(mine, claimOf(jobID, e.RequestID))
+	if o.eng.ledger != nil {
+		return o.eng.ledger.claim(mine, claimOf(jobID, e.RequestID))
 	}
 	name := strings.Join(claimOf(jobID, e.RequestID), " ")
 	o.mu.Lock()
@@ -134,13 +134,13 @@ func (op *operation) claim(p *pendingState) bool {
 		return true
 	}
 	if !s.held && s.followUp == nil {
-		if err := op.reg.ops.hold(op, s.id); err != nil {
+		if err := op.eng.ops.hold(op, s.id); err != nil {
 			op.fail(err)
 			return false
 		}
 		s.held = true
 	}
-	theirs, err := op.reg.ops.claim(op, s.id, *p.entry)
+	theirs, err := op.eng.ops.claim(op, s.id, *p.entry)
 	switch {
 	case err != nil:
 		op.fail(err)
@@ -157,7 +157,7 @@ func (op *operation) claim(p *pendingState) bool {
 func (op *operation) outrun(p *pendingState, theirs claim) {
 	s := &op.job
 	lost := &outcome.DecidedError{Entry: theirs.Decision}
-	op.reg.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
+	op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
 	_ = op.audit(audit.Failed, func(r *audit.Record) {
 		p.about(r)
 		r.Error = "the decision does not count: " + hitl.SafeLine(lost.Error(), 300)
@@ -249,23 +249,23 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 // keepBelongings keeps what belongs to an operation that ends now for as long as
 // its outcome. It is there already, and new enough, unless the Job took long.
 func (op *operation) keepBelongings() {
-	l := op.reg.ledger
+	l := op.eng.ledger
 	if l == nil {
 		return
 	}
-	slack := op.reg.cfg.retention / 10
+	slack := op.eng.cfg.retention / 10
 	if op.job.startedAt.IsZero() || time.Since(op.job.startedAt) < slack {
 		return
 	}
 	if err := l.keep(context.Background(), op.entry(), time.Now().Add(-slack)); err != nil {
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	}
 }
 
 // foreign ends the run because the server answered the start with a Job that
 // another operation holds.
 func (op *operation) foreign(job duvo.Job, err error) {
-	op.reg.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.tool.work.assignment.ID,
+	op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.assignment.ID,
 		"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
 	op.fail(err)
 }

@@ -17,7 +17,7 @@ import (
 // returns true if the run has ended.
 func (op *operation) liveMessages(job duvo.Job) bool {
 	s := &op.job
-	if !op.tool.work.cfg.liveMessages {
+	if !op.work.cfg.liveMessages {
 		return false
 	}
 	if s.live == nil {
@@ -27,15 +27,15 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 		return false
 	}
 	n := 0
-	for m, err := range op.reg.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
+	for m, err := range op.eng.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
 		if op.cancelled() {
 			return true
 		}
 		if err != nil {
-			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 			return false // it is only progress
 		}
-		if n++; n > op.tool.work.cfg.maxMessages {
+		if n++; n > op.work.cfg.maxMessages {
 			break
 		}
 		op.tellMessage(n, m)
@@ -47,7 +47,7 @@ func (op *operation) liveMessages(job duvo.Job) bool {
 // tellMessage tells the observer of the nth message, once.
 func (op *operation) tellMessage(n int, m duvo.Message) {
 	s := &op.job
-	if !op.tool.work.cfg.liveMessages {
+	if !op.work.cfg.liveMessages {
 		return
 	}
 	if s.live == nil {
@@ -67,7 +67,7 @@ func (op *operation) conclude(job duvo.Job) {
 	op.nothingPending()
 	var messages []duvo.Message
 	var size int64
-	for m, err := range op.reg.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
+	for m, err := range op.eng.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
 		if op.cancelled() {
 			return
 		}
@@ -76,7 +76,7 @@ func (op *operation) conclude(job duvo.Job) {
 			break
 		}
 		if err != nil && op.readAgain(err) {
-			op.reg.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 			s.watch.Retry()
 			return
 		}
@@ -91,7 +91,7 @@ func (op *operation) conclude(job duvo.Job) {
 		if m.ToolResult != nil {
 			size += int64(len(m.ToolResult.Result))
 		}
-		if len(messages) >= op.tool.work.cfg.maxMessages || size > op.tool.work.cfg.maxOutput {
+		if len(messages) >= op.work.cfg.maxMessages || size > op.work.cfg.maxOutput {
 			op.addNote("it has more messages than are read; the output may not be its last word")
 			break
 		}
@@ -109,8 +109,8 @@ func (op *operation) conclude(job duvo.Job) {
 func (op *operation) tellReasons(status duvo.Status) bool {
 	s := &op.job
 	text := s.reasons()
-	messenger, ok := op.reg.backend.(JobMessenger)
-	if !op.tool.work.cfg.tellReason || s.told || !ok || text == "" || !takesMessages(status) {
+	messenger, ok := op.eng.backend.(JobMessenger)
+	if !op.work.cfg.tellReason || s.told || !ok || text == "" || !takesMessages(status) {
 		return false
 	}
 	// A message resumes whatever waits, so the Job is read just before.
@@ -136,7 +136,7 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 		return err
 	})
 	if err != nil {
-		op.reg.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("the reasons of denials could not be told to the Job")
 			return false
@@ -172,7 +172,7 @@ func (s *jobState) reasons() string {
 // unknown ends the run because nobody can tell whether a Job was started.
 func (op *operation) unknown(why string) {
 	op.addNote(why)
-	op.reg.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.tool.work.assignment.ID, "operation", op.key)
+	op.eng.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.work.assignment.ID, "operation", op.key)
 	op.settle(outcome.OutcomeUnknown, nil)
 }
 
@@ -186,7 +186,7 @@ func (op *operation) settle(o outcome.Outcome, messages []duvo.Message) {
 	if a := op.job.answer; a != nil {
 		res.Data = a.data
 	}
-	if op.tool.work.cfg.followUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
+	if op.work.cfg.followUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
 		res.Handle = op.detach(op.run)
 	}
 	op.finish(res)
@@ -213,7 +213,7 @@ func joinNotes(a, b string) string {
 // proves nothing, and a Job that completed meanwhile has completed. It returns
 // the last read, nil if there was none.
 func (op *operation) stopJob() *duvo.Job {
-	stopper, ok := op.reg.backend.(JobStopper)
+	stopper, ok := op.eng.backend.(JobStopper)
 	if !ok {
 		return nil
 	}
@@ -221,10 +221,10 @@ func (op *operation) stopJob() *duvo.Job {
 	if s.stopping = true; op.save(nil) != nil {
 		op.addNote("that it is to be stopped could not be recorded")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.postTimeout)
 	defer cancel()
 	if err := stopper.StopJob(ctx, s.id); err != nil {
-		op.reg.log.Warn("duvotool: stopping a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: stopping a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 	}
 	var last *duvo.Job
 	for pause := 100 * time.Millisecond; ; pause *= 2 {

@@ -161,7 +161,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		s.dirty = true
 	case changed && p.stage == stageSending:
 		// A response to this ID was sent; it must remain the only one.
-		op.reg.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
+		op.eng.log.Warn("duvotool: a request changed after it was answered", "job", s.id, "request", q.ID)
 		p.stage = stageDone
 		s.dirty = true
 		op.delivered(p, p.fate())
@@ -228,17 +228,17 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	op.tell(outcome.Event{Kind: outcome.EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
 	r := op.run
-	ctx, cancel := context.WithCancelCause(track.With(r.ctx, op.reg.life))
+	ctx, cancel := context.WithCancelCause(track.With(r.ctx, op.eng.life))
 	p.endAsk = cancel
 	p.stage = stageAsking
 	p.asking++
-	turn, policy := p.asking, op.tool.work.cfg.policy
-	op.reg.life.Again()
+	turn, policy := p.asking, op.work.cfg.policy
+	op.eng.life.Again()
 	go func() {
-		defer op.reg.life.Leave()
+		defer op.eng.life.Leave()
 		var d hitl.Decision
 		guard.Then(hitl.ErrPolicyPanic, func() (err error) {
-			d, err = askPolicy(ctx, op.reg.life, policy, req)
+			d, err = askPolicy(ctx, op.eng.life, policy, req)
 			return err
 		}, func(err error) {
 			op.post(r, func(op *operation) { op.decided(p, turn, d, err) })
@@ -256,8 +256,8 @@ func (op *operation) digest(q duvo.HumanRequest) string {
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Request {
 	return hitl.Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.tool.work.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
-		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.tool.work.folder,
+		Assignment: clone.Assignment(op.work.assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.work.folder,
 	}
 }
 
@@ -292,7 +292,7 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 		op.undecided(p, err)
 		return
 	}
-	name := hitl.SafePolicyName(op.tool.work.cfg.policy)
+	name := hitl.SafePolicyName(op.work.cfg.policy)
 	if d.Source == "" {
 		d.Source = hitl.SourcePolicy
 	}
@@ -390,7 +390,7 @@ func (op *operation) leaveOpen(d hitl.Decision) {
 	if d.NobodyAsked() {
 		cause, note = outcome.NobodyToAsk, "nobody could be asked"
 	}
-	if op.tool.work.cfg.stopOn[cause] {
+	if op.work.cfg.stopOn[cause] {
 		op.addNote(note)
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
@@ -417,8 +417,8 @@ func (op *operation) undecided(p *pendingState, err error) {
 		p.about(r)
 		r.Error = fmt.Sprint(err) // its own words may panic
 	})
-	op.reg.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.tool.work.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
-	if op.tool.work.cfg.stopOn[outcome.PolicyFailed] {
+	op.eng.log.Error("duvotool: the policy failed; nothing was sent", "job", s.id, "policy", hitl.SafePolicyName(op.work.cfg.policy), "error", hitl.SafeLine(fmt.Sprint(err), 500))
+	if op.work.cfg.stopOn[outcome.PolicyFailed] {
 		op.stopJob()
 	}
 	op.fail(fmt.Errorf("the policy failed, and nothing was sent to Duvo: %w", err))

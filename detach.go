@@ -23,7 +23,7 @@ var handlePattern = regexp.MustCompile(`job-[a-z2-7]{26}`)
 // detach lets the run go on without callers and returns the handle of the
 // operation, empty if the run is over or about to be.
 func (op *operation) detach(r *run) string {
-	o := op.reg.ops
+	o := op.eng.ops
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op.mu.Lock()
@@ -39,7 +39,7 @@ func (op *operation) detach(r *run) string {
 }
 
 // budget returns what tells that a call has waited long enough; nil: it never has.
-func (t toolConfig) budget() (enough <-chan time.Time, stop func()) {
+func (t settings) budget() (enough <-chan time.Time, stop func()) {
 	if t.waitBudget == 0 {
 		return nil, func() {}
 	}
@@ -67,7 +67,7 @@ func (op *operation) pending(r *run) *outcome.Result {
 // mu held.
 func (op *operation) pendingLocked() *outcome.Result {
 	res := &outcome.Result{
-		Outcome: outcome.OutcomePending, JobID: op.jobID, Assignment: op.tool.work.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
+		Outcome: outcome.OutcomePending, JobID: op.jobID, Assignment: op.work.assignment, Input: op.input, FollowUp: op.added, Caller: op.caller,
 		Key: op.key, Status: op.news.status, StartedAt: op.news.started, EndedAt: time.Now(),
 	}
 	for _, e := range op.news.decisions {
@@ -131,14 +131,14 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	}
-	if c.reg.life.IsClosed() {
+	if c.reg.eng.life.IsClosed() {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	}
 	handle := handlePattern.FindString(strings.ToLower(react.Input(input)))
 	if handle == "" {
 		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
 	}
-	op, err := c.reg.ops.byBearer(ctx, handle)
+	op, err := c.reg.eng.ops.byBearer(ctx, handle)
 	if err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
 	}
@@ -150,7 +150,7 @@ func (c *checkTool) call(ctx context.Context, input string) (string, error) {
 		return "", err
 	}
 	res = op.resultFor(ctx, res)
-	res.ShowAtMost(op.tool.work.cfg.maxObservation)
+	res.ShowAtMost(op.work.cfg.maxObservation)
 	handOut(ctx, res)
 	return res.Observation(), nil
 }
@@ -176,7 +176,7 @@ func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 		return op.unstarted(), nil
 	}
 	if idle {
-		job, err := op.reg.backend.Job(ctx, op.jobID)
+		job, err := op.eng.backend.Job(ctx, op.jobID)
 		if err == nil {
 			err = op.another(job, op.jobID)
 		}
@@ -198,7 +198,7 @@ func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 func (op *operation) unstarted() *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	res := &outcome.Result{Outcome: outcome.OutcomeFailed, Assignment: op.tool.work.assignment, Input: op.input, Caller: op.caller, Key: op.key}
+	res := &outcome.Result{Outcome: outcome.OutcomeFailed, Assignment: op.work.assignment, Input: op.input, Caller: op.caller, Key: op.key}
 	switch err := op.news.err; {
 	case op.phase == outcome.PhaseStarting:
 		res.Outcome, res.Note = outcome.OutcomeUnknown, "its start was sent, and no answer told whether it took effect"
@@ -214,7 +214,7 @@ func (op *operation) unstarted() *outcome.Result {
 func (op *operation) parkedResult(o outcome.Outcome, status duvo.Status) *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.tool.work.assignment, Input: op.input, FollowUp: op.added,
+	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.work.assignment, Input: op.input, FollowUp: op.added,
 		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
 		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
 }

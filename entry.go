@@ -103,8 +103,8 @@ func (e *entry) said() string {
 func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
-	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.tool.work.assignment, Folder: op.tool.work.folder,
-		Input: op.input, Owner: op.reg.ledger.owner, Phase: op.phase, Handle: op.handle}
+	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.work.assignment, Folder: op.work.folder,
+		Input: op.input, Owner: op.eng.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
 		e.Webhook, e.Sandbox, e.Files, e.FirstSent, e.LastSent, e.Doubtful, e.Credential = b.webhook, b.sandbox, b.files, b.firstSent, b.lastSent, b.doubtful, b.credential
@@ -185,7 +185,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 		}
 		if st == stageSending {
 			// The last attempt may be on its way still.
-			p.settle = op.reg.cfg.settle + op.reg.cfg.postTimeout
+			p.settle = op.eng.cfg.settle + op.eng.cfg.postTimeout
 		}
 		if s.requests == nil {
 			s.requests = map[string]*pendingState{}
@@ -198,7 +198,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 // save puts the operation into the journal as it is now, with what set changes.
 // It does nothing without a journal. Called by who owns the mail.
 func (op *operation) save(set func(*entry)) error {
-	l := op.reg.ledger
+	l := op.eng.ledger
 	if l == nil {
 		return nil
 	}
@@ -276,11 +276,11 @@ func (op *operation) maySave() bool {
 		op.adopt()
 		return false
 	}
-	op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
+	op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 	return true
 }
 
 // recordName returns the key of the operation's record.
 func (op *operation) recordName() string {
-	return op.reg.ledger.names(opRecord, op.caller.Tenant, op.key)[0]
+	return op.eng.ledger.names(opRecord, op.caller.Tenant, op.key)[0]
 }

@@ -24,23 +24,23 @@ var errNoFiles = errors.New("the files of the call that began this operation are
 func (op *operation) stage() bool {
 	s := &op.job
 	files, _ := op.run.ctx.Value(filesKey{}).(fs.FS)
-	if s.sandbox != "" || s.doubtful || files == nil && !s.files && !op.tool.work.cfg.marked {
+	if s.sandbox != "" || s.doubtful || files == nil && !s.files && !op.work.cfg.marked {
 		return true
 	}
 	make := func(ctx context.Context) (string, error) { return "", errNoFiles }
 	switch {
 	case files != nil:
 		s.files = true
-		if b, ok := op.reg.backend.(FileStager); ok {
+		if b, ok := op.eng.backend.(FileStager); ok {
 			make = func(ctx context.Context) (string, error) { return b.StageFiles(ctx, files) }
 		} else {
 			make = func(context.Context) (string, error) {
-				return "", fmt.Errorf("the backend %T cannot stage files", op.reg.backend)
+				return "", fmt.Errorf("the backend %T cannot stage files", op.eng.backend)
 			}
 		}
 	case !s.files:
 		make = func(ctx context.Context) (string, error) {
-			box, err := op.reg.backend.(SandboxMaker).CreateSandbox(ctx) // checked by Discover
+			box, err := op.eng.backend.(SandboxMaker).CreateSandbox(ctx) // checked by Discover
 			return box.ID, err
 		}
 	}
@@ -56,7 +56,7 @@ func (op *operation) stage() bool {
 			s.sandbox = id
 			return true
 		}
-		op.reg.log.Warn("duvotool: making a sandbox", "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.Temporary(err) || attempt == startAttempts {
 			op.fail(err)
 			return false

@@ -103,8 +103,8 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := r.backend.(JobMessenger); !ok {
-		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
+	if _, ok := r.eng.backend.(JobMessenger); !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.eng.backend)
 	}
 	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
 		return nil, &outcome.InputError{Tool: t.work.name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
@@ -115,7 +115,7 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 	if err := t.checkInput(message); err != nil {
 		return nil, err
 	}
-	return r.run(ctx, t, message, &followUp{JobID: after.JobID, Turn: after.Key, Message: message, start: after.Input, Known: after.FollowUp})
+	return r.eng.run(ctx, t.work, message, &followUp{JobID: after.JobID, Turn: after.Key, Message: message, start: after.Input, Known: after.FollowUp})
 }
 
 // followUpMessage turns what is to be said to a Job into the message. To a typed
@@ -124,7 +124,7 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 func (t *Tool) followUpMessage(text string) (string, error) {
 	message, err := t.inputMessage(text)
 	var bad *outcome.InputError
-	if t.work.cfg.input != nil && errors.As(err, &bad) {
+	if t.input != nil && errors.As(err, &bad) {
 		return "", &outcome.InputError{Tool: t.work.name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
 	}
 	return message, err
@@ -135,17 +135,17 @@ func (t *Tool) followUpMessage(text string) (string, error) {
 func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
-	if !op.reg.ops.converse(op, true) {
-		op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
+	if !op.eng.ops.converse(op, true) {
+		op.failAs(&outcome.InputError{Tool: op.work.name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
 		return false
 	}
 	if f.Posted {
 		return true
 	}
 	f.Late = f.Doubtful // whoever sent it
-	messenger, ok := op.reg.backend.(JobMessenger)
+	messenger, ok := op.eng.backend.(JobMessenger)
 	if !ok {
-		op.fail(fmt.Errorf("the backend %T cannot post messages", op.reg.backend))
+		op.fail(fmt.Errorf("the backend %T cannot post messages", op.eng.backend))
 		return false
 	}
 	op.at(outcome.PhaseStarting, s.id)
@@ -183,7 +183,7 @@ func (op *operation) postFollowUp() bool {
 			}
 			continue
 		case !takesMessages(job.Status):
-			op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
+			op.failAs(&outcome.InputError{Tool: op.work.name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended", hitl.SafeLine(s.id, 64), hitl.SafeLine(string(job.Status), 40))})
 			return false
 		}
 		if !f.Doubtful && !op.gather(count, users) {
@@ -216,7 +216,7 @@ func (op *operation) postFollowUp() bool {
 		}
 		inDoubt := duvo.MayHaveTakenEffect(err)
 		f.Doubtful, f.Late = doubtful || inDoubt, inDoubt && isLocal(err)
-		op.reg.log.Warn("duvotool: posting a message", "job", s.id, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: posting a message", "job", s.id, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 		if !inDoubt && !op.againAfter(err, attempt) {
 			return false
 		}
@@ -229,8 +229,8 @@ func (op *operation) gather(count int, users []string) bool {
 	f := op.job.followUp
 	f.After = count
 	f.gather(op.inputNow(), users)
-	if limit := op.tool.work.cfg.maxInput; len(f.Added) > limit {
-		op.failAs(&outcome.InputError{Tool: op.tool.work.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
+	if limit := op.work.cfg.maxInput; len(f.Added) > limit {
+		op.failAs(&outcome.InputError{Tool: op.work.name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
 			len(f.Added), hitl.SafeLine(op.job.id, 64), limit)})
 		return false
 	}
@@ -272,9 +272,9 @@ func (op *operation) againAfter(err error, attempt int) bool {
 // ever does, and looks whether it has. It returns false if the run has ended.
 func (op *operation) settleFollowUp() bool {
 	f := op.job.followUp
-	settle := op.reg.cfg.settle
+	settle := op.eng.cfg.settle
 	if f.Late {
-		settle += op.reg.cfg.postTimeout
+		settle += op.eng.cfg.postTimeout
 	}
 	t := time.NewTimer(max(0, time.Until(f.SentAt.Add(settle))))
 	select {
@@ -285,7 +285,7 @@ func (op *operation) settleFollowUp() bool {
 	for attempt := 1; ; attempt++ {
 		n := 0
 		var failed error
-		for m, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
+		for m, err := range op.eng.backend.Messages(op.run.ctx, op.job.id) {
 			if failed = err; err != nil || op.run.ctx.Err() != nil {
 				break
 			}
@@ -309,14 +309,14 @@ func (op *operation) settleFollowUp() bool {
 // users, as far as they can still be too many.
 func (op *operation) countMessages() (n int, users []string, err error) {
 	size := 0
-	for m, err := range op.reg.backend.Messages(op.run.ctx, op.job.id) {
+	for m, err := range op.eng.backend.Messages(op.run.ctx, op.job.id) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if n++; n > op.tool.work.cfg.maxMessages {
-			return 0, nil, fmt.Errorf("the Job has more than %d messages", op.tool.work.cfg.maxMessages)
+		if n++; n > op.work.cfg.maxMessages {
+			return 0, nil, fmt.Errorf("the Job has more than %d messages", op.work.cfg.maxMessages)
 		}
-		if m.Role == "user" && m.Text != "" && size <= 2*op.tool.work.cfg.maxInput {
+		if m.Role == "user" && m.Text != "" && size <= 2*op.work.cfg.maxInput {
 			users, size = append(users, m.Text), size+len(m.Text)
 		}
 	}
@@ -380,7 +380,7 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	}
-	if c.reg.life.IsClosed() {
+	if c.reg.eng.life.IsClosed() {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	}
 	at := handleAnyCase.FindStringIndex(text)
@@ -388,11 +388,11 @@ func (c *continueTool) call(ctx context.Context, text string) (string, error) {
 		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
 	}
 	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
-	op, err := c.reg.ops.byBearer(ctx, handle)
+	op, err := c.reg.eng.ops.byBearer(ctx, handle)
 	if err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
 	}
-	if op == nil || !op.tool.work.cfg.followUps {
+	if op == nil || !op.work.cfg.followUps {
 		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
 	}
 	op.mu.Lock()

@@ -56,7 +56,7 @@ func (op *operation) handleLocked(to bearer) string {
 // giveHandle returns the handle by which the caller of ctx finds the operation
 // again, here and in the next process.
 func (op *operation) giveHandle(ctx context.Context) string {
-	o, to := op.reg.ops, bearerOf(ctx)
+	o, to := op.eng.ops, bearerOf(ctx)
 	o.mu.Lock()
 	op.mu.Lock()
 	handle := op.handleLocked(to)
@@ -66,14 +66,14 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	}
 	op.mu.Unlock()
 	o.mu.Unlock()
-	l := op.reg.ledger
+	l := op.eng.ledger
 	if l == nil || recorded {
 		return handle
 	}
 	e := handleEntry{op.record.key, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 		return handle
 	}
 	op.mu.Lock()
@@ -103,7 +103,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 		}
 		return g.op, nil
 	}
-	l := o.reg.ledger
+	l := o.eng.ledger
 	if l == nil {
 		return nil, nil
 	}
@@ -122,7 +122,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 	if err != nil || !found {
 		return nil, err
 	}
-	op, err := o.reg.restore(rec)
+	op, err := o.eng.restore(rec)
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,8 @@ package duvotool
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/outcome"
 )
 
 // The door to human decisions: what the smallest program needs of package hitl,
@@ -44,23 +40,7 @@ func Deny(by, reason string) Decision { return hitl.Deny(by, reason) }
 
 // Pending lists the requests that were suspended and still wait for a decision,
 // the oldest first.
-func (r *Registry) Pending() []hitl.Request {
-	out := []hitl.Request{} // [] in JSON, not null
-	r.ops.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		for _, q := range op.suspended {
-			out = append(out, q.Clone())
-		}
-	})
-	slices.SortFunc(out, func(a, b hitl.Request) int {
-		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return out
-}
+func (r *Registry) Pending() []hitl.Request { return r.eng.Pending() }
 
 // Decide decides a request that a policy suspended. It returns once the
 // decision has reached Duvo: nil then, or why it did not. Of several who decide
@@ -72,41 +52,5 @@ func (r *Registry) Pending() []hitl.Request {
 // unless it says otherwise. When ctx ends the decision stands all the same,
 // once it was taken.
 func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
-	if err := d.Check(req); err != nil {
-		return err
-	}
-	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
-		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	var found *operation
-	var current *run
-	r.ops.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
-			found, current = op, op.run
-		}
-	})
-	if found == nil {
-		return outcome.ErrNotPending
-	}
-	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
-	reply := make(chan error, 1)
-	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
-	select {
-	case err := <-reply:
-		return err
-	case <-current.done:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case err := <-reply:
-		return err
-	default:
-		return outcome.ErrNotPending
-	}
+	return r.eng.Decide(ctx, req, d)
 }

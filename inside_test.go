@@ -21,7 +21,7 @@ func emptyOperation(t *testing.T, opts ...Option) (*Registry, *operation) {
 		defer cancel()
 		require.NoError(t, reg.Close(ctx))
 	})
-	op, _, err := reg.ops.open(t.Context(), reg.All()[0], "x", nil)
+	op, _, err := reg.eng.ops.open(t.Context(), reg.All()[0].work, "x", nil)
 	require.NoError(t, err)
 	return reg, op
 }
@@ -30,7 +30,7 @@ func emptyOperation(t *testing.T, opts ...Option) (*Registry, *operation) {
 // whose callers would wait for ever.
 func TestResumeAfterSomebodyElse(t *testing.T) {
 	_, op := emptyOperation(t)
-	require.True(t, op.reg.life.Enter())
+	require.True(t, op.eng.life.Enter())
 	theirs := newRun(t.Context())
 	op.run = theirs
 	op.resume(false)
@@ -43,10 +43,10 @@ func TestResumeAfterSomebodyElse(t *testing.T) {
 func TestForgettingSparesWhatIsAboutToBegin(t *testing.T) {
 	reg, op := emptyOperation(t, WithRetention(time.Nanosecond))
 	left := func() int {
-		reg.ops.mu.Lock()
-		defer reg.ops.mu.Unlock()
-		reg.ops.sweep()
-		return len(reg.ops.byKey)
+		reg.eng.ops.mu.Lock()
+		defer reg.eng.ops.mu.Unlock()
+		reg.eng.ops.sweep()
+		return len(reg.eng.ops.byKey)
 	}
 	require.Equal(t, 1, left())
 	op.ended = time.Now().Add(-time.Hour).UnixNano()

@@ -83,7 +83,7 @@ const (
 
 func (s *jobState) init(op *operation, follow *followUp) {
 	if follow == nil {
-		s.startState = &startState{webhook: op.reg.cfg.webhookURLFor()}
+		s.startState = &startState{webhook: op.eng.cfg.webhookURLFor()}
 		return
 	}
 	s.followUp, s.id, s.startedAt = follow, follow.JobID, time.Now()
@@ -93,10 +93,10 @@ func (s *jobState) init(op *operation, follow *followUp) {
 // start is what every attempt to start the Job sends.
 func (op *operation) start() duvo.StartJob {
 	return duvo.StartJob{
-		AssignmentID: op.tool.work.assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
+		AssignmentID: op.work.assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
-		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.tool.work.assignment.ID),
+		IdempotencyKey: "duvotool-" + hash("start", op.caller.Tenant, op.key, op.work.assignment.ID),
 	}
 }
 
@@ -130,10 +130,10 @@ func (op *operation) begin() {
 	}
 	if op.ticket == nil && op.limited() {
 		r := op.run
-		t := &ticket{assignment: op.tool.work.assignment.ID, limit: op.tool.work.cfg.limit}
+		t := &ticket{assignment: op.work.assignment.ID, limit: op.work.cfg.limit}
 		t.begin = func() { op.post(r, (*operation).begin) }
 		op.ticket = t
-		if before, in := op.reg.queue.enter(t, !fresh); !in {
+		if before, in := op.eng.queue.enter(t, !fresh); !in {
 			op.tell(outcome.Event{Kind: outcome.EventQueued, Before: before})
 			if fresh {
 				s.files = s.files || op.run.ctx.Value(filesKey{}) != nil
@@ -168,7 +168,7 @@ func (op *operation) attend(fresh bool) {
 	if f := s.followUp; f != nil {
 		known.UpdatedAt = f.Before // an older row is of its last end
 	}
-	w = op.reg.watcher.Watch(r.ctx, known, func(seen watch.Sighting) {
+	w = op.eng.watcher.Watch(r.ctx, known, func(seen watch.Sighting) {
 		if seen.Hint {
 			op.post(r, func(op *operation) {
 				if op.job.watch == w {
@@ -184,10 +184,10 @@ func (op *operation) attend(fresh bool) {
 		})
 	})
 	s.watch = w
-	if op.tool.work.cfg.liveMessages {
+	if op.work.cfg.liveMessages {
 		s.watch.Alone()
 	}
-	early := op.reg.early.take(strings.ToLower(s.id), earlyAge)
+	early := op.eng.early.take(strings.ToLower(s.id), earlyAge)
 	further := s.status.Terminal() || fresh && !watch.OnItsWay(s.status) // lists tell nothing new of it then
 	if early || further || !fresh && !r.calm {
 		s.watch.Now() // a webhook was faster, or it is taken up again
@@ -197,7 +197,7 @@ func (op *operation) attend(fresh bool) {
 }
 
 // limited reports whether Jobs in flight are counted for this one.
-func (op *operation) limited() bool { return op.reg.queue.limit > 0 || op.tool.work.cfg.limit > 0 }
+func (op *operation) limited() bool { return op.eng.queue.limit > 0 || op.work.cfg.limit > 0 }
 
 // cancelled parks the operation if its run has been cancelled. Nothing may be
 // sent after it returned true.
@@ -215,7 +215,7 @@ func (op *operation) park() {
 		return
 	}
 	cause := context.Cause(op.run.ctx)
-	if op.job.id != "" && op.tool.work.cfg.stopOn[outcome.Cancelled] && !errors.Is(cause, outcome.ErrClosed) {
+	if op.job.id != "" && op.work.cfg.stopOn[outcome.Cancelled] && !errors.Is(cause, outcome.ErrClosed) {
 		op.stopJob()
 	}
 	op.fail(cause)
@@ -225,7 +225,7 @@ func (op *operation) park() {
 // the run is cancelled; a request that has begun ends by our own deadline,
 // not by the caller's.
 func (op *operation) send(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.reg.cfg.postTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.postTimeout)
 	defer cancel()
 	return f(duvo.WithoutResend(ctx))
 }
@@ -312,11 +312,11 @@ func (op *operation) unread(err error) {
 	s := &op.job
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
-		op.reg.log.Warn("duvotool: a Job no longer exists", "job", s.id)
+		op.eng.log.Warn("duvotool: a Job no longer exists", "job", s.id)
 		op.nothingPending()
 		op.settle(outcome.OutcomeGone, nil)
 	case op.readAgain(err):
-		op.reg.log.Warn("duvotool: reading a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: reading a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		s.watch.Retry()
 	default:
 		op.fail(err)
@@ -351,7 +351,7 @@ func (op *operation) clock(job duvo.Job) {
 // timeLeft returns how much of its own time the Job has left; zero: unbounded,
 // or not running out now.
 func (op *operation) timeLeft() time.Duration {
-	limit := op.tool.work.cfg.jobTimeout
+	limit := op.work.cfg.jobTimeout
 	if limit == 0 || op.job.human {
 		return 0
 	}
@@ -361,12 +361,12 @@ func (op *operation) timeLeft() time.Duration {
 // expired ends the run when the Job's own time is over.
 func (op *operation) expired() bool {
 	s := &op.job
-	limit := op.tool.work.cfg.jobTimeout
+	limit := op.work.cfg.jobTimeout
 	if limit == 0 || s.human || s.worked < limit {
 		return false
 	}
 	op.addNote(fmt.Sprintf("the time limit of %v is over", limit))
-	if op.tool.work.cfg.stopOn[outcome.TimedOut] {
+	if op.work.cfg.stopOn[outcome.TimedOut] {
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
 			op.conclude(*job)
 			return true

@@ -61,7 +61,7 @@ type ledger struct {
 	witness   witness
 }
 
-func newLedger(c config, life *lifetime.Lifetime) *ledger {
+func newLedger(c engineConfig, life *lifetime.Lifetime) *ledger {
 	if c.journal == nil {
 		return nil
 	}

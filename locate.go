@@ -36,7 +36,7 @@ func (op *operation) otherAtWork() bool {
 		return true
 	}
 	for {
-		left := time.Until(s.lastSent.Add(op.reg.cfg.postTimeout + startDoubtPause))
+		left := time.Until(s.lastSent.Add(op.eng.cfg.postTimeout + startDoubtPause))
 		if left <= 0 {
 			return true
 		}
@@ -49,7 +49,7 @@ func (op *operation) otherAtWork() bool {
 		if op.cancelled() {
 			return false
 		}
-		rec, found, err := op.reg.ledger.get(op.run.ctx, op.record.key)
+		rec, found, err := op.eng.ledger.get(op.run.ctx, op.record.key)
 		if err == nil && found && rec.Revision != op.record.revision {
 			op.adopt()
 			return false
@@ -62,17 +62,17 @@ func (op *operation) otherAtWork() bool {
 // It returns an empty ID if there is none, or nothing to know it by.
 func (op *operation) locate() (jobID string, err error) {
 	s := &op.job
-	if id := op.reg.tokens.get(tokenOf(s.webhook)); id != "" {
+	if id := op.eng.tokens.get(tokenOf(s.webhook)); id != "" {
 		return id, nil
 	}
-	lister, ok := op.reg.backend.(JobLister)
+	lister, ok := op.eng.backend.(JobLister)
 	if s.sandbox == "" || !ok {
 		return "", nil
 	}
 	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
 	var rows []duvo.Job
 	var cut error
-	for row, err := range op.reg.jobsSince(ctx, lister, op.tool.work.assignment.ID, s.firstSent.Add(-locateSkew)) {
+	for row, err := range op.eng.jobsSince(ctx, lister, op.work.assignment.ID, s.firstSent.Add(-locateSkew)) {
 		if err != nil && !errors.Is(err, errTooMany) {
 			return "", err
 		}
@@ -84,16 +84,16 @@ func (op *operation) locate() (jobID string, err error) {
 	slices.SortStableFunc(rows, func(a, b duvo.Job) int {
 		return cmp.Compare(a.CreatedAt.Sub(s.firstSent).Abs(), b.CreatedAt.Sub(s.firstSent).Abs())
 	})
-	known := op.reg.ops.byJob()
+	known := op.eng.ops.byJob()
 	for _, row := range rows {
 		if known[strings.ToLower(row.ID)] != nil {
 			continue
 		}
 		// A sandbox stays a Job's for good. What was read is not read again, so
 		// that looking for many among many, with failures, comes to an end.
-		box := op.reg.boxes.get(row.ID)
+		box := op.eng.boxes.get(row.ID)
 		if box == "" {
-			job, err := op.reg.backend.Job(ctx, row.ID)
+			job, err := op.eng.backend.Job(ctx, row.ID)
 			if err != nil && !errors.Is(err, duvo.ErrNotFound) {
 				return "", err
 			}
@@ -101,7 +101,7 @@ func (op *operation) locate() (jobID string, err error) {
 				continue // whatever it was told of, it is not this Job
 			}
 			box = job.SandboxID
-			op.reg.boxes.note(row.ID, box)
+			op.eng.boxes.note(row.ID, box)
 		}
 		if box == s.sandbox {
 			return row.ID, nil
@@ -111,7 +111,7 @@ func (op *operation) locate() (jobID string, err error) {
 }
 
 // jobsSince lists the Jobs of an Assignment, the oldest first.
-func (r *Registry) jobsSince(ctx context.Context, lister JobLister, assignment string, since time.Time) func(func(duvo.Job, error) bool) {
+func (eng *Engine) jobsSince(ctx context.Context, lister JobLister, assignment string, since time.Time) func(func(duvo.Job, error) bool) {
 	return func(yield func(duvo.Job, error) bool) {
 		f := duvo.JobFilter{AssignmentID: assignment, Since: since, OldestFirst: true, PageSize: watch.PageRows}
 		for {
@@ -150,23 +150,19 @@ func tokenOf(webhook string) string {
 	return u.Query().Get(tokenParam)
 }
 
-// Candidates lists the Jobs that an operation whose outcome is unknown may have
-// started: those of its Assignment since a while before its start was sent, but for
-// those of operations that this registry has in hand. A person can tell which of
-// them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
-// [JobLister].
-func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
-	op, sent, err := r.unknown(ctx, unknown)
+// Candidates is Registry.Candidates of package duvotool.
+func (eng *Engine) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
+	op, sent, err := eng.unknown(ctx, unknown)
 	if err != nil {
 		return nil, err
 	}
-	lister, ok := r.backend.(JobLister)
+	lister, ok := eng.backend.(JobLister)
 	if !ok {
-		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", r.backend)
+		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", eng.backend)
 	}
 	out := []duvo.Job{} // [] in JSON, not null
-	known := r.ops.byJob()
-	for row, err := range r.jobsSince(ctx, lister, op.tool.work.assignment.ID, sent.Add(-locateSkew)) {
+	known := eng.ops.byJob()
+	for row, err := range eng.jobsSince(ctx, lister, op.work.assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
 			break // those first started are the likelier ones
 		}
@@ -182,8 +178,8 @@ func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 
 // unknown finds an operation with an unknown outcome, and when its start was
 // first sent.
-func (r *Registry) unknown(ctx context.Context, i outcome.JobInfo) (*operation, time.Time, error) {
-	op, err := r.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
+func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, time.Time, error) {
+	op, err := eng.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -193,7 +189,7 @@ func (r *Registry) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if op.result == nil || op.result.Outcome != outcome.OutcomeUnknown || op.run != nil {
-		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.tool.work.assignment.Name, Err: errors.New("the outcome is not unknown")}
+		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.work.assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
 	// Nothing runs, so nobody owns the mail.
 	if f := op.job.followUp; f != nil {
@@ -202,21 +198,18 @@ func (r *Registry) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	return op, op.job.firstSent, nil
 }
 
-// Reconcile settles an operation whose outcome is unknown, as a person has found
-// it: jobID is the Job that it started, which is then taken up, or empty if it
-// has started none, so that its key and its Assignment may be used again. by is
-// who says so; the audit records it.
-func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
+// Reconcile is Registry.Reconcile of package duvotool.
+func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
 	if hitl.PersonKey(by) == "" {
 		return errors.New("duvotool: reconciling: it is not said who reconciles")
 	}
-	op, _, err := r.unknown(ctx, unknown)
+	op, _, err := eng.unknown(ctx, unknown)
 	if err != nil {
 		return err
 	}
 	var job duvo.Job
 	if jobID != "" {
-		if job, err = r.backend.Job(ctx, jobID); err != nil {
+		if job, err = eng.backend.Job(ctx, jobID); err != nil {
 			return err
 		}
 		if err := op.another(job, jobID); err != nil {
@@ -225,11 +218,11 @@ func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
 			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
 		}
-		if other := r.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
+		if other := eng.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
 			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))
 		}
 	}
-	if !r.life.Enter() {
+	if !eng.life.Enter() {
 		return outcome.ErrClosed
 	}
 	run := newRun(WithCaller(ctx, op.caller))
@@ -237,8 +230,8 @@ func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 	op.mu.Lock()
 	if op.run != nil || op.result == nil || op.result.Outcome != outcome.OutcomeUnknown {
 		op.mu.Unlock()
-		r.life.Leave()
-		return &outcome.JobError{Key: op.key, Assignment: op.tool.work.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
+		eng.life.Leave()
+		return &outcome.JobError{Key: op.key, Assignment: op.work.assignment.Name, Err: errors.New("it was reconciled meanwhile")}
 	}
 	op.result, op.run = nil, run
 	reply := make(chan error, 1)
@@ -266,7 +259,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 	}
 	var err error
 	if job.ID != "" && s.followUp == nil {
-		if err = op.reg.ops.hold(op, job.ID); err != nil {
+		if err = op.eng.ops.hold(op, job.ID); err != nil {
 			op.unreconciled(before)
 			return errtext.Errorf("duvotool: reconciling: %w", err)
 		}
@@ -285,14 +278,14 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
 		op.at(outcome.PhaseWatching, s.id)
 	default:
-		s.startState, s.parked = &startState{webhook: op.reg.cfg.webhookURLFor()}, true
+		s.startState, s.parked = &startState{webhook: op.eng.cfg.webhookURLFor()}, true
 		op.at(outcome.PhaseNew, "")
 	}
 	if err == nil {
 		err = op.save(nil)
 	}
 	if err == nil {
-		err = op.reg.ops.bar(op, false)
+		err = op.eng.ops.bar(op, false)
 	}
 	if err != nil {
 		_ = op.audit(audit.Failed, func(r *audit.Record) {
@@ -301,7 +294,7 @@ func (op *operation) reconciled(job duvo.Job, by string) error {
 		op.unreconciled(before)
 		return err
 	}
-	op.reg.ops.reconciled(op)
+	op.eng.ops.reconciled(op)
 	if job.ID == "" {
 		op.failAs(op.errorOf(errors.New("a person has found that no Job was started")))
 		return nil

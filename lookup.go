@@ -33,28 +33,18 @@ func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error)
 	}
 	now := make(chan time.Time)
 	close(now)
-	return t.reg.runFor(ctx, t.latest(), message, nil, now)
+	return t.reg.eng.runFor(ctx, t.latest().work, message, nil, now)
 }
 
-// Lookup tells how the operation with a key stands, here or in the journal: its
-// Result if it has ended, else a pending one. It only reads: it starts, resumes
-// and waits for nothing, and changes nothing of what goes on. The tenant is that
-// of the context's [hitl.Caller], since keys of different tenants are different.
-//
-// What nobody in this process works on is read from the journal, and the state of
-// its Job from Duvo, with at most one request. A Result of a Job that has ended
-// unseen has no output: its messages are collected when a call with the key takes
-// the operation up. Where no Job was started, for a reason that was told to the
-// callers, the outcome is [outcome.OutcomeFailed]. A key that stands for nothing is
-// [outcome.ErrUnknownKey]. The Result has no Handle.
-func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, error) {
+// Lookup is Registry.Lookup of package duvotool.
+func (eng *Engine) Lookup(ctx context.Context, key string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if r.life.IsClosed() {
+	if eng.life.IsClosed() {
 		return nil, outcome.ErrClosed
 	}
-	op, restored, err := r.ops.peek(ctx, callerOf(ctx).Tenant, key)
+	op, restored, err := eng.ops.peek(ctx, callerOf(ctx).Tenant, key)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +55,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	res = res.Clone()
 	res.Handle = ""
 	res.Repeated = true
-	res.ShowAtMost(op.tool.work.cfg.maxObservation)
+	res.ShowAtMost(op.work.cfg.maxObservation)
 	return res, nil
 }
 
@@ -73,7 +63,7 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, err
 // under way here is read anew, since another process may be at it: that one is
 // nobody else's, so all of it may be looked at.
 func (o *operations) peek(ctx context.Context, tenant, key string) (op *operation, restored bool, err error) {
-	l := o.reg.ledger
+	l := o.eng.ledger
 	for name, hops := key, 0; hops < 2; hops++ {
 		o.mu.Lock()
 		op = o.byKey[slotOf(tenant, name)]
@@ -87,7 +77,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 				return nil, false, err
 			}
 			if found {
-				op, err = o.reg.restoreAfter(rec, op)
+				op, err = o.eng.restoreAfter(rec, op)
 				return op, true, err
 			}
 		}
@@ -108,8 +98,8 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 
 // restoreAfter is restore, with the reason for which it ended here before, which no
 // record tells.
-func (r *Registry) restoreAfter(rec journal.Record, before *operation) (*operation, error) {
-	op, err := r.restore(rec)
+func (eng *Engine) restoreAfter(rec journal.Record, before *operation) (*operation, error) {
+	op, err := eng.restore(rec)
 	if err == nil && before != nil {
 		before.mu.Lock()
 		op.news.err = before.news.err
@@ -145,7 +135,7 @@ func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Resu
 		res.Note = "nobody in this process works on it, and its Job is not known yet"
 		return res, nil
 	}
-	job, err := op.reg.backend.Job(ctx, jobID)
+	job, err := op.eng.backend.Job(ctx, jobID)
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
 		res = op.parkedResult(outcome.OutcomeGone, "")

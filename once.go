@@ -55,7 +55,7 @@ func (o *operations) name(ctx context.Context, tenant string, key callKey, scope
 
 // aliasOf returns what a caller's key stands for; false if it is no alias.
 func (o *operations) aliasOf(ctx context.Context, tenant, own string) (a alias, found bool, err error) {
-	if l := o.reg.ledger; l != nil {
+	if l := o.eng.ledger; l != nil {
 		rec, found, err := l.find(ctx, aliasRecord, tenant, own)
 		if err == nil && found {
 			err = l.open(rec, &a)
@@ -71,7 +71,7 @@ func (o *operations) aliasOf(ctx context.Context, tenant, own string) (a alias, 
 // rename lets a caller's key stand for an operation, unless it stands for one. It
 // returns what it stands for now.
 func (o *operations) rename(tenant, own string, a alias) (alias, error) {
-	if l := o.reg.ledger; l != nil {
+	if l := o.eng.ledger; l != nil {
 		_, err := l.once(&a, aliasRecord, tenant, own)
 		return a, err
 	}

@@ -22,8 +22,8 @@ import (
 // takes the mail out, piece by piece, until there is none left. So everything
 // below "owned by the mail" is touched by one goroutine at a time.
 type operation struct {
-	reg    *Registry
-	tool   *Tool
+	eng    *Engine
+	work   *work
 	key    string
 	scope  string // empty: called in none
 	input  string // that its Job was started with
@@ -107,16 +107,16 @@ type mail struct {
 }
 
 // run is the one path of a call.
-func (r *Registry) run(ctx context.Context, t *Tool, input string, follow *followUp) (*outcome.Result, error) {
-	enough, stop := t.work.cfg.budget()
+func (eng *Engine) run(ctx context.Context, w *work, input string, follow *followUp) (*outcome.Result, error) {
+	enough, stop := w.cfg.budget()
 	defer stop()
-	return r.runFor(ctx, t, input, follow, enough)
+	return eng.runFor(ctx, w, input, follow, enough)
 }
 
 // runFor is run that waits until enough tells that it is; nil: as long as it
 // takes.
-func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *followUp, enough <-chan time.Time) (*outcome.Result, error) {
-	op, repeated, err := r.ops.open(ctx, t, input, follow)
+func (eng *Engine) runFor(ctx context.Context, w *work, input string, follow *followUp, enough <-chan time.Time) (*outcome.Result, error) {
+	op, repeated, err := eng.ops.open(ctx, w, input, follow)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (r *Registry) runFor(ctx context.Context, t *Tool, input string, follow *fo
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = repeated
-	res.ShowAtMost(t.work.cfg.maxObservation)
+	res.ShowAtMost(w.cfg.maxObservation)
 	handOut(ctx, res)
 	if follow == nil && res.Input != input {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))
@@ -147,7 +147,7 @@ func (op *operation) resultFor(ctx context.Context, res *outcome.Result) *outcom
 // outcome is known, the work fails, the wait budget is used up or the caller's
 // context ends.
 func (op *operation) wait(ctx context.Context) (*outcome.Result, error) {
-	enough, stop := op.tool.work.cfg.budget()
+	enough, stop := op.work.cfg.budget()
 	defer stop()
 	return op.waitFor(ctx, enough)
 }
@@ -222,7 +222,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 // runLocked begins a run for a caller. It returns false if the registry is closed.
 // Called with mu held.
 func (op *operation) runLocked(ctx context.Context) bool {
-	if !op.reg.life.Enter() { // left by finish or fail
+	if !op.eng.life.Enter() { // left by finish or fail
 		return false
 	}
 	op.run = newRun(ctx)
@@ -303,7 +303,7 @@ func (op *operation) interrupt(cause error) {
 }
 
 func (op *operation) errorLocked(cause error) *outcome.JobError {
-	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.tool.work.assignment.Name, Err: cause}
+	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.work.assignment.Name, Err: cause}
 }
 
 // post puts something in the mailbox.
@@ -341,13 +341,13 @@ func (op *operation) put(r *run, do func(*operation)) bool {
 		return false
 	}
 	op.sorting = true
-	op.reg.life.Again()
+	op.eng.life.Again()
 	return true
 }
 
 // sort takes the mail out until there is none.
 func (op *operation) sort() {
-	defer op.reg.life.Leave()
+	defer op.eng.life.Leave()
 	for {
 		op.mu.Lock()
 		if len(op.mailbox) == 0 {
@@ -387,11 +387,11 @@ func (op *operation) finish(res *outcome.Result) {
 	if op.run == nil {
 		return
 	}
-	journaled := op.reg.ledger != nil
+	journaled := op.eng.ledger != nil
 	var err error
 	op.keepBelongings()
 	if res.Outcome == outcome.OutcomeUnknown {
-		err = op.reg.ops.bar(op, true)
+		err = op.eng.ops.bar(op, true)
 	}
 	if err == nil {
 		err = op.save(func(e *entry) { e.Result = res })
@@ -402,7 +402,7 @@ func (op *operation) finish(res *outcome.Result) {
 		return
 	case err != nil:
 		// What Duvo holds can be read again, by this process or the next.
-		op.reg.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: the outcome is not in the journal", "operation", op.key, "job", res.JobID, "error", hitl.SafeLine(err.Error(), 500))
 		journaled = false
 	}
 	_ = op.audit(audit.Outcome, func(r *audit.Record) { r.Outcome, r.Status, r.Error = res.Outcome, res.Status, res.Note })
@@ -422,7 +422,7 @@ func (op *operation) conclusion(res *outcome.Result, journaled bool) {
 	op.suspended = nil
 	op.mu.Unlock()
 	op.tellIn(r.ctx, outcome.Event{Kind: outcome.EventFinished, JobID: res.JobID, Status: res.Status, Result: res.Clone()})
-	op.reg.ops.settled(op, res.Outcome, detached, journaled)
+	op.eng.ops.settled(op, res.Outcome, detached, journaled)
 	op.over(r)
 }
 
@@ -450,7 +450,7 @@ func (op *operation) failAs(err error) {
 	if sent && !inFlight && !op.job.parked {
 		op.job.parked = true
 		if err := op.save(nil); err != nil && !errors.Is(err, journal.ErrConflict) {
-			op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
 		}
 	}
 	op.mu.Lock()
@@ -467,15 +467,15 @@ func (op *operation) failAs(err error) {
 
 func (op *operation) over(r *run) {
 	if op.job.followUp != nil {
-		op.reg.ops.converse(op, false)
+		op.eng.ops.converse(op, false)
 	}
 	if t := op.ticket; t != nil {
 		op.ticket = nil
-		op.reg.queue.leave(t)
+		op.eng.queue.leave(t)
 	}
 	r.cancel(nil)
 	close(r.done)
-	op.reg.life.Leave()
+	op.eng.life.Leave()
 }
 
 // tell sends an event to the observer.
@@ -485,7 +485,7 @@ func (op *operation) tell(e outcome.Event) { op.tellIn(op.run.ctx, e) }
 func (op *operation) tellIn(ctx context.Context, e outcome.Event) {
 	e = e.WithContext(ctx)
 	e.At = time.Now()
-	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.tool.work.assignment), op.caller
+	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.work.assignment), op.caller
 	if e.Status != "" || e.Kind == outcome.EventStarted || e.Decision != nil {
 		op.mu.Lock()
 		op.news.status = e.Status
@@ -497,5 +497,5 @@ func (op *operation) tellIn(ctx context.Context, e outcome.Event) {
 		}
 		op.mu.Unlock()
 	}
-	op.reg.events.send(e)
+	op.eng.events.send(e)
 }

@@ -26,7 +26,7 @@ import (
 // operation, however many calls share it. With a journal, those that need
 // nothing more are left to it and come back from it.
 type operations struct {
-	reg       *Registry
+	eng       *Engine
 	retention time.Duration
 
 	mu       sync.Mutex
@@ -41,8 +41,8 @@ type operations struct {
 	swept    time.Time
 }
 
-func newOperations(r *Registry) *operations {
-	return &operations{reg: r, retention: r.cfg.retention, byKey: map[string]*operation{}, unknown: map[string][]*operation{}}
+func newOperations(e *Engine) *operations {
+	return &operations{eng: e, retention: e.cfg.retention, byKey: map[string]*operation{}, unknown: map[string][]*operation{}}
 }
 
 // A callKey is the operation key of a call.
@@ -57,8 +57,8 @@ type callKey struct {
 
 // open finds or makes the operation of a call. repeated tells that it was
 // there before.
-func (o *operations) open(ctx context.Context, t *Tool, input string, follow *followUp) (op *operation, repeated bool, err error) {
-	key, err := keyFor(ctx, t, input, follow)
+func (o *operations) open(ctx context.Context, w *work, input string, follow *followUp) (op *operation, repeated bool, err error) {
+	key, err := keyFor(ctx, w, input, follow)
 	if err != nil {
 		return nil, false, err
 	}
@@ -66,49 +66,49 @@ func (o *operations) open(ctx context.Context, t *Tool, input string, follow *fo
 	scope, _ := ctx.Value(scopeKey{}).(string)
 	if !key.fresh {
 		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err != nil {
-			return nil, false, o.failed(t, key.key, err)
+			return nil, false, o.failed(w, key.key, err)
 		}
 	}
 	if op == nil && key.known {
-		return nil, false, o.failed(t, "", outcome.ErrNoScope)
+		return nil, false, o.failed(w, "", outcome.ErrNoScope)
 	}
 	if op == nil && key.scope != "" && follow == nil {
 		// An outcome that is unknown bars its Assignment from the rest of its
 		// scope.
-		if op, err = o.barred(ctx, caller.Tenant, key.scope, t.work.assignment.ID); err != nil {
-			return nil, false, o.failed(t, key.key, err)
+		if op, err = o.barred(ctx, caller.Tenant, key.scope, w.assignment.ID); err != nil {
+			return nil, false, o.failed(w, key.key, err)
 		}
 		if op != nil {
 			return op, true, nil
 		}
 	}
-	if op == nil && follow == nil && !t.reg.offered(t.work.assignment.ID) {
-		return nil, false, &outcome.InputError{Tool: t.work.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+	if op == nil && follow == nil && !o.eng.catalog.offered(w.assignment.ID) {
+		return nil, false, &outcome.InputError{Tool: w.name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
 	if op == nil && key.own != "" {
 		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
-			return nil, false, o.failed(t, key.own, err)
+			return nil, false, o.failed(w, key.own, err)
 		}
 	}
 	if op == nil {
-		op, repeated = o.insert(t.newOperation(key, input, caller, follow))
+		op, repeated = o.insert(o.newOperation(w, key, input, caller, follow))
 	} else {
 		repeated = true
 	}
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := op.tool.work.assignment.ID != t.work.assignment.ID || !op.job.followUp.same(follow)
+	other := op.work.assignment.ID != w.assignment.ID || !op.job.followUp.same(follow)
 	if repeated && (other || key.exact && op.said() != input) {
-		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: t.work.assignment.Name,
-			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.tool.work.assignment.Name, 80))}
+		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.assignment.Name,
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.assignment.Name, 80))}
 	}
 	return op, repeated, nil
 }
 
-func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
-	op := &operation{reg: t.reg, tool: t, key: key.key, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
-	if t.reg.ledger != nil {
+func (o *operations) newOperation(w *work, key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
+	op := &operation{eng: o.eng, work: w, key: key.key, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
+	if o.eng.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}
 		op.handle = newHandle() // recorded with the operation from the beginning
 	}
@@ -122,8 +122,8 @@ func (t *Tool) newOperation(key callKey, input string, caller hitl.Caller, follo
 	return op
 }
 
-func (o *operations) failed(t *Tool, key string, err error) error {
-	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: t.work.assignment.Name, Err: err}
+func (o *operations) failed(w *work, key string, err error) error {
+	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: w.assignment.Name, Err: err}
 }
 
 // reword gives an operation another input, if a run with the one it has has
@@ -174,7 +174,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	o.sweep()
 	op := o.byKey[slotOf(tenant, key)]
 	o.mu.Unlock()
-	l := o.reg.ledger
+	l := o.eng.ledger
 	switch {
 	case l == nil:
 		return op, nil
@@ -185,7 +185,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	if err != nil || !found {
 		return nil, err
 	}
-	if op, err = o.reg.restore(rec); err != nil {
+	if op, err = o.eng.restore(rec); err != nil {
 		return nil, err
 	}
 	if op.slot() != slotOf(tenant, key) {
@@ -213,11 +213,11 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 	if !idle {
 		return op, nil
 	}
-	rec, found, err := o.reg.ledger.get(ctx, op.record.key)
+	rec, found, err := o.eng.ledger.get(ctx, op.record.key)
 	if err != nil || !found {
 		return op, err
 	}
-	now, err := o.reg.restore(rec)
+	now, err := o.eng.restore(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +268,7 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 	o.mu.Lock()
 	here := slices.Clone(o.unknown[unknownSlot(tenant, scope, assignment)])
 	o.mu.Unlock()
-	l := o.reg.ledger
+	l := o.eng.ledger
 	for _, op := range here {
 		if l == nil {
 			return op, nil
@@ -325,18 +325,18 @@ func (o *operations) bar(op *operation, on bool) (err error) {
 }
 
 func (o *operations) barOnce(op *operation, on bool) error {
-	l := o.reg.ledger
+	l := o.eng.ledger
 	if l == nil || op.scope == "" {
 		return nil
 	}
-	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
+	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.work.assignment.ID)
 	switch {
 	case err != nil:
 		return err
 	case !found && !on:
 		return nil
 	case !found:
-		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.tool.work.assignment.ID)[0]}
+		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.work.assignment.ID)[0]}
 	}
 	b := barrier{Tenant: op.caller.Tenant}
 	if found {
@@ -384,7 +384,7 @@ func (o *operations) settled(op *operation, came outcome.Outcome, detached, jour
 // keepOut lets an operation keep its Assignment out of its scope. Called with mu
 // held.
 func (o *operations) keepOut(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.assignment.ID)
 	if op.scope != "" && !slices.Contains(o.unknown[slot], op) {
 		o.unknown[slot] = append(o.unknown[slot], op)
 	}
@@ -392,7 +392,7 @@ func (o *operations) keepOut(op *operation) {
 
 // letIn is the opposite of keepOut. Called with mu held.
 func (o *operations) letIn(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.tool.work.assignment.ID)
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.assignment.ID)
 	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
 	if o.unknown[slot] = left; len(left) == 0 {
 		delete(o.unknown, slot)
@@ -441,11 +441,11 @@ func (o *operations) sweep() {
 			o.drop(op)
 		}
 	}
-	if l := o.reg.ledger; l != nil && o.reg.life.Enter() {
+	if l := o.eng.ledger; l != nil && o.eng.life.Enter() {
 		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {
-			defer o.reg.life.Leave()
-			l.forget(before, slack, o.reg.log)
+			defer o.eng.life.Leave()
+			l.forget(before, slack, o.eng.log)
 		}()
 	}
 }
@@ -502,9 +502,9 @@ const (
 )
 
 // keyFor makes the operation key of a call.
-func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callKey, error) {
+func keyFor(ctx context.Context, w *work, input string, follow *followUp) (callKey, error) {
 	refuse := func(err error) (callKey, error) {
-		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: err}
+		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: w.assignment.Name, Err: err}
 	}
 	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
 		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
@@ -515,7 +515,7 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(own), maxKey))
 		}
 	}
-	switch once, v := t.work.cfg.oncePerScope && follow == nil, ctx.Value(scopeKey{}); {
+	switch once, v := w.cfg.oncePerScope && follow == nil, ctx.Value(scopeKey{}); {
 	case own != "" && !once:
 		return callKey{key: own, exact: true}, nil
 	case own != "" && v == nil:
@@ -528,19 +528,19 @@ func keyFor(ctx context.Context, t *Tool, input string, follow *followUp) (callK
 		switch {
 		case follow != nil:
 			return callKey{key: scopePrefix + hash("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
-		case t.work.cfg.oncePerScope:
-			return callKey{key: scopePrefix + hash("once", scope, t.work.assignment.ID), own: own}, nil
+		case w.cfg.oncePerScope:
+			return callKey{key: scopePrefix + hash("once", scope, w.assignment.ID), own: own}, nil
 		}
-		return callKey{key: scopePrefix + hash("call", scope, t.work.assignment.ID, input), exact: true}, nil
+		return callKey{key: scopePrefix + hash("call", scope, w.assignment.ID, input), exact: true}, nil
 	}
-	if t.work.cfg.oncePerScope && follow == nil {
+	if w.cfg.oncePerScope && follow == nil {
 		return refuse(outcome.ErrNoScope)
 	}
 	if run := runscope.Of(ctx); run != "" {
 		if follow != nil {
 			return callKey{key: scopePrefix + hash("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
 		}
-		return callKey{key: scopePrefix + hash("run", run, t.work.assignment.ID, input), exact: true}, nil
+		return callKey{key: scopePrefix + hash("run", run, w.assignment.ID, input), exact: true}, nil
 	}
 	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
 }

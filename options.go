@@ -37,33 +37,40 @@ func (f toolOptionFunc) apply(c *config) error         { return f(&c.tool) }
 func (f toolOptionFunc) applyTool(t *toolConfig) error { return f(t) }
 
 type config struct {
+	engineConfig
+
 	tool      toolConfig // what holds where Configure says nothing
 	configure []configured
 	keep      []Selector
 
-	logger      *slog.Logger
+	logger     *slog.Logger
+	observer   func(outcome.Event)
+	callbacks  callbacks.Handler
+	refresh    time.Duration // zero: only when asked to
+	maxCatalog int
+	accept     func(outcome.Change) bool // nil: everything is offered
+	reserve    map[string]bool           // names that no Assignment gets
+
+	drain time.Duration // zero: Close detaches at once
+
+	webhookKeys   [][]byte
+	webhookHeader string
+}
+
+// engineConfig is what the engine needs of the options.
+type engineConfig struct {
 	audit       audit.Log
-	observer    func(outcome.Event)
-	callbacks   callbacks.Handler
 	pollEvery   time.Duration // zero: by the Job's age
 	trustLists  bool
-	refresh     time.Duration // zero: only when asked to
 	postTimeout time.Duration
 	settle      time.Duration
 	retention   time.Duration
-	maxCatalog  int
-	accept      func(outcome.Change) bool // nil: everything is offered
-	jobLimit    int                       // zero: none
-	reserve     map[string]bool           // names that no Assignment gets
-
+	jobLimit    int             // zero: none
 	journal     journal.Journal // nil: none
 	journalKeys []journalKey
 	noResume    bool
-	drain       time.Duration // zero: Close detaches at once
-
-	webhookURL    *url.URL // nil: none
-	webhookKeys   [][]byte
-	webhookHeader string
+	webhookURL  *url.URL // nil: none
+	offersCheck bool     // some tool has a wait budget
 }
 
 type configured struct {
@@ -72,13 +79,18 @@ type configured struct {
 }
 
 type toolConfig struct {
+	settings
+	input *inputSpec // nil: plain text
+}
+
+// settings are how the engine runs the Jobs of a tool.
+type settings struct {
 	policy         hitl.Policy
 	jobTimeout     time.Duration // of the Job's own time; zero: none
 	stopOn         map[outcome.StopCause]bool
 	oncePerScope   bool
 	tellReason     bool
 	liveMessages   bool
-	input          *inputSpec  // nil: plain text
 	output         *outputSpec // nil: whatever the Job says
 	correct        bool
 	followUps      bool
@@ -102,15 +114,13 @@ func (t toolConfig) clone() toolConfig {
 
 func defaultConfig() config {
 	return config{
-		tool: toolConfig{
+		tool: toolConfig{settings: settings{
 			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: outcome.DefaultMaxShown,
 			maxMessages: 100_000, maxOutput: 64 << 20,
-		},
-		logger:      slog.New(slog.DiscardHandler),
-		postTimeout: 45 * time.Second,
-		settle:      30 * time.Second,
-		retention:   24 * time.Hour,
-		maxCatalog:  100_000,
+		}},
+		logger:       slog.New(slog.DiscardHandler),
+		engineConfig: engineConfig{postTimeout: 45 * time.Second, settle: 30 * time.Second, retention: 24 * time.Hour},
+		maxCatalog:   100_000,
 	}
 }
 
@@ -404,8 +414,8 @@ func WithWaitBudget(d time.Duration) ToolOption {
 	})
 }
 
-// offersCheck reports whether some tool has a wait budget.
-func (c config) offersCheck() bool {
+// offersCheckTool reports whether some tool has a wait budget.
+func (c config) offersCheckTool() bool {
 	return c.someTool(func(t toolConfig) bool { return t.waitBudget > 0 })
 }
 

@@ -15,13 +15,13 @@ import (
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
 // Discover.
 func (r *Registry) refreshAlways() {
-	if r.cfg.refresh == 0 || !r.life.Enter() {
+	if r.cfg.refresh == 0 || !r.eng.life.Enter() {
 		return
 	}
 	ctx, cancel := context.WithCancel(duvo.WithPriority(context.Background(), duvo.Background))
 	r.stopRefresh = cancel
 	go func() {
-		defer r.life.Leave()
+		defer r.eng.life.Leave()
 		for r.refreshNext(ctx) {
 		}
 	}()
@@ -39,7 +39,7 @@ func (r *Registry) refreshNext(ctx context.Context) bool {
 		return false
 	}
 	if err := r.refreshSafely(ctx); err != nil && ctx.Err() == nil {
-		r.log.Warn("duvotool: refreshing in the background", "error", hitl.SafeLine(err.Error(), 500))
+		r.eng.log.Warn("duvotool: refreshing in the background", "error", hitl.SafeLine(err.Error(), 500))
 	}
 	return ctx.Err() == nil
 }
@@ -57,18 +57,18 @@ func (r *Registry) tellChanges(ctx context.Context, c outcome.Changes) {
 	if c.Empty() {
 		return
 	}
-	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
+	r.eng.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
 	c = c.Clone() // the observer's own
-	r.events.send(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
+	r.eng.events.send(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
 }
 
 // warnUnmatched logs what options and policies name in vain since a refresh.
 func (r *Registry) warnUnmatched(ctx context.Context, c outcome.Changes, lasting []string) {
 	for _, problem := range c.Unmatched {
-		r.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
+		r.eng.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
 	}
 	for _, selector := range lasting {
-		r.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
+		r.eng.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
 			"selector", selector)
 	}
 }

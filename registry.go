@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
-	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -32,21 +30,10 @@ var (
 // started through them. It is safe for concurrent use. Make it with [Discover]
 // and end it with [Registry.Close].
 type Registry struct {
-	backend Backend
-	cfg     config
-	log     *slog.Logger
-	life    *lifetime.Lifetime
-	watcher *watch.Watcher
-	events  *eventQueue
-	ops     *operations
-	queue   *queue
-	ledger  *ledger // nil: there is no journal
+	cfg config
+	eng *Engine
 
-	tokens     pairs  // the Jobs that webhooks with which tokens were about
-	boxes      pairs  // the sandboxes of Jobs that were read to find one
-	deliveries recent // of webhooks, by their IDs
-	early      recent // Jobs that a webhook told of before their start returned
-	refusals   tally  // of webhooks, by their reasons
+	refusals tally // of webhooks, by their reasons
 
 	refresh     sync.Mutex // held by one Refresh at a time
 	stopRefresh func()     // ends the refreshing in the background
@@ -101,7 +88,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, boxes: pairs{max: locateKept}, book: &hitl.NameBook{}}
+	cfg.offersCheck = cfg.offersCheckTool()
+	r := &Registry{cfg: cfg, stopRefresh: func() {}, book: &hitl.NameBook{}}
+	r.eng = newEngine(b, cfg.engineConfig, safeLogger(cfg.logger), lifetime.NewLifetime(), r.tellEvent(), offers{r})
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -111,15 +100,10 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
 	}
 	r.catalog = cat
-	r.watcher = watch.NewWatcher(b, r.life, r.log, cfg.pollEvery, cfg.trustLists)
-	r.events = newEventQueue(r.tellEvent(), r.log)
-	r.queue = newQueue(cfg.jobLimit)
-	r.ledger = newLedger(cfg, r.life)
-	r.ops = newOperations(r)
 	if len(cat.tools) == 0 {
-		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
+		r.eng.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
 	}
-	if err := r.takeUp(ctx); err != nil {
+	if err := r.eng.takeUp(ctx); err != nil {
 		_ = r.Close(ctx)
 		return nil, err
 	}
@@ -169,7 +153,7 @@ func (c config) fits(b Backend) error {
 func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
-	for a, err := range r.backend.Assignments(ctx) {
+	for a, err := range r.eng.backend.Assignments(ctx) {
 		if err != nil {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
 		}
@@ -185,7 +169,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	var tree folderTree
-	if fl, ok := r.backend.(FolderLister); ok {
+	if fl, ok := r.eng.backend.(FolderLister); ok {
 		folders, err := fl.Folders(ctx)
 		switch {
 		case err == nil:
@@ -193,7 +177,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		case r.cfg.needFolders() || r.book.NeedsFolders() || ctx.Err() != nil:
 			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
 		default:
-			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
+			r.eng.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
 	}
 	r.mu.RLock()
@@ -213,13 +197,13 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			return catalog{}, err
 		}
 		if !cat.accept(r.cfg, before, t) {
-			r.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+			r.eng.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
 			continue
 		}
 		cat.tools = append(cat.tools, t)
 		cat.byID[a.ID] = t
 		if t.undescribed {
-			r.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
+			r.eng.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
 				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
 		}
 	}
@@ -247,7 +231,7 @@ func (r *Registry) Tools() []tools.Tool {
 	for i, t := range own {
 		out[i] = t
 	}
-	if r.cfg.offersCheck() {
+	if r.cfg.offersCheck {
 		out = append(out, r.CheckTool())
 	}
 	if r.cfg.offersContinue() {
@@ -310,10 +294,10 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
-	if !r.life.Enter() {
+	if !r.eng.life.Enter() {
 		return outcome.Changes{}, outcome.ErrClosed
 	}
-	defer r.life.Leave()
+	defer r.eng.life.Leave()
 	now, err := r.discover(ctx)
 	if err != nil {
 		return outcome.Changes{}, err
@@ -388,7 +372,7 @@ func (r *Registry) kept(id string) *Tool {
 // when ctx ends, an error that names the callbacks which ignored their
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
-	r.life.Close()
+	r.eng.life.Close()
 	r.stopRefresh()
 	r.book.Close()
 	if r.cfg.drain > 0 {
@@ -396,9 +380,9 @@ func (r *Registry) Close(ctx context.Context) error {
 		_ = r.Wait(patience)
 		cancel()
 	}
-	r.ops.each(func(op *operation) { op.interrupt(outcome.ErrClosed) })
-	if err := r.life.Wait(ctx); err != nil {
+	r.eng.ops.each(func(op *operation) { op.interrupt(outcome.ErrClosed) })
+	if err := r.eng.life.Wait(ctx); err != nil {
 		return err
 	}
-	return r.events.close(ctx)
+	return r.eng.events.close(ctx)
 }

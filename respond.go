@@ -99,11 +99,11 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		return false
 	}
 	err = op.send(func(ctx context.Context) error {
-		return op.reg.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), clone.Response(*p.sealed))
+		return op.eng.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), clone.Response(*p.sealed))
 	})
 	s.watch.Alive(err == nil)
 	if err != nil {
-		op.reg.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
 		_ = op.audit(audit.Failed, func(r *audit.Record) {
 			p.about(r)
 			r.Error = hitl.SafeLine(err.Error(), 500)
@@ -128,9 +128,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		// reads tell: the request is gone, or it still waits, and the same
 		// response is sent again once any late effect must have landed.
 		p.doubts = doubts + 1
-		p.settle = op.reg.cfg.settle + time.Since(p.sentAt) // from the end of the attempt
+		p.settle = op.eng.cfg.settle + time.Since(p.sentAt) // from the end of the attempt
 		if isLocal(err) {
-			p.settle = op.reg.cfg.settle + op.reg.cfg.postTimeout // it may still be on its way
+			p.settle = op.eng.cfg.settle + op.eng.cfg.postTimeout // it may still be on its way
 		}
 	case duvo.Temporary(err):
 		// It provably did nothing.

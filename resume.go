@@ -20,19 +20,19 @@ import (
 )
 
 // restore makes the operation that a record tells of. Nothing runs for it yet.
-func (r *Registry) restore(rec journal.Record) (*operation, error) {
+func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	var e entry
-	if err := r.ledger.open(rec, &e); err != nil {
+	if err := eng.ledger.open(rec, &e); err != nil {
 		return nil, err
 	}
 	if e.Key == "" || e.Assignment.ID == "" || e.Result != nil && e.Result.Key != e.Key {
 		return nil, fmt.Errorf("%w: the record %s makes no sense", journal.ErrFailed, rec.Key)
 	}
-	t, err := r.toolFor(e.Assignment, e.Folder)
+	w, err := eng.catalog.workFor(e.Assignment, e.Folder)
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{reg: r, tool: t, key: e.Key, scope: e.Scope, caller: e.Caller}
+	op := &operation{eng: eng, work: w, key: e.Key, scope: e.Scope, caller: e.Caller}
 	if e.Own != "" {
 		op.moreLocked().own = e.Own // nobody else has it yet
 	}
@@ -87,7 +87,7 @@ func (op *operation) adopt() {
 	if op.cancelled() {
 		return
 	}
-	l := op.reg.ledger
+	l := op.eng.ledger
 	var e entry
 	rec, found, err := l.get(context.Background(), op.record.key)
 	if b := op.job.startState; err == nil && !found && b != nil && !b.doubtful {
@@ -108,7 +108,7 @@ func (op *operation) adopt() {
 	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
 		err = fmt.Errorf("%w: the record is of another operation", journal.ErrFailed)
 	}
-	if err == nil && (e.Assignment.ID != op.tool.work.assignment.ID || e.said() != op.said() && !op.tool.work.cfg.oncePerScope) {
+	if err == nil && (e.Assignment.ID != op.work.assignment.ID || e.said() != op.said() && !op.work.cfg.oncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
 	}
 	ours := op.auditAdopted(e, err)
@@ -116,7 +116,7 @@ func (op *operation) adopt() {
 		op.fail(err)
 		return
 	}
-	op.reg.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
+	op.eng.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", e.JobID)
 	deciders := map[string][]chan error{}
 	for id, p := range op.job.requests {
 		deciders[id], p.replies = p.replies, nil
@@ -197,8 +197,8 @@ func (op *operation) inputNow() string {
 }
 
 // takeUp restores what the journal holds unfinished, and begins to work on it.
-func (r *Registry) takeUp(ctx context.Context) error {
-	l := r.ledger
+func (eng *Engine) takeUp(ctx context.Context) error {
+	l := eng.ledger
 	if l == nil {
 		return nil
 	}
@@ -210,18 +210,18 @@ func (r *Registry) takeUp(ctx context.Context) error {
 		if err != nil {
 			return errtext.Errorf("duvotool: reading the journal: %w", err)
 		}
-		op, err := r.restore(rec)
+		op, err := eng.restore(rec)
 		if err != nil {
 			return err
 		}
 		switch {
 		case op.result != nil:
-			if op, there := r.ops.insert(op); !there {
-				r.ops.settled(op, op.result.Outcome, false, true)
+			if op, there := eng.ops.insert(op); !there {
+				eng.ops.settled(op, op.result.Outcome, false, true)
 			}
-		case op.job.parked || r.cfg.noResume:
+		case op.job.parked || eng.cfg.noResume:
 		default:
-			if op, there := r.ops.insert(op); !there {
+			if op, there := eng.ops.insert(op); !there {
 				resumed = append(resumed, op)
 			}
 		}
@@ -231,14 +231,14 @@ func (r *Registry) takeUp(ctx context.Context) error {
 		op.resume(calm)
 	}
 	if len(resumed) > 0 {
-		r.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", len(resumed))
+		eng.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", len(resumed))
 	}
 	return nil
 }
 
 // resume begins to work on a restored operation, without callers.
 func (op *operation) resume(calm bool) {
-	if !op.reg.life.Enter() { // left by finish or fail
+	if !op.eng.life.Enter() { // left by finish or fail
 		return
 	}
 	r := newRun(WithCaller(context.Background(), op.caller))
@@ -246,7 +246,7 @@ func (op *operation) resume(calm bool) {
 	op.mu.Lock()
 	if op.run != nil || op.result != nil { // somebody was faster
 		op.mu.Unlock()
-		op.reg.life.Leave()
+		op.eng.life.Leave()
 		return
 	}
 	op.run, op.resumed = r, true
@@ -261,11 +261,10 @@ func (op *operation) resume(calm bool) {
 	op.post(r, (*operation).begin)
 }
 
-// Jobs lists the operations that are under way, and those whose outcome is
-// unknown, the oldest first.
-func (r *Registry) Jobs() []outcome.JobInfo {
+// Jobs is Registry.Jobs of package duvotool.
+func (eng *Engine) Jobs() []outcome.JobInfo {
 	out := []outcome.JobInfo{} // [] in JSON, not null
-	r.ops.each(func(op *operation) {
+	eng.ops.each(func(op *operation) {
 		if i, ok := op.info(); ok {
 			out = append(out, i)
 		}
@@ -276,17 +275,16 @@ func (r *Registry) Jobs() []outcome.JobInfo {
 	return out
 }
 
-// Resumed lists the operations that were taken up from the journal when the
-// registry was made and are still under way.
-func (r *Registry) Resumed() []outcome.JobInfo {
-	return slices.DeleteFunc(r.Jobs(), func(i outcome.JobInfo) bool { return !i.Resumed })
+// Resumed is Registry.Resumed of package duvotool.
+func (eng *Engine) Resumed() []outcome.JobInfo {
+	return slices.DeleteFunc(eng.Jobs(), func(i outcome.JobInfo) bool { return !i.Resumed })
 }
 
 func (op *operation) info() (i outcome.JobInfo, ok bool) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	unknown := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
-	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.tool.work.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
+	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: op.jobID, Assignment: clone.Assignment(op.work.assignment), Input: op.input, FollowUp: op.added, Phase: op.phase,
 		Status: op.news.status, StartedAt: op.news.started, Resumed: op.resumed, Unknown: unknown}
 	if q := op.news.request; q != nil {
 		c := q.Clone()
@@ -295,16 +293,12 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 	return i, op.run != nil || unknown
 }
 
-// Resume takes up a Job that this registry, or an earlier one with the same
-// journal, has started, and waits for its end like the call that started it.
-// A Job that neither knows is refused with [outcome.ErrUnknownJob]; so is one that its
-// callers had left, under no key or scope of theirs, before this registry was
-// made: call with the key of its [outcome.JobError].
-func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, error) {
+// Resume is Registry.Resume of package duvotool.
+func (eng *Engine) Resume(ctx context.Context, jobID string) (*outcome.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	op, err := r.byJobID(ctx, jobID)
+	op, err := eng.byJobID(ctx, jobID)
 	if err != nil {
 		return nil, err
 	}
@@ -314,43 +308,42 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, e
 	}
 	res = op.resultFor(ctx, res)
 	res.Repeated = true
-	res.ShowAtMost(op.tool.work.cfg.maxObservation)
+	res.ShowAtMost(op.work.cfg.maxObservation)
 	return res, nil
 }
 
 // byJobID finds the operation of a Job, here or in the journal.
-func (r *Registry) byJobID(ctx context.Context, jobID string) (*operation, error) {
+func (eng *Engine) byJobID(ctx context.Context, jobID string) (*operation, error) {
 	if jobID == "" {
 		return nil, outcome.ErrUnknownJob
 	}
-	if op := r.ops.byJob()[strings.ToLower(jobID)]; op != nil {
+	if op := eng.ops.byJob()[strings.ToLower(jobID)]; op != nil {
 		return op, nil
 	}
-	if r.ledger == nil {
+	if eng.ledger == nil {
 		return nil, outcome.ErrUnknownJob
 	}
-	for rec, err := range r.ledger.unfinished(ctx) {
+	for rec, err := range eng.ledger.unfinished(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		op, err := r.restore(rec)
+		op, err := eng.restore(rec)
 		if err != nil {
 			return nil, err
 		}
 		if strings.EqualFold(op.jobID, jobID) {
-			op, _ = r.ops.insert(op)
+			op, _ = eng.ops.insert(op)
 			return op, nil
 		}
 	}
 	return nil, outcome.ErrUnknownJob
 }
 
-// Wait waits until no operation is under way. It returns nil then, or why ctx
-// ended.
-func (r *Registry) Wait(ctx context.Context) error {
+// Wait is Registry.Wait of package duvotool.
+func (eng *Engine) Wait(ctx context.Context) error {
 	for {
 		var run *run
-		r.ops.each(func(op *operation) {
+		eng.ops.each(func(op *operation) {
 			op.mu.Lock()
 			defer op.mu.Unlock()
 			if op.run != nil {
@@ -368,18 +361,15 @@ func (r *Registry) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop asks Duvo to stop a Job of this registry, on behalf of by, and waits for
-// what comes of it: a Job that completed meanwhile has completed, and one that
-// Duvo does not stop goes on, which the error tells. It needs a backend that is
-// a [JobStopper].
-func (r *Registry) Stop(ctx context.Context, jobID, by string) (*outcome.Result, error) {
-	if _, ok := r.backend.(JobStopper); !ok {
-		return nil, fmt.Errorf("duvotool: the backend %T cannot stop Jobs", r.backend)
+// Stop is Registry.Stop of package duvotool.
+func (eng *Engine) Stop(ctx context.Context, jobID, by string) (*outcome.Result, error) {
+	if _, ok := eng.backend.(JobStopper); !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot stop Jobs", eng.backend)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	op, err := r.byJobID(ctx, jobID)
+	op, err := eng.byJobID(ctx, jobID)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func (r *Registry) ownCall(ctx context.Context, input string, call func() (strin
 	switch {
 	case ctx.Err() != nil:
 		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
-	case r.life.IsClosed():
+	case r.eng.life.IsClosed():
 		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	default:
 		out, err = call()

@@ -27,18 +27,18 @@ func (op *operation) startJob() bool {
 			case op.cancelled():
 				return false
 			case err != nil && duvo.Temporary(err) && time.Since(s.firstSent) <= startDoubtMax:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+				op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 				if !op.pause(err, attempt, true) {
 					return false
 				}
 				continue
-			case err != nil && op.tool.work.cfg.marked:
+			case err != nil && op.work.cfg.marked:
 				// Marks are for servers that do not honour keys: there a start
 				// that was not looked for may be a second one.
 				op.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for: " + hitl.SafeLine(err.Error(), 200))
 				return false
 			case err != nil:
-				op.reg.log.Warn("duvotool: looking for a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+				op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 			case found != "":
 				return op.located(found)
 			}
@@ -67,7 +67,7 @@ func (op *operation) startJob() bool {
 		}
 		var job duvo.Job
 		err = op.send(func(ctx context.Context) (err error) {
-			job, err = op.reg.backend.StartJob(ctx, start)
+			job, err = op.eng.backend.StartJob(ctx, start)
 			return err
 		})
 		if err == nil && job.ID == "" {
@@ -76,7 +76,7 @@ func (op *operation) startJob() bool {
 		if err == nil {
 			return op.started(job)
 		}
-		op.reg.log.Warn("duvotool: starting a Job", "assignment", op.tool.work.assignment.ID, "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: starting a Job", "assignment", op.work.assignment.ID, "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
 		inDoubt := duvo.MayHaveTakenEffect(err)
 		s.doubtful = before || inDoubt
 		if !s.doubtful {
@@ -142,12 +142,12 @@ func (op *operation) started(job duvo.Job) bool {
 	// Before it is this operation's Job, whoever died in between: no other
 	// operation may answer for it. Where that cannot be recorded now it is before
 	// anything is sent to the Job.
-	switch err := op.reg.ops.hold(op, job.ID); {
+	switch err := op.eng.ops.hold(op, job.ID); {
 	case errors.Is(err, outcome.ErrForeignJob):
 		op.foreign(job, err)
 		return false
 	case err != nil:
-		op.reg.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
 	default:
 		s.held = true
 	}
@@ -158,7 +158,7 @@ func (op *operation) started(job duvo.Job) bool {
 		return false
 	}
 	op.tell(outcome.Event{Kind: outcome.EventStarted, JobID: s.id, Status: s.status})
-	op.reg.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.tool.work.assignment.ID, "operation", op.key)
+	op.eng.log.Info("duvotool: started a Job", "job", s.id, "assignment", op.work.assignment.ID, "operation", op.key)
 	return true
 }
 
@@ -185,7 +185,7 @@ func (op *operation) located(jobID string) bool {
 // credential returns a print of what the backend's requests are authorized with;
 // empty where it does not tell.
 func (op *operation) credential() string {
-	if b, ok := op.reg.backend.(interface{ Fingerprint() string }); ok {
+	if b, ok := op.eng.backend.(interface{ Fingerprint() string }); ok {
 		return b.Fingerprint()
 	}
 	return ""
@@ -200,9 +200,9 @@ func isLocal(err error) bool {
 // refused ends the run because the server does not take this Assignment or
 // input, which is for the model to know.
 func (op *operation) refused(err error) {
-	problem := &outcome.InputError{Tool: op.tool.work.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
+	problem := &outcome.InputError{Tool: op.work.name, Problem: "Duvo did not accept it: " + hitl.SafeLine(err.Error(), 300)}
 	if errors.Is(err, duvo.ErrNotFound) {
-		problem = &outcome.InputError{Tool: op.tool.work.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
+		problem = &outcome.InputError{Tool: op.work.name, Problem: "Duvo has no such Assignment any more, or does not show it to this program; use another tool", Gone: true}
 	}
 	op.at(outcome.PhaseNew, "")
 	op.failAs(problem)

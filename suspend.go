@@ -1,8 +1,11 @@
 package duvotool
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -51,7 +54,7 @@ func (op *operation) suspend(p *pendingState) {
 	p.stage = stageSuspended
 	res := op.resultSoFar(outcome.OutcomePending)
 	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", hitl.SafeLine(p.request.Title, 200)))
-	if op.reg.cfg.offersCheck() {
+	if op.eng.cfg.offersCheck {
 		res.Handle = op.detach(op.run)
 	}
 	op.mu.Lock()
@@ -69,7 +72,7 @@ func (op *operation) suspend(p *pendingState) {
 	op.mu.Unlock()
 	told := p.request.Clone()
 	op.tell(outcome.Event{Kind: outcome.EventSuspended, JobID: s.id, Status: s.status, Request: &told})
-	op.reg.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
+	op.eng.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
 }
 
 // awaitOutcome notes that a suspended request is no longer waiting: callers
@@ -110,7 +113,67 @@ func deliveryError(d hitl.Delivery) error {
 func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
 	s := &op.job
 	return &outcome.Result{
-		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.tool.work.assignment, BuildID: s.buildID,
+		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.work.assignment, BuildID: s.buildID,
 		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+	}
+}
+
+// Pending is Registry.Pending of package duvotool.
+func (eng *Engine) Pending() []hitl.Request {
+	out := []hitl.Request{} // [] in JSON, not null
+	eng.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		for _, q := range op.suspended {
+			out = append(out, q.Clone())
+		}
+	})
+	slices.SortFunc(out, func(a, b hitl.Request) int {
+		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Decide is Registry.Decide of package duvotool.
+func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if err := d.Check(req); err != nil {
+		return err
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	var found *operation
+	var current *run
+	eng.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
+			found, current = op, op.run
+		}
+	})
+	if found == nil {
+		return outcome.ErrNotPending
+	}
+	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
+	reply := make(chan error, 1)
+	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
+	select {
+	case err := <-reply:
+		return err
+	case <-current.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-reply:
+		return err
+	default:
+		return outcome.ErrNotPending
 	}
 }

@@ -22,6 +22,7 @@ import (
 type Tool struct {
 	reg         *Registry
 	work        *work
+	input       *inputSpec // nil: plain text
 	description string
 	undescribed bool
 }
@@ -31,7 +32,7 @@ type work struct {
 	assignment duvo.Assignment
 	name       string // of the tool
 	folder     string // the path of its folder
-	cfg        toolConfig
+	cfg        settings
 }
 
 // latest returns the tool as the last refresh saw its Assignment: with the name
@@ -62,17 +63,18 @@ const (
 )
 
 func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
-	t := &Tool{reg: r, work: &work{assignment: a, name: name, folder: tree[a.FolderID].path, cfg: r.cfg.tool.clone()}}
+	cfg := r.cfg.tool.clone()
 	for i, c := range r.cfg.configure {
 		if !b.holds(i, a.ID) && !c.selector.match(a, tree) {
 			continue
 		}
 		for _, o := range c.options {
-			if err := o.applyTool(&t.work.cfg); err != nil {
+			if err := o.applyTool(&cfg); err != nil {
 				return nil, errtext.Errorf("duvotool: %w", err)
 			}
 		}
 	}
+	t := &Tool{reg: r, work: &work{assignment: a, name: name, folder: tree[a.FolderID].path, cfg: cfg.settings}, input: cfg.input}
 	if a.LatestBuild != nil {
 		t.description = safetext.OneLine(a.LatestBuild.Description, maxDescription)
 	}
@@ -150,7 +152,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 	if err != nil {
 		return nil, err
 	}
-	return t.reg.run(ctx, t.latest(), message, nil)
+	return t.reg.eng.run(ctx, t.latest().work, message, nil)
 }
 
 // messageOf makes the message to the Job, and checks it.

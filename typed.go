@@ -201,15 +201,15 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 	own := t.copy()
 	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	switch {
-	case own.work.cfg.input == nil && in.Kind() == reflect.String:
-	case own.work.cfg.input == nil:
+	case own.input == nil && in.Kind() == reflect.String:
+	case own.input == nil:
 		spec, err := newInputSpec[In](nil)
 		if err != nil {
 			return nil, errtext.Errorf("duvotool: As: the input %s: %w", in, err)
 		}
-		own.work.cfg.input = spec
-	case own.work.cfg.input.goType != nil && own.work.cfg.input.goType != in:
-		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.work.name, own.work.cfg.input.goType, in)
+		own.input = spec
+	case own.input.goType != nil && own.input.goType != in:
+		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.work.name, own.input.goType, in)
 	}
 	switch {
 	case own.work.cfg.output == nil && out.Kind() == reflect.String:
@@ -255,7 +255,7 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, 
 }
 
 func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error) {
-	if t.tool.work.cfg.input == nil {
+	if t.tool.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}
 	arguments, err := json.Marshal(in)

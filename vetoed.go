@@ -27,7 +27,7 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
 			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
 		}
-		v, certain := hitl.Foresee(op.tool.work.cfg.policy, op.requestOf(p, q), at)
+		v, certain := hitl.Foresee(op.work.cfg.policy, op.requestOf(p, q), at)
 		denied = certain && v == hitl.Denied
 		return nil
 	})

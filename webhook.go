@@ -31,7 +31,7 @@ const (
 
 // webhookURLFor returns the URL for one operation's Job: with a token, so that
 // nobody can guess it. It is never logged.
-func (c config) webhookURLFor() string {
+func (c engineConfig) webhookURLFor() string {
 	if c.webhookURL == nil {
 		return ""
 	}
@@ -61,7 +61,7 @@ func (r *Registry) Webhook() http.Handler { return http.HandlerFunc(r.serveWebho
 func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	refuse := func(status int, why string) {
 		if n, tell := r.refusals.note(why); tell {
-			r.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
+			r.eng.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
 		}
 		http.Error(w, http.StatusText(status), status)
 	}
@@ -70,7 +70,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
-	if r.life.IsClosed() {
+	if r.eng.life.IsClosed() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
@@ -86,11 +86,11 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	case unsigned != "":
 		refuse(http.StatusUnauthorized, unsigned)
 		return
-	case !r.life.Enter(): // not before: whoever sends slowly must not hold up Close
+	case !r.eng.life.Enter(): // not before: whoever sends slowly must not hold up Close
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	defer r.life.Leave()
+	defer r.eng.life.Leave()
 	var event struct {
 		Event string `json:"event"`
 		RunID string `json:"run_id"`
@@ -100,8 +100,8 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
-		r.tokens.note(req.URL.Query().Get(tokenParam), event.RunID)
-		r.wake(event.RunID, delivery)
+		r.eng.tokens.note(req.URL.Query().Get(tokenParam), event.RunID)
+		r.eng.wake(event.RunID, delivery)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -226,17 +226,17 @@ func mac(key []byte, parts ...[]byte) []byte {
 }
 
 // wake lets the Job be read now, or, where it is not known yet, once it is.
-func (r *Registry) wake(jobID, delivery string) {
+func (eng *Engine) wake(jobID, delivery string) {
 	jobID = strings.ToLower(jobID)
-	if !r.deliveries.first(delivery, webhookRepeat) {
+	if !eng.deliveries.first(delivery, webhookRepeat) {
 		return
 	}
-	if w := r.watcher.Find(jobID); w != nil {
+	if w := eng.watcher.Find(jobID); w != nil {
 		w.Now()
 		return
 	}
-	r.early.first(jobID, earlyAge)
-	if w := r.watcher.Find(jobID); w != nil {
+	eng.early.first(jobID, earlyAge)
+	if w := eng.watcher.Find(jobID); w != nil {
 		w.Now() // it became known meanwhile, and may have looked before that was noted
 	}
 }
