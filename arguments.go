@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
@@ -28,9 +28,6 @@ func mustSchema(text string) *schema.Schema {
 	}
 	return s
 }
-
-// maxProblem bounds what a model is told about its arguments, in characters.
-const maxProblem = 1000
 
 // Schema returns the JSON Schema of the arguments that [Tool.CallArguments]
 // takes: that of [InputOf] or [InputSchema], else an object with one required
@@ -57,7 +54,7 @@ func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (st
 // message turns JSON arguments into what the Job is told, or returns an
 // *InputError. written tells that Go wrote them, for whom a nil list is null.
 func (t *Tool) message(arguments []byte, written bool) (string, error) {
-	if len(arguments) > t.work.cfg.maxInput {
+	if len(arguments) > t.work.Settings.MaxInput {
 		return "", t.tooLong(len(arguments))
 	}
 	s := t.schema()
@@ -77,12 +74,12 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 
 // render makes the message of arguments that fit.
 func (t *Tool) render(arguments []byte) (message string, err error) {
-	panicked := guard.Run(errRenderPanic, func() error {
+	panicked := guard.Run(engine.ErrRenderPanic, func() error {
 		message, err = t.input.message(arguments)
 		return nil
 	})
 	if panicked != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: panicked}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: panicked}
 	}
 	if err != nil {
 		return "", t.badArguments(err.Error())
@@ -90,14 +87,12 @@ func (t *Tool) render(arguments []byte) (message string, err error) {
 	return message, nil
 }
 
-var errRenderPanic = errors.New("duvotool: panic while the arguments were decoded or rendered")
-
 func (t *Tool) badArguments(problem string) *outcome.InputError {
-	return &outcome.InputError{Tool: t.work.name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, maxProblem)}
+	return &outcome.InputError{Tool: t.work.Name, Problem: "the arguments cannot be used: " + safetext.OneLine(problem, engine.MaxProblem)}
 }
 
 func (t *Tool) tooLong(size int) *outcome.InputError {
-	return &outcome.InputError{Tool: t.work.name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.work.cfg.maxInput)}
+	return &outcome.InputError{Tool: t.work.Name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.work.Settings.MaxInput)}
 }
 
 // fence is a block of code that a model puts around JSON.
@@ -133,7 +128,7 @@ func (t *Tool) inputMessage(input string) (string, error) {
 	if t.input == nil {
 		return input, nil
 	}
-	if len(input) > t.work.cfg.maxInput {
+	if len(input) > t.work.Settings.MaxInput {
 		return "", t.tooLong(len(input))
 	}
 	return t.message(t.jsonInput(input), false)

@@ -74,3 +74,8 @@ type FileStager interface {
 type SandboxMaker interface {
 	CreateSandbox(context.Context) (duvo.Sandbox, error)
 }
+
+var (
+	_ FileStager   = (*duvo.Client)(nil)
+	_ SandboxMaker = (*duvo.Client)(nil)
+)

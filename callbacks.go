@@ -2,6 +2,7 @@ package duvotool
 
 import (
 	"context"
+	"errors"
 
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/outcome"
@@ -16,8 +17,8 @@ func (r *Registry) callbackStart(ctx context.Context, input string) (end func(ou
 		return func(string, error) {}
 	}
 	safely := func(f func()) {
-		if err := guard.Run(errObserver, func() error { f(); return nil }); err != nil {
-			r.eng.log.ErrorContext(ctx, "duvotool: a tool call was not told to the callbacks handler", "error", err.Error())
+		if err := guard.Run(errCallbacks, func() error { f(); return nil }); err != nil {
+			r.log.ErrorContext(ctx, "duvotool: a tool call was not told to the callbacks handler", "error", err.Error())
 		}
 	}
 	safely(func() { h.HandleToolStart(ctx, input) })
@@ -47,3 +48,5 @@ func (r *Registry) tellEvent() func(outcome.Event) {
 		observer(e)
 	}
 }
+
+var errCallbacks = errors.New("the callbacks handler panicked")

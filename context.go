@@ -5,22 +5,12 @@ import (
 	"io/fs"
 
 	"github.com/duvotool/duvotool/hitl"
-)
-
-type (
-	callerKey struct{}
-	opKey     struct{}
-	scopeKey  struct{}
+	"github.com/duvotool/duvotool/internal/engine"
 )
 
 // WithCaller returns a context for calls made for c.
 func WithCaller(ctx context.Context, c hitl.Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
-func callerOf(ctx context.Context) hitl.Caller {
-	c, _ := ctx.Value(callerKey{}).(hitl.Caller)
-	return c
+	return engine.WithCallerOf(ctx, c)
 }
 
 // WithOperationKey returns a context for one call. Calls with the same key,
@@ -39,7 +29,7 @@ func callerOf(ctx context.Context) hitl.Caller {
 // A key never makes more Jobs of what [OncePerScope] allows one of: there the
 // scope wins.
 func WithOperationKey(ctx context.Context, key string) context.Context {
-	return context.WithValue(ctx, opKey{}, key)
+	return engine.WithKey(ctx, key)
 }
 
 // WithOperationScope returns a context for one agent run, such as an
@@ -51,7 +41,7 @@ func WithOperationKey(ctx context.Context, key string) context.Context {
 // The ID should be new for each conversation or task. Two runs with the same
 // ID share their Jobs.
 func WithOperationScope(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, scopeKey{}, id)
+	return engine.WithScope(ctx, id)
 }
 
 // WithFiles returns a context for one call, whose Job finds these files in its
@@ -63,5 +53,5 @@ func WithOperationScope(ctx context.Context, id string) context.Context {
 // started. They are not part of what an operation key stands for: a call that
 // repeats another stages nothing.
 func WithFiles(ctx context.Context, files fs.FS) context.Context {
-	return context.WithValue(ctx, filesKey{}, files)
+	return engine.WithFilesOf(ctx, files)
 }

@@ -90,14 +90,14 @@ func (tree folderTree) has(folder string) bool {
 
 // policies are those of the options.
 func (c config) policies() []hitl.Policy {
-	all := []hitl.Policy{c.tool.policy}
+	all := []hitl.Policy{c.tool.Policy}
 	for _, conf := range c.configure {
 		var t toolConfig
 		for _, o := range conf.options {
 			_ = o.applyTool(&t) // checked by Configure
 		}
-		if t.policy != nil {
-			all = append(all, t.policy)
+		if t.Policy != nil {
+			all = append(all, t.Policy)
 		}
 	}
 	return all

@@ -2,17 +2,21 @@ package duvotool
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/outcome"
 )
 
 // offers tells an engine what a registry offers.
 type offers struct{ reg *Registry }
 
-func (o offers) offered(id string) bool { return o.reg.offered(id) }
+func (o offers) Offered(id string) bool { return o.reg.offered(id) }
 
-func (o offers) workFor(a duvo.Assignment, folder string) (*work, error) {
+func (o offers) WorkFor(a duvo.Assignment, folder string) (*engine.Work, error) {
 	t, err := o.reg.toolFor(a, folder)
 	if err != nil {
 		return nil, err
@@ -79,4 +83,59 @@ func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 // who says so; the audit records it.
 func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
 	return r.eng.Reconcile(ctx, unknown, jobID, by)
+}
+
+// Continue posts a message to the Job of a Result, which must have completed or
+// been interrupted, and waits for its next end; the new Result tells what was
+// said since. A Job that waits for a person or runs is sent nothing: a message
+// would walk past what it waits for. It needs a backend that is a
+// [JobMessenger].
+//
+// It is an operation like a call: it has an operation key, by the context or
+// fresh, the message is posted once, and the policy is asked about what the Job
+// wants to know. With [WithOperationScope] the same message after the same Result
+// is the same operation. [OncePerScope] does not count it.
+//
+// What the Job was started with stays [hitl.Request.Input]; the message is in
+// [hitl.Request.FollowUp], with those before it. Rules and grants hold for such
+// requests only where they say so, see [hitl.Rule.AfterFollowUps]. A tool that takes
+// arguments, see [InputOf], takes only such arguments as messages too, checked
+// and rendered as those of a call; all else is an [*outcome.InputError]. So is a message
+// by which more would be added to the Job than [WithMaxInput] lets a call have.
+func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message string) (*outcome.Result, error) {
+	if after == nil || after.JobID == "" || after.Assignment.ID == "" {
+		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &outcome.JobError{Phase: outcome.PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
+	}
+	t, err := r.toolFor(after.Assignment, "")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.backend.(JobMessenger); !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
+	}
+	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
+		return nil, &outcome.InputError{Tool: t.work.Name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
+	}
+	if message, err = t.followUpMessage(message); err != nil {
+		return nil, err
+	}
+	if err := t.checkInput(message); err != nil {
+		return nil, err
+	}
+	return r.eng.Continue(ctx, t.work, after, message)
+}
+
+// followUpMessage turns what is to be said to a Job into the message. To a typed
+// tool's Jobs only arguments can be said: what was checked at the start would
+// else be undone by what follows.
+func (t *Tool) followUpMessage(text string) (string, error) {
+	message, err := t.inputMessage(text)
+	var bad *outcome.InputError
+	if t.input != nil && errors.As(err, &bad) {
+		return "", &outcome.InputError{Tool: t.work.Name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
+	}
+	return message, err
 }

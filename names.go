@@ -135,7 +135,7 @@ func (m meanings) taken(name, id string, suffixed bool, max int) bool {
 func (m meanings) and(offered []*Tool, max int) meanings {
 	out := m
 	for _, t := range offered {
-		if _, known := out[t.work.name]; known || len(out) >= max {
+		if _, known := out[t.work.Name]; known || len(out) >= max {
 			continue
 		}
 		if len(out) == len(m) { // the first new one
@@ -144,7 +144,7 @@ func (m meanings) and(offered []*Tool, max int) meanings {
 				out = meanings{}
 			}
 		}
-		out[t.work.name] = t.work.assignment.ID
+		out[t.work.Name] = t.work.Assignment.ID
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/callbacks"
@@ -37,7 +38,7 @@ func (f toolOptionFunc) apply(c *config) error         { return f(&c.tool) }
 func (f toolOptionFunc) applyTool(t *toolConfig) error { return f(t) }
 
 type config struct {
-	engineConfig
+	engine.Config
 
 	tool      toolConfig // what holds where Configure says nothing
 	configure []configured
@@ -57,70 +58,34 @@ type config struct {
 	webhookHeader string
 }
 
-// engineConfig is what the engine needs of the options.
-type engineConfig struct {
-	audit       audit.Log
-	pollEvery   time.Duration // zero: by the Job's age
-	trustLists  bool
-	postTimeout time.Duration
-	settle      time.Duration
-	retention   time.Duration
-	jobLimit    int             // zero: none
-	journal     journal.Journal // nil: none
-	journalKeys []journalKey
-	noResume    bool
-	webhookURL  *url.URL // nil: none
-	offersCheck bool     // some tool has a wait budget
-}
-
 type configured struct {
 	selector Selector
 	options  []ToolOption
 }
 
 type toolConfig struct {
-	settings
+	engine.Settings
 	input *inputSpec // nil: plain text
-}
-
-// settings are how the engine runs the Jobs of a tool.
-type settings struct {
-	policy         hitl.Policy
-	jobTimeout     time.Duration // of the Job's own time; zero: none
-	stopOn         map[outcome.StopCause]bool
-	oncePerScope   bool
-	tellReason     bool
-	liveMessages   bool
-	output         *outputSpec // nil: whatever the Job says
-	correct        bool
-	followUps      bool
-	marked         bool
-	waitBudget     time.Duration // zero: none
-	limit          int           // Jobs in flight; zero: none
-	maxInput       int           // bytes
-	maxObservation int           // characters of the Job's output in the observation
-	maxMessages    int
-	maxOutput      int64 // bytes of all messages' text
 }
 
 func (t toolConfig) clone() toolConfig {
 	stopOn := map[outcome.StopCause]bool{}
-	for c := range t.stopOn {
+	for c := range t.StopOn {
 		stopOn[c] = true
 	}
-	t.stopOn = stopOn
+	t.StopOn = stopOn
 	return t
 }
 
 func defaultConfig() config {
 	return config{
-		tool: toolConfig{settings: settings{
-			policy: hitl.AlwaysDeny(), maxInput: 256 << 10, maxObservation: outcome.DefaultMaxShown,
-			maxMessages: 100_000, maxOutput: 64 << 20,
+		tool: toolConfig{Settings: engine.Settings{
+			Policy: hitl.AlwaysDeny(), MaxInput: 256 << 10, MaxObservation: outcome.DefaultMaxShown,
+			MaxMessages: 100_000, MaxOutput: 64 << 20,
 		}},
-		logger:       slog.New(slog.DiscardHandler),
-		engineConfig: engineConfig{postTimeout: 45 * time.Second, settle: 30 * time.Second, retention: 24 * time.Hour},
-		maxCatalog:   100_000,
+		logger:     slog.New(slog.DiscardHandler),
+		Config:     engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
+		maxCatalog: 100_000,
 	}
 }
 
@@ -131,7 +96,7 @@ func WithPolicy(p hitl.Policy) ToolOption {
 		if err := hitl.Validate(p); err != nil {
 			return fmt.Errorf("WithPolicy: %w", err)
 		}
-		t.policy = p
+		t.Policy = p
 		return nil
 	})
 }
@@ -145,7 +110,7 @@ func WithJobTimeout(d time.Duration) ToolOption {
 		if d < 0 {
 			return fmt.Errorf("WithJobTimeout: %v is negative", d)
 		}
-		t.jobTimeout = d
+		t.JobTimeout = d
 		return nil
 	})
 }
@@ -154,13 +119,13 @@ func WithJobTimeout(d time.Duration) ToolOption {
 // waits for a person; the [outcome.Result] tells what became of it.
 func StopOn(causes ...outcome.StopCause) ToolOption {
 	return toolOptionFunc(func(t *toolConfig) error {
-		if t.stopOn == nil {
-			t.stopOn = map[outcome.StopCause]bool{}
+		if t.StopOn == nil {
+			t.StopOn = map[outcome.StopCause]bool{}
 		}
 		for _, c := range causes {
 			switch c {
 			case outcome.Cancelled, outcome.TimedOut, outcome.PolicyFailed, outcome.QuestionDenied, outcome.NobodyToAsk:
-				t.stopOn[c] = true
+				t.StopOn[c] = true
 			default:
 				return fmt.Errorf("StopOn: unknown cause %q", c)
 			}
@@ -180,7 +145,7 @@ func StopOn(causes ...outcome.StopCause) ToolOption {
 // scope it begins no second Job. Without a scope both keys lead to the operation
 // that is there, and to [outcome.ErrNoScope] where there is none.
 func OncePerScope() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.oncePerScope = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.OncePerScope = true; return nil })
 }
 
 // TellReason posts the reasons of denials to the Job as a message, once it has
@@ -188,7 +153,7 @@ func OncePerScope() ToolOption {
 // waiting; it is done once. It needs a backend that is a [JobMessenger]. A Job
 // that waits is never sent a message: it would walk past the request.
 func TellReason() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.tellReason = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.TellReason = true; return nil })
 }
 
 // WithMaxInput bounds the input of a call, in bytes. A longer one is an
@@ -198,7 +163,7 @@ func WithMaxInput(bytes int) ToolOption {
 		if bytes < 1 {
 			return fmt.Errorf("WithMaxInput: %d bytes hold no input", bytes)
 		}
-		t.maxInput = bytes
+		t.MaxInput = bytes
 		return nil
 	})
 }
@@ -210,7 +175,7 @@ func WithMaxObservation(chars int) ToolOption {
 		if chars < 1 {
 			return fmt.Errorf("WithMaxObservation: %d characters hold no output", chars)
 		}
-		t.maxObservation = chars
+		t.MaxObservation = chars
 		return nil
 	})
 }
@@ -312,7 +277,7 @@ func WithAudit(a audit.Log) Option {
 		if a == nil {
 			return errors.New("WithAudit: the audit log is nil")
 		}
-		c.audit = a
+		c.Audit = a
 		return nil
 	})
 }
@@ -325,7 +290,7 @@ func WithPollInterval(d time.Duration) Option {
 		if d <= 0 {
 			return fmt.Errorf("WithPollInterval: %v is not positive", d)
 		}
-		c.pollEvery = d
+		c.PollEvery = d
 		return nil
 	})
 }
@@ -337,7 +302,7 @@ func WithPostTimeout(d time.Duration) Option {
 		if d <= 0 {
 			return fmt.Errorf("WithPostTimeout: %v is not positive", d)
 		}
-		c.postTimeout = d
+		c.PostTimeout = d
 		return nil
 	})
 }
@@ -351,7 +316,7 @@ func WithSettleTime(d time.Duration) Option {
 		if d <= 0 {
 			return fmt.Errorf("WithSettleTime: %v is not positive", d)
 		}
-		c.settle = d
+		c.Settle = d
 		return nil
 	})
 }
@@ -379,7 +344,7 @@ func WithRetention(d time.Duration) Option {
 		if d <= 0 {
 			return fmt.Errorf("WithRetention: %v is not positive", d)
 		}
-		c.retention = d
+		c.Retention = d
 		return nil
 	})
 }
@@ -392,7 +357,7 @@ func WithRetention(d time.Duration) Option {
 // every Job is read that a list shows as ended, since lists leave out or rename
 // some statuses.
 func TrustLists() Option {
-	return optionFunc(func(c *config) error { c.trustLists = true; return nil })
+	return optionFunc(func(c *config) error { c.TrustLists = true; return nil })
 }
 
 // WithWaitBudget bounds how long a call waits for its Job. Past it the call
@@ -409,19 +374,19 @@ func WithWaitBudget(d time.Duration) ToolOption {
 		if d < 0 {
 			return fmt.Errorf("WithWaitBudget: %v is negative", d)
 		}
-		t.waitBudget = d
+		t.WaitBudget = d
 		return nil
 	})
 }
 
 // offersCheckTool reports whether some tool has a wait budget.
 func (c config) offersCheckTool() bool {
-	return c.someTool(func(t toolConfig) bool { return t.waitBudget > 0 })
+	return c.someTool(func(t toolConfig) bool { return t.WaitBudget > 0 })
 }
 
 // offersContinue reports whether some tool allows follow-ups.
 func (c config) offersContinue() bool {
-	return c.someTool(func(t toolConfig) bool { return t.followUps })
+	return c.someTool(func(t toolConfig) bool { return t.FollowUps })
 }
 
 // someTool reports whether what holds for all tools, or is configured for some,
@@ -440,7 +405,7 @@ func (c config) someTool(is func(toolConfig) bool) bool {
 // [outcome.EventMessage]. It takes a request more whenever the Job has changed, and
 // lists of many Jobs at once do not serve such a Job: it is read by its age.
 func WithLiveMessages() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.liveMessages = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.LiveMessages = true; return nil })
 }
 
 // WithMarkedStarts starts every Job with a sandbox of its own, be it empty. So
@@ -452,7 +417,7 @@ func WithLiveMessages() ToolOption {
 // A Job that is called [WithFiles] has such a sandbox in any case, and with
 // [WithWebhook] a delivery that comes tells the Job as well.
 func WithMarkedStarts() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.marked = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.Marked = true; return nil })
 }
 
 // WithFollowUps lets the model go on with a Job that has completed or was
@@ -460,7 +425,7 @@ func WithMarkedStarts() ToolOption {
 // [Registry.Tools] also holds the tool continue_job, which posts a message to it
 // and waits for its answer. It needs a backend that is a [JobMessenger].
 func WithFollowUps() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.followUps = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.FollowUps = true; return nil })
 }
 
 // WithJournal keeps in j what the registry must remember of its operations.
@@ -474,7 +439,7 @@ func WithJournal(j journal.Journal) Option {
 		if j == nil {
 			return errors.New("WithJournal: the journal is nil")
 		}
-		c.journal = j
+		c.Journal = j
 		return nil
 	})
 }
@@ -497,11 +462,11 @@ func WithJournal(j journal.Journal) Option {
 // are written anew; once no key of that time is given any more, none opens.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
-		k, err := newJournalKey(key)
+		k, err := engine.NewJournalKey(key)
 		if err != nil {
 			return fmt.Errorf("WithJournalKey: %w", err)
 		}
-		c.journalKeys = append(c.journalKeys, k)
+		c.JournalKeys = append(c.JournalKeys, k)
 		return nil
 	})
 }
@@ -510,7 +475,7 @@ func WithJournalKey(key []byte) Option {
 // call with their operation key or [Registry.Resume] takes them up. It is for
 // registries that share a journal with others which are at work.
 func WithoutResume() Option {
-	return optionFunc(func(c *config) error { c.noResume = true; return nil })
+	return optionFunc(func(c *config) error { c.NoResume = true; return nil })
 }
 
 // WithJobLimit bounds how many Jobs of the registry are in flight at once, so
@@ -523,7 +488,7 @@ func WithJobLimit(n int) Option {
 		if n < 0 {
 			return fmt.Errorf("WithJobLimit: %d is negative", n)
 		}
-		c.jobLimit = n
+		c.JobLimit = n
 		return nil
 	})
 }
@@ -536,7 +501,7 @@ func WithAssignmentLimit(n int) ToolOption {
 		if n < 0 {
 			return fmt.Errorf("WithAssignmentLimit: %d is negative", n)
 		}
-		t.limit = n
+		t.Limit = n
 		return nil
 	})
 }
@@ -605,7 +570,7 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 			}
 			c.webhookKeys = append(c.webhookKeys, keys...)
 		}
-		c.webhookURL = u
+		c.WebhookURL = u
 		return nil
 	})
 }

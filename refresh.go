@@ -15,13 +15,13 @@ import (
 // refreshAlways begins what WithRefreshEvery asks for. It is the last step of
 // Discover.
 func (r *Registry) refreshAlways() {
-	if r.cfg.refresh == 0 || !r.eng.life.Enter() {
+	if r.cfg.refresh == 0 || !r.life.Enter() {
 		return
 	}
 	ctx, cancel := context.WithCancel(duvo.WithPriority(context.Background(), duvo.Background))
 	r.stopRefresh = cancel
 	go func() {
-		defer r.eng.life.Leave()
+		defer r.life.Leave()
 		for r.refreshNext(ctx) {
 		}
 	}()
@@ -39,14 +39,14 @@ func (r *Registry) refreshNext(ctx context.Context) bool {
 		return false
 	}
 	if err := r.refreshSafely(ctx); err != nil && ctx.Err() == nil {
-		r.eng.log.Warn("duvotool: refreshing in the background", "error", hitl.SafeLine(err.Error(), 500))
+		r.log.Warn("duvotool: refreshing in the background", "error", hitl.SafeLine(err.Error(), 500))
 	}
 	return ctx.Err() == nil
 }
 
 // refreshSafely keeps a panic of a backend from ending the process.
 func (r *Registry) refreshSafely(ctx context.Context) error {
-	return guard.Run(errBackendPanic, func() error {
+	return guard.Run(errBackend, func() error {
 		_, err := r.Refresh(ctx)
 		return err
 	})
@@ -57,18 +57,18 @@ func (r *Registry) tellChanges(ctx context.Context, c outcome.Changes) {
 	if c.Empty() {
 		return
 	}
-	r.eng.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
+	r.log.InfoContext(ctx, "duvotool: the Assignments have changed", "changes", c.String())
 	c = c.Clone() // the observer's own
-	r.eng.events.send(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
+	r.eng.Tell(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
 }
 
 // warnUnmatched logs what options and policies name in vain since a refresh.
 func (r *Registry) warnUnmatched(ctx context.Context, c outcome.Changes, lasting []string) {
 	for _, problem := range c.Unmatched {
-		r.eng.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
+		r.log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
 	}
 	for _, selector := range lasting {
-		r.eng.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
+		r.log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",
 			"selector", selector)
 	}
 }
@@ -81,14 +81,14 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	if cat.accepted == nil {
 		cat.accepted = map[string]*Tool{}
 	}
-	id := t.work.assignment.ID
+	id := t.work.Assignment.ID
 	was := before.accepted[id]
-	change := outcome.Change{After: t.work.assignment, NameAfter: t.work.name}
+	change := outcome.Change{After: t.work.Assignment, NameAfter: t.work.Name}
 	if was != nil {
 		cat.accepted[id] = was // unless the new one is
-		change.Before, change.NameBefore = was.work.assignment, was.work.name
+		change.Before, change.NameBefore = was.work.Assignment, was.work.Name
 	}
-	ok := was != nil && sameAssignment(was.work.assignment, t.work.assignment)
+	ok := was != nil && sameAssignment(was.work.Assignment, t.work.Assignment)
 	if !ok {
 		ok = guard.Run(errAcceptPanic, func() error {
 			if !cfg.accept(change.Clone()) {
@@ -98,7 +98,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 		}) == nil
 	}
 	if !ok {
-		cat.held = append(cat.held, t.work.assignment)
+		cat.held = append(cat.held, t.work.Assignment)
 		return false
 	}
 	cat.accepted[id] = t
@@ -109,3 +109,5 @@ var (
 	errAcceptPanic = errors.New("duvotool: the function of WithAcceptance panicked")
 	errHeldBack    = errors.New("duvotool: the Assignment is held back")
 )
+
+var errBackend = errors.New("duvotool: the backend panicked")

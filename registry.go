@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -30,8 +32,11 @@ var (
 // started through them. It is safe for concurrent use. Make it with [Discover]
 // and end it with [Registry.Close].
 type Registry struct {
-	cfg config
-	eng *Engine
+	backend Backend
+	cfg     config
+	log     *slog.Logger
+	life    *lifetime.Lifetime
+	eng     *engine.Engine
 
 	refusals tally // of webhooks, by their reasons
 
@@ -88,9 +93,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	cfg.offersCheck = cfg.offersCheckTool()
-	r := &Registry{cfg: cfg, stopRefresh: func() {}, book: &hitl.NameBook{}}
-	r.eng = newEngine(b, cfg.engineConfig, safeLogger(cfg.logger), lifetime.NewLifetime(), r.tellEvent(), offers{r})
+	cfg.OffersCheck = cfg.offersCheckTool()
+	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, book: &hitl.NameBook{}}
+	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
 	cat, err := r.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -101,9 +106,9 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	}
 	r.catalog = cat
 	if len(cat.tools) == 0 {
-		r.eng.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
+		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
 	}
-	if err := r.eng.takeUp(ctx); err != nil {
+	if err := r.eng.TakeUp(ctx); err != nil {
 		_ = r.Close(ctx)
 		return nil, err
 	}
@@ -117,14 +122,14 @@ func (c config) fits(b Backend) error {
 		return errors.New("WithWebhookSignature: there is no secret; give WithWebhook too")
 	}
 	selectors := slices.Clone(c.keep)
-	stops, tells, goesOn := len(c.tool.stopOn) > 0, c.tool.tellReason, c.offersContinue()
+	stops, tells, goesOn := len(c.tool.StopOn) > 0, c.tool.TellReason, c.offersContinue()
 	for _, conf := range c.configure {
 		selectors = append(selectors, conf.selector)
 		var t toolConfig
 		for _, o := range conf.options {
 			_ = o.applyTool(&t) // checked by Configure
 		}
-		stops, tells = stops || len(t.stopOn) > 0, tells || t.tellReason
+		stops, tells = stops || len(t.StopOn) > 0, tells || t.TellReason
 	}
 	if _, ok := b.(FolderLister); !ok && slices.ContainsFunc(selectors, func(s Selector) bool { return s.folders }) {
 		return fmt.Errorf("InFolder: the backend %T cannot list folders", b)
@@ -132,13 +137,13 @@ func (c config) fits(b Backend) error {
 	if _, ok := b.(JobMessenger); !ok && tells {
 		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
 	}
-	if _, ok := b.(JobMessenger); !ok && c.someTool(func(t toolConfig) bool { return t.correct }) {
+	if _, ok := b.(JobMessenger); !ok && c.someTool(func(t toolConfig) bool { return t.Correct }) {
 		return fmt.Errorf("CorrectOnce: the backend %T cannot post messages", b)
 	}
 	if _, ok := b.(JobMessenger); !ok && goesOn {
 		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
 	}
-	if c.someTool(func(t toolConfig) bool { return t.marked }) {
+	if c.someTool(func(t toolConfig) bool { return t.Marked }) {
 		_, makes := b.(SandboxMaker)
 		if _, lists := b.(JobLister); !makes || !lists {
 			return fmt.Errorf("WithMarkedStarts: the backend %T cannot make sandboxes and list Jobs", b)
@@ -153,7 +158,7 @@ func (c config) fits(b Backend) error {
 func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
-	for a, err := range r.eng.backend.Assignments(ctx) {
+	for a, err := range r.backend.Assignments(ctx) {
 		if err != nil {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
 		}
@@ -169,7 +174,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		}
 	}
 	var tree folderTree
-	if fl, ok := r.eng.backend.(FolderLister); ok {
+	if fl, ok := r.backend.(FolderLister); ok {
 		folders, err := fl.Folders(ctx)
 		switch {
 		case err == nil:
@@ -177,7 +182,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		case r.cfg.needFolders() || r.book.NeedsFolders() || ctx.Err() != nil:
 			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
 		default:
-			r.eng.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
+			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
 		}
 	}
 	r.mu.RLock()
@@ -197,17 +202,17 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			return catalog{}, err
 		}
 		if !cat.accept(r.cfg, before, t) {
-			r.eng.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+			r.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
 			continue
 		}
 		cat.tools = append(cat.tools, t)
 		cat.byID[a.ID] = t
 		if t.undescribed {
-			r.eng.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
+			r.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
 				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
 		}
 	}
-	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.name, b.work.name) })
+	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.Name, b.work.Name) })
 	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
 	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
@@ -231,7 +236,7 @@ func (r *Registry) Tools() []tools.Tool {
 	for i, t := range own {
 		out[i] = t
 	}
-	if r.cfg.offersCheck {
+	if r.cfg.OffersCheck {
 		out = append(out, r.CheckTool())
 	}
 	if r.cfg.offersContinue() {
@@ -261,7 +266,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, t := range r.catalog.tools {
-		if strings.EqualFold(t.work.name, name) {
+		if strings.EqualFold(t.work.Name, name) {
 			return t, true
 		}
 	}
@@ -270,7 +275,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	}
 	var found *Tool
 	for _, t := range r.catalog.tools {
-		if t.work.assignment.Name == name {
+		if t.work.Assignment.Name == name {
 			if found != nil {
 				return nil, false
 			}
@@ -294,10 +299,10 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
-	if !r.eng.life.Enter() {
+	if !r.life.Enter() {
 		return outcome.Changes{}, outcome.ErrClosed
 	}
-	defer r.eng.life.Leave()
+	defer r.life.Leave()
 	now, err := r.discover(ctx)
 	if err != nil {
 		return outcome.Changes{}, err
@@ -311,17 +316,17 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 
 	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
-		old, ok := before.byID[t.work.assignment.ID]
+		old, ok := before.byID[t.work.Assignment.ID]
 		switch {
 		case !ok:
-			c.Added = append(c.Added, t.work.assignment)
-		case old.work.name != t.work.name || old.description != t.description || !sameAssignment(old.work.assignment, t.work.assignment):
-			c.Changed = append(c.Changed, outcome.Change{Before: old.work.assignment, After: t.work.assignment, NameBefore: old.work.name, NameAfter: t.work.name})
+			c.Added = append(c.Added, t.work.Assignment)
+		case old.work.Name != t.work.Name || old.description != t.description || !sameAssignment(old.work.Assignment, t.work.Assignment):
+			c.Changed = append(c.Changed, outcome.Change{Before: old.work.Assignment, After: t.work.Assignment, NameBefore: old.work.Name, NameAfter: t.work.Name})
 		}
 	}
 	for _, t := range before.tools {
-		if now.byID[t.work.assignment.ID] == nil {
-			c.Removed = append(c.Removed, t.work.assignment)
+		if now.byID[t.work.Assignment.ID] == nil {
+			c.Removed = append(c.Removed, t.work.Assignment)
 		}
 	}
 	c.Collided = newOnes(before.collided, now.collided)
@@ -372,7 +377,7 @@ func (r *Registry) kept(id string) *Tool {
 // when ctx ends, an error that names the callbacks which ignored their
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
-	r.eng.life.Close()
+	r.life.Close()
 	r.stopRefresh()
 	r.book.Close()
 	if r.cfg.drain > 0 {
@@ -380,9 +385,6 @@ func (r *Registry) Close(ctx context.Context) error {
 		_ = r.Wait(patience)
 		cancel()
 	}
-	r.eng.ops.each(func(op *operation) { op.interrupt(outcome.ErrClosed) })
-	if err := r.eng.life.Wait(ctx); err != nil {
-		return err
-	}
-	return r.eng.events.close(ctx)
+	r.eng.Interrupt(outcome.ErrClosed)
+	return r.eng.Close(ctx)
 }

@@ -61,7 +61,7 @@ func (t *routerTool) Description() string {
 	all, more := t.names()
 	byFolder := map[string][]string{}
 	for _, own := range all {
-		byFolder[own.work.folder] = append(byFolder[own.work.folder], own.work.name)
+		byFolder[own.work.Folder] = append(byFolder[own.work.Folder], own.work.Name)
 	}
 	folders := make([]string, 0, len(byFolder))
 	for f := range byFolder {
@@ -109,7 +109,7 @@ func (t *routerTool) Schema() json.RawMessage {
 	if all, more := t.names(); t.listed && more == 0 && len(all) > 0 {
 		var names []string
 		for _, own := range all {
-			names = append(names, own.work.name)
+			names = append(names, own.work.Name)
 		}
 		name = map[string]any{"type": "string", "enum": names}
 	}
@@ -158,7 +158,7 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 	if own, problem = t.named(assignment); problem != "" {
 		var near []string
 		for _, hit := range t.reg.Search(assignment, 3) {
-			near = append(near, hit.work.name)
+			near = append(near, hit.work.Name)
 		}
 		if len(near) > 0 {
 			problem += " Similar ones: " + strings.Join(near, ", ") + "."
@@ -177,7 +177,7 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	own = t.reg.Tool(assignment)
 	id := ""
 	if own != nil {
-		id = own.work.assignment.ID
+		id = own.work.Assignment.ID
 	}
 	switch {
 	case id != assignment && meant.meantAnother(assignment, id):

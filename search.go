@@ -54,8 +54,8 @@ func newIndex(all []*Tool) *search.Index {
 			description = ""
 		}
 		docs[i] = []search.Field{
-			{Text: t.work.assignment.Name, Weight: 3, Spread: 0.5},
-			{Text: t.work.folder, Weight: 1.5, Spread: 0.3},
+			{Text: t.work.Assignment.Name, Weight: 3, Spread: 0.5},
+			{Text: t.work.Folder, Weight: 1.5, Spread: 0.3},
 			{Text: description, Weight: 1, Spread: 0.6},
 		}
 	}
@@ -111,7 +111,7 @@ func (r *Registry) ownCall(ctx context.Context, input string, call func() (strin
 	switch {
 	case ctx.Err() != nil:
 		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
-	case r.eng.life.IsClosed():
+	case r.life.IsClosed():
 		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	default:
 		out, err = call()
@@ -143,9 +143,9 @@ func (s *searchTool) found(query string) string {
 // fields of its input where it has any.
 func (t *Tool) summary() string {
 	var b strings.Builder
-	b.WriteString(t.work.name)
-	if t.work.folder != "" {
-		fmt.Fprintf(&b, " (%s)", safetext.OneLine(t.work.folder, 80))
+	b.WriteString(t.work.Name)
+	if t.work.Folder != "" {
+		fmt.Fprintf(&b, " (%s)", safetext.OneLine(t.work.Folder, 80))
 	}
 	b.WriteString(": " + t.withHint(safetext.OneLine(t.description, maxShownHit)))
 	return b.String()
@@ -156,7 +156,7 @@ func (r *Registry) assignmentsByFolder() (count, folders string) {
 	all := r.All()
 	in := map[string]int{}
 	for _, t := range all {
-		if top, _, _ := strings.Cut(t.work.folder, "/"); top != "" {
+		if top, _, _ := strings.Cut(t.work.Folder, "/"); top != "" {
 			in[top]++
 		}
 	}

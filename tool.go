@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -21,30 +23,22 @@ import (
 // [Registry].
 type Tool struct {
 	reg         *Registry
-	work        *work
+	work        *engine.Work
 	input       *inputSpec // nil: plain text
 	description string
 	undescribed bool
-}
-
-// A work is what an operation needs to know of a tool. It is never changed.
-type work struct {
-	assignment duvo.Assignment
-	name       string // of the tool
-	folder     string // the path of its folder
-	cfg        settings
 }
 
 // latest returns the tool as the last refresh saw its Assignment: with the name
 // and the options that it was handed out with, and all else as it is now. Of an
 // Assignment that is no longer offered it is what was known.
 func (t *Tool) latest() *Tool {
-	now := t.reg.kept(t.work.assignment.ID)
-	if now == nil || now == t || sameAssignment(now.work.assignment, t.work.assignment) && now.work.folder == t.work.folder && now.description == t.description {
+	now := t.reg.kept(t.work.Assignment.ID)
+	if now == nil || now == t || sameAssignment(now.work.Assignment, t.work.Assignment) && now.work.Folder == t.work.Folder && now.description == t.description {
 		return t // no copy for each call's operation to keep
 	}
 	own := t.copy()
-	own.work.assignment, own.work.folder, own.description, own.undescribed = now.work.assignment, now.work.folder, now.description, now.undescribed
+	own.work.Assignment, own.work.Folder, own.description, own.undescribed = now.work.Assignment, now.work.Folder, now.description, now.undescribed
 	return own
 }
 
@@ -74,7 +68,7 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 			}
 		}
 	}
-	t := &Tool{reg: r, work: &work{assignment: a, name: name, folder: tree[a.FolderID].path, cfg: cfg.settings}, input: cfg.input}
+	t := &Tool{reg: r, work: &engine.Work{Assignment: a, Name: name, Folder: tree[a.FolderID].path, Settings: cfg.Settings}, input: cfg.input}
 	if a.LatestBuild != nil {
 		t.description = safetext.OneLine(a.LatestBuild.Description, maxDescription)
 	}
@@ -86,7 +80,7 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 }
 
 // Name returns the tool's name, as the model writes it.
-func (t *Tool) Name() string { return t.work.name }
+func (t *Tool) Name() string { return t.work.Name }
 
 // Description returns what the model reads of the tool: the description of the
 // Assignment's latest Build, as the last discovery or refresh saw it, on one line
@@ -101,11 +95,11 @@ func (t *Tool) FunctionDescription() string { return t.latest().description }
 // Folder returns the path of the Assignment's folder in Duvo, as in
 // "Support/Refunds". It is empty where the Assignment lies in none, or the
 // backend knows no folders.
-func (t *Tool) Folder() string { return t.latest().work.folder }
+func (t *Tool) Folder() string { return t.latest().work.Folder }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it. It is
 // the caller's own.
-func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().work.assignment) }
+func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().work.Assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [outcome.Result.Observation] where the outcome is known, or why the input cannot be
@@ -152,13 +146,13 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 	if err != nil {
 		return nil, err
 	}
-	return t.reg.eng.run(ctx, t.latest().work, message, nil)
+	return t.reg.eng.Run(ctx, t.latest().work, message)
 }
 
 // messageOf makes the message to the Job, and checks it.
 func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.assignment.Name, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: context.Cause(ctx)}
 	}
 	message, err := make()
 	if err != nil {
@@ -170,11 +164,35 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 func (t *Tool) checkInput(message string) error {
 	switch {
 	case strings.TrimSpace(message) == "":
-		return &outcome.InputError{Tool: t.work.name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
-	case len(message) > t.work.cfg.maxInput:
+		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
+	case len(message) > t.work.Settings.MaxInput:
 		return t.tooLong(len(message))
 	case !utf8.ValidString(message):
-		return &outcome.InputError{Tool: t.work.name, Problem: "the input is not valid UTF-8 text"}
+		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is not valid UTF-8 text"}
 	}
 	return nil
+}
+
+// Start is [Tool.Run] that does not wait: it returns once the operation is
+// recorded, in the journal or, without one, by the registry. The Job, its policy
+// and whatever else belongs to it go on without a caller, also in the next
+// process if there is a journal.
+//
+// The Result is pending. Its Key, with [WithOperationKey], is that of a later Run
+// or Call which waits for the end, and of [Registry.Lookup], which does not; its
+// Handle is one for check_job; its JobID may still be empty. Where the key of the
+// context stands for an operation that has ended, the Result is how it ended. The
+// error is as for Run: an [*outcome.InputError] or a [*outcome.JobError], and then nothing goes on.
+// What fails later, such as a start that Duvo refuses, is told by Run and Lookup.
+//
+// When ctx ends before the operation is recorded nothing is started, unless the
+// error's Phase says otherwise. After that its end changes nothing.
+func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error) {
+	message, err := t.messageOf(ctx, func() (string, error) { return t.inputMessage(input) })
+	if err != nil {
+		return nil, err
+	}
+	now := make(chan time.Time)
+	close(now)
+	return t.reg.eng.RunUntil(ctx, t.latest().work, message, now)
 }

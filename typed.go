@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
@@ -95,7 +96,7 @@ func OutputOf[T any]() ToolOption {
 		if err != nil {
 			return fmt.Errorf("OutputOf[%s]: %w", reflect.TypeFor[T](), err)
 		}
-		t.output = spec
+		t.Output = spec
 		return nil
 	})
 }
@@ -106,7 +107,7 @@ func OutputOf[T any]() ToolOption {
 // [JobMessenger], and does nothing without OutputOf or the Out of [As]. A message
 // of [Registry.Continue] is not followed by one.
 func CorrectOnce() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.correct = true; return nil })
+	return toolOptionFunc(func(t *toolConfig) error { t.Correct = true; return nil })
 }
 
 // inputSpec is what a typed tool takes. It is never changed.
@@ -114,13 +115,6 @@ type inputSpec struct {
 	schema  *schema.Schema
 	goType  reflect.Type // nil: the schema was given as JSON
 	message func(arguments []byte) (string, error)
-}
-
-// outputSpec is what a Job is to answer. It is never changed.
-type outputSpec struct {
-	schema *schema.Schema
-	goType reflect.Type
-	check  func(data []byte) error // beyond the schema: that it decodes
 }
 
 func newInputSpec[T any](render func(T) (string, error)) (*inputSpec, error) {
@@ -143,12 +137,12 @@ func newInputSpec[T any](render func(T) (string, error)) (*inputSpec, error) {
 	}}, nil
 }
 
-func newOutputSpec[T any]() (*outputSpec, error) {
+func newOutputSpec[T any]() (*engine.Output, error) {
 	s, err := schema.Of(reflect.TypeFor[T](), true)
 	if err != nil {
 		return nil, err
 	}
-	return &outputSpec{schema: s, goType: reflect.TypeFor[T](), check: func(data []byte) error {
+	return &engine.Output{Schema: s, GoType: reflect.TypeFor[T](), Check: func(data []byte) error {
 		_, err := decodeInto[T](data)
 		return err
 	}}, nil
@@ -184,7 +178,7 @@ func decodeInto[T any](data []byte) (T, error) {
 // themselves. Make it with [As]. It is safe for concurrent use.
 type Typed[In, Out any] struct {
 	tool *Tool
-	out  *outputSpec // nil: Out is string
+	out  *engine.Output // nil: Out is string
 }
 
 // As gives a tool types. In is a struct, or a string that is the message as it
@@ -209,20 +203,20 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 		}
 		own.input = spec
 	case own.input.goType != nil && own.input.goType != in:
-		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.work.name, own.input.goType, in)
+		return nil, fmt.Errorf("duvotool: As: %s takes %s, not %s", t.work.Name, own.input.goType, in)
 	}
 	switch {
-	case own.work.cfg.output == nil && out.Kind() == reflect.String:
-	case own.work.cfg.output == nil:
+	case own.work.Settings.Output == nil && out.Kind() == reflect.String:
+	case own.work.Settings.Output == nil:
 		spec, err := newOutputSpec[Out]()
 		if err != nil {
 			return nil, errtext.Errorf("duvotool: As: the output %s: %w", out, err)
 		}
-		own.work.cfg.output = spec
-	case own.work.cfg.output.goType != out:
-		return nil, fmt.Errorf("duvotool: As: %s answers %s, not %s", t.work.name, own.work.cfg.output.goType, out)
+		own.work.Settings.Output = spec
+	case own.work.Settings.Output.GoType != out:
+		return nil, fmt.Errorf("duvotool: As: %s answers %s, not %s", t.work.Name, own.work.Settings.Output.GoType, out)
 	}
-	return &Typed[In, Out]{tool: own, out: own.work.cfg.output}, nil
+	return &Typed[In, Out]{tool: own, out: own.work.Settings.Output}, nil
 }
 
 // Run runs a Job on in and waits for its end, as [Tool.Run] does. The error is
@@ -243,7 +237,7 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, 
 	}
 	if res.Data == nil { // it may be the operation of a caller who asked for no type
 		var problem string
-		if res.Data, problem = t.out.find(res.Output); res.Data == nil {
+		if res.Data, problem = t.out.Find(res.Output); res.Data == nil {
 			return none, res, &outcome.OutputError{JobID: res.JobID, Problem: problem}
 		}
 	}
@@ -260,7 +254,7 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error
 	}
 	arguments, err := json.Marshal(in)
 	if err != nil {
-		return nil, &outcome.InputError{Tool: t.tool.work.name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
+		return nil, &outcome.InputError{Tool: t.tool.work.Name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
 }

@@ -3,8 +3,6 @@ package duvotool
 import (
 	"cmp"
 	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,32 +13,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 )
 
 // How webhooks are bounded.
 const (
 	webhookMaxBody = 64 << 10
-	webhookMaxAge  = 5 * time.Minute  // of a delivery's timestamp, either way
-	webhookRepeat  = 5 * time.Second  // within which one delivery wakes once
-	earlyMax       = 1024             // deliveries for Jobs that are not known yet
-	earlyAge       = 10 * time.Minute // how long they are kept
-	tokenParam     = "t"              // of a webhook's URL: the token of its operation
-	refusalsEvery  = time.Minute      // at most one line of the log about refusals for one reason
+	webhookMaxAge  = 5 * time.Minute // of a delivery's timestamp, either way
+	refusalsEvery  = time.Minute     // at most one line of the log about refusals for one reason
 )
-
-// webhookURLFor returns the URL for one operation's Job: with a token, so that
-// nobody can guess it. It is never logged.
-func (c engineConfig) webhookURLFor() string {
-	if c.webhookURL == nil {
-		return ""
-	}
-	u := *c.webhookURL
-	q := u.Query()
-	q.Set(tokenParam, rand.Text())
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // Webhook returns the handler that Duvo's deliveries go to; mount it where the
 // URL of [WithWebhook] leads. It answers at once, and never waits for a policy:
@@ -61,7 +44,7 @@ func (r *Registry) Webhook() http.Handler { return http.HandlerFunc(r.serveWebho
 func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	refuse := func(status int, why string) {
 		if n, tell := r.refusals.note(why); tell {
-			r.eng.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
+			r.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
 		}
 		http.Error(w, http.StatusText(status), status)
 	}
@@ -70,7 +53,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
-	if r.eng.life.IsClosed() {
+	if r.life.IsClosed() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
@@ -86,11 +69,11 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	case unsigned != "":
 		refuse(http.StatusUnauthorized, unsigned)
 		return
-	case !r.eng.life.Enter(): // not before: whoever sends slowly must not hold up Close
+	case !r.life.Enter(): // not before: whoever sends slowly must not hold up Close
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	defer r.eng.life.Leave()
+	defer r.life.Leave()
 	var event struct {
 		Event string `json:"event"`
 		RunID string `json:"run_id"`
@@ -100,8 +83,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
-		r.eng.tokens.note(req.URL.Query().Get(tokenParam), event.RunID)
-		r.eng.wake(event.RunID, delivery)
+		r.eng.Delivered(req.URL.Query().Get(engine.TokenParam), event.RunID, delivery)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -139,7 +121,7 @@ func (c config) signed(h http.Header, body []byte, now time.Time) (delivery, ref
 		}
 		why := c.signedAt(stamp, now)
 		for _, key := range c.webhookKeys {
-			if why == "" && signedV1(signatures, mac(key, []byte(id+"."+stamp+"."), body)) {
+			if why == "" && signedV1(signatures, digest.MAC(key, []byte(id+"."+stamp+"."), body)) {
 				return "id:" + id, ""
 			}
 		}
@@ -150,8 +132,8 @@ func (c config) signed(h http.Header, body []byte, now time.Time) (delivery, ref
 	if plain := h.Get(c.webhookHeader); c.webhookHeader != "" && plain != "" {
 		got, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(plain), "sha256="))
 		for _, key := range c.webhookKeys {
-			if err == nil && hmac.Equal(got, mac(key, body)) {
-				return "body:" + hash(string(body)), "" // anybody may have written the ID
+			if err == nil && hmac.Equal(got, digest.MAC(key, body)) {
+				return "body:" + digest.Of(string(body)), "" // anybody may have written the ID
 			}
 		}
 		if refused == noSignature {
@@ -215,105 +197,4 @@ func (t *tally) note(why string) (n int, tell bool) {
 		return n, true
 	}
 	return 0, false
-}
-
-func mac(key []byte, parts ...[]byte) []byte {
-	m := hmac.New(sha256.New, key)
-	for _, p := range parts {
-		m.Write(p)
-	}
-	return m.Sum(nil)
-}
-
-// wake lets the Job be read now, or, where it is not known yet, once it is.
-func (eng *Engine) wake(jobID, delivery string) {
-	jobID = strings.ToLower(jobID)
-	if !eng.deliveries.first(delivery, webhookRepeat) {
-		return
-	}
-	if w := eng.watcher.Find(jobID); w != nil {
-		w.Now()
-		return
-	}
-	eng.early.first(jobID, earlyAge)
-	if w := eng.watcher.Find(jobID); w != nil {
-		w.Now() // it became known meanwhile, and may have looked before that was noted
-	}
-}
-
-// pairs remembers what belongs to which key, the first that was told of each and a
-// bounded number of them. Its methods may be called at once.
-type pairs struct {
-	max int // how many; zero: earlyMax
-
-	mu    sync.Mutex
-	of    map[string]string
-	order []string
-}
-
-// note remembers a pair. Neither may be empty; a longer key than IDs and tokens
-// have is not remembered.
-func (m *pairs) note(key, value string) {
-	if key == "" || value == "" || len(key) > 64 {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, ok := m.of[key]; ok {
-		return
-	}
-	if m.of == nil {
-		m.of = map[string]string{}
-	}
-	m.of[key] = value
-	if m.order = append(m.order, key); len(m.order) > cmp.Or(m.max, earlyMax) {
-		delete(m.of, m.order[0])
-		m.order = m.order[1:]
-	}
-}
-
-// get returns what belongs to a key; empty if that is not known.
-func (m *pairs) get(key string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.of[key]
-}
-
-// A recent remembers names for a while, a bounded number of them. Its methods
-// may be called at once.
-type recent struct {
-	mu    sync.Mutex
-	at    map[string]time.Time
-	order []string
-}
-
-// first notes a name; false if it was noted within d before.
-func (m *recent) first(name string, d time.Duration) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	if at, ok := m.at[name]; ok && now.Sub(at) < d {
-		return false
-	}
-	if m.at == nil {
-		m.at = map[string]time.Time{}
-	}
-	if _, ok := m.at[name]; !ok {
-		m.order = append(m.order, name)
-	}
-	m.at[name] = now
-	for len(m.order) > earlyMax {
-		delete(m.at, m.order[0])
-		m.order = m.order[1:]
-	}
-	return true
-}
-
-// take forgets a name and reports whether it was noted within d.
-func (m *recent) take(name string, d time.Duration) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at, ok := m.at[name]
-	delete(m.at, name)
-	return ok && time.Since(at) < d
 }

@@ -1,0 +1,99 @@
+package duvotool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/outcome"
+	"github.com/tmc/langchaingo/tools"
+)
+
+// ContinueTool returns the tool continue_job, with which the model goes on with
+// a Job that has ended; see [WithFollowUps]. It is among [Registry.Tools] if any
+// tool has that option. Like check_job it knows the handles that the same
+// tenant, user and operation scope were given, and no Job IDs.
+func (r *Registry) ContinueTool() tools.Tool { return &continueTool{r} }
+
+// handleAnyCase finds a handle as a model may write it, and where it stands.
+var handleAnyCase = regexp.MustCompile(`(?i)job-[a-z2-7]{26}`)
+
+type continueTool struct{ reg *Registry }
+
+func (c *continueTool) Name() string { return outcome.ContinueTool }
+
+func (c *continueTool) Description() string {
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. The input is the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, then a space and the message. " + typedFollowUps
+}
+
+// typedFollowUps tells a model what it may say to the Jobs of typed tools.
+const typedFollowUps = "To a Job of a tool that takes arguments, the message is such arguments again, as JSON and with nothing beside it."
+
+// FunctionDescription is Description for agents that offer the Schema.
+func (c *continueTool) FunctionDescription() string {
+	return "Goes on with a Job that has ended: says something to its worker, who remembers what was done, and waits for the answer. " + typedFollowUps
+}
+
+// Schema is the JSON Schema of the arguments, for agents that show it.
+func (c *continueTool) Schema() json.RawMessage {
+	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the Job's tool gave"},"message":{"type":"string","description":"What to say to the worker: plain words, or, where the Job's tool takes arguments, such arguments as JSON"}},"required":["handle","message"],"additionalProperties":false}`)
+}
+
+// CallArguments is Call with the arguments of Schema.
+func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	var in struct{ Handle, Message string }
+	if err := json.Unmarshal(args, &in); err != nil {
+		return `The arguments must be an object with the texts "handle" and "message".`, nil
+	}
+	if !handleAnyCase.MatchString(in.Handle) {
+		return c.say(ctx, in.Handle) // a handle in the message may be a Job's words
+	}
+	return c.say(ctx, in.Handle+" "+in.Message)
+}
+
+func (c *continueTool) Call(ctx context.Context, input string) (string, error) {
+	return c.say(ctx, react.Input(input))
+}
+
+func (c *continueTool) say(ctx context.Context, input string) (string, error) {
+	end := c.reg.callbackStart(ctx, input)
+	out, err := c.call(ctx, input)
+	end(out, err)
+	return out, err
+}
+
+func (c *continueTool) call(ctx context.Context, text string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
+	}
+	if c.reg.life.IsClosed() {
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
+	}
+	at := handleAnyCase.FindStringIndex(text)
+	if at == nil {
+		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
+	}
+	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
+	after, known, err := c.reg.eng.After(ctx, handle)
+	switch {
+	case err != nil:
+		return "", err
+	case !known:
+		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
+	case after == nil:
+		return "Nothing was said to the Job: it has not ended.", nil
+	}
+	res, err := c.reg.Continue(ctx, after, message)
+	var bad *outcome.InputError
+	switch {
+	case errors.As(err, &bad):
+		return "Nothing was said to the Job: " + bad.Problem + ".", nil
+	case err != nil:
+		return "", err
+	}
+	return res.Observation(), nil
+}

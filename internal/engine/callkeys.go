@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/duvotool/duvotool/hitl"
+)
+
+func callerOf(ctx context.Context) hitl.Caller {
+	c, _ := ctx.Value(callerKey{}).(hitl.Caller)
+	return c
+}
+
+type (
+	callerKey struct{}
+	opKey     struct{}
+	scopeKey  struct{}
+)
+
+func WithCallerOf(ctx context.Context, c hitl.Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+func WithKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, opKey{}, key)
+}
+
+func WithScope(ctx context.Context, scope string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, scope)
+}
+
+func WithFilesOf(ctx context.Context, files fs.FS) context.Context {
+	return context.WithValue(ctx, filesKey{}, files)
+}

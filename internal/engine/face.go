@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// Run is the one path of a call: it joins or begins the operation of a call and
+// waits for its outcome, as long as the wait budget of the work allows.
+func (eng *Engine) Run(ctx context.Context, w *Work, input string) (*outcome.Result, error) {
+	return eng.run(ctx, w, input, nil)
+}
+
+// RunUntil is Run that waits until enough tells that it is; nil: as long as it
+// takes.
+func (eng *Engine) RunUntil(ctx context.Context, w *Work, input string, enough <-chan time.Time) (*outcome.Result, error) {
+	return eng.runFor(ctx, w, input, nil, enough)
+}
+
+// Continue posts a message to the Job of a Result and waits for its next end.
+func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result, message string) (*outcome.Result, error) {
+	return eng.run(ctx, w, message, &followUp{JobID: after.JobID, Turn: after.Key, Message: message, start: after.Input, Known: after.FollowUp})
+}
+
+// Check tells how the operation with this handle is doing; nil if the caller
+// bears no such handle.
+func (eng *Engine) Check(ctx context.Context, handle string) (*outcome.Result, error) {
+	op, err := eng.ops.byBearer(ctx, handle)
+	if err != nil {
+		return nil, &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
+	}
+	if op == nil {
+		return nil, nil
+	}
+	res, err := op.check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res = op.resultFor(ctx, res)
+	res.ShowAtMost(op.work.Settings.MaxObservation)
+	handOut(ctx, res)
+	return res, nil
+}
+
+// After returns what the operation with this handle came to, where its work
+// allows follow-ups; nil while it has not ended. known is false if the caller
+// bears no such handle.
+func (eng *Engine) After(ctx context.Context, handle string) (after *outcome.Result, known bool, err error) {
+	op, err := eng.ops.byBearer(ctx, handle)
+	if err != nil {
+		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Err: err}
+	}
+	if op == nil || !op.work.Settings.FollowUps {
+		return nil, false, nil
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.result, true, nil
+}
+
+// Tell hands an event to the observer.
+func (eng *Engine) Tell(e outcome.Event) { eng.events.send(e) }
+
+// Delivered takes in that a webhook told of a Job; token is that of the
+// operation's URL, and delivery names what was delivered.
+func (eng *Engine) Delivered(token, jobID, delivery string) {
+	eng.tokens.note(token, jobID)
+	eng.wake(jobID, delivery)
+}
+
+// Interrupt ends all that is under way with a cause, for its callers too.
+func (eng *Engine) Interrupt(cause error) {
+	eng.ops.each(func(op *operation) { op.interrupt(cause) })
+}
+
+// Close waits until nothing of the lifetime runs any more and the observer has
+// been told everything, or until ctx ends.
+func (eng *Engine) Close(ctx context.Context) error {
+	if err := eng.life.Wait(ctx); err != nil {
+		return err
+	}
+	return eng.events.close(ctx)
+}

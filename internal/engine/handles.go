@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
+)
+
+// A bearer is to whom a handle was given. Together with the tenant of the
+// operation it is who alone can use it.
+type bearer struct {
+	user, scope string
+}
+
+func bearerOf(ctx context.Context) bearer {
+	scope, _ := ctx.Value(scopeKey{}).(string)
+	return bearer{callerOf(ctx).User, scope}
+}
+
+// A grant is an operation that a handle leads to, and for whom.
+type grant struct {
+	op *operation
+	to bearer
+}
+
+// A handleEntry is what the journal holds of a handle.
+type handleEntry struct {
+	Operation string      `json:"operation"` // the key of its record
+	Caller    hitl.Caller `json:"caller,omitzero"`
+	Scope     string      `json:"scope,omitempty"`
+}
+
+// newHandle makes a handle that nobody can guess: 130 bits.
+func newHandle() string { return "job-" + strings.ToLower(rand.Text()) }
+
+// handleLocked returns the handle of the operation for a bearer, making one if
+// there is none. Called with operations.mu and mu held.
+func (op *operation) handleLocked(to bearer) string {
+	if to == (bearer{op.caller.User, op.scope}) {
+		if op.handle == "" {
+			op.handle = newHandle()
+		}
+		return op.handle
+	}
+	more := op.moreLocked()
+	if more.others[to] == "" {
+		more.others[to] = newHandle()
+	}
+	return more.others[to]
+}
+
+// giveHandle returns the handle by which the caller of ctx finds the operation
+// again, here and in the next process.
+func (op *operation) giveHandle(ctx context.Context) string {
+	o, to := op.eng.ops, bearerOf(ctx)
+	o.mu.Lock()
+	op.mu.Lock()
+	handle := op.handleLocked(to)
+	recorded := op.extrasLocked().recorded[handle]
+	if o.byKey[op.slot()] == op {
+		o.find(handle, grant{op, to})
+	}
+	op.mu.Unlock()
+	o.mu.Unlock()
+	l := op.eng.ledger
+	if l == nil || recorded {
+		return handle
+	}
+	e := handleEntry{op.record.key, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
+	if _, err := l.once(&e, handleRecord, handle); err != nil {
+		// It is good for as long as this process lives.
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		return handle
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.moreLocked().recorded[handle] = true
+	return handle
+}
+
+// find lets an operation be found by a handle. Called with mu held.
+func (o *operations) find(handle string, g grant) {
+	if o.byHandle == nil {
+		o.byHandle = map[string]grant{}
+	}
+	o.byHandle[handle] = g
+}
+
+// byBearer returns the operation with this handle, if it was given to the caller
+// of ctx; nil if it was not.
+func (o *operations) byBearer(ctx context.Context, handle string) (*operation, error) {
+	to, tenant := bearerOf(ctx), callerOf(ctx).Tenant
+	o.mu.Lock()
+	g, here := o.byHandle[handle]
+	o.mu.Unlock()
+	if here {
+		if g.to != to || g.op.caller.Tenant != tenant {
+			return nil, nil
+		}
+		return g.op, nil
+	}
+	l := o.eng.ledger
+	if l == nil {
+		return nil, nil
+	}
+	rec, found, err := l.find(ctx, handleRecord, handle)
+	if err != nil || !found {
+		return nil, err
+	}
+	var e handleEntry
+	if err := l.open(rec, &e); err != nil {
+		return nil, err
+	}
+	if e.Caller != (hitl.Caller{Tenant: tenant, User: to.user}) || e.Scope != to.scope || !strings.HasPrefix(e.Operation, opRecord) {
+		return nil, nil
+	}
+	rec, found, err = l.get(ctx, e.Operation)
+	if err != nil || !found {
+		return nil, err
+	}
+	op, err := o.eng.restore(rec)
+	if err != nil {
+		return nil, err
+	}
+	if op.caller.Tenant != tenant {
+		return nil, errors.Join(journal.ErrFailed, errors.New("the record of a handle leads to another tenant's operation"))
+	}
+	op = o.keep(op)
+	op.knowHandle(handle, to)
+	return op, nil
+}
+
+// knowHandle notes a handle that an earlier process gave out, so that its bearer
+// needs no second one.
+func (op *operation) knowHandle(handle string, to bearer) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if to == (bearer{op.caller.User, op.scope}) {
+		return // it came with the record
+	}
+	if more := op.moreLocked(); more.others[to] == "" {
+		more.others[to] = handle
+	}
+}

@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/stretchr/testify/require"
+)
+
+// These look at moments between two steps that no caller can hit on purpose.
+
+// oneWork is a catalog of one work.
+type oneWork struct{ w *Work }
+
+func (o oneWork) Offered(string) bool                            { return true }
+func (o oneWork) WorkFor(duvo.Assignment, string) (*Work, error) { return o.w, nil }
+
+func emptyOperation(t *testing.T, retention time.Duration) (*Engine, *operation) {
+	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Refunds", Description: "Refunds orders."}))
+	t.Cleanup(d.Close)
+	w := &Work{Name: "refunds", Settings: Settings{Policy: hitl.AlwaysDeny(), MaxInput: 1000, MaxMessages: 1000}}
+	for a, err := range d.Client().Assignments(t.Context()) {
+		require.NoError(t, err)
+		w.Assignment = a
+	}
+	life := lifetime.NewLifetime()
+	eng := New(d.Client(), Config{Retention: retention, PostTimeout: time.Second, Settle: time.Second}, slog.New(slog.DiscardHandler), life, nil, oneWork{w})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		life.Close()
+		require.NoError(t, eng.Close(ctx))
+	})
+	op, _, err := eng.ops.open(t.Context(), w, "x", nil)
+	require.NoError(t, err)
+	return eng, op
+}
+
+// TestResumeAfterSomebodyElse: a run that somebody else has begun is not replaced,
+// whose callers would wait for ever.
+func TestResumeAfterSomebodyElse(t *testing.T) {
+	_, op := emptyOperation(t, time.Hour)
+	require.True(t, op.eng.life.Enter())
+	theirs := newRun(t.Context())
+	op.run = theirs
+	op.resume(false)
+	require.Same(t, theirs, op.run)
+	op.fail(context.Canceled)
+	<-theirs.done
+}
+
+// TestForgettingSparesWhatIsAboutToBegin: Close would not find it.
+func TestForgettingSparesWhatIsAboutToBegin(t *testing.T) {
+	eng, op := emptyOperation(t, time.Nanosecond)
+	left := func() int {
+		eng.ops.mu.Lock()
+		defer eng.ops.mu.Unlock()
+		eng.ops.sweep()
+		return len(eng.ops.byKey)
+	}
+	require.Equal(t, 1, left())
+	op.ended = time.Now().Add(-time.Hour).UnixNano()
+	require.Zero(t, left())
+}

@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/journal"
+
+	"github.com/duvotool/duvotool/internal/guard"
+)
+
+// A journalKey encrypts records and makes their names.
+type journalKey struct {
+	seal cipher.AEAD
+	name []byte
+}
+
+func NewJournalKey(key []byte) (journalKey, error) {
+	switch text := strings.TrimSpace(string(key)); {
+	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
+		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32: if it is written in hexadecimal or base64, decode it", len(key))
+	case len(key) != 32:
+		return journalKey{}, fmt.Errorf("the key has %s; it must have 32", safetext.Count(len(key), "byte", "bytes"))
+	case bytes.Count(key, []byte{0}) == len(key):
+		return journalKey{}, errors.New("the key has nothing but zeros: it was never set")
+	}
+	derive := func(use string) []byte { return digest.MAC(key, []byte("duvotool journal "+use)) }
+	block, err := aes.NewCipher(derive("seal"))
+	if err != nil {
+		return journalKey{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return journalKey{aead, derive("name")}, err
+}
+
+// A ledger is how a registry uses its journal. Its methods may be called at
+// once, and do nothing on a nil ledger.
+type ledger struct {
+	journal journal.Journal
+	keys    []journalKey // empty: in the clear
+	owner   string       // of this registry's records
+	timeout time.Duration
+	life    *lifetime.Lifetime
+
+	id        string // of the journal; empty where it is not encrypted. Set by identify.
+	retention time.Duration
+	witness   witness
+}
+
+func newLedger(c Config, life *lifetime.Lifetime) *ledger {
+	if c.Journal == nil {
+		return nil
+	}
+	return &ledger{journal: c.Journal, keys: c.JournalKeys, owner: rand.Text(), timeout: c.PostTimeout, life: life, retention: c.Retention}
+}
+
+// The kinds of records, by the beginning of their keys.
+const (
+	opRecord      = "op-"  // an operation
+	barrierRecord = "bar-" // bars an Assignment in a scope: its outcome there is unknown
+	holderRecord  = "job-" // which operation started a Job
+	claimRecord   = "req-" // which operation answers a human request
+	aliasRecord   = "key-" // which operation a caller's key stands for, where that has another
+	handleRecord  = "hnd-" // which operation a handle leads to, and for whom
+)
+
+var nameCoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// names returns the keys that a record of this kind about a thing may have: the
+// one that new records get first.
+func (l *ledger) names(kind string, parts ...string) []string {
+	name := func(sum []byte) string { return kind + strings.ToLower(nameCoding.EncodeToString(sum[:16])) }
+	text := []byte(digest.Of(append([]string{kind}, parts...)...))
+	if len(l.keys) == 0 {
+		sum := sha256.Sum256(text)
+		return []string{name(sum[:])}
+	}
+	var out []string
+	for _, k := range l.keys {
+		out = append(out, name(digest.MAC(k.name, text)))
+	}
+	return out
+}
+
+// find reads the record of this kind about a thing; false if there is none.
+func (l *ledger) find(ctx context.Context, kind string, parts ...string) (r journal.Record, found bool, err error) {
+	for _, name := range l.names(kind, parts...) {
+		if r, found, err = l.get(ctx, name); found || err != nil {
+			return r, found, err
+		}
+	}
+	return journal.Record{}, false, nil
+}
+
+func (l *ledger) get(ctx context.Context, key string) (r journal.Record, found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	last := l.witness.last(key)
+	err = l.safely(func() (err error) {
+		r, err = l.journal.Get(ctx, key)
+		return err
+	})
+	switch {
+	case err == nil && r.Key != key:
+		return journal.Record{}, false, fmt.Errorf("%w: it was asked for one record and gave another", journal.ErrFailed)
+	case err == nil && last.newerThan(r):
+		return journal.Record{}, false, wentBack(key, last.revision, r.Revision)
+	case err == nil:
+		l.witness.saw(r)
+		return r, true, nil
+	case errors.Is(err, journal.ErrNoRecord):
+		return journal.Record{}, false, last.vanished(key, l.retention)
+	}
+	return journal.Record{}, false, err
+}
+
+// unfinished lists the records of operations that are not done.
+func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
+	return func(yield func(journal.Record, error) bool) {
+		going := true
+		err := l.safely(func() error {
+			for rec, err := range l.journal.Unfinished(ctx) {
+				if err != nil {
+					return err
+				}
+				if !strings.HasPrefix(rec.Key, opRecord) {
+					continue
+				}
+				if l.witness.last(rec.Key).newerThan(rec) { // perhaps it was put while the list was made
+					now, found, err := l.get(ctx, rec.Key)
+					if err != nil {
+						return err
+					}
+					if !found || now.Done {
+						continue
+					}
+					rec = now
+				}
+				l.witness.saw(rec)
+				if going = yield(rec, nil); !going {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil && going {
+			yield(journal.Record{}, err)
+		}
+	}
+}
+
+// put stores a record and returns its new revision. A caller's cancellation does
+// not reach it.
+func (l *ledger) put(r journal.Record) (revision uint64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+	defer cancel()
+	r.At = time.Now()
+	if r.Data, err = l.seal(r); err != nil {
+		return 0, err
+	}
+	err = l.safely(func() (err error) {
+		revision, err = l.journal.Put(ctx, r)
+		return err
+	})
+	if err == nil && revision != r.Revision+1 {
+		err = fmt.Errorf("%w: the revision %d is not the next one after %d", journal.ErrFailed, revision, r.Revision)
+	}
+	if err == nil {
+		r.Revision = revision
+		l.witness.saw(r)
+	}
+	return revision, err
+}
+
+// safely runs a call of the journal. What it returns matches ErrJournal, but
+// for ErrNoRecord and ErrConflict.
+func (l *ledger) safely(f func() error) error {
+	err := guard.Run(journal.ErrFailed, func() error {
+		defer l.life.Callback("journal")()
+		return f()
+	})
+	if err == nil || errors.Is(err, journal.ErrNoRecord) || errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrFailed) {
+		return err
+	}
+	return errtext.Errorf("%w: %w", journal.ErrFailed, err)
+}
+
+// The form of a record's data: a byte for its version, a byte for its form, and
+// the entry in that form.
+const (
+	dataVersion = 1
+	dataPlain   = 0
+	dataSealed  = 1 // encrypted for its key: by earlier releases; read only
+	dataBound   = 2 // encrypted for its journal, key and revision
+)
+
+// close makes the data of a record. It is encrypted when it is put.
+func (l *ledger) close(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, errtext.Errorf("%w: %w", journal.ErrFailed, err)
+	}
+	return append([]byte{dataVersion, dataPlain}, text...), nil
+}
+
+// open reads a record's data.
+func (l *ledger) open(r journal.Record, v any) error {
+	bad := func(why string) error { return fmt.Errorf("%w: the record %s %s", journal.ErrFailed, r.Key, why) }
+	if len(r.Data) < 2 {
+		return bad("is cut off")
+	}
+	if r.Data[0] != dataVersion {
+		return bad(fmt.Sprintf("has the format %d; this program knows %d: it was written by another version", r.Data[0], dataVersion))
+	}
+	text := r.Data[2:]
+	switch r.Data[1] {
+	case dataPlain:
+		if len(l.keys) > 0 {
+			return bad("is not encrypted, though WithJournalKey asks for it")
+		}
+	case dataSealed, dataBound:
+		if len(l.keys) == 0 {
+			return bad("is encrypted; give its key by WithJournalKey")
+		}
+		var ok bool
+		if text, ok = l.unseal(r); !ok {
+			return bad("cannot be decrypted: the key is another, or it is of another revision or journal, or it was tampered with")
+		}
+	default:
+		return bad(fmt.Sprintf("has the unknown form %d", r.Data[1]))
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return bad("is no valid JSON")
+	}
+	return nil
+}

@@ -1,0 +1,545 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/runscope"
+	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// operations holds the operations of a registry by key. There is one Job per
+// operation, however many calls share it. With a journal, those that need
+// nothing more are left to it and come back from it.
+type operations struct {
+	eng       *Engine
+	retention time.Duration
+
+	mu       sync.Mutex
+	byKey    map[string]*operation   // by tenant and key
+	byHandle map[string]grant        // those that check_job knows; nil until there is one
+	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
+	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	aliases  map[string]alias        // of callers' keys, by tenant and key, where there is no journal; nil until there is one
+	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
+	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
+	claimed  map[*operation][]string // whose they are
+	swept    time.Time
+}
+
+func newOperations(e *Engine) *operations {
+	return &operations{eng: e, retention: e.cfg.Retention, byKey: map[string]*operation{}, unknown: map[string][]*operation{}}
+}
+
+// A callKey is the operation key of a call.
+type callKey struct {
+	key   string
+	exact bool   // it stands for this very input
+	fresh bool   // nobody has called with it before
+	known bool   // it is good for an operation that is there, and begins none
+	own   string // the caller's, where the operation has that of its scope; empty: none
+	scope string // of the operation, where it is begun
+}
+
+// open finds or makes the operation of a call. repeated tells that it was
+// there before.
+func (o *operations) open(ctx context.Context, w *Work, input string, follow *followUp) (op *operation, repeated bool, err error) {
+	key, err := keyFor(ctx, w, input, follow)
+	if err != nil {
+		return nil, false, err
+	}
+	caller := callerOf(ctx)
+	scope, _ := ctx.Value(scopeKey{}).(string)
+	if !key.fresh {
+		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err != nil {
+			return nil, false, o.failed(w, key.key, err)
+		}
+	}
+	if op == nil && key.known {
+		return nil, false, o.failed(w, "", outcome.ErrNoScope)
+	}
+	if op == nil && key.scope != "" && follow == nil {
+		// An outcome that is unknown bars its Assignment from the rest of its
+		// scope.
+		if op, err = o.barred(ctx, caller.Tenant, key.scope, w.Assignment.ID); err != nil {
+			return nil, false, o.failed(w, key.key, err)
+		}
+		if op != nil {
+			return op, true, nil
+		}
+	}
+	if op == nil && follow == nil && !o.eng.catalog.Offered(w.Assignment.ID) {
+		return nil, false, &outcome.InputError{Tool: w.Name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
+	}
+	if op == nil && key.own != "" {
+		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
+			return nil, false, o.failed(w, key.own, err)
+		}
+	}
+	if op == nil {
+		op, repeated = o.insert(o.newOperation(w, key, input, caller, follow))
+	} else {
+		repeated = true
+	}
+	if repeated && !key.exact {
+		op.reword(input)
+	}
+	other := op.work.Assignment.ID != w.Assignment.ID || !op.job.followUp.same(follow)
+	if repeated && (other || key.exact && op.said() != input) {
+		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
+			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
+	}
+	return op, repeated, nil
+}
+
+func (o *operations) newOperation(w *Work, key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
+	op := &operation{eng: o.eng, work: w, key: key.key, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
+	if o.eng.ledger != nil {
+		op.record = &recordRef{key: op.recordName()}
+		op.handle = newHandle() // recorded with the operation from the beginning
+	}
+	if follow != nil {
+		op.input = follow.start
+	}
+	if key.own != "" {
+		op.moreLocked().own = key.own // nobody else has it yet
+	}
+	op.job.init(op, follow)
+	return op
+}
+
+func (o *operations) failed(w *Work, key string, err error) error {
+	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: w.Assignment.Name, Err: err}
+}
+
+// reword gives an operation another input, if a run with the one it has has
+// proved that it starts nothing.
+func (op *operation) reword(input string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == outcome.PhaseNew && op.ended != 0 {
+		op.input = input
+	}
+}
+
+func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
+
+func (op *operation) slot() string { return slotOf(op.caller.Tenant, op.key) }
+
+// insert adds an operation, unless there is one with its key by now: then that
+// one is returned.
+func (o *operations) insert(op *operation) (now *operation, there bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sweep()
+	if now = o.byKey[op.slot()]; now != nil {
+		return now, true
+	}
+	o.enter(op)
+	return op, false
+}
+
+// enter lets an operation be found. Called with mu held.
+func (o *operations) enter(op *operation) {
+	o.byKey[op.slot()] = op
+	op.mu.Lock()
+	if op.handle != "" && op.record != nil && op.record.revision > 0 { // it may have been given out
+		o.find(op.handle, grant{op, bearer{op.caller.User, op.scope}})
+	}
+	id := strings.ToLower(op.jobID)
+	op.mu.Unlock()
+	if id != "" && op.job.followUp == nil && o.holders[id] == nil { // restored: nothing runs yet
+		o.holdLocked(op, id)
+	}
+}
+
+// lookUp finds an operation by its key, here or in the journal; nil if there is
+// none.
+func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation, error) {
+	o.mu.Lock()
+	o.sweep()
+	op := o.byKey[slotOf(tenant, key)]
+	o.mu.Unlock()
+	l := o.eng.ledger
+	switch {
+	case l == nil:
+		return op, nil
+	case op != nil:
+		return o.reread(ctx, op)
+	}
+	rec, found, err := l.find(ctx, opRecord, tenant, key)
+	if err != nil || !found {
+		return nil, err
+	}
+	if op, err = o.eng.restore(rec); err != nil {
+		return nil, err
+	}
+	if op.slot() != slotOf(tenant, key) {
+		return nil, fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)
+	}
+	return o.keep(op), nil
+}
+
+// keep inserts an operation that was restored, unless it needs nothing more: then
+// the journal keeps it.
+func (o *operations) keep(op *operation) *operation {
+	if op.result != nil && op.result.Outcome != outcome.OutcomeUnknown {
+		return op
+	}
+	op, _ = o.insert(op)
+	return op
+}
+
+// reread returns an operation as it is now, where another process may have
+// reconciled what is unknown here.
+func (o *operations) reread(ctx context.Context, op *operation) (*operation, error) {
+	op.mu.Lock()
+	idle := op.isUnknown()
+	op.mu.Unlock()
+	if !idle {
+		return op, nil
+	}
+	rec, found, err := o.eng.ledger.get(ctx, op.record.key)
+	if err != nil || !found {
+		return op, err
+	}
+	now, err := o.eng.restore(rec)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op.mu.Lock()
+	same := !op.isUnknown() || op.record.revision >= rec.Revision // nothing runs, so nobody owns the mail
+	op.mu.Unlock()
+	switch other := o.byKey[op.slot()]; {
+	case same:
+		return op, nil
+	case other != op && other != nil:
+		return other, nil
+	}
+	o.drop(op)
+	o.letIn(op)
+	o.enter(now)
+	if now.isUnknown() {
+		o.keepOut(now)
+	}
+	return now, nil
+}
+
+// isUnknown reports whether the outcome is unknown and nothing goes on about it.
+// Called with mu held.
+func (op *operation) isUnknown() bool {
+	return op.run == nil && op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
+}
+
+// A barrier is what the journal holds of an Assignment that unknown outcomes bar
+// from a scope.
+type barrier struct {
+	Tenant string   `json:"tenant,omitempty"`
+	Key    string   `json:"key"`              // of the operation
+	Others []string `json:"others,omitempty"` // further ones
+}
+
+func (b barrier) keys() []string {
+	if b.Key == "" {
+		return nil
+	}
+	return append([]string{b.Key}, b.Others...)
+}
+
+// barred finds the operation that bars an Assignment from a scope; nil if none
+// does.
+func (o *operations) barred(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
+	o.mu.Lock()
+	here := slices.Clone(o.unknown[unknownSlot(tenant, scope, assignment)])
+	o.mu.Unlock()
+	l := o.eng.ledger
+	for _, op := range here {
+		if l == nil {
+			return op, nil
+		}
+		op, err := o.reread(ctx, op)
+		if err != nil {
+			return nil, err
+		}
+		op.mu.Lock()
+		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
+		op.mu.Unlock()
+		if bars {
+			return op, nil
+		}
+	}
+	if l == nil {
+		return nil, nil
+	}
+	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
+	if err != nil || !found {
+		return nil, err
+	}
+	var b barrier
+	if err := l.open(rec, &b); err != nil || rec.Done { // that it is done is believed of a record that opens
+		return nil, err
+	}
+	for _, key := range b.keys() {
+		op, err := o.lookUp(ctx, b.Tenant, key)
+		if err != nil {
+			return nil, err
+		}
+		if op == nil {
+			continue
+		}
+		op.mu.Lock()
+		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
+		op.mu.Unlock()
+		if bars {
+			return op, nil
+		}
+	}
+	return nil, nil // reconciled since, or it never came so far
+}
+
+// bar lets an operation keep its Assignment out of its scope, in the journal, or
+// no longer.
+func (o *operations) bar(op *operation, on bool) (err error) {
+	for range 5 { // others of the scope may do so at once
+		if err = o.barOnce(op, on); !errors.Is(err, journal.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+func (o *operations) barOnce(op *operation, on bool) error {
+	l := o.eng.ledger
+	if l == nil || op.scope == "" {
+		return nil
+	}
+	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.work.Assignment.ID)
+	switch {
+	case err != nil:
+		return err
+	case !found && !on:
+		return nil
+	case !found:
+		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.work.Assignment.ID)[0]}
+	}
+	b := barrier{Tenant: op.caller.Tenant}
+	if found {
+		if err := l.open(rec, &b); err != nil {
+			return err
+		}
+		if rec.Done {
+			b = barrier{Tenant: op.caller.Tenant}
+		}
+	}
+	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.key })
+	if on {
+		keys = append(keys, op.key)
+	}
+	rec.Done = len(keys) == 0
+	b.Key, b.Others = op.key, nil
+	if len(keys) > 0 {
+		b.Key, b.Others = keys[0], keys[1:]
+	}
+	if rec.Data, err = l.close(b); err != nil {
+		return err
+	}
+	_, err = l.put(rec)
+	return err
+}
+
+func unknownSlot(tenant, scope, assignment string) string {
+	return slotOf(tenant, slotOf(scope, assignment))
+}
+
+// settled notes that an operation has an outcome. One that no key of a
+// caller's stands for is dropped, and so is one that the journal holds.
+func (o *operations) settled(op *operation, came outcome.Outcome, detached, journaled bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if came == outcome.OutcomeUnknown {
+		o.keepOut(op)
+		return
+	}
+	if strings.HasPrefix(op.key, freshPrefix) && !detached || journaled {
+		o.drop(op)
+	}
+}
+
+// keepOut lets an operation keep its Assignment out of its scope. Called with mu
+// held.
+func (o *operations) keepOut(op *operation) {
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)
+	if op.scope != "" && !slices.Contains(o.unknown[slot], op) {
+		o.unknown[slot] = append(o.unknown[slot], op)
+	}
+}
+
+// letIn is the opposite of keepOut. Called with mu held.
+func (o *operations) letIn(op *operation) {
+	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)
+	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
+	if o.unknown[slot] = left; len(left) == 0 {
+		delete(o.unknown, slot)
+	}
+}
+
+// drop forgets an operation. Called with mu held.
+func (o *operations) drop(op *operation) {
+	if o.byKey[op.slot()] == op {
+		delete(o.byKey, op.slot())
+	}
+	op.mu.Lock()
+	id := strings.ToLower(op.jobID)
+	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.handle) {
+		if o.byHandle[handle].op == op {
+			delete(o.byHandle, handle)
+		}
+	}
+	own := op.extrasLocked().own
+	op.mu.Unlock()
+	if o.holders[id] == op {
+		delete(o.holders, id)
+	}
+	if a, there := o.aliases[slotOf(op.caller.Tenant, own)]; there && a.Key == op.key {
+		delete(o.aliases, slotOf(op.caller.Tenant, own))
+	}
+	for _, name := range o.claimed[op] {
+		delete(o.claims, name)
+	}
+	delete(o.claimed, op)
+}
+
+// sweep forgets the operations that ended long ago. Called with mu held.
+func (o *operations) sweep() {
+	if time.Since(o.swept) < o.retention/10 {
+		return
+	}
+	o.swept = time.Now()
+	for _, op := range o.byKey {
+		op.mu.Lock()
+		done := op.result != nil && op.result.Outcome != outcome.OutcomeUnknown
+		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix) && op.ended != 0 // else its run is about to begin
+		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
+		op.mu.Unlock()
+		if old {
+			o.drop(op)
+		}
+	}
+	if l := o.eng.ledger; l != nil && o.eng.life.Enter() {
+		before, slack := o.swept.Add(-o.retention), o.retention/10
+		go func() {
+			defer o.eng.life.Leave()
+			l.forget(before, slack, o.eng.log)
+		}()
+	}
+}
+
+// converse notes that the Job of a follow-up is being talked to, or no longer.
+// false means that another follow-up does so.
+func (o *operations) converse(op *operation, on bool) bool {
+	id := strings.ToLower(op.job.followUp.JobID)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.talks[id]
+	switch {
+	case on && now != nil && now != op:
+		return false
+	case on && o.talks == nil:
+		o.talks = map[string]*operation{id: op}
+	case on:
+		o.talks[id] = op
+	case now == op:
+		delete(o.talks, id)
+	}
+	return true
+}
+
+// byJob returns the operations by the IDs of their Jobs, in lower case. It takes
+// time.
+func (o *operations) byJob() map[string]*operation {
+	out := map[string]*operation{}
+	o.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID != "" {
+			if other := out[strings.ToLower(op.jobID)]; other == nil || op.run != nil {
+				out[strings.ToLower(op.jobID)] = op
+			}
+		}
+	})
+	return out
+}
+
+func (o *operations) each(f func(*operation)) {
+	o.mu.Lock()
+	all := slices.Collect(maps.Values(o.byKey))
+	o.mu.Unlock()
+	for _, op := range all {
+		f(op)
+	}
+}
+
+const (
+	freshPrefix = "once-"  // keys that no context asked for
+	scopePrefix = "scope-" // keys made of a scope and a call
+	maxKey      = 1024     // bytes of a caller's key or scope
+)
+
+// keyFor makes the operation key of a call.
+func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callKey, error) {
+	refuse := func(err error) (callKey, error) {
+		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: w.Assignment.Name, Err: err}
+	}
+	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
+		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
+	}
+	own := ""
+	if v := ctx.Value(opKey{}); v != nil {
+		if own = v.(string); own == "" || len(own) > maxKey || !utf8.ValidString(own) {
+			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(own), maxKey))
+		}
+	}
+	switch once, v := w.Settings.OncePerScope && follow == nil, ctx.Value(scopeKey{}); {
+	case own != "" && !once:
+		return callKey{key: own, exact: true}, nil
+	case own != "" && v == nil:
+		return callKey{key: own, own: own, known: true, exact: !strings.HasPrefix(own, scopePrefix)}, nil
+	case v != nil:
+		scope := v.(string)
+		if scope == "" || len(scope) > maxKey {
+			return refuse(fmt.Errorf("%w: the operation scope has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(scope), maxKey))
+		}
+		switch {
+		case follow != nil:
+			return callKey{key: scopePrefix + digest.Of("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
+		case w.Settings.OncePerScope:
+			return callKey{key: scopePrefix + digest.Of("once", scope, w.Assignment.ID), own: own}, nil
+		}
+		return callKey{key: scopePrefix + digest.Of("call", scope, w.Assignment.ID, input), exact: true}, nil
+	}
+	if w.Settings.OncePerScope && follow == nil {
+		return refuse(outcome.ErrNoScope)
+	}
+	if run := runscope.Of(ctx); run != "" {
+		if follow != nil {
+			return callKey{key: scopePrefix + digest.Of("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
+		}
+		return callKey{key: scopePrefix + digest.Of("run", run, w.Assignment.ID, input), exact: true}, nil
+	}
+	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
+}

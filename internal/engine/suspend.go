@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// viaRegistry begins the path of what was decided by Registry.Decide.
+const viaRegistry = "Registry.Decide"
+
+// decideLater takes in a decision for a suspended request.
+func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan error) {
+	if op.cancelled() {
+		return
+	}
+	p := op.job.requests[req.ID]
+	switch {
+	case p == nil:
+		reply <- outcome.ErrNotPending
+		return
+	case p.digest != req.Digest():
+		reply <- hitl.ErrRequestChanged
+		return
+	case p.stage != stageSuspended && p.entry != nil:
+		reply <- &outcome.DecidedError{Entry: p.entry.Clone()}
+		return
+	case p.stage != stageSuspended:
+		reply <- outcome.ErrNotPending
+		return
+	}
+	if err := d.Check(p.request); err != nil {
+		reply <- err
+		return
+	}
+	if d.Source == "" {
+		d.Source = hitl.SourcePerson
+	}
+	p.replies = append(p.replies, reply)
+	op.awaitOutcome(p.id)
+	op.settleDecision(p, d.Via(viaRegistry))
+}
+
+// suspend releases the callers with a pending result. The run goes on without
+// them.
+func (op *operation) suspend(p *pendingState) {
+	s := &op.job
+	p.stage = stageSuspended
+	res := op.resultSoFar(outcome.OutcomePending)
+	res.Note = joinNotes(res.Note, fmt.Sprintf("the decision about %q was put off; a person will decide", hitl.SafeLine(p.request.Title, 200)))
+	if op.eng.cfg.OffersCheck {
+		res.Handle = op.detach(op.run)
+	}
+	op.mu.Lock()
+	if op.suspended == nil {
+		op.suspended = map[string]hitl.Request{}
+	}
+	op.suspended[p.id] = p.request
+	op.news.request = &p.request
+	r := op.run
+	r.detached = true
+	if r.interim == nil {
+		close(r.told)
+	}
+	r.interim = res
+	op.mu.Unlock()
+	told := p.request.Clone()
+	op.tell(outcome.Event{Kind: outcome.EventSuspended, JobID: s.id, Status: s.status, Request: &told})
+	op.eng.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
+}
+
+// awaitOutcome notes that a suspended request is no longer waiting: callers
+// wait for the Job again.
+func (op *operation) awaitOutcome(requestID string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if _, ok := op.suspended[requestID]; !ok {
+		return
+	}
+	delete(op.suspended, requestID)
+	op.news.request = nil
+	if r := op.run; r != nil && len(op.suspended) == 0 && r.interim != nil {
+		r.interim = nil
+		r.told = make(chan struct{})
+	}
+}
+
+// answerDeciders tells those who decided through the registry what became of
+// it.
+func (p *pendingState) answerDeciders(err error) {
+	for _, c := range p.replies {
+		c <- err // buffered, and told once
+	}
+	p.replies = nil
+}
+
+func deliveryError(d hitl.Delivery) error {
+	switch d {
+	case hitl.Refused:
+		return errors.New("duvotool: Duvo refused the response")
+	case hitl.Superseded:
+		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", outcome.ErrNotPending)
+	}
+	return nil
+}
+
+func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
+	s := &op.job
+	return &outcome.Result{
+		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.work.Assignment, BuildID: s.buildID,
+		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+	}
+}
+
+// Pending is Registry.Pending of package duvotool.
+func (eng *Engine) Pending() []hitl.Request {
+	out := []hitl.Request{} // [] in JSON, not null
+	eng.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		for _, q := range op.suspended {
+			out = append(out, q.Clone())
+		}
+	})
+	slices.SortFunc(out, func(a, b hitl.Request) int {
+		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Decide is Registry.Decide of package duvotool.
+func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if err := d.Check(req); err != nil {
+		return err
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	var found *operation
+	var current *run
+	eng.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
+			found, current = op, op.run
+		}
+	})
+	if found == nil {
+		return outcome.ErrNotPending
+	}
+	req, d = req.Clone(), d.Clone() // ctx may end before they are looked at
+	reply := make(chan error, 1)
+	found.post(current, func(op *operation) { op.decideLater(req, d, reply) })
+	select {
+	case err := <-reply:
+		return err
+	case <-current.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-reply:
+		return err
+	default:
+		return outcome.ErrNotPending
+	}
+}

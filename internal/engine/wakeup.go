@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"cmp"
+	"crypto/rand"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	TokenParam = "t" // of a webhook's URL: the token of its operation
+)
+
+// webhookURLFor returns the URL for one operation's Job: with a token, so that
+// nobody can guess it. It is never logged.
+func (c Config) webhookURLFor() string {
+	if c.WebhookURL == nil {
+		return ""
+	}
+	u := *c.WebhookURL
+	q := u.Query()
+	q.Set(TokenParam, rand.Text())
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// wake lets the Job be read now, or, where it is not known yet, once it is.
+func (eng *Engine) wake(jobID, delivery string) {
+	jobID = strings.ToLower(jobID)
+	if !eng.deliveries.first(delivery, webhookRepeat) {
+		return
+	}
+	if w := eng.watcher.Find(jobID); w != nil {
+		w.Now()
+		return
+	}
+	eng.early.first(jobID, earlyAge)
+	if w := eng.watcher.Find(jobID); w != nil {
+		w.Now() // it became known meanwhile, and may have looked before that was noted
+	}
+}
+
+// pairs remembers what belongs to which key, the first that was told of each and a
+// bounded number of them. Its methods may be called at once.
+type pairs struct {
+	max int // how many; zero: earlyMax
+
+	mu    sync.Mutex
+	of    map[string]string
+	order []string
+}
+
+// note remembers a pair. Neither may be empty; a longer key than IDs and tokens
+// have is not remembered.
+func (m *pairs) note(key, value string) {
+	if key == "" || value == "" || len(key) > 64 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.of[key]; ok {
+		return
+	}
+	if m.of == nil {
+		m.of = map[string]string{}
+	}
+	m.of[key] = value
+	if m.order = append(m.order, key); len(m.order) > cmp.Or(m.max, earlyMax) {
+		delete(m.of, m.order[0])
+		m.order = m.order[1:]
+	}
+}
+
+// get returns what belongs to a key; empty if that is not known.
+func (m *pairs) get(key string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of[key]
+}
+
+// A recent remembers names for a while, a bounded number of them. Its methods
+// may be called at once.
+type recent struct {
+	mu    sync.Mutex
+	at    map[string]time.Time
+	order []string
+}
+
+// first notes a name; false if it was noted within d before.
+func (m *recent) first(name string, d time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if at, ok := m.at[name]; ok && now.Sub(at) < d {
+		return false
+	}
+	if m.at == nil {
+		m.at = map[string]time.Time{}
+	}
+	if _, ok := m.at[name]; !ok {
+		m.order = append(m.order, name)
+	}
+	m.at[name] = now
+	for len(m.order) > earlyMax {
+		delete(m.at, m.order[0])
+		m.order = m.order[1:]
+	}
+	return true
+}
+
+// take forgets a name and reports whether it was noted within d.
+func (m *recent) take(name string, d time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.at[name]
+	delete(m.at, name)
+	return ok && time.Since(at) < d
+}
+
+const (
+	webhookRepeat = 5 * time.Second // within which one delivery wakes once
+)
+
+const (
+	earlyMax = 1024 // deliveries for Jobs that are not known yet
+)
+
+const (
+	earlyAge = 10 * time.Minute // how long they are kept
+)
