@@ -51,7 +51,7 @@ func (w *world) mayTick() bool {
 	waits := false
 	for i := range w.late {
 		if e := &w.late[i]; e.on {
-			if e.until <= w.now.Mono {
+			if e.until <= w.now.Mono+tick {
 				return false // it lands before, or never
 			}
 			waits = true
@@ -372,7 +372,8 @@ func (w *world) people(i int, do doer, spend spender) {
 // dies ends a process. What it has begun to send goes on.
 func (w *world) dies(i int) {
 	p := &w.procs[i]
-	if p.st != nil && (p.callers > 0 || p.detached) && p.st.Live.Revision > 0 && w.jr[p.op].record.Result == nil {
+	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty
+	if durable && (p.callers > 0 || p.detached) && w.jr[p.op].record.Result == nil {
 		w.hist.orphan[p.op] = true
 	}
 	*p = proc{op: p.op, lives: p.lives}

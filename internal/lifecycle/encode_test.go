@@ -59,7 +59,7 @@ func (e *encoder) moment(m Moment, on bool) {
 
 func (e *encoder) world(w *world) {
 	o := e.opts
-	e.h = max(o.DecisionMax, o.StartMax, o.Post+o.Settle+o.Window, o.MissingGrace, o.Lag, 3) + 2
+	e.h = max(o.DecisionMax, o.StartMax, o.Post+o.Settle+o.Window, o.MissingGrace, o.Lag, w.scene.keyAge, 3) + 2
 	e.b = append(e.b, byte(len(w.bad)))
 	for _, b := range w.budget {
 		e.b = append(e.b, byte(b))
@@ -67,6 +67,9 @@ func (e *encoder) world(w *world) {
 	s := &w.srv
 	e.b = append(e.b, byte(s.jobs), byte(s.status), byte(s.req), byte(s.ver[0]), byte(s.ver[1]), byte(s.turns))
 	e.flags(w.full, w.rules, s.messages[0], s.messages[1], w.hist.orphan[0], w.hist.orphan[1])
+	if w.scene.keyAge > 0 {
+		e.mono(s.keyAt)
+	}
 	e.s(s.answered[0])
 	e.s(s.answered[1])
 	for i := range w.claims.job {

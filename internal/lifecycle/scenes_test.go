@@ -7,12 +7,47 @@ func quick() Options {
 		StuckGrace: 1, AcceptedGrace: 2, MissingGrace: 2, OddGrace: 2, BackoffMin: 1, BackoffMax: 2, Attempts: 2, PageSize: 50}
 }
 
-func with(o Options, f func(*Options)) Options { f(&o); return o }
+func with(f func(*Options)) Options { o := quick(); f(&o); return o }
+
+func marked(o *Options) { o.CanLocate = true }
 
 // scenes are the worlds that are explored.
 func scenes() []*scene {
 	return []*scene{
 		{name: "nothing goes wrong", opts: quick(), requests: 2, calls: 1, keys: true},
-		{name: "a fault", opts: quick(), requests: 1, calls: 1, faults: 1, saveFaults: true, sendFaults: true, late: true, keys: true},
+		{name: "two callers, who leave", opts: quick(), requests: 2, calls: 2, leaves: 2, keys: true, deny: true},
+
+		// Starts.
+		{name: "starts: keys honoured, a fault, a death", opts: with(func(o *Options) { o.StartMax = 4 }), calls: 2, faults: 2, deaths: 1, leaves: 1,
+			saveFaults: true, sendFaults: true, late: true, refusals: true, keys: true, slow: true},
+		{name: "starts: marked, keys ignored, late effects, the search fails", opts: with(marked), calls: 2, faults: 2, deaths: 1, leaves: 1,
+			sendFaults: true, late: true, refusals: true, slow: true, searchFaults: true},
+		{name: "starts: an old one is not repeated", opts: with(func(o *Options) { o.StartMax = 4 }), calls: 1, faults: 2, deaths: 1,
+			sendFaults: true, late: true, slow: true, keys: true, keyAge: 5},
+
+		// Responses.
+		{name: "responses: a fault, a death, lax server", opts: quick(), requests: 2, calls: 1, faults: 1, deaths: 1, saveFaults: true, sendFaults: true, late: true, deny: true, startKeys: true},
+		{name: "responses: edits, an outsider, a fault, lax server", opts: quick(), requests: 1, calls: 1, faults: 1, edits: 1, outsiders: 1,
+			sendFaults: true, late: true, refusals: true, deny: true, lateAnswers: true, startKeys: true},
+		{name: "responses: an edit, a death", opts: quick(), requests: 1, calls: 2, edits: 1, deaths: 1, faults: 1, leaves: 1,
+			sendFaults: true, saveFaults: true, late: true, lateAnswers: true, startKeys: true},
+		{name: "responses: keys and requests checked, resent at once", opts: with(func(o *Options) { o.KeysHonoured = true }), requests: 2, calls: 1, faults: 2, deaths: 1,
+			sendFaults: true, late: true, keys: true, checks: true},
+		{name: "responses: slow driver, slow reads, an edit", opts: quick(), requests: 1, calls: 1, edits: 1, leaves: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
+		{name: "responses: old decisions and new rules", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, deaths: 1, faults: 1, edits: 1,
+			sendFaults: true, late: true, rulesChange: true, startKeys: true},
+
+		// Policies.
+		{name: "policies fail, put off, leave alone", opts: quick(), requests: 1, calls: 2, leaves: 1, edits: 1, deaths: 1, outsiders: 1,
+			policyFails: true, suspend: true, leftAlone: true, lateAnswers: true, keys: true},
+
+		// Replicas.
+		{name: "replicas: a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true, slow: true},
+		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
+		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
+		{name: "replicas: leaves and deaths", opts: quick(), procs: 2, requests: 1, calls: 2, leaves: 2, deaths: 1, keys: true},
 	}
 }
+
+// deepScenes are larger ones.
+func deepScenes() []*scene { return nil }

@@ -18,15 +18,15 @@ var statusNames = [...]string{"", "running", "waiting", "completed", "stopped"}
 
 // A server is Duvo as far as one Job goes.
 type server struct {
-	jobs      int8
-	status    int8
-	req       int8      // which request is pending, or comes next
-	ver       [2]int8   // texts of requests
-	startKeys int8      // Jobs that a key has made
-	answered  [2]string // by request: the body that the server holds for its key
-	messages  [2]bool   // by operation
-	turns     int8      // messages that were posted
-	updated   int8
+	jobs     int8
+	status   int8
+	req      int8          // which request is pending, or comes next
+	ver      [2]int8       // texts of requests
+	keyAt    time.Duration // when the first start came
+	answered [2]string     // by request: the body that the server holds for its key
+	messages [2]bool       // by operation
+	turns    int8          // messages that were posted
+	updated  int8
 }
 
 // A lateEffect is a send whose effect has not landed.
@@ -71,8 +71,12 @@ func (w *world) moves() bool {
 // landStart is a start that takes effect.
 func (w *world) landStart() Sent {
 	s := &w.srv
-	if w.scene.keys && s.jobs > 0 {
+	known := w.scene.keyAge == 0 || w.now.Mono-s.keyAt <= w.scene.keyAge
+	if (w.scene.keys || w.scene.startKeys) && s.jobs > 0 && known {
 		return Sent{Job: "job", Status: "running"}
+	}
+	if s.jobs == 0 {
+		s.keyAt = w.now.Mono
 	}
 	s.jobs++
 	if s.jobs > 1 {

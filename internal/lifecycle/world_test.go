@@ -15,15 +15,17 @@ type scene struct {
 	requests int  // that the Job makes, one after another
 	follow   bool // the operations are follow-ups of a Job that has completed
 
-	keys, checks                                       bool // the server honours keys; checks a response against its request
-	late                                               bool // effects may land late
-	slow                                               bool // time passes while something is in flight
-	slowReads                                          bool // and while a read is
-	deny, suspend, policyFails, leftAlone, lateAnswers bool // besides approving
-	rulesChange                                        bool // after a death the rules deny
-	saveFaults                                         bool // faults may strike the journal
-	sendFaults                                         bool // and sends
-	refusals                                           bool // and a send may be refused
+	keys, checks                                       bool          // the server honours keys; checks a response against its request
+	startKeys                                          bool          // it honours keys of starts alone
+	keyAge                                             time.Duration // for which it remembers the key of a start; zero: for ever
+	late                                               bool          // effects may land late
+	slow                                               bool          // time passes while something is in flight
+	slowReads                                          bool          // and while a read is
+	deny, suspend, policyFails, leftAlone, lateAnswers bool          // besides approving
+	rulesChange                                        bool          // after a death the rules deny
+	saveFaults                                         bool          // faults may strike the journal
+	sendFaults                                         bool          // and sends
+	refusals                                           bool          // and a send may be refused
 	searchFaults                                       bool
 	readFaults                                         []Class
 	otherPrint                                         bool // after a death the credential is another, which may not see the Job
