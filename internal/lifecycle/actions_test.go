@@ -1,5 +1,7 @@
 package lifecycle
 
+import "slices"
+
 // each calls yield with every world that may come next. The order is always the
 // same, so that a world is named by the numbers of the choices that lead to it.
 func (w *world) each(yield func(label string, i int, n *world)) {
@@ -84,7 +86,9 @@ func (w *world) mayTick() bool {
 	return waits
 }
 
-func (s *shelf) failing(w *world) bool { return len(w.scene.readFaults) > 0 || w.procs[0].blind }
+func (s *shelf) failing(w *world) bool {
+	return len(w.scene.readFaults) > 0 || w.procs[0].blind && !w.srv.blind
+}
 
 // exchanges lets what is in flight go on.
 func (w *world) exchanges(i int, do doer, spend spender) {
@@ -250,7 +254,7 @@ func (w *world) reads(i int, do doer, spend spender) {
 	if !p.watching || !p.wish && p.seen == w.look() {
 		return
 	}
-	if p.blind {
+	if p.blind && !w.srv.blind {
 		do("may not see the Job", i, func(n *world) { n.shown(i, &Read{Began: n.now, Failed: Missing}) })
 		return
 	}
@@ -266,11 +270,11 @@ func (w *world) reads(i int, do doer, spend spender) {
 		spend(bListed, "is shown an old row", i, func(n *world) {
 			n.step(i, Listed{Began: n.now, Status: "completed", End: Completed, Updated: 1})
 		})
-		spend(bListed, "is shown a wrong row", i, func(n *world) {
-			if n.srv.status == waiting {
+		if r := p.st.Live.Read; r != nil && r.Human && w.srv.status == waiting {
+			spend(bListed, "is shown a wrong row", i, func(n *world) {
 				n.step(i, Listed{Began: n.now, Status: "completed", End: Completed, Updated: Time(n.srv.updated) + 1})
-			}
-		})
+			})
+		}
 	}
 }
 
@@ -372,7 +376,7 @@ func (w *world) people(i int, do doer, spend spender) {
 // dies ends a process. What it has begun to send goes on.
 func (w *world) dies(i int) {
 	p := &w.procs[i]
-	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty
+	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty && slices.Contains(p.st.Record.Holders, p.st.Live.Replica)
 	if durable && (p.callers > 0 || p.detached) && w.jr[p.op].record.Result == nil {
 		w.hist.orphan[p.op] = true
 	}

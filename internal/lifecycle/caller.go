@@ -201,6 +201,7 @@ func (t *turn) rest() {
 	l.Running, l.Detached, l.Admitted, l.Told = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil
 	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
+	l.BadReads = 0
 	l.Missing, l.Odd, l.Refused, l.Stuck, l.Human = 0, 0, false, 0, false
 	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines = Fetch{}, 0, 0, 0, nil
 	l.Fails, l.Claimed = 0, false

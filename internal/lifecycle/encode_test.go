@@ -66,7 +66,7 @@ func (e *encoder) world(w *world) {
 	}
 	s := &w.srv
 	e.b = append(e.b, byte(s.jobs), byte(s.status), byte(s.req), byte(s.ver[0]), byte(s.ver[1]), byte(s.turns))
-	e.flags(w.full, w.rules, s.messages[0], s.messages[1], w.hist.orphan[0], w.hist.orphan[1])
+	e.flags(s.blind, w.full, w.rules, s.messages[0], s.messages[1], w.hist.orphan[0], w.hist.orphan[1])
 	if w.scene.keyAge > 0 {
 		e.mono(s.keyAt)
 	}
@@ -256,6 +256,7 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 		e.moment(l.Since, true)
 	}
 	e.mono(l.Missing)
+	e.n(l.BadReads)
 	e.mono(l.Odd)
 	e.mono(l.Stuck)
 	if l.Wish != 0 {

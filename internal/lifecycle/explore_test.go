@@ -133,7 +133,7 @@ func TestEveryWorldIsSafe(t *testing.T) {
 				begin := time.Now()
 				f := explore(sc, *limit)
 				states[i] = f.states
-				t.Logf("%d states, depth %d, %v", f.states, f.depth, time.Since(begin).Round(time.Millisecond))
+				t.Logf("%s: %d states, depth %d, %v", sc.name, f.states, f.depth, time.Since(begin).Round(time.Millisecond))
 				if f.bad != "" {
 					t.Errorf("%s", f)
 				} else if !f.closed && *limit >= 1_000_000 {

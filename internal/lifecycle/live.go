@@ -49,6 +49,7 @@ type Live struct {
 	Noted    *Read         // a newer one, not taken in yet
 	Missing  time.Duration // since when the Job is not found
 	Odd      time.Duration // since when reads make no sense
+	BadReads int           // that told the same of the two, in a row; three are enough
 	Refused  bool          // the credential is refused
 
 	Look  time.Duration // when the Job's own time was last counted

@@ -99,20 +99,20 @@ func (t *turn) unread(c Class) {
 			t.fail(CauseGivenUp, "", true)
 		}
 	case Missing:
-		if l.Missing == 0 {
-			l.Missing = t.now.Mono
+		if l.BadReads = min(l.BadReads+1, 3); l.Missing == 0 {
+			l.Missing, l.Odd, l.BadReads = t.now.Mono, 0, 1
 			t.emit(Tell{Kind: NoticeTrouble, Text: "the Job is not found"})
 		}
-		if t.now.Mono-l.Missing >= t.o.MissingGrace || !t.o.on(guardMissing) {
+		if t.now.Mono-l.Missing >= t.o.MissingGrace && l.BadReads == 3 || !t.o.on(guardMissing) {
 			t.over("")
 			t.end(Gone)
 		}
 	case Odd:
-		if l.Odd == 0 {
-			l.Odd = t.now.Mono
+		if l.BadReads = min(l.BadReads+1, 3); l.Odd == 0 {
+			l.Missing, l.Odd, l.BadReads = 0, t.now.Mono, 1
 			t.emit(Tell{Kind: NoticeTrouble, Text: "reading the Job makes no sense"})
 		}
-		if t.now.Mono-l.Odd >= t.o.OddGrace || !t.o.on(guardOdd) {
+		if t.now.Mono-l.Odd >= t.o.OddGrace && l.BadReads == 3 || !t.o.on(guardOdd) {
 			r.Trouble, l.Dirty = Odd, true
 			t.fail(CauseGivenUp, "", false)
 		}
@@ -123,7 +123,7 @@ func (t *turn) unread(c Class) {
 func (t *turn) seen(e *Read) {
 	l, r := &t.Live, &t.Record
 	if l.Missing != 0 || l.Odd != 0 || l.Refused {
-		l.Missing, l.Odd, l.Refused = 0, 0, false
+		l.Missing, l.Odd, l.BadReads, l.Refused = 0, 0, 0, false
 		t.emit(Tell{Kind: NoticeMended, Text: "reading the Job"})
 	}
 	if t.lags(e) {

@@ -1,8 +1,9 @@
 package lifecycle
 
-// sent reports whether a response to the request may have taken effect.
+// sent reports whether a response to the request has reached the server, or may
+// have: it must remain the only one.
 func (p *Request) sent() bool {
-	return p.Attempt.Open || p.Attempt.Earlier || p.Delivery == Accepted || p.Delivery == Refused || p.Delivery == Unconfirmed
+	return p.Stage == Sending || p.Attempt.Open || p.Attempt.Earlier || p.Delivery == Accepted || p.Delivery == Refused || p.Delivery == Unconfirmed
 }
 
 // over notes that every request but one has ended, whoever ended it.

@@ -41,8 +41,9 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 	if p.Stage == Decided {
 		t.line(LineSent, p.ID, "")
 	}
+	announced := t.ready(Responding, p.ID, &p.Attempt)
 	p.Stage = Sending
-	if !t.ready(Responding, p.ID, &p.Attempt) {
+	if !announced {
 		return true
 	}
 	w := t.window()
@@ -142,6 +143,7 @@ func (t *turn) responseSent(id string, e Sent) {
 	}
 	a := t.Live.ask(id)
 	a.Since = t.now
+	t.Live.Read, t.Live.Noted = nil, nil // from before the attempt
 	switch e.Reply {
 	case OK:
 		p.Stage, p.Attempt = Settled, Attempt{}
@@ -156,17 +158,16 @@ func (t *turn) responseSent(id string, e Sent) {
 		return
 	}
 	unopen(&p.Attempt)
-	if !p.Attempt.Earlier {
+	refused := e.Reply == Refusal || e.Reply == NotThere || e.Reply == CannotAct
+	if !p.Attempt.Earlier && !refused {
 		p.Stage = Decided
 	}
 	t.line(LineFailed, id, e.Text)
-	switch e.Reply {
-	case TooLate:
-	case Refusal, NotThere, CannotAct:
-		if !p.Attempt.Earlier {
-			a.Refused = true // a read tells whether it was answered elsewhere
-			break
-		}
+	switch {
+	case e.Reply == TooLate:
+	case refused && !p.Attempt.Earlier:
+		a.Refused = true // a read tells whether it was answered elsewhere
+	case refused:
 		a.NotBefore = t.now.Mono + t.afterDoubt() // proves nothing about the earlier one
 	default:
 		a.Fails = min(a.Fails+1, 8)

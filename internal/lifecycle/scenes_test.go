@@ -41,6 +41,29 @@ func scenes() []*scene {
 		{name: "policies fail, put off, leave alone", opts: quick(), requests: 1, calls: 2, leaves: 1, edits: 1, deaths: 1, outsiders: 1,
 			policyFails: true, suspend: true, leftAlone: true, lateAnswers: true, keys: true},
 
+		// Messages.
+		{name: "messages: a follow-up, two faults, a death", opts: with(func(o *Options) { o.StartMax = 4 }), follow: true, requests: 1, calls: 2, leaves: 1, faults: 2, deaths: 1,
+			saveFaults: true, sendFaults: true, late: true, refusals: true},
+		{name: "messages: the reasons of a denial, a fault, a death", opts: with(func(o *Options) { o.TellReason = true }), requests: 1, calls: 1, faults: 1, deaths: 1,
+			sendFaults: true, late: true, deny: true, startKeys: true},
+		{name: "messages: two follow-ups of one Job", opts: with(func(o *Options) { o.Claims = true }), procs: 2, two: true, follow: true, requests: 1, calls: 2, faults: 1, sendFaults: true, deny: true},
+
+		// Reads, credentials, clocks.
+		{name: "reads fail in each way, a death", opts: quick(), requests: 1, calls: 1, faults: 2, deaths: 1, readFaults: []Class{Down, NotAllowed, Missing, Odd}, startKeys: true},
+		{name: "a credential that may not see the Job", opts: quick(), requests: 1, calls: 2, deaths: 1, leaves: 1, otherPrint: true, keys: true},
+		{name: "clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
+		{name: "the Job's own time, without that of people", opts: with(func(o *Options) { o.JobTimeout = 3; o.StopOnTimeout = true }), requests: 1, calls: 1, deaths: 1, leaves: 1, slow: true, keys: true},
+		{name: "rows of lists are trusted", opts: with(func(o *Options) { o.TrustLists, o.Lag = true, 2 }), follow: true, requests: 1, calls: 2, leaves: 1, listed: 2, keys: true},
+
+		// Close, stop, budgets, people.
+		{name: "Close at any point, a fault, a death", opts: quick(), requests: 1, calls: 2, closes: 1, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, startKeys: true},
+		{name: "stops and budgets", opts: with(func(o *Options) { o.StopOnLeave = true }), requests: 1, calls: 2, leaves: 1, stops: 1, budgets: 1, faults: 1, deaths: 1, sendFaults: true, keys: true},
+		{name: "a person reconciles", opts: with(func(o *Options) { o.StartMax, o.Claims = 2, true }), requests: 1, calls: 2, faults: 2, sendFaults: true, reconciles: 1, keys: true, leaves: 1, deaths: 1},
+
+		// The journal.
+		{name: "the journal is full for a while, a death", opts: quick(), requests: 1, calls: 2, fills: 1, leaves: 1, deaths: 1, keys: true},
+		{name: "the journal is restored to an older state", opts: quick(), requests: 1, calls: 2, restores: 1, faults: 1, leaves: 1, sendFaults: true, startKeys: true},
+
 		// Replicas.
 		{name: "replicas: a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true, slow: true},
 		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},

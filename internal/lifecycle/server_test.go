@@ -27,6 +27,7 @@ type server struct {
 	messages [2]bool       // by operation
 	turns    int8          // messages that were posted
 	updated  int8
+	blind    bool // the Job is of the other credential
 }
 
 // A lateEffect is a send whose effect has not landed.
@@ -141,6 +142,9 @@ func (w *world) landMessage(op int8, touched bool) Sent {
 func (w *world) land(i int, x Effect, touched bool) Sent {
 	switch x := x.(type) {
 	case StartJob:
+		if w.srv.jobs == 0 {
+			w.srv.blind = w.procs[i].blind
+		}
 		return w.landStart()
 	case Respond:
 		return w.landResponse(string(x.Body), touched)

@@ -18,8 +18,9 @@ func (t *turn) start() bool {
 		t.emit(StageFiles{Name: t.exchange(Staging, "")})
 		return true
 	}
+	announced := t.ready(StartingX, "", a)
 	r.Stage, r.Credential = Starting, l.Print
-	if !t.ready(StartingX, "", a) {
+	if !announced {
 		return true
 	}
 	w := t.window()
