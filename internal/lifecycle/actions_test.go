@@ -251,6 +251,9 @@ func (w *world) reads(i int, do doer, spend spender) {
 		do("is told what was read", i, func(n *world) { r := n.procs[i].read; n.procs[i].read = nil; n.shown(i, r) })
 		return
 	}
+	if p.watching {
+		w.rows(i, spend)
+	}
 	if !p.watching || !p.wish && p.seen == w.look() {
 		return
 	}
@@ -266,10 +269,17 @@ func (w *world) reads(i int, do doer, spend spender) {
 	for _, c := range w.scene.readFaults {
 		spend(bFaults, "reads "+string(c), i, func(n *world) { n.shown(i, &Read{Began: n.now, Failed: c}) })
 	}
+}
+
+// rows lets a list tell of the Job.
+func (w *world) rows(i int, spend spender) {
+	p := &w.procs[i]
 	if w.srv.status != none && w.scene.listed > 0 {
-		spend(bListed, "is shown an old row", i, func(n *world) {
-			n.step(i, Listed{Began: n.now, Status: "completed", End: Completed, Updated: 1})
-		})
+		if w.scene.follow {
+			spend(bListed, "is shown an old row", i, func(n *world) {
+				n.step(i, Listed{Began: n.now, Status: "completed", End: Completed, Updated: 1})
+			})
+		}
 		if r := p.st.Live.Read; r != nil && r.Human && w.srv.status == waiting {
 			spend(bListed, "is shown a wrong row", i, func(n *world) {
 				n.step(i, Listed{Began: n.now, Status: "completed", End: Completed, Updated: Time(n.srv.updated) + 1})
@@ -400,6 +410,9 @@ func (w *world) outside(do doer, spend spender) {
 			spend(bEdits, "somebody edits the request", 0, func(n *world) { n.srv.ver[n.srv.req]++; n.touch() })
 		}
 		spend(bOutsiders, "somebody answers in Duvo", 0, func(n *world) { n.srv.status = running; n.srv.req++; n.touch() })
+	}
+	if w.srv.status == completed && w.scene.follow {
+		spend(bOutsiders, "somebody posts a message in Duvo", 0, func(n *world) { n.srv.status = running; n.touch() })
 	}
 	if w.full {
 		do("the journal has room", 0, func(n *world) { n.full = false })

@@ -44,8 +44,11 @@ func (w *world) mayAsk(i int, x Effect) {
 }
 
 // finished checks what callers are told of the end.
-func (w *world) finished(i int) {
+func (w *world) finished(i int, f Finish) {
 	p := &w.procs[i]
+	if rec := w.jr[p.op].record; f.Recorded && (rec == nil || rec.Result == nil) && !w.hist.restored {
+		w.fail("told as recorded, and it is not")
+	}
 	r := p.st.Record.Result
 	if was := w.hist.told[p.op]; was != "" && was != r.Outcome {
 		w.fail("told %s, and now %s", was, r.Outcome)

@@ -223,7 +223,7 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 		if r, ok := x.(Respond); ok {
 			e.b = append(e.b, r.Body...)
 		}
-		e.n(int(e.now.Mono - p.since))
+		e.n(int(min(e.now.Mono-p.since, e.opts.Post+1)))
 	case Collect:
 		e.n(x.After)
 	}
@@ -264,7 +264,7 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	}
 	e.mono(l.StopSent)
 	if e.opts.JobTimeout > 0 {
-		e.n(int(e.now.Mono - l.Look))
+		e.n(int(min(e.now.Mono-l.Look, e.opts.JobTimeout)))
 	}
 	e.read(l.Read)
 	e.read(l.Noted)

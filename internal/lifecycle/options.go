@@ -72,7 +72,6 @@ const (
 	guardHolders                      // parked means that nobody holds it
 	guardMerge                        // facts outlive a conflict
 	guardFacts                        // a fact that could not be recorded is recorded later
-	guardOwnWrite                     // one's own write is known again in a conflict
 	guardPending                      // what waits stays pending while the journal fails
 	guardFloor                        // a row older than the last read proves nothing
 	guardListed                       // a Job last seen waiting is always read

@@ -168,10 +168,10 @@ func (t *turn) lags(e *Read) bool {
 }
 
 // count adds to the Job's own time what has passed since the last look, unless it
-// waited for a person.
+// waited for a person then or does now.
 func (t *turn) count(human bool) {
 	l := &t.Live
-	if !l.Human || !t.o.on(guardHuman) {
+	if !l.Human && !human || !t.o.on(guardHuman) {
 		t.Record.Worked += t.now.Mono - l.Look
 	}
 	l.Look, l.Human = t.now.Mono, human
@@ -244,6 +244,10 @@ func (t *turn) expired() bool {
 	worked := r.Worked + t.now.Mono - l.Look
 	if worked < t.o.JobTimeout {
 		t.wakeAt(t.now.Mono + t.o.JobTimeout - worked)
+		return false
+	}
+	if t.o.on(guardHuman) && !t.fresh(l.Read, Moment{}) { // perhaps it waits for a person by now
+		t.wantRead(readBegan(l.Read) + 1)
 		return false
 	}
 	if t.o.StopOnTimeout && !r.Stop.Asked {

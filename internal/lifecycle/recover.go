@@ -86,7 +86,7 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		return
 	}
 	l.Revision = revision
-	if c.Writer == mine.Writer && c.Serial == mine.Serial && t.o.on(guardOwnWrite) {
+	if c.Writer == mine.Writer && c.Serial == mine.Serial {
 		t.saved(Saved{Revision: revision}) // our own write, of which no answer came
 		return
 	}

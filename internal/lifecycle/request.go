@@ -65,14 +65,12 @@ func (t *turn) shown(q *Ticket) {
 	}
 	switch {
 	case !changed && !p.Gone:
-	case !p.sent():
+	case !p.sent() || !t.o.on(guardOnce):
 		t.reset(p, q)
 	case changed && p.Stage == Sending:
 		// A response to this ID was sent; it must remain the only one.
 		p.Stage = Settled
 		t.delivered(p, p.fate())
-	case !t.o.on(guardOnce):
-		t.reset(p, q)
 	}
 }
 

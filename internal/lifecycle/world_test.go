@@ -14,6 +14,7 @@ type scene struct {
 
 	requests int  // that the Job makes, one after another
 	follow   bool // the operations are follow-ups of a Job that has completed
+	began    bool // the Job was started and recorded, and every process has a caller
 
 	keys, checks                                       bool          // the server honours keys; checks a response against its request
 	startKeys                                          bool          // it honours keys of starts alone
@@ -143,7 +144,21 @@ func newWorld(sc *scene) *world {
 	if sc.follow {
 		w.srv.status, w.srv.jobs, w.srv.updated = completed, 1, 1
 	}
+	if sc.began {
+		w.begin()
+	}
 	return w
+}
+
+// begin makes a world in which the Job has been started.
+func (w *world) begin() {
+	w.srv.status, w.srv.jobs = running, 1
+	w.jr[0] = shelf{rev: 1, record: &Record{Order: firstOrder, Stage: Watching, Job: "job", Writer: "A0", Serial: 1, Holders: []string{"A0", "B0"}, Credential: "own"}}
+	for i := range max(w.scene.procs, 1) {
+		w.load(i)
+		w.procs[i].callers = 1
+		w.step(i, Called{Caller: 1, Order: firstOrder})
+	}
 }
 
 func (w *world) fail(format string, args ...any) {
@@ -213,7 +228,7 @@ func (w *world) effect(i int, f Effect) {
 			p.callers = max(p.callers-int8(len(f.Callers)), 0)
 		}
 	case Finish:
-		w.finished(i)
+		w.finished(i, f)
 		if f.Callers == nil {
 			p.callers, p.detached = 0, false
 		} else {
