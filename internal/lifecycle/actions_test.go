@@ -412,7 +412,7 @@ func (w *world) outside(do doer, spend spender) {
 		spend(bOutsiders, "somebody answers in Duvo", 0, func(n *world) { n.srv.status = running; n.srv.req++; n.touch() })
 	}
 	if w.srv.status == completed && w.scene.follow {
-		spend(bOutsiders, "somebody posts a message in Duvo", 0, func(n *world) { n.srv.status = running; n.touch() })
+		spend(bOutsiders, "somebody posts a message in Duvo", 0, func(n *world) { n.srv.status = running; n.hist.resumed = true; n.touch() })
 	}
 	if w.full {
 		do("the journal has room", 0, func(n *world) { n.full = false })

@@ -64,9 +64,9 @@ func (e *encoder) world(w *world) {
 	for _, b := range w.budget {
 		e.b = append(e.b, byte(b))
 	}
-	s := &w.srv
+	s, h0 := &w.srv, &w.hist
 	e.b = append(e.b, byte(s.jobs), byte(s.status), byte(s.req), byte(s.ver[0]), byte(s.ver[1]), byte(s.turns))
-	e.flags(s.blind, w.full, w.rules, s.messages[0], s.messages[1], w.hist.orphan[0], w.hist.orphan[1])
+	e.flags(h0.resumed, s.blind, w.full, w.rules, s.messages[0], s.messages[1], w.hist.orphan[0], w.hist.orphan[1])
 	if w.scene.keyAge > 0 {
 		e.mono(s.keyAt)
 	}
@@ -247,7 +247,11 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 		e.future(l.Announced.To.Mono)
 		e.n(int(max(time.Duration(l.Announced.To.Wall-e.now.Wall), -1)))
 	}
-	e.future(l.NotBefore)
+	if r.Stage == Posting {
+		e.mono(l.NotBefore)
+	} else {
+		e.future(l.NotBefore)
+	}
 	e.future(l.Search.Until)
 	e.future(l.Elsewhere)
 	e.future(l.LoadAfter)
@@ -275,9 +279,9 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 		e.flags(a.Turn != 0, a.Suspended, a.Checked, a.Claimed, a.Refused, a.Answer != nil, len(a.Replies) > 0)
 		if p != nil && (p.Stage == Decided || p.Stage == Sending) {
 			e.moment(a.Since, true)
+			e.mono(a.NotBefore)
 			e.moment(a.Decided, e.opts.DecisionMax > 0)
 		}
-		e.future(a.NotBefore)
 		e.b = append(e.b, byte(a.Fails))
 		if a.Answer != nil {
 			e.s(a.Answer.Digest)

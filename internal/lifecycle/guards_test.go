@@ -14,7 +14,7 @@ func removals() []struct {
 		scene scene
 	}
 	return []removal{
-		{"a decision is bound to its text", guardDigest, scene{opts: quick(), began: true, requests: 1, edits: 1}},
+		{"a decision is bound to its text", guardDigest, scene{opts: quick(), began: true, requests: 1, edits: 1, slow: true}},
 		{"a read just before each response", guardRead, scene{opts: quick(), began: true, requests: 1, edits: 1, slow: true}},
 		{"what may have been sent is never decided again", guardOnce, scene{opts: quick(), began: true, requests: 1, faults: 1, edits: 1, sendFaults: true}},
 		{"no response is repeated before a late effect has landed", guardSettle, scene{opts: quick(), began: true, requests: 2, faults: 1, sendFaults: true, late: true}},

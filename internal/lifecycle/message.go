@@ -24,7 +24,7 @@ func (t *turn) post() bool {
 		}
 	}
 	if !t.freshEnd() {
-		t.wantRead(max(l.Since.Mono, readBegan(l.Read)+1))
+		t.wantRead(max(l.Since.Mono, l.NotBefore, readBegan(l.Read)+1))
 		return false
 	}
 	if !takes(l.Read.End) && t.o.on(guardMessage) {
@@ -64,7 +64,7 @@ func (t *turn) freshEnd() bool {
 	if !t.o.on(guardMessage) {
 		return l.Read != nil
 	}
-	return t.fresh(l.Read, l.Since)
+	return t.fresh(l.Read, Moment{Mono: max(l.Since.Mono, l.NotBefore)})
 }
 
 // notEnded goes on where the Job has not ended so that it could take a message.

@@ -13,8 +13,10 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 	if t.pending(a.NotBefore) {
 		return false
 	}
-	if !t.fresh(l.Read, a.Since) {
-		t.wantRead(max(a.Since.Mono, l.Read.Began.Mono+1))
+	// The read just before comes after whatever an earlier attempt may have done.
+	since := Moment{Mono: max(a.Since.Mono, a.NotBefore)}
+	if !t.fresh(l.Read, since) {
+		t.wantRead(max(since.Mono, l.Read.Began.Mono+1))
 		return false
 	}
 	if a.Refused {

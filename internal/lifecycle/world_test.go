@@ -114,7 +114,7 @@ type history struct {
 	told     [2]Outcome
 	worked   time.Duration // ticks in which the Job did not wait
 	posts    [2]int8
-	ended    bool
+	resumed  bool // somebody else has posted a message
 	restored bool
 }
 
