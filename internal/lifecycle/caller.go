@@ -12,7 +12,11 @@ func (t *turn) called(e Called) {
 	case r.Order != nil && !r.Order.Same(e.Order):
 		t.emit(Release{Callers: one, Cause: CauseKeyReused})
 	case r.Result != nil && (!l.Running || l.Told):
-		t.emit(Finish{Callers: one, Recorded: !l.Running})
+		t.emit(Finish{Callers: one, Recorded: !l.Dirty})
+		if l.Dirty && !l.Running { // the journal does not have it yet
+			t.begin()
+			l.Detached, l.Told = true, true
+		}
 	default:
 		if r.Order == nil {
 			r.Order = e.Order

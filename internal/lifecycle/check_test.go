@@ -66,7 +66,7 @@ func (w *world) finished(i int, f Finish) {
 	case Gone:
 		w.fail("told gone, and the Job is there")
 	case Expired:
-		if w.hist.worked < w.scene.opts.JobTimeout {
+		if w.hist.worked+w.scene.opts.Stale < w.scene.opts.JobTimeout {
 			w.fail("told expired after %d", w.hist.worked)
 		}
 	}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -27,6 +28,9 @@ type finding struct {
 // there are more than limit.
 func explore(sc *scene, limit int) finding {
 	var e encoder
+	if sc.seen == nil {
+		sc.seen = stages{}
+	}
 	root := newWorld(sc)
 	nodes := []node{{-1, 0}}
 	known := map[uint64]struct{}{root.hash(&e): {}}
@@ -133,6 +137,9 @@ func TestEveryWorldIsSafe(t *testing.T) {
 				begin := time.Now()
 				f := explore(sc, *limit)
 				states[i] = f.states
+				seenSteps.Lock()
+				maps.Copy(seenSteps.stages, sc.seen)
+				seenSteps.Unlock()
 				t.Logf("%s: %d states, depth %d, %v", sc.name, f.states, f.depth, time.Since(begin).Round(time.Millisecond))
 				if f.bad != "" {
 					t.Errorf("%s", f)
@@ -142,6 +149,9 @@ func TestEveryWorldIsSafe(t *testing.T) {
 			})
 		}
 	})
+	if !t.Failed() && *limit >= 1_000_000 {
+		checkTable(t)
+	}
 	total := 0
 	for _, n := range states {
 		total += n

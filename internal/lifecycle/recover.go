@@ -86,6 +86,9 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		return
 	}
 	l.Revision = revision
+	if l.End != nil && l.End.Cause == CauseJournal {
+		l.End = nil // another process could write; go on from there
+	}
 	if c.Writer == mine.Writer && c.Serial == mine.Serial {
 		t.saved(Saved{Revision: revision}) // our own write, of which no answer came
 		return

@@ -68,9 +68,13 @@ func scenes() []*scene {
 		{name: "replicas: a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true, slow: true},
 		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
 		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
-		{name: "replicas: leaves and deaths", opts: quick(), procs: 2, requests: 1, calls: 2, leaves: 2, deaths: 1, keys: true},
+		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
 	}
 }
 
 // deepScenes are larger ones.
-func deepScenes() []*scene { return nil }
+func deepScenes() []*scene {
+	return []*scene{
+		{name: "deep: replicas, leaves and deaths", opts: quick(), procs: 2, requests: 1, calls: 2, leaves: 2, deaths: 1, keys: true},
+	}
+}

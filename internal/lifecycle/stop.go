@@ -64,6 +64,9 @@ func (t *turn) sendStop() bool {
 func (t *turn) stopSent(e Sent) {
 	l := &t.Live
 	l.StopSent = t.now.Mono
+	if e.Reply == TooLate {
+		l.StopSent = 0
+	}
 	if e.Reply == CannotAct {
 		t.Record.Stop.Done, l.Dirty = true, true
 		t.Record.Note = join(t.Record.Note, "nothing here can stop the Job")
