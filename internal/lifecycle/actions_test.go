@@ -351,7 +351,7 @@ func (w *world) decision(i int, req, ver int8, v Verdict) *Decision {
 		w.hist.decided[req][ver] |= bit
 	}
 	op := string(rune('0' + w.procs[i].op))
-	return &Decision{Verdict: v, Body: []byte(digests(req, ver) + letter + op), Key: digests(req, ver)}
+	return &Decision{Verdict: v, Body: []byte(`"` + digests(req, ver) + letter + op + `"`), Key: digests(req, ver)}
 }
 
 // people lets callers come and go.

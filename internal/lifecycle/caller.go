@@ -11,11 +11,11 @@ func (t *turn) called(e Called) {
 		t.emit(Release{Callers: one, Cause: CauseClosed})
 	case r.Order != nil && !r.Order.Same(e.Order):
 		t.emit(Release{Callers: one, Cause: CauseKeyReused})
-	case r.Result != nil && (!l.Running || l.Told):
+	case r.Result != nil && (!l.Running || l.Informed):
 		t.emit(Finish{Callers: one, Recorded: !l.Dirty})
 		if l.Dirty && !l.Running { // the journal does not have it yet
 			t.begin()
-			l.Detached, l.Told = true, true
+			l.Detached, l.Informed = true, true
 		}
 	default:
 		if r.Order == nil {
@@ -110,7 +110,7 @@ func (t *turn) suspend(request string) {
 
 // finish gives callers the result, once it is recorded.
 func (t *turn) finish() bool {
-	if !t.Live.Told {
+	if !t.Live.Informed {
 		t.emit(Finish{Recorded: true})
 	}
 	t.rest()
@@ -133,7 +133,7 @@ func (t *turn) windDown() bool {
 	if r.Stop.Asked && !r.Stop.Done && !l.Dirty && t.mayStopNow() {
 		return t.sendStop()
 	}
-	if l.Told || r.Result != nil && !l.Dirty {
+	if l.Informed || r.Result != nil && !l.Dirty {
 		return t.finish()
 	}
 	cause, text := CauseLeft, ""
@@ -202,7 +202,7 @@ func (t *turn) rest() {
 		a := &l.Asks[i]
 		a.Suspended, a.Answer = false, nil
 	}
-	l.Running, l.Detached, l.Admitted, l.Told = false, false, false, false
+	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil
 	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
 	l.BadReads = 0

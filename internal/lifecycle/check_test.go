@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // begins notes that a send begins. It returns whether others have touched just
 // before what it is about.
@@ -10,7 +13,7 @@ func (w *world) begins(i int, x Effect) (touched bool) {
 	if !ok {
 		return touched
 	}
-	body := string(r.Body)
+	body := strings.Trim(string(r.Body), `"`)
 	req, ver := reqOf(body), verOf(body)
 	bit := uint8(1)
 	if body[4] == 'd' {
@@ -110,7 +113,7 @@ func (w *world) checkAlive(i int) {
 	if p.wake > w.now.Mono+50 {
 		w.fail("nothing will happen for %v", p.wake-w.now.Mono)
 	}
-	if l.Running != (p.callers > 0 || p.detached || len(l.Over) > 0) && p.x == nil && !l.Told {
+	if l.Running != (p.callers > 0 || p.detached || len(l.Over) > 0) && p.x == nil && !l.Informed {
 		w.fail("running is %v with %d callers", l.Running, p.callers)
 	}
 }

@@ -235,7 +235,7 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 
 func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	own := sh.record != nil && sh.record.Writer == r.Writer && sh.record.Serial == r.Serial
-	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Told, l.End != nil, l.Dirty, l.Fact, l.Revision == sh.rev, l.Revision == 0, own,
+	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Fact, l.Revision == sh.rev, l.Revision == 0, own,
 		l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.Fetch.Whole)
 	e.b = append(e.b, byte(l.Callers), byte(len(l.Over)), byte(l.SaveFails), byte(l.Fails), byte(l.StopFails), byte(l.Fetch.Cursor))
 	if l.End != nil {

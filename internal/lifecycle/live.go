@@ -20,7 +20,7 @@ type Live struct {
 	Detached bool // it goes on without callers
 	Callers  int
 	Over     []int // callers whose wait budget is used up, and who were not told yet
-	Told     bool  // callers have the result
+	Informed bool  // callers have the result
 
 	End *End // why the run is to end without a result; nil: it is not
 

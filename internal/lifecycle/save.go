@@ -14,9 +14,9 @@ func (t *turn) line(kind LineKind, request, text string) {
 func (t *turn) save() bool {
 	l, r := &t.Live, &t.Record
 	if l.SaveFails > 0 && t.wanted() {
-		if r.Result != nil && !l.Told {
+		if r.Result != nil && !l.Informed {
 			// What Duvo holds can be read again; callers do not wait for a disk.
-			l.Told, l.Detached, l.Callers, l.Over = true, true, 0, nil
+			l.Informed, l.Detached, l.Callers, l.Over = true, true, 0, nil
 			t.emit(Finish{Recorded: false})
 		}
 		if t.pending(l.SaveAfter) {

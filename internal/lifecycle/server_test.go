@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -147,7 +148,7 @@ func (w *world) land(i int, x Effect, touched bool) Sent {
 		}
 		return w.landStart()
 	case Respond:
-		return w.landResponse(string(x.Body), touched)
+		return w.landResponse(strings.Trim(string(x.Body), `"`), touched)
 	case Post:
 		return w.landMessage(w.procs[i].op, touched)
 	case StopJob:
@@ -166,7 +167,7 @@ func (w *world) later(i int, x Effect, touched bool) bool {
 	case StartJob:
 		e.body = "start"
 	case Respond:
-		e.body = string(x.Body)
+		e.body = strings.Trim(string(x.Body), `"`)
 	case Post:
 		e.body = "post" + string(rune('0'+w.procs[i].op))
 	default:

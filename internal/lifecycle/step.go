@@ -82,7 +82,7 @@ func (t *turn) note(e Event) {
 			l.Callers--
 		}
 	case BudgetOver:
-		if l.Running && !l.Told {
+		if l.Running && !l.Informed {
 			l.Over = append(slices.Clone(l.Over), e.Caller)
 		}
 	case Resumed:

@@ -33,7 +33,8 @@ type scene struct {
 	alone                                              bool // a restarted process knows that the others are dead
 	again                                              bool // the Job's first end may still be listed
 	outcome                                            Outcome
-	seen                                               stages // transitions
+	seen                                               stages                     // transitions
+	watch                                              func(State, Event, Moment) // nil: nobody looks on
 	retryAfter                                         time.Duration
 
 	faults, deaths, edits, outsiders, calls, leaves, closes, fills, restores, jumps, budgets, stops, listed, reconciles int8
@@ -188,6 +189,9 @@ var (
 // step gives a process an event and takes in the effects.
 func (w *world) step(i int, e Event) {
 	p := &w.procs[i]
+	if w.scene.watch != nil {
+		w.scene.watch(*p.st, e, w.now)
+	}
 	s, effects := traced(*p.st, e, w.now, w.scene.seen)
 	p.st = &s
 	for _, f := range effects {
