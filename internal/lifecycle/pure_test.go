@@ -227,3 +227,5 @@ func write(b *strings.Builder, v reflect.Value, depth int) {
 		panic(v.Kind().String())
 	}
 }
+
+func typeName(v any) string { return reflect.TypeOf(v).String() }
