@@ -351,7 +351,7 @@ func (w *world) decision(i int, req, ver int8, v Verdict) *Decision {
 		w.hist.decided[req][ver] |= bit
 	}
 	op := string(rune('0' + w.procs[i].op))
-	return &Decision{Verdict: v, Body: []byte(`"` + digests(req, ver) + letter + op + `"`), Key: digests(req, ver)}
+	return &Decision{Verdict: v, Reason: "because", Body: []byte(`"` + digests(req, ver) + letter + op + `"`), Key: digests(req, ver)}
 }
 
 // people lets callers come and go.
@@ -373,6 +373,13 @@ func (w *world) people(i int, do doer, spend spender) {
 	}
 	if p.st != nil && !p.closed {
 		spend(bCloses, "closes", i, func(n *world) { n.procs[i].closed = true; n.step(i, Closed{}) })
+	}
+	if r := w.jr[p.op].record; p.st != nil && r != nil && r.Barred() && w.srv.jobs == 0 && !w.late[0].on && !w.late[1].on && !w.late[2].on {
+		spend(bReconciles, "is told by a person that there is no Job", i, func(n *world) {
+			n.procs[i].detached = true
+			n.hist.told[n.procs[i].op] = ""
+			n.step(i, Reconciled{By: "who"})
+		})
 	}
 	if r := w.jr[p.op].record; p.st != nil && r != nil && r.Barred() && w.srv.jobs > 0 {
 		spend(bReconciles, "is told its Job by a person", i, func(n *world) {

@@ -22,6 +22,9 @@ func (w *world) begins(i int, x Effect) (touched bool) {
 	if w.hist.decided[req][ver]&bit == 0 {
 		w.fail("(1) sent %s, which nobody has decided", body)
 	}
+	if bit == 2 && w.scene.question {
+		w.fail("(2) the denial of a question was sent")
+	}
 	if bit == 1 && w.rules {
 		w.fail("(1) sent an approval that a rule denies now")
 	}

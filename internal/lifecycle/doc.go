@@ -15,11 +15,11 @@
 // The stage of an operation, and where it goes from there:
 //
 //	stage       means                                        goes to
-//	new         nothing was announced                        starting, posting, watching, ended
-//	starting    a start was announced, the Job is unknown    new, watching, collecting, posting, ended
+//	new         nothing was announced                        starting, posting
+//	starting    a start was announced, the Job is unknown    new, watching, collecting, ended
 //	watching    the Job is known                             collecting, ended
 //	collecting  the Job has ended, its messages are unread   watching, posting, ended
-//	posting     a message is to be posted to the ended Job   new, watching, collecting, ended
+//	posting     a message is to be posted to the ended Job   new, watching, ended
 //	ended       the outcome is known, or known to be unknown watching, new
 //
 // An operation ends as unknown where nobody can tell whether its start or message
@@ -33,12 +33,13 @@
 //	unasked  ask; being asked and put off are Live          decided, settled, stuck, sending
 //	decided  sealed, not sent, or provably without effect   sending, unasked, settled
 //	sending  may have been sent                             decided, settled, stuck, unasked
-//	settled  nothing more is sent                           unasked
+//	settled  nothing more is sent                           unasked, sending
 //	stuck    the Job waits, and nobody here can end that    settled, unasked
 //
 // A settled or stuck request is unasked again only if no response to it was ever
 // sent: it was left to others or could not be answered, and reads differently now
-// or was away meanwhile. A request that was announced and not sent counts as
+// or was away meanwhile. It is sending again where another process took it for
+// over and this one may have sent a response. A request that was announced and not sent counts as
 // decided.
 //
 // # Exchanges

@@ -64,6 +64,8 @@ func scenes() []*scene {
 		{name: "the journal is full for a while, a death", opts: quick(), requests: 1, calls: 2, fills: 1, leaves: 1, deaths: 1, keys: true},
 		{name: "the journal is restored to an older state", opts: quick(), requests: 1, calls: 2, restores: 1, faults: 1, leaves: 1, sendFaults: true, startKeys: true},
 
+		{name: "policies deny a question; an edit, an outsider, a death", opts: quick(), began: true, question: true, requests: 1, calls: 1, edits: 1, deaths: 1, outsiders: 1, deny: true},
+
 		// Replicas.
 		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
@@ -78,6 +80,7 @@ func deepScenes() []*scene {
 	return []*scene{
 		{name: "deep: replicas, a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "deep: replicas, leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
+		{name: "deep: replicas, a slow driver", opts: with(func(o *Options) { o.Settle = 0 }), began: true, procs: 2, requests: 2, slow: true},
 		{name: "deep: replicas, a fault, an edit, lax server", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, edits: 1, sendFaults: true, late: true},
 		{name: "deep: edits, an outsider, a fault, a death, late effects", opts: quick(), began: true, requests: 2, faults: 1, edits: 1, outsiders: 1, deaths: 1, leaves: 1, calls: 1, sendFaults: true, late: true, deny: true},
 	}

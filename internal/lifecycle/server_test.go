@@ -203,7 +203,7 @@ func (w *world) show() *Read {
 	switch s.status {
 	case waiting:
 		r.Human = true
-		r.Pending = &Ticket{ID: ids(s.req), Digest: digests(s.req, s.ver[s.req]), Known: true}
+		r.Pending = &Ticket{ID: ids(s.req), Digest: digests(s.req, s.ver[s.req]), Known: true, Question: w.scene.question}
 	case completed:
 		r.End = Completed
 		if w.scene.outcome != "" {

@@ -15,6 +15,7 @@ type scene struct {
 	requests int  // that the Job makes, one after another
 	follow   bool // the operations are follow-ups of a Job that has completed
 	began    bool // the Job was started and recorded, and every process has a caller
+	question bool // the requests are questions
 
 	keys, checks                                       bool          // the server honours keys; checks a response against its request
 	startKeys                                          bool          // it honours keys of starts alone
@@ -68,7 +69,7 @@ type world struct {
 	jr     [2]shelf
 	claims struct{ job, request [2]int8 }
 	procs  [2]proc
-	late   [2]lateEffect
+	late   [3]lateEffect
 	full   bool // the journal
 	rules  bool // deny now
 	hist   history
