@@ -88,7 +88,7 @@ func (w *world) released(i int, f Release) {
 		if w.srv.jobs > 0 && !w.scene.follow && p.st.Record.Job != "" {
 			w.fail("given up because the journal fails")
 		}
-	case CauseFenced, CauseRecordGone, CauseKeyReused:
+	case CauseFenced, CauseKeyReused:
 		w.fail("released: %s", f.Cause)
 	}
 }

@@ -140,22 +140,20 @@ type Cause string
 
 // The causes.
 const (
-	CauseLeft        Cause = "left"        // the last caller has left
-	CauseClosed      Cause = "closed"      // Close was called
-	CauseFailed      Cause = "failed"      // a start or message did nothing, again and again
-	CauseRefused     Cause = "refused"     // Duvo does not take it
-	CauseJournal     Cause = "journal"     // the journal or audit cannot be written, so nothing was started
-	CausePolicy      Cause = "policy"      // the policy failed, so nothing was sent
-	CauseResponse    Cause = "response"    // Duvo refused a response
-	CauseKeyReused   Cause = "key reused"  // the key stands for something else
-	CauseTaken       Cause = "taken"       // another operation has the Job
-	CauseBusy        Cause = "busy"        // the Job has not ended, so nothing was said to it
-	CauseGivenUp     Cause = "given up"    // reads have made no sense for long
-	CauseFenced      Cause = "fenced"      // another process owns it now
-	CauseNotStarted  Cause = "not started" // a person has found that nothing was started
-	CauseRecordGone  Cause = "record gone" // the journal has lost the record
-	CauseFiles       Cause = "files"       // files could not be staged
-	CauseUnsupported Cause = "unsupported" // nothing here can do it
+	CauseLeft       Cause = "left"        // the last caller has left
+	CauseClosed     Cause = "closed"      // Close was called
+	CauseFailed     Cause = "failed"      // a start or message did nothing, again and again
+	CauseRefused    Cause = "refused"     // Duvo does not take it
+	CauseJournal    Cause = "journal"     // the journal or audit cannot be written, so nothing was started
+	CausePolicy     Cause = "policy"      // the policy failed, so nothing was sent
+	CauseResponse   Cause = "response"    // Duvo refused a response
+	CauseKeyReused  Cause = "key reused"  // the key stands for something else
+	CauseTaken      Cause = "taken"       // another operation has the Job
+	CauseBusy       Cause = "busy"        // the Job has not ended, so nothing was said to it
+	CauseGivenUp    Cause = "given up"    // reads have made no sense for long
+	CauseFenced     Cause = "fenced"      // another process owns it now
+	CauseNotStarted Cause = "not started" // a person has found that nothing was started
+	CauseFiles      Cause = "files"       // files could not be staged
 )
 
 // A Fetch is how far messages have been collected.

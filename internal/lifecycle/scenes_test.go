@@ -12,7 +12,10 @@ func with(f func(*Options)) Options { o := quick(); f(&o); return o }
 func marked(o *Options) { o.CanLocate = true }
 
 // scenes are the worlds that are explored.
-func scenes() []*scene {
+func scenes() []*scene { return append(callScenes(), otherScenes()...) }
+
+// callScenes are about starts, responses and policies.
+func callScenes() []*scene {
 	return []*scene{
 		{name: "nothing goes wrong", opts: quick(), requests: 2, calls: 1, keys: true},
 		{name: "two callers, who leave", opts: quick(), requests: 2, calls: 2, leaves: 2, keys: true, deny: true},
@@ -40,7 +43,12 @@ func scenes() []*scene {
 		// Policies.
 		{name: "policies fail, put off, leave alone", opts: quick(), requests: 1, calls: 2, leaves: 1, edits: 1, deaths: 1, outsiders: 1,
 			policyFails: true, suspend: true, leftAlone: true, lateAnswers: true, keys: true},
+	}
+}
 
+// otherScenes are about what is not a start, a response or a policy.
+func otherScenes() []*scene {
+	return []*scene{
 		// Messages.
 		{name: "messages: a follow-up, two faults, a death", opts: with(func(o *Options) { o.StartMax = 4 }), follow: true, requests: 1, calls: 2, leaves: 1, faults: 2, deaths: 1,
 			saveFaults: true, sendFaults: true, late: true, refusals: true},

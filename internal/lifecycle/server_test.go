@@ -109,7 +109,7 @@ func (w *world) landResponse(body string, touched bool) Sent {
 		w.fail("(3) a response to %s landed on %s", body[:4], digests(cur, s.ver[cur]))
 	}
 	s.answered[req] = body
-	w.hist.ours[cur]++
+	w.hist.ours[req]++
 	s.status = running
 	s.req++
 	s.updated++
