@@ -4,8 +4,10 @@
 //
 // It does no I/O, reads no clock, draws nothing at random, starts nothing and
 // waits for nothing, so that it can be explored exhaustively, hosted anywhere and
-// read in an afternoon. Times and fresh IDs arrive in events. The driver carries
-// the effects out and feeds back what came of them; see [Effect].
+// read in an afternoon. Times and fresh IDs arrive in events. A driver carries
+// the effects out and feeds back what came of them; see [Effect]. Package engine
+// does not run on it yet: until it does, this is the model that says what is right
+// where the two differ.
 //
 // # What is known
 //
@@ -104,7 +106,7 @@
 //
 // # What is checked
 //
-// The tests explore every state of many small worlds, each held against
-// DESIGN.md's invariants by what happens in it; each guard taken away is missed
+// The tests explore every state of many small worlds, each held against what must
+// always be so (docs/architecture.md) by what happens in it; each guard taken away is missed
 // with a printed trace of events. DUVOTOOL_WORLDS=deep explores larger worlds.
 package lifecycle
