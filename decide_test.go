@@ -91,7 +91,7 @@ func TestPoliciesThatFailSendNothing(t *testing.T) {
 					return duvotool.PolicyFunc(f).Decide(ctx, r)
 				})
 				reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.FirstOf(lazy)))
-				_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+				_, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 				var je *duvotool.JobError
 				require.ErrorAs(t, err, &je)
 				require.Equal(t, duvotool.PhaseDeciding, je.Phase)
@@ -132,7 +132,7 @@ func TestNilPoliciesAreRefusedAtOnce(t *testing.T) {
 func TestDefaultDenies(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client())
-		text, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		text, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Contains(t, text, "not refunded")
 		require.Contains(t, text, "Do not retry or rephrase")
@@ -146,7 +146,7 @@ func TestZeroAndPassedDecisionsDeny(t *testing.T) {
 	for _, decision := range []duvotool.Decision{{}, duvotool.Pass()} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), decide(decision, nil))
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, "not refunded", res.Output)
 			require.Equal(t, duvotool.Denied, res.Decisions[0].Verdict)
@@ -179,7 +179,7 @@ func TestChangedRequestIsAskedAnew(t *testing.T) {
 					}
 					return duvotool.Deny("ops", "what I saw then"), nil
 				}))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Len(t, seen, 2)
 				require.NotEqual(t, seen[0], seen[1])
@@ -241,7 +241,7 @@ func TestChangedRequestEndsThePolicysContext(t *testing.T) {
 			}
 			return duvotool.Approve("ops", "small"), nil
 		}))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, res.Decisions, 1)
@@ -266,7 +266,7 @@ func TestAnsweredElsewhereIsNoError(t *testing.T) {
 					}
 					return duvotool.Deny("ops", "no"), nil
 				}))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output, "the reviewer's answer holds")
 				synctest.Wait()
@@ -292,7 +292,7 @@ func TestAnsweredElsewhereInTheLastMoment(t *testing.T) {
 			time.AfterFunc(500*time.Millisecond, func() { _ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}) })
 			return duvotool.Deny("ops", "no"), nil
 		}))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Equal(t, duvotool.Superseded, res.Decisions[0].Delivery)
@@ -306,7 +306,7 @@ func TestLeaveToDuvo(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithPolicy(duvotool.LeaveToDuvo()), duvotool.WithJobTimeout(time.Minute))
 		time.AfterFunc(48*time.Hour, func() { _ = d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}) })
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -319,7 +319,7 @@ func TestQuestions(t *testing.T) {
 	good := map[string]string{"Which size?": "M, tall", "Which colours?": duvotool.JoinChoices("blue, dark", "red"), "Anything else?": "no"}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), decide(duvotool.Answer("kim@example.com", good), nil))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "M, tall / blue, dark, red / no", res.Output)
 		require.Equal(t, good, d.Jobs()[0].Requests[0].Response.Answers)
@@ -357,7 +357,7 @@ func TestQuestions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				reg := discover(t, d.Client(), decide(c.decision, nil))
-				_, err := reg.Tool("sizes").Run(t.Context(), "4711")
+				_, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 				require.ErrorIs(t, err, duvotool.ErrInvalidDecision)
 				require.ErrorContains(t, err, c.says)
 				require.Zero(t, d.Count("respondToHumanRequest"))
@@ -371,7 +371,7 @@ func TestDeniedQuestion(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client())
 		began := time.Now()
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomePending, res.Outcome)
 		require.Less(t, time.Since(began), 3*time.Minute)
@@ -381,7 +381,7 @@ func TestDeniedQuestion(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomeStopped, res.Outcome)
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -390,7 +390,7 @@ func TestDeniedQuestion(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.StopOn(duvotool.QuestionDenied))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomePending, res.Outcome, "a stop that did nothing is not believed")
 		require.Contains(t, res.Note, "has not ended")
@@ -405,7 +405,7 @@ func TestUnknownKindIsNeverAnswered(t *testing.T) {
 			asked++
 			return duvotool.Approve("ops", ""), nil
 		}))
-		res, err := reg.Tool("login").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "login").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, duvotool.OutcomePending, res.Outcome)
 		require.Zero(t, asked)
@@ -451,7 +451,7 @@ func TestUnclearResponses(t *testing.T) {
 						}
 						return duvotool.Deny("ops", ""), nil
 					}))
-					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+					res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)
 					require.Equal(t, "refunded the first only", res.Output)
 					require.Equal(t, c.delivery, res.Decisions[0].Delivery)

@@ -17,6 +17,9 @@ var (
 	// Assignment or input.
 	ErrKeyReused = errors.New("duvotool: the operation key already stands for another call")
 
+	// ErrNoTool is a name for which [Registry.Tool] has no tool.
+	ErrNoTool = errors.New("duvotool: there is no tool with this name, ID or name of an Assignment")
+
 	// ErrNoScope refuses a call of an Assignment that is configured with
 	// [OncePerScope] when the context has no scope. An operation key does not
 	// stand in for one, but leads to the operation that it began.

@@ -18,13 +18,15 @@ const (
 	kindName    = "name"
 	kindPattern = "pattern"
 	kindFolder  = "folder"
+	kindTool    = "tool"
 )
 
 // A NoMatchError is an ID, a name, a pattern or a folder, of an option or in a
 // policy, that nothing in Duvo has. Such a mistake would leave an Assignment
-// without the guard that was meant for it, so [Discover] fails with it.
+// without the guard that was meant for it, so [Discover] fails with it. Or it is
+// what [Registry.Tool] was asked for and no tool has; then it matches [ErrNoTool].
 type NoMatchError struct {
-	Kind string   `json:"kind"` // "ID", "name", "pattern" or "folder"
+	Kind string   `json:"kind"` // "ID", "name", "pattern", "folder" or "tool"
 	Name string   `json:"name"`
 	Near []string `json:"near,omitempty"` // what may have been meant, the likeliest first, made safe to print
 
@@ -40,6 +42,8 @@ func (e *NoMatchError) Error() string {
 		s += "; is it " + strings.Join(e.Near, " or ") + "?"
 	case e.none && e.Kind == kindFolder:
 		s += "; the team has no folders at all"
+	case e.none && e.Kind == kindTool:
+		s += "; the registry offers no tools at all"
 	case e.none:
 		s += "; the team has no Assignments at all"
 	}
@@ -53,11 +57,16 @@ func (e *NoMatchError) problem() string {
 		return fmt.Sprintf("the %s %s cannot be looked up: %s", e.Kind, name, e.why)
 	case e.Kind == kindFolder:
 		return "there is no folder " + name
+	case e.Kind == kindTool:
+		return ErrNoTool.Error() + ": " + name
 	case e.Kind == kindPattern:
 		return "no Assignment's name matches " + name
 	}
 	return fmt.Sprintf("no Assignment has the %s %s", e.Kind, name)
 }
+
+// Is makes that of a tool match [ErrNoTool].
+func (e *NoMatchError) Is(target error) bool { return target == ErrNoTool && e.Kind == kindTool }
 
 // A NameChecker is a [Policy] that names Assignments or folders. It is shown what
 // there is when a registry is made, and after each refresh. An error of the
@@ -199,18 +208,40 @@ func (b *nameBook) noMatch(kind, word string) *NoMatchError {
 			add(k.name, fmt.Sprintf("%q", SafeLine(k.name, 80)))
 		}
 	}
+	e.near(shown)
+	return e
+}
+
+// noTool makes the error of a name that [Registry.FindTool] knows no tool for.
+func (c catalog) noTool(name string) *NoMatchError {
+	e := &NoMatchError{Kind: kindTool, Name: name, none: len(c.tools) == 0}
+	shown := map[string][]string{}
+	for _, t := range c.tools {
+		if t.assignment.Name == name {
+			e.why = "several Assignments have this name; give the name of a tool or an ID"
+		}
+		for _, key := range []string{t.name, t.assignment.Name, t.assignment.ID} {
+			shown[key] = append(shown[key], fmt.Sprintf("%q", t.name))
+		}
+	}
+	e.near(shown)
+	return e
+}
+
+// near finds what may have been meant. The keys are what the word is compared
+// with, the values what is shown for them.
+func (e *NoMatchError) near(shown map[string][]string) {
 	keys := make([]string, 0, len(shown))
 	for key := range shown {
 		keys = append(keys, key)
 	}
-	for _, key := range search.Near(word, keys, maxNearNames) {
+	for _, key := range search.Near(e.Name, keys, maxNearNames) {
 		for _, text := range shown[key] {
 			if len(e.Near) < maxNearNames && !slices.Contains(e.Near, text) {
 				e.Near = append(e.Near, text)
 			}
 		}
 	}
-	return e
 }
 
 // A bound is, for each selector of Configure and each of its terms, the IDs that

@@ -45,7 +45,7 @@ func TestApproveOrExpire(t *testing.T) {
 				duvotool.WithPolicy(policy.Timeout(time.Hour, late, duvotool.AlwaysDeny())))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			want, source, by, output := duvotool.Denied, duvotool.SourceTimeout, "policy Timeout(1h0m0s)", "not refunded"
 			if offset < 0 {

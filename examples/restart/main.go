@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -114,9 +113,9 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	for _, j := range reg.Resumed() {
 		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
 	}
-	tool := reg.Tool("Complaint handler")
-	if tool == nil {
-		return errors.New("there is no Assignment named Complaint handler")
+	tool, err := reg.Tool("Complaint handler")
+	if err != nil {
+		return err
 	}
 	res, err := tool.Run(duvotool.WithOperationKey(ctx, keyOf(path)), complaint)
 	if err != nil {
