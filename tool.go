@@ -69,6 +69,10 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 	return t, nil
 }
 
+// errNilTool is the error of calls on a nil tool, such as the first result of
+// [Registry.FindTool] where the second is false.
+var errNilTool = fmt.Errorf("duvotool: a call of a nil *Tool: %w", ErrNoTool)
+
 // Name returns the tool's name, as the model writes it.
 func (t *Tool) Name() string { return t.name }
 
@@ -100,6 +104,9 @@ func (t *Tool) Assignment() duvo.Assignment { return cloneAssignment(t.latest().
 // perhaps in a code fence. See [Tool.CallArguments] for frameworks that offer
 // schemas.
 func (t *Tool) Call(ctx context.Context, input string) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
 	end := t.reg.callbackStart(ctx, input)
 	out, err := t.observe(t.Run(ctx, react.Input(input)))
 	end(out, err)
@@ -141,6 +148,9 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*Re
 
 // messageOf makes the message to the Job, and checks it.
 func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
 	if err := ctx.Err(); err != nil {
 		return "", &JobError{Phase: PhaseNew, Assignment: t.assignment.Name, Err: context.Cause(ctx)}
 	}

@@ -253,6 +253,9 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *Result, error) {
 }
 
 func (t *Typed[In, Out]) run(ctx context.Context, in In) (*Result, error) {
+	if t.tool == nil {
+		return nil, errNilTool
+	}
 	if t.tool.cfg.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}

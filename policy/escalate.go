@@ -36,7 +36,9 @@ func Then(after time.Duration, p duvotool.Policy) Step { return Step{after: afte
 //
 // A policy that is asked again, after a restart say, takes the steps that are
 // due at once and in order.
-func Escalate(first duvotool.Policy, steps ...Step) duvotool.Policy { return escalate{first, steps} }
+func Escalate(first duvotool.Policy, steps ...Step) duvotool.Policy {
+	return escalate{first, slices.Clone(steps)}
+}
 
 type escalate struct {
 	first duvotool.Policy

@@ -79,6 +79,12 @@ func (e elicit) CheckNames(n duvotool.Names) error {
 }
 
 func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Decision, error) {
+	if i, d, err := duvotool.Veto(ctx, req, e.held()...); i >= 0 {
+		if e.allowed != nil && i == 0 {
+			return d.Via("Elicit(rules)"), err
+		}
+		return d.Via("Elicit(fallback)"), err
+	}
 	t, _ := ctx.Value(threadKey{}).(*thread)
 	form := formOf(req)
 	if req.Kind == duvo.Approval {
@@ -123,7 +129,15 @@ func (e elicit) Decide(ctx context.Context, req duvotool.Request) (duvotool.Deci
 
 // Vetoes asks the rules and the fallback.
 func (e elicit) Vetoes(req duvotool.Request) bool {
-	return e.allowed != nil && duvotool.Vetoes(e.allowed, req) || duvotool.Vetoes(e.fallback, req)
+	return slices.ContainsFunc(e.held(), func(p duvotool.Policy) bool { return duvotool.Vetoes(p, req) })
+}
+
+// held are the policies that it asks.
+func (e elicit) held() []duvotool.Policy {
+	if e.allowed == nil {
+		return []duvotool.Policy{e.fallback}
+	}
+	return []duvotool.Policy{e.allowed, e.fallback}
 }
 
 // take turns what the host answered into a decision.
