@@ -113,6 +113,11 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	for _, j := range reg.Resumed() {
 		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, duvotool.SafeLine(j.Assignment.Name, 80))
 	}
+	if len(reg.Resumed()) == 0 { // one whose caller had left, by ctrl-C, waits for a call with its key
+		if was, err := reg.Lookup(ctx, keyOf(path)); err == nil && was.Outcome == duvotool.OutcomePending && was.JobID != "" {
+			fmt.Fprintf(screen, "found Job %s by its key, and goes on with it\n", was.JobID)
+		}
+	}
 	tool, err := reg.Tool("Complaint handler")
 	if err != nil {
 		return err
