@@ -34,6 +34,17 @@ func (l *life) check() []string {
 			l.checkCall(c, fail)
 		}
 	}
+	for _, x := range l.laters {
+		l.checkLater(x, fail)
+	}
+	for _, v := range l.lists {
+		if v.process == 2 || l.dead.seq == 0 || v.end.seq < l.dead.seq {
+			l.checkList(v, fail)
+		}
+	}
+	for _, v := range l.looks {
+		l.checkLook(v, fail)
+	}
 	l.checkAudit(fail)
 	l.checkTakenUp(fail)
 	return l.bad
@@ -65,12 +76,14 @@ func (l *life) checkTakenUp(fail failFunc) {
 			}
 		}
 		under, left := l.inFlight(op)
-		if !under && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
+		going := l.detached(op, 1, l.ended.seq)
+		if !under && !going && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
 			fail("(h) op %d was left by its callers, and taken up all the same", op)
 		}
 		done := last == nil || last.res == nil || last.res.Outcome == duvotool.OutcomeUnknown || last.res.Outcome == duvotool.OutcomeGone || last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
-		if under && left.IsZero() && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
+		_, waits := l.waits(op, 1, l.ended)
+		if (under && left.IsZero() || waits && l.calm(op, l.ended)) && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
 			fail("(h) op %d was under way, and not taken up before it was called", op)
 		}
 	}
@@ -84,7 +97,7 @@ func (l *life) clean(op int) bool {
 		}
 	}
 	for _, a := range l.asks {
-		if a.op == op && !a.valid() && a.decision.Verdict != duvotool.Left {
+		if a.op == op && !a.valid() && a.decision.Verdict != duvotool.Left && !a.putOff() {
 			return false
 		}
 	}

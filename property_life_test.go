@@ -27,6 +27,9 @@ type life struct {
 	posts  []*lifePost
 	calls  []*lifeCall
 	acts   []lifeAct
+	laters []*lifeLater
+	lists  []*lifeList
+	looks  []*lifeLook
 	events map[string]int // how many there were, by operation and name
 	opOf   map[string]int // by Job ID
 	bad    []string
@@ -57,6 +60,8 @@ type lifeAsk struct {
 	decision   duvotool.Decision
 	err        error
 	panicked   bool
+	process    int
+	later      *lifeLater // it was decided through the registry; nil: by the policy
 }
 
 type lifeRead struct {
@@ -88,6 +93,9 @@ type lifeCall struct {
 	text       string
 	err        error
 	asModel    bool
+	start      bool // it did not wait
+	putOff     bool // it returned because a decision was
+	collects   bool // it came when all was quiet, for what became of it
 	process    int
 }
 

@@ -22,11 +22,13 @@ type plan struct {
 	faults  []duvotest.Fault
 	refused int // a bit for each of the first responses that finds nobody listening
 	deeds   []otherDeed
+	looks   []lookPlan    // in each process
 	closeAt time.Duration // zero: when all is over
 	journal bool
-	dieAt   int           // the step of the first process that it dies at; zero: it does not
-	down    time.Duration // between two processes; zero: there is one
-	later   [][]callPlan  // what the second one is called for, by operation
+	dieAt   int             // the step of the first process that it dies at; zero: it does not
+	down    time.Duration   // between two processes; zero: there is one
+	later   [][]callPlan    // what the second one is called for, by operation
+	people  [2][]personPlan // who decide later, in each process
 }
 
 type opPlan struct {
@@ -37,7 +39,7 @@ type opPlan struct {
 }
 
 func (p plan) steps() int {
-	n := len(p.faults) + len(p.deeds) + bits.OnesCount(uint(p.refused))
+	n := len(p.looks) + len(p.people[0]) + len(p.people[1]) + len(p.faults) + len(p.deeds) + bits.OnesCount(uint(p.refused))
 	for _, o := range p.ops {
 		n += len(o.script) + len(o.minds) + len(o.calls)
 	}
@@ -69,7 +71,9 @@ type mind struct {
 
 type callPlan struct {
 	at, patience time.Duration
-	asModel      bool // by Call, not Run
+	asModel      bool   // by Call, not Run
+	start        bool   // by Start, not Run
+	key          string // another's; empty: its own
 }
 
 // An otherDeed is what other people do, some time after an event of an operation.
@@ -124,7 +128,7 @@ func drawPlan(t *rapid.T) plan {
 		}
 		for range 1 + upTo("minds", 4) {
 			o.minds = append(o.minds, mind{
-				kind:  pick("mind", "fit", "fit", "fit", "fit", "deny", "deny", "approve", "answer", "pass", "leave", "err", "panic", "zero", "nobody", "wrong"),
+				kind:  pick("mind", "fit", "fit", "fit", "fit", "deny", "deny", "suspend", "suspend", "suspend", "approve", "answer", "pass", "leave", "err", "panic", "zero", "nobody", "wrong"),
 				think: dur("thinks", 0, 0, 10*ms, s, 7*s, 40*s, 20*m), heeds: upTo("ignores its context", 3) > 0,
 				source: rapid.SampledFrom([]duvotool.Source{"", duvotool.SourcePerson}).Draw(t, "source"),
 			})
@@ -136,7 +140,7 @@ func drawPlan(t *rapid.T) plan {
 		for range calls {
 			o.calls = append(o.calls, callPlan{
 				at: dur("call at", 0, 0, 0, s, 8*s, 50*s, 10*m), patience: dur("patience", 2*time.Hour, 2*time.Hour, 2*time.Hour, 10*m, 40*s, 6*s, s, 10*ms),
-				asModel: upTo("as a model", 4) == 0,
+				asModel: upTo("as a model", 4) == 0, start: upTo("by Start", 7) == 0,
 			})
 		}
 		p.ops = append(p.ops, o)
@@ -162,11 +166,15 @@ func drawPlan(t *rapid.T) plan {
 	}
 	for range upTo("deeds", 4) {
 		p.deeds = append(p.deeds, otherDeed{
-			op: upTo("whose", ops-1), on: pick("on", "start", "ask", "decided", "decided", "read", "post", "post"), nth: 1 + upTo("nth", 3),
+			op: upTo("whose", ops-1), on: pick("on", "start", "ask", "decided", "decided", "read", "post", "post", "later", "later"), nth: 1 + upTo("nth", 3),
 			after: dur("after", 0, 0, 0, 10*ms, s, 3*s, 6*s, 40*s, 5*m),
 			what:  pick("deed", "text", "text", "text", "yes", "no", "yes", "ID", "ID back", "stop", "delete"),
 			title: pick("new title", "Refund 1200 EUR", "Refund 120 EUR", "Refund 9999 EUR"),
 		})
+	}
+	p.people[0] = drawPeople(t, ops, false)
+	for range upTo("lookups", 2) {
+		p.looks = append(p.looks, lookPlan{upTo("looks up", ops-1), dur("looked up at", 0, 10*ms, s, 8*s, 50*s, 17*m)})
 	}
 	if upTo("closing early", 7) == 0 {
 		p.closeAt = dur("close at", s, 7*s, 31*s, 10*m)
@@ -176,6 +184,7 @@ func drawPlan(t *rapid.T) plan {
 		if upTo("ends well", 4) > 0 {
 			p.dieAt = 1 + upTo("dies at", 60)
 		}
+		p.people[1] = drawPeople(t, ops, true)
 		for range p.ops {
 			var calls []callPlan
 			for range upTo("later calls", 2) {
@@ -185,4 +194,18 @@ func drawPlan(t *rapid.T) plan {
 		}
 	}
 	return p
+}
+
+func drawPeople(t *rapid.T, ops int, again bool) (people []personPlan) {
+	dur := func(label string, of ...time.Duration) time.Duration { return rapid.SampledFrom(of).Draw(t, label) }
+	const ms, s, m = time.Millisecond, time.Second, time.Minute
+	for range rapid.IntRange(0, 4).Draw(t, "people") {
+		people = append(people, personPlan{
+			op: rapid.IntRange(0, ops-1).Draw(t, "decides for"), at: dur("looks at", 0, 0, s, 9*s, m, 16*m), hold: dur("holds for", 0, 0, 10*ms, s, 7*s, m, 12*m),
+			kind:     rapid.SampledFrom([]string{"fit", "fit", "fit", "deny", "leave", "other text", "pass", "nobody", "wrong", "approve", "suspend"}).Draw(t, "later mind"),
+			patience: dur("decides within", time.Hour, time.Hour, m, s, 10*ms), rivals: rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "rivals"),
+			remembers: again && rapid.Bool().Draw(t, "remembers"),
+		})
+	}
+	return people
 }

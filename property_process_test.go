@@ -76,5 +76,6 @@ func (o *oneProcess) Record(ctx context.Context, r duvotool.AuditRecord) error {
 	if o.isDead() {
 		return errDead
 	}
+	o.l.take(r)
 	return o.l.audit.Record(ctx, r)
 }

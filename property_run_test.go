@@ -54,7 +54,7 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 	p, over := l.plan, make(chan struct{})
 	mine := &oneProcess{l: l, number: number, journal: journal}
 	client := l.duvo.Client(duvo.WithHTTPClient(&http.Client{Transport: mine.wire(l.duvo.HTTPClient().Transport)}))
-	regOpts := []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(l.decide)), duvotool.StopOn(p.stopOn...),
+	regOpts := []duvotool.Option{duvotool.WithPolicy(duvotool.PolicyFunc(mine.decide)), duvotool.StopOn(p.stopOn...),
 		duvotool.WithSettleTime(p.settle), duvotool.WithJobTimeout(p.timeout), duvotool.WithAudit(mine)}
 	if journal != nil {
 		regOpts = append(regOpts, duvotool.WithJournal(mine))
@@ -79,8 +79,15 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 		}
 		l.event(op, "start")
 	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
+	done, idle := make(chan struct{}), make(chan struct{})
+	var others sync.WaitGroup
+	for _, who := range p.people[number-1] {
+		others.Go(func() { l.person(reg, mine, who) })
+	}
+	for _, look := range p.looks {
+		others.Go(func() { l.look(reg, number, look) })
+	}
+	go func() { wg.Wait(); close(done); others.Wait(); close(idle) }()
 	closed := false
 	closeReg := func() {
 		if closed {
@@ -121,6 +128,7 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 		case <-time.After(24 * time.Hour):
 			panic("(g) a call hangs:\n" + l.story())
 		}
+		<-idle
 		close(over)
 	}
 	if p.closeAt > 0 && number == 1 {
@@ -131,7 +139,7 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 	select {
 	case <-done:
 		if !closed {
-			wait(20 * time.Minute) // what comes late, comes
+			l.quiet(reg, number, idle, died)
 		}
 	case <-died:
 	case <-time.After(24 * time.Hour):
@@ -139,6 +147,35 @@ func (l *life) process(t *testing.T, number int, journal duvotool.Journal, calls
 	}
 	go finish() // what ignores its context runs on
 	return over
+}
+
+// quiet waits until all is quiet, in a process that lives on, and then comes for
+// what became of what was put off.
+func (l *life) quiet(reg *duvotool.Registry, process int, idle, died <-chan struct{}) {
+	select {
+	case <-idle:
+	case <-died:
+		return
+	}
+	select {
+	case <-time.After(20 * time.Minute): // what comes late, comes
+	case <-died:
+		return
+	}
+	l.list(reg, process, true)
+	keys := map[string]int{}
+	l.log(func(moment) {
+		for _, c := range l.calls {
+			if c.process == process && c.putOff && c.res != nil {
+				keys[c.res.Key] = c.op
+			}
+		}
+	})
+	var wg sync.WaitGroup
+	for key, op := range keys {
+		wg.Go(func() { l.call(reg, process, op, callPlan{patience: time.Hour, key: key}) })
+	}
+	wg.Wait()
 }
 
 // script plays the moves of the operation that the Job belongs to.
@@ -170,17 +207,18 @@ func (l *life) script(j *duvotest.Job) {
 }
 
 // decide is the policy.
-func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decision, err error) {
+func (o *oneProcess) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decision, err error) {
+	l := o.l
 	op, convErr := strconv.Atoi(strings.TrimPrefix(r.Input, "order-"))
 	if convErr != nil {
 		panic("a request of no operation: " + r.Input)
 	}
-	a := &lifeAsk{op: op, req: r, digest: r.Digest()}
+	a := &lifeAsk{op: op, req: r, digest: r.Digest(), process: o.number}
 	var n int
 	l.log(func(m moment) {
 		a.began = m
 		for _, other := range l.asks {
-			if other.op == op {
+			if other.op == op && other.later == nil {
 				n++
 			}
 		}
@@ -211,6 +249,13 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 			return duvotool.Decision{}, context.Cause(ctx)
 		}
 	}
+	d, err = makeUp(mind.kind, r, n, "ops")
+	d.Source = mind.source
+	return d, err
+}
+
+// makeUp makes up a mind about a request.
+func makeUp(kind string, r duvotool.Request, n int, by string) (duvotool.Decision, error) {
 	answers := map[string]string{}
 	for _, q := range r.Questions {
 		answers[q.Question] = "x"
@@ -218,23 +263,25 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 			answers[q.Question] = q.Options[n%2].Label
 		}
 	}
-	d = duvotool.Deny("ops", "no")
-	switch mind.kind {
+	d := duvotool.Deny(by, "no")
+	switch kind {
 	case "fit":
-		d = duvotool.Approve("ops", "yes")
+		d = duvotool.Approve(by, "yes")
 		if r.Kind == duvo.Question {
-			d = duvotool.Answer("ops", answers)
+			d = duvotool.Answer(by, answers)
 		}
 	case "approve":
-		d = duvotool.Approve("ops", "yes")
+		d = duvotool.Approve(by, "yes")
 	case "answer":
-		d = duvotool.Answer("ops", answers)
+		d = duvotool.Answer(by, answers)
 	case "pass":
 		d = duvotool.Pass()
+	case "suspend":
+		d = duvotool.Suspend()
 	case "leave":
 		d = duvotool.Leave()
 	case "err":
-		return duvotool.Approve("ops", "in spite of an error"), errors.New("down")
+		return duvotool.Approve(by, "in spite of an error"), errors.New("down")
 	case "panic":
 		panic("boom")
 	case "zero":
@@ -242,9 +289,8 @@ func (l *life) decide(ctx context.Context, r duvotool.Request) (d duvotool.Decis
 	case "nobody":
 		d = duvotool.Approve("", "yes")
 	case "wrong":
-		d = duvotool.Answer("ops", map[string]string{"Which size?": "XXL"})
+		d = duvotool.Answer(by, map[string]string{"Which size?": "XXL"})
 	}
-	d.Source = mind.source
 	return d, nil
 }
 
@@ -252,26 +298,31 @@ func (l *life) call(reg *duvotool.Registry, process, op int, c callPlan) {
 	time.Sleep(c.at)
 	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
-	switch l.plan.ops[op].naming {
-	case namedByKey:
+	switch {
+	case c.key != "":
+		ctx = duvotool.WithOperationKey(ctx, c.key)
+	case l.plan.ops[op].naming == namedByKey:
 		ctx = duvotool.WithOperationKey(ctx, "key-"+strconv.Itoa(op))
-	case namedByScope:
+	case l.plan.ops[op].naming == namedByScope:
 		ctx = duvotool.WithOperationScope(ctx, "scope-"+strconv.Itoa(op))
 	}
-	k := &lifeCall{op: op, asModel: c.asModel, process: process}
+	k := &lifeCall{op: op, asModel: c.asModel, start: c.start, collects: c.key != "", process: process}
 	k.deadline, _ = ctx.Deadline()
 	l.log(func(m moment) {
 		k.began = m
 		l.calls = append(l.calls, k)
 		l.say("op %d: called for %v", op, c.patience)
 	})
-	if c.asModel {
+	if c.start {
+		k.res, k.err = reg.Tool("refunds").Start(ctx, lifeInput(op))
+	} else if c.asModel {
 		k.text, k.err = reg.Tool("refunds").Call(ctx, lifeInput(op))
 	} else {
 		k.res, k.err = reg.Tool("refunds").Run(ctx, lifeInput(op))
 	}
 	l.log(func(m moment) {
 		k.end = m
+		k.putOff = !k.start && k.err == nil && strings.Contains(k.text, "was put off") || k.res != nil && !k.start && strings.Contains(k.res.Note, "was put off")
 		l.say("op %d: returned %v %v %.60q", op, k.err, k.res != nil, k.text)
 		if k.res != nil {
 			l.say("op %d: outcome %s %s, %+v", op, k.res.Outcome, k.res.Note, k.res.Decisions)

@@ -101,6 +101,9 @@ func (l *life) checkHeld(p *lifePost, fail failFunc) {
 	if under, left := l.inFlight(p.op); p.process == 2 && (under || l.ended.at.Sub(left) <= 3*time.Minute) {
 		return
 	}
+	if l.detached(p.op, p.process, p.began.seq) || p.process == 2 && l.detached(p.op, 1, p.began.seq) {
+		return // what was put off goes on without callers
+	}
 	fail("(d) op %d: POST %s while nobody waited", p.op, p.name)
 }
 

@@ -28,8 +28,8 @@ func (l *life) checkOperation(op int, fail failFunc) {
 	var text string
 	var starts []*lifePost
 	for _, c := range l.calls {
-		if c.op != op || c.err != nil || l.unheard(c) {
-			continue
+		if c.op != op || c.err != nil || l.unheard(c) || c.putOff || c.start && c.res.Outcome == duvotool.OutcomePending {
+			continue // no outcome yet
 		}
 		if c.res == nil {
 			if strings.Contains(c.text, "No Job was started:") {
@@ -86,7 +86,13 @@ func (l *life) checkCall(c *lifeCall, fail failFunc) {
 	if c.err != nil && !errors.As(c.err, &je) && !errors.As(c.err, &ie) {
 		fail("(g) a call ended with %v", c.err)
 	}
-	if c.res != nil {
+	if c.putOff {
+		l.checkPutOff(c, fail)
+	}
+	if c.collects {
+		l.checkCollected(c, fail)
+	}
+	if c.res != nil && !(c.start && c.res.Outcome == duvotool.OutcomePending) {
 		l.checkResult(c.res, fail)
 	}
 	if je != nil && c.end.at.Equal(c.deadline) && je.JobID != "" {
@@ -179,6 +185,9 @@ func (l *life) checkStory(job duvotest.JobRecord, d duvotool.DecisionEntry, a *l
 	}
 	if d.Verdict != verdict || !maps.Equal(d.Answers, a.decision.Answers) {
 		fail("(f) %v was decided, and the Result tells %v", verdict, d.Verdict)
+	}
+	if mine := strings.HasPrefix(d.Path, "Registry.Decide"); mine != (a.later != nil) || mine && d.Source != duvotool.SourcePerson {
+		fail("(f) %q decided, and the Result tells of %s by way of %q", a.decision.By, d.Source, d.Path)
 	}
 	var posts []*lifePost // for this decision
 	for _, p := range l.posts {

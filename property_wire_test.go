@@ -124,7 +124,9 @@ func (l *life) read(o *oneProcess, next http.RoundTripper, r *http.Request, jobI
 			read.kind, read.request, read.digest = q.Type, q.ID, digestOf(jobID, *q)
 		}
 		l.say("op %d: read: %s %.8s", read.op, w.Run.Status, read.request)
-		l.reads = append(l.reads, read)
+		if r.Context().Value(lookingUp{}) == nil { // nothing goes by what Lookup reads
+			l.reads = append(l.reads, read)
+		}
 	})
 	l.event(read.op, "read")
 	return resp, nil
