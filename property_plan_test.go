@@ -116,6 +116,7 @@ func drawPlan(t *rapid.T) plan {
 			p.stopOn = append(p.stopOn, c)
 		}
 	}
+	putsOff := upTo("puts off", 2) == 0 // whatever it is asked
 	ops := 1 + upTo("more operations", 2)
 	for range ops {
 		o := opPlan{naming: naming(rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "naming"))}
@@ -132,6 +133,9 @@ func drawPlan(t *rapid.T) plan {
 				think: dur("thinks", 0, 0, 10*ms, s, 7*s, 40*s, 20*m), heeds: upTo("ignores its context", 3) > 0,
 				source: rapid.SampledFrom([]duvotool.Source{"", duvotool.SourcePerson}).Draw(t, "source"),
 			})
+		}
+		if putsOff {
+			o.minds = []mind{{kind: "suspend", think: dur("puts off after", 0, 0, s)}}
 		}
 		calls := 1 + upTo("more calls", 3)
 		if o.naming == unnamed {
