@@ -341,8 +341,15 @@ func (l *life) checkCollected(c *lifeCall, fail failFunc) {
 	if !l.calm(c.op, c.began) {
 		return
 	}
+	id := "" // where keys are ignored there may be a second Job, which is nobody's
+	var failed *duvotool.JobError
+	if c.res != nil {
+		id = c.res.JobID
+	} else if errors.As(c.err, &failed) {
+		id = failed.JobID
+	}
 	for _, j := range l.jobs {
-		if j.Input == lifeInput(c.op) && !j.Deleted && !j.CompletedAt.IsZero() && c.began.at.Sub(j.CompletedAt) > 15*time.Minute && (c.putOff || c.res == nil) {
+		if j.ID == id && !j.Deleted && !j.CompletedAt.IsZero() && c.began.at.Sub(j.CompletedAt) > 15*time.Minute && (c.putOff || c.res == nil) {
 			fail("(e) op %d ended long ago, and the call with its key got %v", c.op, c.err)
 		}
 	}
