@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/duvotest"
 )
 
 // A personPlan is somebody who decides later, through the registry, what the
@@ -308,12 +309,9 @@ func (l *life) waited(q duvotool.Request, at time.Time) bool {
 		if !j.CompletedAt.IsZero() && j.CompletedAt.Before(at) || slices.ContainsFunc(l.acts, func(x lifeAct) bool { return x.jobID == j.ID && x.what == "delete" && x.at.Before(at) }) {
 			return false
 		}
-		for _, r := range j.Requests {
-			if r.ID == q.ID && r.Response != nil && r.Response.At.Before(at) {
-				return false
-			}
-		}
-		return true
+		return slices.ContainsFunc(j.Requests, func(r duvotest.RequestRecord) bool { // an ID may come back
+			return r.ID == q.ID && (r.Response == nil || !r.Response.At.Before(at))
+		})
 	}
 	return false
 }
