@@ -11,6 +11,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/audit"
+	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/outcome"
 )
@@ -311,12 +312,9 @@ func (l *life) waited(q hitl.Request, at time.Time) bool {
 		if !j.CompletedAt.IsZero() && j.CompletedAt.Before(at) || slices.ContainsFunc(l.acts, func(x lifeAct) bool { return x.jobID == j.ID && x.what == "delete" && x.at.Before(at) }) {
 			return false
 		}
-		for _, r := range j.Requests {
-			if r.ID == q.ID && r.Response != nil && r.Response.At.Before(at) {
-				return false
-			}
-		}
-		return true
+		return slices.ContainsFunc(j.Requests, func(r duvotest.RequestRecord) bool { // an ID may come back
+			return r.ID == q.ID && (r.Response == nil || !r.Response.At.Before(at))
+		})
 	}
 	return false
 }
