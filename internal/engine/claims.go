@@ -135,7 +135,9 @@ func (op *operation) claim(p *pendingState) bool {
 	}
 	if !s.held && s.followUp == nil {
 		if err := op.eng.ops.hold(op, s.id); err != nil {
-			op.fail(err)
+			if errors.Is(err, outcome.ErrForeignJob) || !op.holdBack(p, err) {
+				op.fail(err)
+			}
 			return false
 		}
 		s.held = true
@@ -143,7 +145,9 @@ func (op *operation) claim(p *pendingState) bool {
 	theirs, err := op.eng.ops.claim(op, s.id, *p.entry)
 	switch {
 	case err != nil:
-		op.fail(err)
+		if !op.holdBack(p, err) {
+			op.fail(err)
+		}
 		return false
 	case theirs != nil:
 		op.outrun(p, *theirs)

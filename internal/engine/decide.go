@@ -102,6 +102,7 @@ func (op *operation) notPending(except string) {
 		was := p.stage
 		op.job.dirty = true
 		p.endAsking(hitl.ErrAnsweredElsewhere)
+		op.waitsNoLonger(p.id)
 		p.stage, p.gone = stageDone, true
 		switch was {
 		case stageDecided:
@@ -149,6 +150,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
 		p.endAsking(hitl.ErrRequestChanged)
+		op.waitsNoLonger(p.id)
 		if p.stage == stageDecided {
 			op.delivered(p, hitl.Superseded)
 		}
@@ -223,7 +225,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	if op.cancelled() {
 		return true
 	}
-	op.waitsFor(&p.request)
+	op.waitsFor(p.request.Clone())
 	told := p.request.Clone()
 	op.tell(outcome.Event{Kind: outcome.EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
@@ -261,11 +263,21 @@ func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Reques
 	}
 }
 
-// waitsFor notes which request the policy is asked about, for Registry.Jobs.
-func (op *operation) waitsFor(q *hitl.Request) {
+// waitsFor notes which request the policy is asked about, for Registry.Jobs. It
+// must share no memory with what the mail of the operation goes on with.
+func (op *operation) waitsFor(q hitl.Request) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.news.request = q
+	op.news.request = &q
+}
+
+// waitsNoLonger notes that a request is no longer asked about, or suspended.
+func (op *operation) waitsNoLonger(requestID string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if q := op.news.request; q != nil && q.ID == requestID {
+		op.news.request = nil
+	}
 }
 
 func askPolicy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, req hitl.Request) (hitl.Decision, error) {
@@ -284,7 +296,7 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 	}
 	p.endAsking(nil)
 	p.stage = stageNew
-	op.waitsFor(nil)
+	op.waitsNoLonger(p.id)
 	if err == nil {
 		err = d.Check(p.request) // not what the policy was handed, which it may have changed
 	}
@@ -331,8 +343,7 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: hitl.NotSent,
 	}
 	if err := op.audit(audit.Decided, p.about); err != nil {
-		p.entry, p.stage = nil, stageNew
-		op.fail(err)
+		op.takeBack(p, err)
 		return
 	}
 	s.entries = append(s.entries, p.entry)
@@ -361,11 +372,11 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		// whoever takes the operation up.
 		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+hitl.SafeLine(err.Error(), 500))
 		s.entries = s.entries[:len(s.entries)-1]
-		p.entry, p.sealed, p.stage, p.unrecorded = nil, nil, stageNew, false
-		op.fail(fmt.Errorf("whether the decision counts is not known: %w", err))
+		op.takeBack(p, fmt.Errorf("whether the decision counts is not known: %w", err))
 		return
 	}
 	p.unrecorded = false
+	op.awaitOutcome(p.id)
 	op.tellDecision(outcome.EventDecided, p)
 	if p.stage == stageDecided && !op.claim(p) {
 		return
