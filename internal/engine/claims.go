@@ -238,6 +238,9 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 	if e.JobID != "" && e.FollowUp == nil {
 		errs = append(errs, touch(holderRecord, strings.ToLower(e.JobID)))
 	}
+	if e.JobID != "" {
+		errs = append(errs, touch(saidRecord, strings.ToLower(e.JobID)))
+	}
 	if e.Own != "" {
 		errs = append(errs, touch(aliasRecord, e.Caller.Tenant, e.Own))
 	}

@@ -135,6 +135,9 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", hitl.SafeLine(string(q.Type), 40)))
 	}
 	op.notPending(q.ID)
+	if !op.hear(q.ID) {
+		return true
+	}
 	d := op.digest(q)
 	p := s.requests[q.ID]
 	// The Build is no part of the digest, and yet of what was decided about.
@@ -251,14 +254,14 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 
 // digest is that of a request of the Job, as [hitl.Request.Digest] makes it.
 func (op *operation) digest(q duvo.HumanRequest) string {
-	return hitl.Digest(op.job.id, op.job.followUp.added(), q)
+	return hitl.Digest(op.job.id, op.job.addedSoFar(), q)
 }
 
 // requestOf makes what a policy sees.
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Request {
 	return hitl.Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.work.Assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		Assignment: clone.Assignment(op.work.Assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.addedSoFar(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.work.Folder,
 	}
 }

@@ -160,7 +160,7 @@ func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
 	s := &op.job
 	return &outcome.Result{
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.work.Assignment, BuildID: s.buildID,
-		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+		Input: op.inputNow(), FollowUp: op.job.addedSoFar(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
 }
 
