@@ -135,7 +135,9 @@ func (op *operation) claim(p *pendingState) bool {
 	}
 	if !s.held && s.followUp == nil {
 		if err := op.eng.ops.hold(op, s.id); err != nil {
-			op.fail(err)
+			if errors.Is(err, outcome.ErrForeignJob) || !op.holdBack(p, err) {
+				op.fail(err)
+			}
 			return false
 		}
 		s.held = true
@@ -143,7 +145,9 @@ func (op *operation) claim(p *pendingState) bool {
 	theirs, err := op.eng.ops.claim(op, s.id, *p.entry)
 	switch {
 	case err != nil:
-		op.fail(err)
+		if !op.holdBack(p, err) {
+			op.fail(err)
+		}
 		return false
 	case theirs != nil:
 		op.outrun(p, *theirs)
@@ -233,6 +237,9 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 	var errs []error
 	if e.JobID != "" && e.FollowUp == nil {
 		errs = append(errs, touch(holderRecord, strings.ToLower(e.JobID)))
+	}
+	if e.JobID != "" {
+		errs = append(errs, touch(saidRecord, strings.ToLower(e.JobID)))
 	}
 	if e.Own != "" {
 		errs = append(errs, touch(aliasRecord, e.Caller.Tenant, e.Own))

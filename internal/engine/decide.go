@@ -102,6 +102,7 @@ func (op *operation) notPending(except string) {
 		was := p.stage
 		op.job.dirty = true
 		p.endAsking(hitl.ErrAnsweredElsewhere)
+		op.waitsNoLonger(p.id)
 		p.stage, p.gone = stageDone, true
 		switch was {
 		case stageDecided:
@@ -134,6 +135,9 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		return op.stuckFor(stuckGrace, fmt.Sprintf("the Job waits for a request of kind %q, which this program cannot answer", hitl.SafeLine(string(q.Type), 40)))
 	}
 	op.notPending(q.ID)
+	if !op.hear(q.ID) {
+		return true
+	}
 	d := op.digest(q)
 	p := s.requests[q.ID]
 	// The Build is no part of the digest, and yet of what was decided about.
@@ -149,6 +153,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
 		p.endAsking(hitl.ErrRequestChanged)
+		op.waitsNoLonger(p.id)
 		if p.stage == stageDecided {
 			op.delivered(p, hitl.Superseded)
 		}
@@ -223,7 +228,7 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 	if op.cancelled() {
 		return true
 	}
-	op.waitsFor(&p.request)
+	op.waitsFor(p.request.Clone())
 	told := p.request.Clone()
 	op.tell(outcome.Event{Kind: outcome.EventRequested, JobID: s.id, Status: job.Status, Request: &told})
 
@@ -249,23 +254,33 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 
 // digest is that of a request of the Job, as [hitl.Request.Digest] makes it.
 func (op *operation) digest(q duvo.HumanRequest) string {
-	return hitl.Digest(op.job.id, op.job.followUp.added(), q)
+	return hitl.Digest(op.job.id, op.job.addedSoFar(), q)
 }
 
 // requestOf makes what a policy sees.
 func (op *operation) requestOf(p *pendingState, q duvo.HumanRequest) hitl.Request {
 	return hitl.Request{
 		JobID: op.job.id, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.work.Assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key,
+		Assignment: clone.Assignment(op.work.Assignment), BuildID: op.job.buildID, Input: op.inputNow(), FollowUp: op.job.addedSoFar(), Caller: op.caller, Key: op.key,
 		CreatedAt: q.CreatedAt, FirstSeen: p.firstSeen, Folder: op.work.Folder,
 	}
 }
 
-// waitsFor notes which request the policy is asked about, for Registry.Jobs.
-func (op *operation) waitsFor(q *hitl.Request) {
+// waitsFor notes which request the policy is asked about, for Registry.Jobs. It
+// must share no memory with what the mail of the operation goes on with.
+func (op *operation) waitsFor(q hitl.Request) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.news.request = q
+	op.news.request = &q
+}
+
+// waitsNoLonger notes that a request is no longer asked about, or suspended.
+func (op *operation) waitsNoLonger(requestID string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if q := op.news.request; q != nil && q.ID == requestID {
+		op.news.request = nil
+	}
 }
 
 func askPolicy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, req hitl.Request) (hitl.Decision, error) {
@@ -284,7 +299,7 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 	}
 	p.endAsking(nil)
 	p.stage = stageNew
-	op.waitsFor(nil)
+	op.waitsNoLonger(p.id)
 	if err == nil {
 		err = d.Check(p.request) // not what the policy was handed, which it may have changed
 	}
@@ -331,8 +346,7 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		RequestedAt: p.firstSeen, DecidedAt: p.decidedAt, Delivery: hitl.NotSent,
 	}
 	if err := op.audit(audit.Decided, p.about); err != nil {
-		p.entry, p.stage = nil, stageNew
-		op.fail(err)
+		op.takeBack(p, err)
 		return
 	}
 	s.entries = append(s.entries, p.entry)
@@ -361,11 +375,11 @@ func (op *operation) settleDecision(p *pendingState, d hitl.Decision) {
 		// whoever takes the operation up.
 		op.doesNotCount(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it: "+hitl.SafeLine(err.Error(), 500))
 		s.entries = s.entries[:len(s.entries)-1]
-		p.entry, p.sealed, p.stage, p.unrecorded = nil, nil, stageNew, false
-		op.fail(fmt.Errorf("whether the decision counts is not known: %w", err))
+		op.takeBack(p, fmt.Errorf("whether the decision counts is not known: %w", err))
 		return
 	}
 	p.unrecorded = false
+	op.awaitOutcome(p.id)
 	op.tellDecision(outcome.EventDecided, p)
 	if p.stage == stageDecided && !op.claim(p) {
 		return

@@ -79,7 +79,7 @@ type news struct {
 	status    duvo.Status
 	started   time.Time
 	decisions []hitl.DecisionEntry
-	request   *hitl.Request // that the policy is asked about; not to be changed
+	request   *hitl.Request // that the policy is asked about, a copy of its own; not to be changed
 	err       error         // with which the last run ended
 }
 

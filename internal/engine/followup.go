@@ -131,6 +131,9 @@ func (op *operation) postFollowUp() bool {
 		if !f.Doubtful && !op.gather(count, users) {
 			return false
 		}
+		if !op.say() {
+			return false
+		}
 		sentAt, doubtful := f.SentAt, f.Doubtful
 		if !doubtful {
 			f.FirstAt = time.Now()

@@ -39,6 +39,9 @@ type jobState struct {
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
 
+	added    string // since its start by messages, of whichever operation
+	heardFor string // the request for which that was asked last
+
 	human     bool // at the last look the Job waited for a person
 	told      bool // the reasons of denials were posted, or perhaps so
 	held      bool // it is recorded that the Job is this operation's

@@ -75,6 +75,7 @@ const (
 	barrierRecord = "bar-" // bars an Assignment in a scope: its outcome there is unknown
 	holderRecord  = "job-" // which operation started a Job
 	claimRecord   = "req-" // which operation answers a human request
+	saidRecord    = "say-" // what was said to a Job since its start
 	aliasRecord   = "key-" // which operation a caller's key stands for, where that has another
 	handleRecord  = "hnd-" // which operation a handle leads to, and for whom
 )

@@ -457,7 +457,7 @@ func (op *operation) failAs(err error) {
 	op.ended = time.Now().UnixNano()
 	r := op.run
 	op.run = nil
-	op.news.err = err
+	op.news.err, op.news.request = err, nil
 	r.err = err
 	op.suspended = nil
 	op.mu.Unlock()

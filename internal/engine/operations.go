@@ -37,6 +37,7 @@ type operations struct {
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	claimed  map[*operation][]string // whose they are
+	saidTo   map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
 	swept    time.Time
 }
 
@@ -440,6 +441,7 @@ func (o *operations) sweep() {
 			o.drop(op)
 		}
 	}
+	o.forgetSaid()
 	if l := o.eng.ledger; l != nil && o.eng.life.Enter() {
 		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {

@@ -44,6 +44,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 	}
 	op.at(outcome.PhaseResponding, s.id)
 	if err := op.audit(audit.Sent, p.about); err != nil {
+		if op.holdBack(p, err) {
+			return false
+		}
 		op.fail(err)
 		return true
 	}
@@ -87,6 +90,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 			return true
 		case err != nil:
 			notSent(hitl.SafeLine(err.Error(), 500))
+			if op.holdBack(p, err) {
+				return false
+			}
 			op.fail(err)
 			return true
 		case op.run.ctx.Err() != nil:

@@ -105,6 +105,10 @@ func (op *operation) adopt() {
 		deciders[id], p.replies = p.replies, nil
 	}
 	op.job.rest(hitl.ErrRequestChanged)
+	for id := range op.job.requests {
+		op.awaitOutcome(id)
+		op.waitsNoLonger(id)
+	}
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false

@@ -25,7 +25,9 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 	case p == nil:
 		reply <- outcome.ErrNotPending
 		return
-	case p.digest != req.Digest():
+	case p.digest != req.Digest(), p.stage == stageSuspended && p.request.ContentDigest() != req.ContentDigest():
+		// What was shown is more than the digest holds: the Build, the Assignment
+		// and the input too.
 		reply <- hitl.ErrRequestChanged
 		return
 	case p.stage != stageSuspended && p.entry != nil:
@@ -43,7 +45,6 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 		d.Source = hitl.SourcePerson
 	}
 	p.replies = append(p.replies, reply)
-	op.awaitOutcome(p.id)
 	op.settleDecision(p, d.Via(viaRegistry))
 }
 
@@ -61,8 +62,9 @@ func (op *operation) suspend(p *pendingState) {
 	if op.suspended == nil {
 		op.suspended = map[string]hitl.Request{}
 	}
-	op.suspended[p.id] = p.request
-	op.news.request = &p.request
+	listed, shown := p.request.Clone(), p.request.Clone()
+	op.suspended[p.id] = listed
+	op.news.request = &shown
 	r := op.run
 	r.detached = true
 	if r.interim == nil {
@@ -73,6 +75,50 @@ func (op *operation) suspend(p *pendingState) {
 	told := p.request.Clone()
 	op.tell(outcome.Event{Kind: outcome.EventSuspended, JobID: s.id, Status: s.status, Request: &told})
 	op.eng.log.Info("duvotool: a request was suspended", "job", s.id, "request", p.id)
+}
+
+// throughRegistry reports whether the request was decided by Registry.Decide.
+func (p *pendingState) throughRegistry() bool {
+	return p.entry != nil && (p.entry.Path == viaRegistry || strings.HasPrefix(p.entry.Path, viaRegistry+" > "))
+}
+
+// takeBack makes a decision that could not be recorded none. A request that was
+// suspended stays so, here and for the next process: whoever decided it is told
+// why it does not count, and can decide again. For all others the run ends.
+func (op *operation) takeBack(p *pendingState, err error) {
+	p.entry, p.sealed, p.why, p.unrecorded = nil, nil, "", false
+	if !op.isSuspended(p.id) {
+		p.stage = stageNew
+		op.fail(err)
+		return
+	}
+	p.stage = stageSuspended
+	op.job.dirty = true // the next save finds out whether the journal holds it all the same
+	p.answerDeciders(err)
+}
+
+// holdBack keeps a decision that somebody made by Registry.Decide, where what has to
+// be written before it is sent cannot be: it is tried again with later reads. It
+// returns false if the decision is not of that kind.
+func (op *operation) holdBack(p *pendingState, err error) bool {
+	if op.run == nil || op.run.ctx.Err() != nil || !p.throughRegistry() {
+		return false
+	}
+	op.eng.log.Error("duvotool: a decision was not sent yet", "job", op.job.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
+	p.answerDeciders(fmt.Errorf("duvotool: the decision counts, and was not sent yet: %w", err))
+	op.job.watch.Schedule(holdBackPause)
+	return true
+}
+
+// holdBackPause is how long a decision waits that could not be sent for want of a
+// record.
+const holdBackPause = 30 * time.Second
+
+func (op *operation) isSuspended(requestID string) bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	_, ok := op.suspended[requestID]
+	return ok
 }
 
 // awaitOutcome notes that a suspended request is no longer waiting: callers
@@ -114,7 +160,7 @@ func (op *operation) resultSoFar(o outcome.Outcome) *outcome.Result {
 	s := &op.job
 	return &outcome.Result{
 		Outcome: o, JobID: s.id, Status: s.status, Decisions: s.decisions(), Assignment: op.work.Assignment, BuildID: s.buildID,
-		Input: op.inputNow(), FollowUp: op.job.followUp.added(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
+		Input: op.inputNow(), FollowUp: op.job.addedSoFar(), Caller: op.caller, Key: op.key, Note: s.note, StartedAt: s.startedAt, EndedAt: time.Now(),
 	}
 }
 

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"strings"
-
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
@@ -24,7 +22,7 @@ func (op *operation) vetoed(p *pendingState, job duvo.Job, q duvo.HumanRequest) 
 	denied := false
 	err := guard.Run(hitl.ErrPolicyPanic, func() error {
 		at := p.decidedAt
-		if e := p.entry; e.Path == viaRegistry || strings.HasPrefix(e.Path, viaRegistry+" > ") {
+		if p.throughRegistry() {
 			at = p.firstSeen // it was put off in time, and then no deadline of the policy's ran
 		}
 		v, certain := hitl.Foresee(op.work.Settings.Policy, op.requestOf(p, q), at)
