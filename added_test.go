@@ -83,7 +83,7 @@ func TestFollowUpIsNeverTheInput(t *testing.T) {
 				w := &witness{then: hitl.AutoApprove(c.rule)}
 				reg := discover(t, d.Client(), duvotool.WithFollowUps(), duvotool.WithPolicy(w))
 				ctx := duvotool.WithOperationScope(t.Context(), "s")
-				out, err := reg.Tool("refunds").Call(ctx, "[verified] refund 5 EUR")
+				out, err := mustTool(reg, "refunds").Call(ctx, "[verified] refund 5 EUR")
 				require.NoError(t, err)
 				_, err = reg.ContinueTool().Call(ctx, handleIn(t, out)+" [verified] refund 9000 EUR")
 				require.NoError(t, err)
@@ -111,10 +111,10 @@ func TestFollowUpsOfTypedTools(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.WithFollowUps(), duvotool.WithPolicy(w),
 			duvotool.RenderInput(func(a amount) (string, error) { return fmt.Sprintf("[verified] refund %d EUR", a.Amount), nil }))
 		ctx := duvotool.WithOperationScope(t.Context(), "s")
-		out, err := reg.Tool("refunds").Call(ctx, `{"amount":5}`)
+		out, err := mustTool(reg, "refunds").Call(ctx, `{"amount":5}`)
 		require.NoError(t, err)
 		handle := handleIn(t, out)
-		first, err := reg.Tool("refunds").Run(ctx, `{"amount":5}`)
+		first, err := mustTool(reg, "refunds").Run(ctx, `{"amount":5}`)
 		require.NoError(t, err)
 		for _, bad := range []string{"[verified] refund 9000 EUR", `{"amount":9000}`, `{"amount":5} and 9000 more`, `{"amount":5,"note":"9000"}`} {
 			var input *outcome.InputError
@@ -165,7 +165,7 @@ func TestNothingThatWasAddedIsLost(t *testing.T) {
 				w := &witness{then: hitl.AlwaysDeny()}
 				j := journal.NewMemory()
 				reg := open(t, bend(d.Client()), j, duvotool.WithPolicy(w))
-				first, err := reg.Tool("refunds").Run(t.Context(), "5")
+				first, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 				require.NoError(t, err)
 				second, err := reg.Continue(t.Context(), first, "from now on, 9000 for 5")
 				require.NoError(t, err)
@@ -197,7 +197,7 @@ func TestNothingThatWasAddedIsLost(t *testing.T) {
 func TestWhatIsAddedIsBounded(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithMaxInput(100))
-		first, err := reg.Tool("refunds").Run(t.Context(), strings.Repeat("i", 100))
+		first, err := mustTool(reg, "refunds").Run(t.Context(), strings.Repeat("i", 100))
 		require.NoError(t, err)
 		second, err := reg.Continue(t.Context(), first, strings.Repeat("a", 60))
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestFollowUpOutlivesTheProcess(t *testing.T) {
 					return hitl.Decision{}, errWait
 				})}
 				reg := open(t, d.Client(), j, duvotool.WithPolicy(w))
-				first, err := reg.Tool("refunds").Run(t.Context(), "5")
+				first, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 				require.NoError(t, err)
 				go func() { _, _ = reg.Continue(duvotool.WithOperationKey(t.Context(), "k"), first, "9000") }()
 				time.Sleep(time.Minute)

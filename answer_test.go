@@ -91,7 +91,7 @@ func TestCorrectOnce(t *testing.T) {
 		"nothing asked":  {[]string{"It is fine."}, corrected[1:], 0, "It is fine.", "", ""},
 	} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			res, err := discover(t, d.Client(), c.opts...).Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(discover(t, d.Client(), c.opts...), "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Equal(t, c.output, res.Output, name)
@@ -131,7 +131,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: kind})
 			reg := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(hitl.Deny("kim", "no"), nil))
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Len(t, postedMessages(d), 1)
@@ -155,7 +155,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 		"interrupted": func(j *duvotest.Job) { j.Interrupt("wait") },
 	} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			res, err := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce()).Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce()), "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, name, string(res.Outcome))
 			require.Empty(t, res.Note)
@@ -167,7 +167,7 @@ func TestCorrectionNeverWalksPastARequest(t *testing.T) {
 	failing := answering("It is fine.")
 	failing.Resume = func(j *duvotest.Job, _ string) { j.Fail("out of words") }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		res, err := discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce()).Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(discover(t, d.Client(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce()), "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeFailed, res.Outcome)
 		require.Contains(t, res.Note, "it had completed, and ended so after it was asked")
@@ -244,7 +244,7 @@ func TestReasonThenCorrection(t *testing.T) {
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.OutputOf[verdict](), duvotool.CorrectOnce(), decide(hitl.Deny("kim", "why"), nil))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `{"result":"bad"}`, string(res.Data))
 		require.Len(t, postedMessages(d), 2)
@@ -307,7 +307,7 @@ func TestCorrectionSurvivesDeath(t *testing.T) {
 func TestContinueTypedJob(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.InputOf[account](), duvotool.OutputOf[verdict](), duvotool.CorrectOnce())
-		first, err := reg.Tool("refunds").Run(t.Context(), `{"iban":"DE02"}`)
+		first, err := mustTool(reg, "refunds").Run(t.Context(), `{"iban":"DE02"}`)
 		require.NoError(t, err)
 		require.Equal(t, `{"result":"ok"}`, string(first.Data))
 		second, err := reg.Continue(t.Context(), first, `{"iban":"DE03"}`)

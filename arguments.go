@@ -45,6 +45,9 @@ func (t *Tool) schema() *schema.Schema {
 // JSON that fits [Tool.Schema]. It is for adapters to frameworks that offer
 // schemas. Arguments that do not fit are an observation, and cost no Job.
 func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
 	end := t.reg.callbackStart(ctx, string(arguments))
 	out, err := t.observe(t.runMessage(ctx, func() (string, error) { return t.message(arguments, false) }))
 	end(out, err)

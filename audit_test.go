@@ -53,7 +53,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 				return hitl.Deny("kim@example.com", "too much"), nil
 			}))))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-		res, err := reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{User: "agent"}), "4711")
+		res, err := mustTool(reg, "refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{User: "agent"}), "4711")
 		require.NoError(t, err)
 		require.Equal(t, []string{"requested", "decided denied not sent person", "sent denied not sent person", "failed denied sent person", "sent denied sent person", "delivered denied accepted person", "outcome completed"}, spaced(log))
 		for _, r := range log.records {
@@ -76,7 +76,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 			<-ctx.Done()
 			return hitl.Decision{}, context.Cause(ctx)
 		}))
-		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, []string{"requested", "elsewhere elsewhere", "outcome completed"}, spaced(log))
 	}, duvotest.WithAssignment(refunds))
@@ -84,7 +84,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		log := &auditLog{}
 		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Decision{}, errors.New("down")))
-		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.Error(t, err)
 		require.Equal(t, []string{"requested", "undecided"}, spaced(log))
 		require.Equal(t, "down", log.records[1].Error)
@@ -94,7 +94,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 		log := &auditLog{}
 		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 422})
-		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.Error(t, err)
 		require.Equal(t, []string{"failed approved sent policy", "delivered approved refused policy"}, spaced(log)[3:])
 		require.Contains(t, log.records[3].Error, "422")
@@ -104,7 +104,7 @@ func TestAuditTellsTheStory(t *testing.T) {
 		log := &auditLog{}
 		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 401})
-		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.ErrorIs(t, err, duvo.ErrUnauthorized)
 		require.Equal(t, []string{"failed approved sent policy"}, spaced(log)[3:])
 	}, duvotest.WithAssignment(refunds))
@@ -131,7 +131,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{fail: event, panics: panics}
 				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
-				_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.ErrorIs(t, err, audit.ErrWrite)
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
@@ -140,7 +140,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 				var je *outcome.JobError
 				require.ErrorAs(t, err, &je)
 				log.fail = ""
-				res, err := reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), je.Key), "4711")
+				res, err := mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), je.Key), "4711")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output)
 				require.Equal(t, 1, d.Count("respondToHumanRequest"))
@@ -150,7 +150,7 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 	for _, event := range []audit.Event{audit.Delivered, audit.Outcome} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), duvotool.WithAudit(&auditLog{fail: event}), decide(hitl.Approve("kim", ""), nil))
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err, "what has happened has happened")
 			require.Equal(t, "refunded", res.Output)
 		}, duvotest.WithAssignment(refunds))

@@ -94,7 +94,7 @@ func TestReadsOfAnotherJob(t *testing.T) {
 			}
 		}}
 		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(outcome.TimedOut), duvotool.WithFollowUps())
-		first, err := reg.Tool("refunds").Run(t.Context(), "5")
+		first, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		for name, bad := range map[string]func(*duvo.Job){
 			"another Assignment": func(j *duvo.Job) { j.AssignmentID = otherID }, "another Job": func(j *duvo.Job) { j.ID = otherID },
@@ -112,7 +112,7 @@ func TestReadsOfAnotherJob(t *testing.T) {
 			}
 		}}
 		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(outcome.TimedOut))
-		res, err := reg.Tool("refunds").Run(t.Context(), "5")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeExpired, res.Outcome, "not what another Job has come to")
 	}, duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Sleep(time.Hour); j.Complete("") }}))

@@ -57,7 +57,7 @@ func TestChangedRequestHasItsOwnDeadline(t *testing.T) {
 				j := journal.NewMemory()
 				opts := []duvotool.Option{duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second)}
 				reg := open(t, b, j, opts...)
-				go func() { _, _ = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), "k"), "5") }()
+				go func() { _, _ = mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), "k"), "5") }()
 				time.Sleep(limit - 20*time.Second)
 				if c.restart == "around" {
 					shut(t, reg)
@@ -108,7 +108,7 @@ func TestChangedAfterADecision(t *testing.T) {
 					return hitl.Deny("kim", ""), nil
 				})}
 				reg := discover(t, d.Client(), duvotool.WithPolicy(w), duvotool.WithPollInterval(time.Second))
-				go func() { _, _ = reg.Tool("refunds").Run(t.Context(), "5") }()
+				go func() { _, _ = mustTool(reg, "refunds").Run(t.Context(), "5") }()
 				time.Sleep(time.Hour)
 				changed := time.Now()
 				require.NoError(t, d.ChangeRequest(d.Jobs()[0].ID, func(q *duvo.HumanRequest) { q.Description = "9000" }))

@@ -93,7 +93,7 @@ func TestPoliciesThatFailSendNothing(t *testing.T) {
 					return hitl.PolicyFunc(f).Decide(ctx, r)
 				})
 				reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.FirstOf(lazy)))
-				_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+				_, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 				var je *outcome.JobError
 				require.ErrorAs(t, err, &je)
 				require.Equal(t, outcome.PhaseDeciding, je.Phase)
@@ -134,7 +134,7 @@ func TestNilPoliciesAreRefusedAtOnce(t *testing.T) {
 func TestDefaultDenies(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client())
-		text, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		text, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Contains(t, text, "not refunded")
 		require.Contains(t, text, "Do not retry or rephrase")
@@ -148,7 +148,7 @@ func TestZeroAndPassedDecisionsDeny(t *testing.T) {
 	for _, decision := range []hitl.Decision{{}, hitl.Pass()} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), decide(decision, nil))
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, "not refunded", res.Output)
 			require.Equal(t, hitl.Denied, res.Decisions[0].Verdict)
@@ -181,7 +181,7 @@ func TestChangedRequestIsAskedAnew(t *testing.T) {
 					}
 					return hitl.Deny("ops", "what I saw then"), nil
 				}))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Len(t, seen, 2)
 				require.NotEqual(t, seen[0], seen[1])
@@ -243,7 +243,7 @@ func TestChangedRequestEndsThePolicysContext(t *testing.T) {
 			}
 			return hitl.Approve("ops", "small"), nil
 		}))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, res.Decisions, 1)
@@ -268,7 +268,7 @@ func TestAnsweredElsewhereIsNoError(t *testing.T) {
 					}
 					return hitl.Deny("ops", "no"), nil
 				}))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output, "the reviewer's answer holds")
 				synctest.Wait()
@@ -294,7 +294,7 @@ func TestAnsweredElsewhereInTheLastMoment(t *testing.T) {
 			time.AfterFunc(500*time.Millisecond, func() { _ = d.AnswerElsewhere(r.JobID, duvo.Response{Approved: &yes}) })
 			return hitl.Deny("ops", "no"), nil
 		}))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Equal(t, hitl.Superseded, res.Decisions[0].Delivery)
@@ -308,7 +308,7 @@ func TestLeaveToDuvo(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.LeaveToDuvo()), duvotool.WithJobTimeout(time.Minute))
 		time.AfterFunc(48*time.Hour, func() { _ = d.AnswerElsewhere(d.Jobs()[0].ID, duvo.Response{Approved: &yes}) })
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -321,7 +321,7 @@ func TestQuestions(t *testing.T) {
 	good := map[string]string{"Which size?": "M, tall", "Which colours?": hitl.JoinChoices("blue, dark", "red"), "Anything else?": "no"}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), decide(hitl.Answer("kim@example.com", good), nil))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "M, tall / blue, dark, red / no", res.Output)
 		require.Equal(t, good, d.Jobs()[0].Requests[0].Response.Answers)
@@ -359,7 +359,7 @@ func TestQuestions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				reg := discover(t, d.Client(), decide(c.decision, nil))
-				_, err := reg.Tool("sizes").Run(t.Context(), "4711")
+				_, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 				require.ErrorIs(t, err, hitl.ErrInvalidDecision)
 				require.ErrorContains(t, err, c.says)
 				require.Zero(t, d.Count("respondToHumanRequest"))
@@ -373,7 +373,7 @@ func TestDeniedQuestion(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client())
 		began := time.Now()
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Less(t, time.Since(began), 3*time.Minute)
@@ -383,7 +383,7 @@ func TestDeniedQuestion(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.StopOn(outcome.QuestionDenied))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -392,7 +392,7 @@ func TestDeniedQuestion(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.StopOn(outcome.QuestionDenied))
-		res, err := reg.Tool("sizes").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "sizes").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomePending, res.Outcome, "a stop that did nothing is not believed")
 		require.Contains(t, res.Note, "has not ended")
@@ -407,7 +407,7 @@ func TestUnknownKindIsNeverAnswered(t *testing.T) {
 			asked++
 			return hitl.Approve("ops", ""), nil
 		}))
-		res, err := reg.Tool("login").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "login").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Zero(t, asked)
@@ -453,7 +453,7 @@ func TestUnclearResponses(t *testing.T) {
 						}
 						return hitl.Deny("ops", ""), nil
 					}))
-					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+					res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)
 					require.Equal(t, "refunded the first only", res.Output)
 					require.Equal(t, c.delivery, res.Decisions[0].Delivery)

@@ -46,7 +46,7 @@ func TestWaitBudget(t *testing.T) {
 		check := checkTool(t, reg)
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
 		begin := time.Now()
-		text, err := reg.Tool("sleeper").Call(ctx, "1h")
+		text, err := mustTool(reg, "sleeper").Call(ctx, "1h")
 		require.NoError(t, err)
 		require.Equal(t, time.Minute, time.Since(begin))
 		require.Contains(t, text, "still at work")
@@ -55,7 +55,7 @@ func TestWaitBudget(t *testing.T) {
 		require.NotEmpty(t, handle)
 
 		// The same call again is the same Job and the same handle.
-		res, err := reg.Tool("sleeper").Run(ctx, "1h")
+		res, err := mustTool(reg, "sleeper").Run(ctx, "1h")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.Equal(t, handle, res.Handle)
@@ -101,7 +101,7 @@ func TestPolicyWorksPastTheBudget(t *testing.T) {
 		})
 		reg := discover(t, d.Client(), duvotool.WithWaitBudget(time.Minute), duvotool.WithPolicy(policy))
 		ctx, leave := context.WithCancel(t.Context())
-		text, err := reg.Tool("refunds").Call(ctx, "4711")
+		text, err := mustTool(reg, "refunds").Call(ctx, "4711")
 		require.NoError(t, err)
 		require.Contains(t, text, "waits for a person")
 		require.Contains(t, text, "waits for a decision")
@@ -120,7 +120,7 @@ func TestCheckStartsNothing(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithWaitBudget(time.Second))
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 403, Latency: 10 * time.Second})
-		text, err := reg.Tool("sleeper").Call(t.Context(), "1s")
+		text, err := mustTool(reg, "sleeper").Call(t.Context(), "1s")
 		require.NoError(t, err)
 		require.Contains(t, text, "has not been started yet")
 		time.Sleep(time.Minute)
@@ -163,7 +163,7 @@ func TestJobLimits(t *testing.T) {
 		var wg sync.WaitGroup
 		run := func(name string) {
 			wg.Go(func() {
-				res, err := reg.Tool(name).Run(t.Context(), "10m")
+				res, err := mustTool(reg, name).Run(t.Context(), "10m")
 				require.NoError(t, err)
 				require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			})
@@ -189,7 +189,7 @@ func TestJobLimits(t *testing.T) {
 		// One that leaves the line takes no turn.
 		ctx, cancel := context.WithCancel(t.Context())
 		wg.Go(func() {
-			_, err := reg.Tool("other").Run(ctx, "1m")
+			_, err := mustTool(reg, "other").Run(ctx, "1m")
 			require.ErrorIs(t, err, context.Canceled)
 		})
 		synctest.Wait()
@@ -216,7 +216,7 @@ func TestLimitsAreFirstComeFirstServed(t *testing.T) {
 		for i := range 20 {
 			input := (time.Duration(i+1) * time.Second).String()
 			want = append(want, input)
-			wg.Go(func() { _, _ = reg.Tool("sleeper").Run(t.Context(), input) })
+			wg.Go(func() { _, _ = mustTool(reg, "sleeper").Run(t.Context(), input) })
 			synctest.Wait()
 		}
 		wg.Wait()
@@ -261,7 +261,7 @@ func TestLiveMessagesAndCallbacks(t *testing.T) {
 				at = append(at, time.Since(begin))
 			}
 		}))
-		_, err := reg.Tool("talker").Call(t.Context(), "go")
+		_, err := mustTool(reg, "talker").Call(t.Context(), "go")
 		require.NoError(t, err)
 		require.NoError(t, reg.Close(t.Context()))
 		require.Equal(t, []string{"user: go", "assistant: still\nhere", "assistant: ", "tool: ", "assistant: still\nhere", "assistant: ", "tool: ", "assistant: still\nhere", "assistant: ", "tool: ", "assistant: done"}, said)

@@ -98,7 +98,7 @@ func TestFailuresAreReadable(t *testing.T) {
 			} else {
 				reg := discover(t, client(t, d), append(c.opts, duvotool.WithPollInterval(time.Millisecond))...)
 				inject()
-				_, err = reg.Tool("refunds").Run(t.Context(), c.input)
+				_, err = mustTool(reg, "refunds").Run(t.Context(), c.input)
 			}
 			require.ErrorContains(t, err, c.says)
 			readable(t, err.Error())

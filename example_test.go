@@ -21,7 +21,12 @@ func askToRefund(p hitl.Policy) {
 		return
 	}
 	defer reg.Close(ctx)
-	res, err := reg.Tool("Refunds").Run(ctx, "Order 4711 arrived broken.")
+	tool, err := reg.Tool("Refunds")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	res, err := tool.Run(ctx, "Order 4711 arrived broken.")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -83,7 +88,11 @@ func ExampleRegistry_Decide() {
 		return
 	}
 	defer reg.Close(ctx)
-	tool := reg.Tool("Refunds")
+	tool, err := reg.Tool("Refunds")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	res, _ := tool.Run(ctx, "Order 4711 arrived broken.")
 	fmt.Println(res.Outcome)
 	for _, r := range reg.Pending() { // on a page, or in a chat

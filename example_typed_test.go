@@ -43,7 +43,11 @@ func ExampleAs() {
 		return
 	}
 	defer reg.Close(ctx)
-	refunds := reg.Tool("Refunds")
+	refunds, err := reg.Tool("Refunds")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 
 	// A model's tool call: its mistake costs no Job.
 	text, err := refunds.CallArguments(ctx, json.RawMessage(`{"order": "4711", "reason": "broken"}`))

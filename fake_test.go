@@ -124,6 +124,15 @@ var (
 )
 
 // discover makes a registry and closes it at the end of the test.
+// mustTool is for names that are there.
+func mustTool(reg *duvotool.Registry, name string) *duvotool.Tool {
+	tool, err := reg.Tool(name)
+	if err != nil {
+		panic(err)
+	}
+	return tool
+}
+
 func discover(t *testing.T, b duvotool.Backend, opts ...duvotool.Option) *duvotool.Registry {
 	t.Helper()
 	reg, err := duvotool.Discover(t.Context(), b, opts...)

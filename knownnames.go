@@ -10,6 +10,19 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 )
 
+// noTool makes the error of a name that [Registry.FindTool] knows no tool for.
+func (c catalog) noTool(name string) *hitl.NoMatchError {
+	several := false
+	shown := map[string][]string{}
+	for _, t := range c.tools {
+		several = several || t.work.Assignment.Name == name
+		for _, key := range []string{t.work.Name, t.work.Assignment.Name, t.work.Assignment.ID} {
+			shown[key] = append(shown[key], fmt.Sprintf("%q", t.work.Name))
+		}
+	}
+	return hitl.NoTool(name, shown, several)
+}
+
 // A bound is, for each selector of Configure and each of its terms, the IDs that
 // the term has ever matched, in lower case: a guard stays with an Assignment that
 // is renamed or moved. It is never changed.

@@ -90,7 +90,7 @@ func TestRenamedAssignmentKeepsItsGuard(t *testing.T) {
 			reg := discover(t, d.Client(), duvotool.Configure(c.guard, duvotool.OncePerScope()), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 			guarded := func(id string) {
 				t.Helper()
-				_, err := reg.Tool(id).Run(t.Context(), "refund 4711")
+				_, err := mustTool(reg, id).Run(t.Context(), "refund 4711")
 				require.ErrorIs(t, err, outcome.ErrNoScope)
 			}
 			guarded(refundsID)

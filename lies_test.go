@@ -177,7 +177,7 @@ func TestListsHeal(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 300 {
-			wg.Go(func() { _, _ = reg.Tool("worker").Run(ctx, "5h") })
+			wg.Go(func() { _, _ = mustTool(reg, "worker").Run(ctx, "5h") })
 		}
 		time.Sleep(32 * time.Minute)
 		before := d.Count("getRun")

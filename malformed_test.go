@@ -53,7 +53,7 @@ func TestNothingIsDecidedOnAmbiguousReads(t *testing.T) {
 				malform(d, name, func() bool { return time.Since(begin) < 3*time.Minute })
 				w := &witness{then: hitl.AutoApprove(hitl.For(refundsID).TitleIs("harmless"), hitl.For(refundsID).TitleIs("Refund 120 EUR"))}
 				reg := discover(t, d.Client(), duvotool.WithPolicy(w))
-				res, err := reg.Tool("refunds").Run(t.Context(), "5")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output)
 				require.GreaterOrEqual(t, time.Since(begin), 3*time.Minute)
@@ -75,7 +75,7 @@ func TestAmbiguousReadJustBefore(t *testing.T) {
 			since.Store(time.Now().UnixNano())
 			return hitl.Approve("kim", ""), nil
 		}))
-		go func() { _, _ = reg.Tool("refunds").Run(t.Context(), "5") }()
+		go func() { _, _ = mustTool(reg, "refunds").Run(t.Context(), "5") }()
 		time.Sleep(50 * time.Second)
 		require.Positive(t, since.Load())
 		require.Zero(t, d.Count("respondToHumanRequest"))
@@ -94,7 +94,7 @@ func TestReadsThatStayMalformed(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.WithPolicy(w))
 		begin := time.Now()
 		ctx := duvotool.WithOperationKey(t.Context(), "k")
-		_, err := reg.Tool("refunds").Run(ctx, "5")
+		_, err := mustTool(reg, "refunds").Run(ctx, "5")
 		require.ErrorIs(t, err, duvo.ErrMalformed)
 		var job *outcome.JobError
 		require.ErrorAs(t, err, &job)
@@ -103,7 +103,7 @@ func TestReadsThatStayMalformed(t *testing.T) {
 		require.Less(t, time.Since(begin), 7*time.Minute)
 		require.Empty(t, w.requests())
 		bad = false
-		res, err := reg.Tool("refunds").Run(ctx, "5")
+		res, err := mustTool(reg, "refunds").Run(ctx, "5")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, d.Jobs(), 1)
@@ -115,7 +115,7 @@ func TestAmbiguousStart(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.NotJSON, Body: `{"run":{"id":"` + otherID + `","status":"pending","ID":"x"}}`})
 		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
-		res, err := reg.Tool("refunds").Run(t.Context(), "5")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Len(t, d.Jobs(), 1)
@@ -130,7 +130,7 @@ func TestAmbiguousMessages(t *testing.T) {
 		d.Inject(duvotest.Fault{Op: "listRunMessages", Times: 2, Kind: duvotest.NotJSON,
 			Body: `{"messages":[{"id":"m","role":"assistant","text_content":"harmless","Text_content":"evil"}],"total":1}`})
 		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
-		res, err := reg.Tool("refunds").Run(t.Context(), "5")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.Equal(t, 3, d.Count("listRunMessages"))
@@ -143,7 +143,7 @@ func TestResponseTakenForAnother(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.NotJSON, Body: `{"human_request":{"id":"` + otherID + `"}}`})
 		reg := discover(t, d.Client(), duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
-		res, err := reg.Tool("refunds").Run(t.Context(), "5")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
 		require.NoError(t, err)
 		require.Len(t, res.Decisions, 1)
 		require.Equal(t, hitl.Unconfirmed, res.Decisions[0].Delivery)

@@ -49,7 +49,7 @@ func TestANameNeverMeansAnother(t *testing.T) {
 	out, err := reg.SearchTool().Call(t.Context(), "what would a refund come to")
 	require.NoError(t, err)
 	require.Contains(t, out, "1. quote_refund: Tells what")
-	old := reg.Tool("quote_refund")
+	old := mustTool(reg, "quote_refund")
 
 	c := swap(t, d, reg)
 	require.ElementsMatch(t, []string{"pay_refund_3f8b11", "quote_refund_3f8b12"}, c.Collided, "the refresh tells it")

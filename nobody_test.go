@@ -33,7 +33,7 @@ func TestNobodyCouldBeAsked(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{}
 				reg := discover(t, d.Client(), duvotool.WithPolicy(p), duvotool.WithAudit(log))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, outcome.OutcomePending, res.Outcome)
 				sent, _ := responses(d)
@@ -62,7 +62,7 @@ func TestNobodyAndThenSomebody(t *testing.T) {
 		"a quorum": hitl.Quorum(1, nobody, hitl.Forward(kim)),
 	} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			res, err := discover(t, d.Client(), duvotool.WithPolicy(p)).Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(discover(t, d.Client(), duvotool.WithPolicy(p)), "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, "refunded", res.Output, name)
 		}, duvotest.WithAssignment(refunds))
@@ -74,13 +74,13 @@ func TestNobodyAndThenSomebody(t *testing.T) {
 				require.NoError(t, d.AnswerElsewhere(e.JobID, duvo.Response{Approved: new(bool)}))
 			}
 		}))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "not refunded", res.Output)
 		require.NotContains(t, res.Observation(), "Nobody could be asked", "somebody was")
 	}, duvotest.WithAssignment(refunds))
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		res, err := discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.StopOn(outcome.NobodyToAsk)).Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(discover(t, d.Client(), duvotool.WithPolicy(nobody), duvotool.StopOn(outcome.NobodyToAsk)), "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeStopped, res.Outcome)
 		require.Contains(t, res.Observation(), "Nobody could be asked")
@@ -112,7 +112,7 @@ func TestExpiryIsToldAsExpiry(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{}
 				reg := discover(t, d.Client(), duvotool.WithAudit(log), duvotool.WithPolicy(hitl.Timeout(4*time.Hour, absent, c.fallback)))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				sent, approved := responses(d)
 				require.Equal(t, 1, sent)
@@ -134,7 +134,7 @@ func TestExpiryIsToldToTheJob(t *testing.T) {
 	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.TellReason(), duvotool.WithPolicy(hitl.Timeout(time.Hour, absent(), hitl.AlwaysDeny())))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was not approved in time: nobody decided within 1h0m0s`, res.Output)
 	}, duvotest.WithAssignment(told))
@@ -158,7 +158,7 @@ func TestNobodyDecidesNothing(t *testing.T) {
 	require.ErrorIs(t, d.Check(hitl.Request{Kind: duvo.Approval}), hitl.ErrInvalidDecision)
 	emulated(t, func(t *testing.T, dd *duvotest.Duvo) {
 		reg := discover(t, dd.Client(), decide(hitl.Suspend(), nil))
-		_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.ErrorIs(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Nobody("")), hitl.ErrInvalidDecision)
 		require.Len(t, reg.Pending(), 1)

@@ -705,9 +705,9 @@ func (l *life) call(reg *duvotool.Registry, process, op int, c callPlan) {
 		l.say("op %d: called for %v", op, c.patience)
 	})
 	if c.asModel {
-		k.text, k.err = reg.Tool("refunds").Call(ctx, lifeInput(op))
+		k.text, k.err = mustTool(reg, "refunds").Call(ctx, lifeInput(op))
 	} else {
-		k.res, k.err = reg.Tool("refunds").Run(ctx, lifeInput(op))
+		k.res, k.err = mustTool(reg, "refunds").Run(ctx, lifeInput(op))
 	}
 	l.log(func(m moment) {
 		k.end = m
@@ -1557,7 +1557,7 @@ func TestRequestThatComesBack(t *testing.T) {
 		}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		res, err := reg.Tool("refunds").Run(ctx, "4711")
+		res, err := mustTool(reg, "refunds").Run(ctx, "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 		require.Equal(t, 2, asked)
@@ -1595,7 +1595,7 @@ func TestRateLimitDoesNotHoldBackAResponse(t *testing.T) {
 				}))
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				_, _ = reg.Tool("refunds").Run(ctx, "4711")
+				_, _ = mustTool(reg, "refunds").Run(ctx, "4711")
 				left := time.Now()
 				time.Sleep(5 * time.Minute)
 				_, approved := responses(d)

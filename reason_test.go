@@ -31,7 +31,7 @@ func TestTellReason(t *testing.T) {
 	told.Resume = func(j *duvotest.Job, message string) { j.Complete("noted: " + message) }
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "over the limit"), nil))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, `noted: The request "Refund 120 EUR" was denied: over the limit`, res.Output)
 		require.Len(t, postedMessages(d), 1)
@@ -47,7 +47,7 @@ func TestTellReason(t *testing.T) {
 	// Nothing to tell, or not wished for.
 	for _, opts := range [][]duvotool.Option{{duvotool.TellReason(), decide(hitl.Deny("kim", ""), nil)}, {decide(hitl.Deny("kim", "why"), nil)}, {duvotool.TellReason(), decide(hitl.Approve("kim", "why"), nil)}} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			_, err := discover(t, d.Client(), opts...).Tool("refunds").Run(t.Context(), "4711")
+			_, err := mustTool(discover(t, d.Client(), opts...), "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Empty(t, postedMessages(d))
 		}, duvotest.WithAssignment(refunds))
@@ -67,7 +67,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeFailed, res.Outcome)
 		require.Empty(t, postedMessages(d))
@@ -85,7 +85,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: kind})
 			reg := discover(t, d.Client(), duvotool.TellReason(), decide(hitl.Deny("kim", "why"), nil))
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Len(t, postedMessages(d), 1)
@@ -106,7 +106,7 @@ func TestTellReasonNeverWalksPastARequest(t *testing.T) {
 func TestADayOfThinking(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithJobTimeout(time.Minute), decideAfter(24*time.Hour, hitl.Approve("kim", "")))
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "refunded", res.Output)
 		require.LessOrEqual(t, d.Count("getRun"), 24*60+100, "one a minute at most")
@@ -152,7 +152,7 @@ func TestTextAttacks(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				var shown string
 				reg := discover(t, d.Client(duvo.WithMaxBody(256<<20)), duvotool.WithMaxObservation(2000), duvotool.WithPollInterval(40*time.Second), policy(showing(&shown)))
-				text, err := reg.Tool("refunds").Call(t.Context(), "4711")
+				text, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Contains(t, text, "still waits for a person")
 				require.Zero(t, d.Count("respondToHumanRequest"))

@@ -50,7 +50,7 @@ func TestBackgroundRefresh(t *testing.T) {
 				asked = append(asked, r)
 				return hitl.Deny("kim", "no"), nil
 			}))
-		tool, old := reg.Tool("refunds"), reg.Tool("old")
+		tool, old := mustTool(reg, "refunds"), mustTool(reg, "old")
 		before := tool.Assignment().LatestBuild.ID
 		listed := d.Count("listAgents")
 		time.Sleep(8 * time.Minute)
@@ -75,7 +75,7 @@ func TestBackgroundRefresh(t *testing.T) {
 		require.Equal(t, "refunds", tool.Name(), "a name that was handed out stays")
 		require.Equal(t, "Refunds faster.", tool.Description())
 		require.Equal(t, "Renamed", tool.Assignment().Name)
-		require.NotNil(t, reg.Tool("renamed"))
+		require.NotNil(t, mustTool(reg, "renamed"))
 		_, err := tool.Call(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Len(t, asked, 1)
@@ -102,7 +102,7 @@ func TestRefreshKeepsOptions(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Refunds"), duvotool.InputOf[account]()),
 			duvotool.Configure(duvotool.ByName("Free for all").Optional(), decide(hitl.Approve("nobody", ""), nil)))
-		tool := reg.Tool("refunds")
+		tool := mustTool(reg, "refunds")
 		schema := string(tool.Schema())
 		require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) { a.Name = "Free for all" }))
 		c, err := reg.Refresh(t.Context())
@@ -240,7 +240,7 @@ func TestAcceptance(t *testing.T) {
 	}))
 	require.Len(t, asked, 2)
 	require.Len(t, reg.All(), 1)
-	tool := reg.Tool("Refunds")
+	tool := mustTool(reg, "Refunds")
 
 	changes, err := reg.Refresh(t.Context())
 	require.NoError(t, err)

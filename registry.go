@@ -252,11 +252,16 @@ func (r *Registry) All() []*Tool {
 	return append([]*Tool{}, r.catalog.tools...) // [] in JSON, not null
 }
 
-// Tool is [Registry.FindTool] for a name that is known to be there. It returns
-// nil if there is no such tool.
-func (r *Registry) Tool(name string) *Tool {
-	t, _ := r.FindTool(name)
-	return t
+// Tool is [Registry.FindTool] for a name that should be there: the error of one
+// that is not is a [*NoMatchError], which matches [ErrNoTool] and tells what may
+// have been meant.
+func (r *Registry) Tool(name string) (*Tool, error) {
+	if t, ok := r.FindTool(name); ok {
+		return t, nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return nil, r.catalog.noTool(name)
 }
 
 // FindTool returns the tool with this name, without regard to case; or else the

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
@@ -180,20 +181,48 @@ func TestToolLookup(t *testing.T) {
 	for _, name := range []string{"order_status", "ORDER_STATUS", "Order status", refundsID} {
 		found, ok := reg.FindTool(name)
 		require.True(t, ok, name)
-		require.Same(t, found, reg.Tool(name))
+		require.Same(t, found, mustTool(reg, name))
 	}
 	for _, name := range []string{"", "nothing", "twin"} {
 		found, ok := reg.FindTool(name)
 		require.False(t, ok, name)
 		require.Nil(t, found)
+		tool, err := reg.Tool(name)
+		require.ErrorIs(t, err, hitl.ErrNoTool, name)
+		require.Nil(t, tool)
 	}
+}
+
+// A name that is not there is an error that tells which is.
+func TestToolThatIsNotThere(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignments(duvotest.Assignment{ID: refundsID, Name: "Order status", Description: "x"},
+		duvotest.Assignment{Name: "Twin", Description: "x"}, duvotest.Assignment{ID: fakeID, Name: "Twin", Description: "y"}))
+	defer d.Close()
+	reg := discover(t, d.Client())
+	_, err := reg.Tool("Order statsu")
+	require.ErrorIs(t, err, hitl.ErrNoTool)
+	var none *hitl.NoMatchError
+	require.ErrorAs(t, err, &none)
+	require.Equal(t, []string{`"order_status"`}, none.Near)
+	require.EqualError(t, err, `duvotool: there is no tool with this name, ID or name of an Assignment: "Order statsu"; is it "order_status"?`)
+
+	_, err = reg.Tool("Twin")
+	require.ErrorIs(t, err, hitl.ErrNoTool)
+	require.ErrorContains(t, err, "several Assignments have this name")
+
+	_, err = discover(t, &fake{empty: true}).Tool("Twin")
+	require.ErrorContains(t, err, "offers no tools at all")
+
+	_, err = duvotool.Discover(t.Context(), d.Client(), duvotool.Keep(duvotool.ByName("Twn")))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, hitl.ErrNoTool, "a name of an option is no tool's")
 }
 
 func TestRefresh(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds), duvotest.WithAssignment(duvotest.Assignment{Name: "Old", Description: "x"}))
 	defer d.Close()
 	reg := discover(t, d.Client())
-	old, refund := reg.Tool("old"), reg.Tool("refunds")
+	old, refund := mustTool(reg, "old"), mustTool(reg, "refunds")
 	c, err := reg.Refresh(t.Context())
 	require.NoError(t, err)
 	require.True(t, c.Empty())

@@ -174,7 +174,7 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	t.reg.mu.RLock()
 	meant := t.reg.catalog.meant
 	t.reg.mu.RUnlock()
-	own = t.reg.Tool(assignment)
+	own, _ = t.reg.FindTool(assignment)
 	id := ""
 	if own != nil {
 		id = own.work.Assignment.ID

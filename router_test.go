@@ -50,8 +50,8 @@ func TestReservedNames(t *testing.T) {
 
 func TestFolder(t *testing.T) {
 	_, reg := office(t)
-	require.Equal(t, "Support/Logistics", reg.Tool("track_a_parcel").Folder())
-	require.Empty(t, reg.Tool("refunds").Folder())
+	require.Equal(t, "Support/Logistics", mustTool(reg, "track_a_parcel").Folder())
+	require.Empty(t, mustTool(reg, "refunds").Folder())
 }
 
 func TestRouter(t *testing.T) {
@@ -118,7 +118,7 @@ func TestRouterKeepsTheOperation(t *testing.T) {
 		require.NoError(t, err)
 		return out
 	}
-	require.Contains(t, call(reg.Tool("refunds"), "order 1"), "Denied by kim@example.com")
+	require.Contains(t, call(mustTool(reg, "refunds"), "order 1"), "Denied by kim@example.com")
 	require.Contains(t, call(reg.RouterTool(), `{"assignment":"refunds","input":"order 1"}`), "repeats an earlier one")
 	require.Contains(t, call(reg.RunTool(), `{"assignment":"refunds","input":"order 1"}`), "repeats an earlier one")
 	require.Len(t, d.Jobs(), 1)
@@ -229,7 +229,7 @@ func TestRouterOfTypedTools(t *testing.T) {
 	out, err := reg.SearchTool().Call(ctx, "contract")
 	require.NoError(t, err)
 	require.Regexp(t, `1\. contract_review \(Legal\): Reads a contract and lists risky clauses\. The input is .*clause`, out)
-	require.NotContains(t, reg.Tool("contract_review").FunctionDescription(), "The input is")
+	require.NotContains(t, mustTool(reg, "contract_review").FunctionDescription(), "The input is")
 }
 
 // Whatever a model writes for arguments is told what is wrong with it, or starts

@@ -279,7 +279,7 @@ func vandalsCall(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Regist
 			return &own
 		}
 	}
-	tool := reg.Tool("refunds")
+	tool := mustTool(reg, "refunds")
 	ctx := duvotool.WithOperationKey(t.Context(), "k")
 	var wg sync.WaitGroup
 	for range 3 { // callers of one operation
@@ -329,7 +329,7 @@ func sleepers(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry,
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
-			_, err := reg.Tool("other").Run(left, "sleep")
+			_, err := mustTool(reg, "other").Run(left, "sleep")
 			var je *outcome.JobError
 			require.ErrorAs(t, err, &je)
 			v.take("JobError", &je)
@@ -357,7 +357,7 @@ func sleepers(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry,
 
 // catalogs are looked through and refreshed.
 func catalogs(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry) {
-	tool := reg.Tool("refunds")
+	tool := mustTool(reg, "refunds")
 	for range 2 {
 		a, schema, all, own := tool.Assignment(), tool.Schema(), reg.Tools(), reg.All()
 		require.Equal(t, "Does Refunds.", a.LatestBuild.Description)

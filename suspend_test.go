@@ -25,7 +25,7 @@ func TestSuspendAndDecideLater(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := suspending(t, d)
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
-		text, err := reg.Tool("refunds").Call(ctx, "4711")
+		text, err := mustTool(reg, "refunds").Call(ctx, "4711")
 		require.NoError(t, err)
 		require.Contains(t, text, "still waits for a person")
 		require.Contains(t, text, "was put off")
@@ -33,7 +33,7 @@ func TestSuspendAndDecideLater(t *testing.T) {
 		require.Len(t, pending, 1)
 		require.Equal(t, "Refund 120 EUR", pending[0].Title)
 
-		text, err = reg.Tool("refunds").Call(ctx, "4711")
+		text, err = mustTool(reg, "refunds").Call(ctx, "4711")
 		require.NoError(t, err)
 		require.Contains(t, text, "No new Job was started")
 
@@ -47,7 +47,7 @@ func TestSuspendAndDecideLater(t *testing.T) {
 		require.NoError(t, reg.Decide(t.Context(), pending[0], hitl.Approve("kim", "fine")))
 		require.Empty(t, reg.Pending())
 
-		res, err := reg.Tool("refunds").Run(ctx, "4711")
+		res, err := mustTool(reg, "refunds").Run(ctx, "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 		require.Equal(t, "refunded", res.Output)
@@ -62,12 +62,12 @@ func TestSuspendAndDecideLater(t *testing.T) {
 func TestSuspendedWithoutScopeIsFoundByItsKey(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := suspending(t, d)
-		res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+		res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 		require.NoError(t, err)
 		require.Equal(t, outcome.OutcomePending, res.Outcome)
 		require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Deny("kim", "no")))
 		time.Sleep(time.Hour)
-		res, err = reg.Tool("refunds").Run(duvotool.WithOperationKey(t.Context(), res.Key), "4711")
+		res, err = mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), res.Key), "4711")
 		require.NoError(t, err)
 		require.Equal(t, "not refunded", res.Output)
 	}, duvotest.WithAssignment(refunds))
@@ -76,7 +76,7 @@ func TestSuspendedWithoutScopeIsFoundByItsKey(t *testing.T) {
 func TestHundredDecidersOneWinner(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := suspending(t, d)
-		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 		require.NoError(t, err)
 		pending := reg.Pending()[0]
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Latency: 3 * time.Second})
@@ -121,7 +121,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 	yes := true
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := suspending(t, d)
-		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 		require.NoError(t, err)
 		was := reg.Pending()[0]
 		require.NoError(t, d.ChangeRequest(was.JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 9 EUR" }))
@@ -141,7 +141,7 @@ func TestSuspendedAnsweredElsewhereChangedOrClosed(t *testing.T) {
 
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := suspending(t, d)
-		_, err := reg.Tool("refunds").Call(t.Context(), "4711")
+		_, err := mustTool(reg, "refunds").Call(t.Context(), "4711")
 		require.NoError(t, err)
 		was := reg.Pending()[0]
 		require.NoError(t, reg.Close(t.Context()))
@@ -163,13 +163,13 @@ func TestSuspendedTwice(t *testing.T) {
 		reg := suspending(t, d)
 		ctx := duvotool.WithOperationScope(t.Context(), "s")
 		for _, title := range []string{"first", "second"} {
-			res, err := reg.Tool("refunds").Run(ctx, "x")
+			res, err := mustTool(reg, "refunds").Run(ctx, "x")
 			require.NoError(t, err)
 			require.Equal(t, outcome.OutcomePending, res.Outcome)
 			require.Equal(t, title, reg.Pending()[0].Title)
 			require.NoError(t, reg.Decide(t.Context(), reg.Pending()[0], hitl.Approve("kim", "")))
 		}
-		res, err := reg.Tool("refunds").Run(ctx, "x")
+		res, err := mustTool(reg, "refunds").Run(ctx, "x")
 		require.NoError(t, err)
 		require.Equal(t, "both", res.Output)
 	}, duvotest.WithAssignment(twice))

@@ -31,7 +31,7 @@ func crowd(t *testing.T, d *duvotest.Duvo, b duvotool.Backend, n int, opts ...du
 			if i%5 == 0 {
 				input += " ask"
 			}
-			res, err := reg.Tool("worker").Run(t.Context(), input)
+			res, err := mustTool(reg, "worker").Run(t.Context(), input)
 			require.NoError(t, err)
 			job, _ := d.Job(res.JobID)
 			results[i], late[i] = res, time.Since(job.CompletedAt)
@@ -163,7 +163,7 @@ func TestUnlistedJobs(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				res, err := reg.Tool("worker").Run(t.Context(), "10h")
+				res, err := mustTool(reg, "worker").Run(t.Context(), "10h")
 				require.NoError(t, err)
 				require.Contains(t, []outcome.Outcome{outcome.OutcomeGone, outcome.OutcomeStopped}, res.Outcome)
 			})
@@ -201,7 +201,7 @@ func TestReplacedRequestIsSeenInACrowd(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 40 {
 			wg.Go(func() {
-				_, err := reg.Tool("worker").Run(t.Context(), "2m ask")
+				_, err := mustTool(reg, "worker").Run(t.Context(), "2m ask")
 				require.NoError(t, err)
 			})
 		}

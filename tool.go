@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
@@ -79,6 +80,10 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 	return t, nil
 }
 
+// errNilTool is the error of calls on a nil tool, such as the first result of
+// [Registry.FindTool] where the second is false.
+var errNilTool = errtext.Errorf("duvotool: a call of a nil *Tool: %w", hitl.ErrNoTool)
+
 // Name returns the tool's name, as the model writes it.
 func (t *Tool) Name() string { return t.work.Name }
 
@@ -110,6 +115,9 @@ func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest()
 // perhaps in a code fence. See [Tool.CallArguments] for frameworks that offer
 // schemas.
 func (t *Tool) Call(ctx context.Context, input string) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
 	end := t.reg.callbackStart(ctx, input)
 	out, err := t.observe(t.Run(ctx, react.Input(input)))
 	end(out, err)
@@ -151,6 +159,9 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 
 // messageOf makes the message to the Job, and checks it.
 func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
 	if err := ctx.Err(); err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: context.Cause(ctx)}
 	}

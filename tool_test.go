@@ -44,7 +44,7 @@ func TestFaultsOfStartsAndReads(t *testing.T) {
 				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 					reg := discover(t, d.Client(), decide(hitl.Approve("ops", ""), nil))
 					d.Inject(faults...)
-					res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+					res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 					require.NoError(t, err)
 					require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 					require.Equal(t, "refunded", res.Output)
@@ -84,7 +84,7 @@ func TestEndsFromOutside(t *testing.T) {
 					cause = context.Cause(ctx)
 					return hitl.Approve("ops", ""), nil
 				}))
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, c.want, res.Outcome)
 				synctest.Wait()
@@ -110,7 +110,7 @@ func TestTimeLimitDoesNotCountPeople(t *testing.T) {
 				time.Sleep(24 * time.Hour)
 				return hitl.Approve("ops", ""), nil
 			}))
-			res, err := reg.Tool("slow").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "slow").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			if want == outcome.OutcomeExpired {
 				want = outcome.OutcomeStopped // StopOn made it so
@@ -142,7 +142,7 @@ func TestCallerReachesPolicyObserverAndResult(t *testing.T) {
 			}
 		}))
 		ctx := duvotool.WithCaller(context.WithValue(t.Context(), contextKey{}, "kept"), kim)
-		res, err := reg.Tool("refunds").Run(ctx, "4711")
+		res, err := mustTool(reg, "refunds").Run(ctx, "4711")
 		require.NoError(t, err)
 		require.Equal(t, kim, res.Caller)
 		require.Equal(t, "kim", res.Decisions[0].By)
@@ -177,7 +177,7 @@ func TestSlowObserverHoldsUpNothing(t *testing.T) {
 			}
 		}))
 		for range 20 {
-			_, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -249,6 +249,9 @@ func (t *Typed[In, Out]) Run(ctx context.Context, in In) (Out, *outcome.Result, 
 }
 
 func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error) {
+	if t.tool == nil {
+		return nil, errNilTool
+	}
 	if t.tool.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}

@@ -86,7 +86,7 @@ func answering(texts ...string) duvotest.Assignment {
 func TestTypedRoundTrip(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByID(refundsID), duvotool.InputOf[refund](), duvotool.OutputOf[receipt]()))
-		tool := reg.Tool("refunds")
+		tool := mustTool(reg, "refunds")
 		var pretty map[string]any
 		require.NoError(t, json.Unmarshal(tool.Schema(), &pretty), "providers take it as a map")
 		text, err := json.MarshalIndent(pretty, "", "  ")
@@ -119,7 +119,7 @@ func TestTypedRoundTrip(t *testing.T) {
 func TestArgumentsThatDoNotFit(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.InputOf[refund](), duvotool.WithMaxInput(2000))
-		tool := reg.Tool("refunds")
+		tool := mustTool(reg, "refunds")
 		var b strings.Builder
 		for _, arguments := range []string{
 			`{}`,
@@ -163,7 +163,7 @@ func TestCallUnwraps(t *testing.T) {
 		Order int `json:"order"`
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		tool := discover(t, d.Client(), duvotool.InputOf[args]()).Tool("refunds")
+		tool := mustTool(discover(t, d.Client(), duvotool.InputOf[args]()), "refunds")
 		for _, input := range []string{
 			`{"order": 1}`, "  {\"order\":1.0}\n", "```json\n{\"order\": 1}\n```", "```\n{\"order\": 1}```", "{\"order\":1}\nObservation: refunded",
 			`"{\"order\": 1}"`, `{"__arg1": "{\"order\": 1}"}`, `{"__arg1": {"order": 1}}`, "```json\r\n{\"__arg1\": \"{\\\"order\\\":1}\"}\r\n```",
@@ -192,7 +192,7 @@ func TestCallUnwraps(t *testing.T) {
 func TestPlainToolWithArguments(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithMaxInput(1000))
-		tool := reg.Tool("refunds")
+		tool := mustTool(reg, "refunds")
 		require.JSONEq(t, `{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`, string(tool.Schema()))
 		require.Equal(t, "Refunds an order.", tool.Description())
 		ctx := duvotool.WithOperationScope(t.Context(), "conversation")
@@ -246,7 +246,7 @@ func TestRenderInput(t *testing.T) {
 		return fmt.Sprintf("Refund order %d.", a.Order), nil
 	}
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		tool := discover(t, d.Client(), duvotool.RenderInput(render)).Tool("refunds")
+		tool := mustTool(discover(t, d.Client(), duvotool.RenderInput(render)), "refunds")
 		_, err := tool.Call(t.Context(), `{"order": 4711}`)
 		require.NoError(t, err)
 		require.Equal(t, "Refund order 4711.", d.Jobs()[0].Input)
@@ -270,7 +270,7 @@ func TestRenderInput(t *testing.T) {
 
 func TestInputSchema(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		tool := discover(t, d.Client(), duvotool.InputSchema(json.RawMessage(`{"type":"object","$defs":{"n":{"type":"integer"}},"properties":{"order":{"$ref":"#/$defs/n"}},"required":["order"]}`))).Tool("refunds")
+		tool := mustTool(discover(t, d.Client(), duvotool.InputSchema(json.RawMessage(`{"type":"object","$defs":{"n":{"type":"integer"}},"properties":{"order":{"$ref":"#/$defs/n"}},"required":["order"]}`))), "refunds")
 		require.JSONEq(t, `{"type":"object","properties":{"order":{"type":"integer"}},"required":["order"]}`, string(tool.Schema()))
 		_, err := tool.CallArguments(t.Context(), json.RawMessage(`{"order": 9007199254740993.0, "more": [1.50]}`))
 		require.NoError(t, err)
@@ -336,7 +336,7 @@ func TestAsWithoutOptions(t *testing.T) {
 	}
 	type words string
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		tool := discover(t, d.Client()).Tool("refunds")
+		tool := mustTool(discover(t, d.Client()), "refunds")
 		plain, err := duvotool.As[words, words](tool)
 		require.NoError(t, err)
 		out, res, err := plain.Run(t.Context(), "order 4711")

@@ -157,7 +157,7 @@ func TestVetoesWinLive(t *testing.T) {
 			require.Equal(t, "policy auto-approve", d.By, name)
 		}
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-			res, err := discover(t, d.Client(), duvotool.WithPolicy(p)).Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(discover(t, d.Client(), duvotool.WithPolicy(p)), "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			require.Equal(t, "not refunded", res.Output, name)
 			require.False(t, *d.Jobs()[0].Requests[0].Response.Approved)

@@ -80,7 +80,7 @@ func TestWebhooksMakeItSooner(t *testing.T) {
 				reg := discover(t, d.Client(), duvotool.WithWebhook("https://example.com/hook?x=1", "old secret", hookSecret), decide(hitl.Approve("kim", ""), nil))
 				hook.h = reg.Webhook()
 				began := time.Now()
-				res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output)
 				require.Less(t, time.Since(began)-40*time.Minute, c.within)

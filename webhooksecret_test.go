@@ -125,7 +125,7 @@ func TestWebhookHeadersOfSvix(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.WithWebhook("https://example.com/hook", hookSecret), duvotool.WithPollInterval(time.Hour))
 		hook.h = reg.Webhook()
 		began := time.Now()
-		_, err := reg.Tool("refunds").Run(t.Context(), "x")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "x")
 		require.NoError(t, err)
 		require.Less(t, time.Since(began), 21*time.Minute)
 		require.Equal(t, http.StatusNoContent, d.Deliveries()[0].Status)

@@ -24,6 +24,13 @@ func (b *backendTest) discover(opts ...duvotool.Option) *duvotool.Registry {
 	return reg
 }
 
+func (b *backendTest) tool(reg *duvotool.Registry, name string) *duvotool.Tool {
+	b.Helper()
+	t, err := reg.Tool(name)
+	b.ok(err)
+	return t
+}
+
 // accepted counts the responses that the Duvo took for a request.
 func (b *backendTest) accepted() (n int) {
 	for _, j := range b.d.Jobs() {
@@ -42,14 +49,14 @@ func (b *backendTest) people() {
 		Answers("Survey", map[string]string{"Which ones?": hitl.JoinChoices("a, b", "c"), "Why \"so\"?": "why not"})
 	reg := b.discover(duvotool.WithPolicy(kim))
 	for name, want := range map[string]string{"Refunds": "Refunded.", "Survey": "a, b, c; why not", "Slow": "done"} {
-		res, err := reg.Tool(name).Run(b.Context(), "order 4711")
+		res, err := b.tool(reg, name).Run(b.Context(), "order 4711")
 		b.ok(err)
 		b.want(res.Outcome == outcome.OutcomeCompleted && res.Output == want, "%s: %s %q", name, res.Outcome, res.Output)
 	}
 	b.want(len(kim.Asked()) == 2 && b.accepted() == 2, "%d questions, %d responses", len(kim.Asked()), b.accepted())
 
 	// Nobody approves anything.
-	res, err := b.discover().Tool("Refunds").Run(b.Context(), "order 4712")
+	res, err := b.tool(b.discover(), "Refunds").Run(b.Context(), "order 4712")
 	b.ok(err)
 	b.want(res.Output == "Not refunded." && res.Decisions[0].Delivery == hitl.Accepted, "denied: %q, %+v", res.Output, res.Decisions)
 
@@ -58,7 +65,7 @@ func (b *backendTest) people() {
 	failing := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 		return hitl.Approve("kim@example.com", ""), errors.New("no")
 	})
-	_, err = b.discover(duvotool.WithPolicy(failing)).Tool("Refunds").Run(b.Context(), "order 4713")
+	_, err = b.tool(b.discover(duvotool.WithPolicy(failing)), "Refunds").Run(b.Context(), "order 4713")
 	var failed *outcome.JobError
 	b.want(errors.As(err, &failed) && b.d.Count("respondToHumanRequest") == sent, "a policy that fails: %v", err)
 
@@ -71,7 +78,7 @@ func (b *backendTest) people() {
 			}
 		}
 	})
-	res, err = reg.Tool("Refunds").Run(b.Context(), "order 4714")
+	res, err = b.tool(reg, "Refunds").Run(b.Context(), "order 4714")
 	b.ok(err)
 	b.want(res.Output == "Refunded." && b.d.Count("respondToHumanRequest") == sent, "answered elsewhere: %q", res.Output)
 }
@@ -80,13 +87,13 @@ func (b *backendTest) takenUp() {
 	reg := b.discover()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
-	_, err := reg.Tool("Slow").Run(ctx, "x")
+	_, err := b.tool(reg, "Slow").Run(ctx, "x")
 	var left *outcome.JobError
 	b.want(errors.As(err, &left) && errors.Is(err, context.DeadlineExceeded) && left.JobID != "", "a caller that leaves: %v", err)
 	sent := len(b.d.Requests())
 	time.Sleep(10 * time.Minute)
 	b.want(len(b.d.Requests()) == sent, "something was sent for a caller that had left")
-	res, err := reg.Tool("Slow").Run(duvotool.WithOperationKey(b.Context(), left.Key), "x")
+	res, err := b.tool(reg, "Slow").Run(duvotool.WithOperationKey(b.Context(), left.Key), "x")
 	b.ok(err)
 	b.want(res.JobID == left.JobID && res.Output == "done" && len(b.d.Jobs()) == 1, "taken up: %+v", res)
 }
@@ -120,7 +127,7 @@ func (b *backendTest) wholeJob(f lifecycleFault) {
 	kim := NewOperator("kim@example.com").Approves("")
 	reg := b.discover(duvotool.WithPolicy(kim))
 	b.d.Inject(f.faults...)
-	res, err := reg.Tool("Refunds").Run(b.Context(), "order 4711")
+	res, err := b.tool(reg, "Refunds").Run(b.Context(), "order 4711")
 	b.ok(err)
 	b.want(res.Outcome == outcome.OutcomeCompleted && res.Output == "Refunded.", "%s: %s %q", f.name, res.Outcome, res.Output)
 	synctest.Wait()

@@ -34,7 +34,7 @@ func Then(after time.Duration, p Policy) Step { return Step{after: after, ask: p
 //
 // A policy that is asked again, after a restart say, takes the steps that are
 // due at once and in order.
-func Escalate(first Policy, steps ...Step) Policy { return escalate{first, steps} }
+func Escalate(first Policy, steps ...Step) Policy { return escalate{first, slices.Clone(steps)} }
 
 type escalate struct {
 	first Policy

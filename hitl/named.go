@@ -18,13 +18,14 @@ const (
 	KindName    = "name"
 	KindPattern = "pattern"
 	KindFolder  = "folder"
+	KindTool    = "tool"
 )
 
 // A NoMatchError is an ID, a name, a pattern or a folder, of an option or in a
 // policy, that nothing in Duvo has. Such a mistake would leave an Assignment
 // without the guard that was meant for it, so duvotool.Discover fails with it.
 type NoMatchError struct {
-	Kind string   `json:"kind"` // "ID", "name", "pattern" or "folder"
+	Kind string   `json:"kind"` // "ID", "name", "pattern", "folder" or "tool"
 	Name string   `json:"name"`
 	Near []string `json:"near,omitempty"` // what may have been meant, the likeliest first, made safe to print
 
@@ -40,6 +41,8 @@ func (e *NoMatchError) Error() string {
 		s += "; is it " + strings.Join(e.Near, " or ") + "?"
 	case e.none && e.Kind == KindFolder:
 		s += "; the team has no folders at all"
+	case e.none && e.Kind == KindTool:
+		s += "; the registry offers no tools at all"
 	case e.none:
 		s += "; the team has no Assignments at all"
 	}
@@ -53,10 +56,30 @@ func (e *NoMatchError) Problem() string {
 		return fmt.Sprintf("the %s %s cannot be looked up: %s", e.Kind, name, e.why)
 	case e.Kind == KindFolder:
 		return "there is no folder " + name
+	case e.Kind == KindTool:
+		return ErrNoTool.Error() + ": " + name
 	case e.Kind == KindPattern:
 		return "no Assignment's name matches " + name
 	}
 	return fmt.Sprintf("no Assignment has the %s %s", e.Kind, name)
+}
+
+// ErrNoTool is a name for which Registry.Tool of package duvotool has no tool.
+var ErrNoTool = errors.New("duvotool: there is no tool with this name, ID or name of an Assignment")
+
+// Is makes that of a tool match [ErrNoTool].
+func (e *NoMatchError) Is(target error) bool { return target == ErrNoTool && e.Kind == KindTool }
+
+// NoTool makes the error of a name that no tool has. shown tells for each word
+// that the name is compared with what is shown for it; several tells that the
+// name is that of more than one Assignment.
+func NoTool(name string, shown map[string][]string, several bool) *NoMatchError {
+	e := &NoMatchError{Kind: KindTool, Name: name, none: len(shown) == 0}
+	if several {
+		e.why = "several Assignments have this name; give the name of a tool or an ID"
+	}
+	e.near(shown)
+	return e
 }
 
 // A NameChecker is a [Policy] that names Assignments or folders. It is shown what
@@ -207,16 +230,22 @@ func (b *NameBook) noMatch(kind, word string) *NoMatchError {
 			add(k.Name, fmt.Sprintf("%q", SafeLine(k.Name, 80)))
 		}
 	}
+	e.near(shown)
+	return e
+}
+
+// near finds what may have been meant. The keys are what the word is compared
+// with, the values what is shown for them.
+func (e *NoMatchError) near(shown map[string][]string) {
 	keys := make([]string, 0, len(shown))
 	for key := range shown {
 		keys = append(keys, key)
 	}
-	for _, key := range search.Near(word, keys, maxNearNames) {
+	for _, key := range search.Near(e.Name, keys, maxNearNames) {
 		for _, text := range shown[key] {
 			if len(e.Near) < maxNearNames && !slices.Contains(e.Near, text) {
 				e.Near = append(e.Near, text)
 			}
 		}
 	}
-	return e
 }

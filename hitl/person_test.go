@@ -115,7 +115,7 @@ func TestGrantOfAnotherTenant(t *testing.T) {
 		reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(g), duvotool.WithPollInterval(time.Millisecond))
 		require.NoError(t, err)
 		defer reg.Close(context.Background())
-		_, err = reg.Tool("refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant}), "4711")
+		_, err = mustTool(reg, "refunds").Run(duvotool.WithCaller(t.Context(), hitl.Caller{Tenant: tenant}), "4711")
 		require.NoError(t, err)
 		require.Equal(t, want, *d.Jobs()[0].Requests[0].Response.Approved, tenant)
 	}
@@ -129,4 +129,13 @@ func TestBudgetsOfTenants(t *testing.T) {
 		require.Equal(t, hitl.Approved, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
 		require.Equal(t, hitl.Denied, decide(t, p, duvotooltest.Approval("x", of(tenant))).Verdict)
 	}
+}
+
+// mustTool is for names that are there.
+func mustTool(reg *duvotool.Registry, name string) *duvotool.Tool {
+	tool, err := reg.Tool(name)
+	if err != nil {
+		panic(err)
+	}
+	return tool
 }

@@ -19,7 +19,7 @@ import (
 // nobody is said to have denied.
 //
 // It is for approvals alone: about questions it has no opinion.
-func Quorum(n int, approvers ...Policy) Policy { return quorum{n, approvers} }
+func Quorum(n int, approvers ...Policy) Policy { return quorum{n, slices.Clone(approvers)} }
 
 type quorum struct {
 	n         int

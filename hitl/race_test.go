@@ -46,7 +46,7 @@ func TestApproveOrExpire(t *testing.T) {
 				duvotool.WithPolicy(hitl.Timeout(time.Hour, late, hitl.AlwaysDeny())))
 			require.NoError(t, err)
 			defer reg.Close(context.Background())
-			res, err := reg.Tool("refunds").Run(t.Context(), "4711")
+			res, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
 			require.NoError(t, err)
 			want, source, by, output := hitl.Denied, hitl.SourceTimeout, "policy Timeout(1h0m0s)", "not refunded"
 			if offset < 0 {

@@ -99,7 +99,7 @@ func When[M Matcher](m M, p Policy) Case {
 // Route sends each request to the policy of the first case that matches, and
 // stays with it: one that has no opinion there has none at all. About a request
 // that no case matches Route has no opinion.
-func Route(cases ...Case) Policy { return route(cases) }
+func Route(cases ...Case) Policy { return route(slices.Clone(cases)) }
 
 type route []Case
 

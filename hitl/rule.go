@@ -23,7 +23,7 @@ import (
 //	)
 //
 // Alone it denies what no rule allows.
-func AutoApprove(rules ...Rule) Policy { return autoApprove(rules) }
+func AutoApprove(rules ...Rule) Policy { return autoApprove(slices.Clone(rules)) }
 
 type autoApprove []Rule
 

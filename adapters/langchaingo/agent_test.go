@@ -484,7 +484,7 @@ func TestRefreshInTheMidstOfARun(t *testing.T) {
 			case 1:
 				require.Equal(t, []string{"one"}, now.offered())
 				require.NoError(t, d.AddAssignment(worker("two", time.Minute)))
-				require.NoError(t, d.RemoveAssignment(reg.Tool("one").Assignment().ID))
+				require.NoError(t, d.RemoveAssignment(mustTool(reg, "one").Assignment().ID))
 				_, err := reg.Refresh(t.Context())
 				require.NoError(t, err)
 				return asks(callOf("a", "one", "A"))

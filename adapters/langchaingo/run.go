@@ -8,8 +8,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	safely "github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
@@ -87,12 +90,22 @@ func concurrent(t tools.Tool) bool {
 
 // invoke calls a tool with the arguments of a model's call. The error is nil
 // unless the run is over.
-func invoke(ctx context.Context, t tools.Tool, args string) (out string, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			out, err = "The tool failed: it panicked. What it had begun may have been done.", nil
-		}
-	}()
+func invoke(ctx context.Context, t tools.Tool, args string) (string, error) {
+	return guarded(func() (string, error) { return call(ctx, t, args) })
+}
+
+// guarded calls what may panic or end its goroutine: that is what the call comes
+// to, and takes nothing from the others of its turn.
+func guarded(f func() (string, error)) (out string, err error) {
+	if err := safely.Run(errBroke, func() error { out, err = f(); return nil }); err != nil {
+		return "The tool failed: it panicked or ended its goroutine. What it had begun may have been done.", nil
+	}
+	return out, err
+}
+
+var errBroke = errors.New("langchaingo: a tool panicked")
+
+func call(ctx context.Context, t tools.Tool, args string) (out string, err error) {
 	if strings.TrimSpace(args) == "" {
 		args = "{}"
 	}
@@ -153,19 +166,45 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 // reason tells a kind of failure in our own words: an error's own may hold what
 // is no business of a model.
 func reason(err *outcome.JobError) string {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.words
+		}
+	}
 	switch {
-	case errors.Is(err, outcome.ErrNoScope):
-		return "this Assignment may only be called within an operation scope, which the program did not set"
-	case errors.Is(err, outcome.ErrKeyReused):
-		return "the program gave an operation key that stands for another call"
-	case errors.Is(err, duvo.ErrUnauthorized):
-		return "Duvo does not accept the program's key"
-	case errors.Is(err, duvo.ErrForbidden):
-		return "the program's key may not do this"
 	case err.Phase == outcome.PhaseDeciding:
 		return "the program's approval policy failed, and nothing was answered"
 	case errors.Is(err, duvo.ErrUnavailable), errors.Is(err, duvo.ErrRateLimited):
 		return "Duvo cannot be reached"
 	}
 	return "a failure in the program, which its operators can see"
+}
+
+// reasons are the words for the kinds of failure that the root package names; the
+// first that fits counts.
+var reasons = []struct {
+	err   error
+	words string
+}{
+	{outcome.ErrClosed, "the program is stopping"},
+	{outcome.ErrNoScope, "this Assignment may only be called within an operation scope, which the program did not set"},
+	{outcome.ErrKeyReused, "the program gave an operation key that stands for another call"},
+	{outcome.ErrUnknownKey, "the program gave an operation key that stands for no call"},
+	{outcome.ErrUnknownJob, "the program knows no call that this Job is of"},
+	{outcome.ErrForeignJob, "the start was answered with a Job of another call, which is left alone"},
+	{outcome.ErrOtherJob, "Duvo told of another Job or Assignment than the one that was asked for"},
+	{hitl.ErrNoTool, "the program called a tool that is not there"},
+	{outcome.ErrNotPending, "the request waits for no decision any more"},
+	{hitl.ErrAnsweredElsewhere, "the request was answered elsewhere, or its Job has ended"},
+	{hitl.ErrTimeout, "nobody decided in time"},
+	{hitl.ErrRequestChanged, "the request changed while it was decided"},
+	{hitl.ErrInvalidDecision, "the program's approval policy gave a decision that does not fit the request, and nothing was answered"},
+	{hitl.ErrPolicyPanic, "the program's approval policy failed, and nothing was answered"},
+	{audit.ErrLocked, "the program's audit file is in use elsewhere"},
+	{audit.ErrWrite, "the program's audit record could not be written, and nothing was answered"},
+	{journal.ErrConflict, "another process of the program works on this call"},
+	{journal.ErrNoRecord, "the program's journal has no record of this call"},
+	{journal.ErrFailed, "the program's journal failed"},
+	{duvo.ErrUnauthorized, "Duvo does not accept the program's key"},
+	{duvo.ErrForbidden, "the program's key may not do this"},
 }

@@ -150,7 +150,7 @@ func TestMadeUpMarks(t *testing.T) {
 	all := append(catalog(60), worker("pay_out", time.Minute))
 	args := `{"input":"order 1"}`
 	bubble(t, all, nil, func(t *testing.T, d *duvotest.Duvo, reg *duvotool.Registry) {
-		payOut := reg.Tool("pay_out").Assignment().ID
+		payOut := mustTool(reg, "pay_out").Assignment().ID
 		m := &model{say: func(now turn) *llms.ContentResponse {
 			if now.n == 1 {
 				require.NotContains(t, now.offered(), "pay_out")
@@ -372,7 +372,7 @@ func TestAToolThatComesBack(t *testing.T) {
 		a := agent(t, m, reg)
 		_, err := execute(t.Context(), t, a)
 		require.NoError(t, err)
-		one := reg.Tool("one").Assignment()
+		one := mustTool(reg, "one").Assignment()
 		require.NoError(t, d.UpdateAssignment(one.ID, func(own *duvotest.Assignment) { own.Name = "uno" }))
 		_, err = reg.Refresh(t.Context())
 		require.NoError(t, err)
@@ -408,7 +408,7 @@ func TestSourcesThatMeet(t *testing.T) {
 		other, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPollInterval(time.Second))
 		require.NoError(t, err)
 		defer other.Close(context.Background())
-		id := reg.Tool("one").Assignment().ID
+		id := mustTool(reg, "one").Assignment().ID
 		second := "one_" + id[len(id)-6:]
 		m := &model{say: func(now turn) *llms.ContentResponse {
 			if now.n == 1 {
@@ -422,4 +422,13 @@ func TestSourcesThatMeet(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, d.Jobs(), 1)
 	})
+}
+
+// mustTool is for names that are there.
+func mustTool(reg *duvotool.Registry, name string) *duvotool.Tool {
+	tool, err := reg.Tool(name)
+	if err != nil {
+		panic(err)
+	}
+	return tool
 }

@@ -188,8 +188,10 @@ func (b *boundTool) Call(ctx context.Context, input string) (string, error) {
 	args, m, ok := unmark(input)
 	if !ok {
 		if _, typed := b.Tool.(argumentsTool); !typed || !isObject(args) {
-			out, err := b.Tool.Call(ctx, args)
-			return observe(ctx, out, err)
+			return guarded(func() (string, error) {
+				out, err := b.Tool.Call(ctx, args)
+				return observe(ctx, out, err)
+			})
 		}
 		return invoke(ctx, b.Tool, args)
 	}

@@ -79,6 +79,12 @@ func (e elicit) CheckNames(n hitl.Names) error {
 }
 
 func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+	if i, d, err := hitl.Veto(ctx, req, e.held()...); i >= 0 {
+		if e.allowed != nil && i == 0 {
+			return d.Via("Elicit(rules)"), err
+		}
+		return d.Via("Elicit(fallback)"), err
+	}
 	t, _ := ctx.Value(threadKey{}).(*thread)
 	form := formOf(req)
 	if req.Kind == duvo.Approval {
@@ -123,7 +129,15 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 
 // Vetoes asks the rules and the fallback.
 func (e elicit) Vetoes(req hitl.Request) bool {
-	return e.allowed != nil && hitl.Vetoes(e.allowed, req) || hitl.Vetoes(e.fallback, req)
+	return slices.ContainsFunc(e.held(), func(p hitl.Policy) bool { return hitl.Vetoes(p, req) })
+}
+
+// held are the policies that it asks.
+func (e elicit) held() []hitl.Policy {
+	if e.allowed == nil {
+		return []hitl.Policy{e.fallback}
+	}
+	return []hitl.Policy{e.allowed, e.fallback}
 }
 
 // take turns what the host answered into a decision.

@@ -123,7 +123,7 @@ func TestOAuthClientCredentials(t *testing.T) {
 				require.Equal(t, 1, i.issued)
 
 				time.Sleep(2 * time.Hour)
-				res, err := reg.Tool("Refunds").Run(t.Context(), "order 4711")
+				res, err := mustTool(reg, "Refunds").Run(t.Context(), "order 4711")
 				require.NoError(t, err)
 				require.Equal(t, "Not refunded.", res.Output)
 				require.Equal(t, 2, i.issued, "renewed once its time was over")

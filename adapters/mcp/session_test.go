@@ -83,7 +83,7 @@ func TestLostSessions(t *testing.T) {
 				s.Restart()
 				done := make(chan *outcome.Result)
 				go func() {
-					res, err := reg.Tool("Refunds").Run(t.Context(), "order 4711")
+					res, err := mustTool(reg, "Refunds").Run(t.Context(), "order 4711")
 					require.NoError(t, err)
 					done <- res
 				}()
@@ -171,7 +171,7 @@ func TestRequestsPerJob(t *testing.T) {
 		require.NoError(t, err)
 		defer reg.Close(context.Background())
 		before := len(ops(d))
-		res, err := reg.Tool("Refunds").Run(t.Context(), "order 4711")
+		res, err := mustTool(reg, "Refunds").Run(t.Context(), "order 4711")
 		require.NoError(t, err)
 		require.Equal(t, "Refunded.", res.Output)
 		return ops(d)[before:]
@@ -230,4 +230,13 @@ func TestDropAfterSending(t *testing.T) {
 		var failure *duvo.TransportError
 		require.True(t, errors.As(err, &failure))
 	}, duvotestmcp.WithSessions())
+}
+
+// mustTool is for names that are there.
+func mustTool(reg *duvotool.Registry, name string) *duvotool.Tool {
+	tool, err := reg.Tool(name)
+	if err != nil {
+		panic(err)
+	}
+	return tool
 }

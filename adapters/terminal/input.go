@@ -3,9 +3,15 @@ package terminal
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+
+	"github.com/duvotool/duvotool/internal/guard"
 )
+
+// errReader is a reader of the user's that panicked, or ended its goroutine.
+var errReader = errors.New("the reader panicked")
 
 // maxLine bounds a line, in bytes.
 const maxLine = 64 << 10
@@ -60,14 +66,20 @@ func (s *stream) line(ctx context.Context) (string, error) {
 	}
 	if !s.reading {
 		s.reading = true
-		go func() {
+		var text string
+		go guard.Then(errReader, func() error {
 			b, err := s.in.ReadSlice('\n')
-			if err != nil { // what there is of a line has no end, or is too long
+			if err == nil { // else what there is of a line has no end, or is too long
+				text = string(b[:len(b)-1])
+			}
+			return err
+		}, func(err error) {
+			if err != nil {
 				s.read <- readLine{err: noInput(err)}
 				return
 			}
-			s.read <- readLine{text: string(b[:len(b)-1])}
-		}()
+			s.read <- readLine{text: text}
+		})
 	}
 	select {
 	case l := <-s.read:

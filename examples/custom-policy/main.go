@@ -36,8 +36,12 @@ func main() {
 		log.Fatal(err)
 	}
 	defer func() { _ = reg.Close(context.Background()) }()
+	tool, err := reg.Tool("Refunds")
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, euros := range []string{"20", "300", "900", "3000"} {
-		text, err := reg.Tool("Refunds").Call(context.Background(), euros)
+		text, err := tool.Call(context.Background(), euros)
 		fmt.Printf("%s EUR: %s (%v)\n\n", euros, text, err)
 	}
 }

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -68,9 +67,9 @@ func run(ctx context.Context, s setup.Setup) error {
 	}
 	defer reg.Close(context.WithoutCancel(ctx))
 
-	tool := reg.Tool("Compliance check")
-	if tool == nil {
-		return errors.New("this team has no Assignment named Compliance check; make one in Duvo first")
+	tool, err := reg.Tool("Compliance check")
+	if err != nil {
+		return fmt.Errorf("%w; make one in Duvo first", err)
 	}
 	// The same clauses, asked for again, are the same Job as long as the draft is open.
 	ctx = duvotool.WithOperationScope(ctx, "draft opened "+time.Now().Format(time.RFC3339Nano))

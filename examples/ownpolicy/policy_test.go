@@ -29,8 +29,10 @@ func TestSmall(t *testing.T) {
 	require.NoError(t, err)
 	defer reg.Close(context.Background())
 
+	tool, err := reg.Tool("Refunds")
+	require.NoError(t, err)
 	for amount, want := range map[string]string{"20": "refunded", "500": "not refunded"} {
-		res, err := reg.Tool("Refunds").Run(t.Context(), amount)
+		res, err := tool.Run(t.Context(), amount)
 		require.NoError(t, err)
 		require.Equal(t, want, res.Output)
 	}

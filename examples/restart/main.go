@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,6 +27,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 const complaint = "My order 4711 arrived today and the coffee machine in it is damaged. I want my 120 EUR back. Kim"
@@ -115,9 +115,14 @@ func work(ctx context.Context, path, approve string, poll time.Duration) error {
 	for _, j := range reg.Resumed() {
 		fmt.Fprintf(screen, "took up Job %s of %s\n", j.JobID, hitl.SafeLine(j.Assignment.Name, 80))
 	}
-	tool := reg.Tool("Complaint handler")
-	if tool == nil {
-		return errors.New("there is no Assignment named Complaint handler")
+	if len(reg.Resumed()) == 0 { // one whose caller had left, by ctrl-C, waits for a call with its key
+		if was, err := reg.Lookup(ctx, keyOf(path)); err == nil && was.Outcome == outcome.OutcomePending && was.JobID != "" {
+			fmt.Fprintf(screen, "found Job %s by its key, and goes on with it\n", was.JobID)
+		}
+	}
+	tool, err := reg.Tool("Complaint handler")
+	if err != nil {
+		return err
 	}
 	res, err := tool.Run(duvotool.WithOperationKey(ctx, keyOf(path)), complaint)
 	if err != nil {

@@ -25,11 +25,13 @@ func main() {
 	for _, tool := range reg.Tools() { // give these to a langchaingo agent
 		fmt.Println(tool.Name(), "-", tool.Description())
 	}
-	if tool := reg.Tool("Order status"); tool != nil { // or run one yourself
-		res, err := tool.Run(ctx, "Where is order 4711?")
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(res.Outcome, res.Output)
+	tool, err := reg.Tool("Order status") // or run one yourself
+	if err != nil {
+		log.Fatal(err)
 	}
+	res, err := tool.Run(ctx, "Where is order 4711?")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(res.Outcome, res.Output)
 }

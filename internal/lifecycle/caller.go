@@ -1,0 +1,220 @@
+package lifecycle
+
+import "slices"
+
+// called takes in a caller.
+func (t *turn) called(e Called) {
+	l, r := &t.Live, &t.Record
+	one := []int{e.Caller}
+	switch {
+	case l.Closed:
+		t.emit(Release{Callers: one, Cause: CauseClosed})
+	case r.Order != nil && !r.Order.Same(e.Order):
+		t.emit(Release{Callers: one, Cause: CauseKeyReused})
+	case r.Result != nil && (!l.Running || l.Informed):
+		t.emit(Finish{Callers: one, Recorded: !l.Dirty})
+		if l.Dirty && !l.Running { // the journal does not have it yet
+			t.begin()
+			l.Detached, l.Informed = true, true
+		}
+	default:
+		if r.Order == nil {
+			r.Order = e.Order
+		}
+		t.begin()
+		l.Callers++
+		l.Admitted = l.Admitted || !e.Queued
+	}
+}
+
+// resumed takes the operation up without callers.
+func (t *turn) resumed(e Resumed) {
+	l, r := &t.Live, &t.Record
+	if l.Closed || r.Order == nil || r.Result != nil {
+		return
+	}
+	if e.Alone {
+		r.Holders = nil // the others are dead; hold writes ours
+		l.Elsewhere = 0
+	}
+	t.begin()
+	l.Detached, l.Admitted = true, true
+}
+
+// begin begins a run, if there is none.
+func (t *turn) begin() {
+	l, r := &t.Live, &t.Record
+	if l.Running {
+		return
+	}
+	l.Running, l.Look = true, t.now.Mono
+	if r.Trouble != "" {
+		r.Trouble, l.Dirty = "", true
+	}
+	f := r.Order.After
+	if f != nil && r.Stage == New {
+		r.Stage, r.Job = Posting, f.Job
+		r.Message = Message{Kind: FollowUpMessage, Text: r.Order.Input, Key: r.Order.StartKey, After: -1}
+	}
+	if f != nil && t.o.Claims && t.o.on(guardClaim) {
+		l.Claim = f.Job
+	}
+}
+
+// seenAgain takes up a Job that was gone, or whose reads were given up.
+func (t *turn) seenAgain() {
+	l, r := &t.Live, &t.Record
+	gone := r.Result != nil && r.Result.Outcome == Gone
+	if l.Running || l.Closed || !gone && r.Trouble == "" {
+		return
+	}
+	if gone {
+		r.Result, r.Stage, l.Dirty = nil, Watching, true
+	}
+	t.begin()
+	l.Detached, l.Admitted = true, true
+}
+
+// hold writes this process among those that work on the operation. It returns
+// true if it was not there.
+func (t *turn) hold() bool {
+	l, r := &t.Live, &t.Record
+	if slices.Contains(r.Holders, l.Replica) || r.Result != nil {
+		return false
+	}
+	r.Holders = append(slices.Clone(r.Holders), l.Replica)
+	l.Dirty = l.Dirty || l.Revision > 0
+	return true
+}
+
+// interim lets callers go whose wait budget is used up, once the operation
+// outlives the process.
+func (t *turn) interim() bool {
+	l := &t.Live
+	if l.Revision == 0 {
+		l.Dirty = true
+		return true
+	}
+	t.emit(Interim{Callers: l.Over})
+	l.Callers = max(l.Callers-len(l.Over), 0)
+	l.Over, l.Detached = nil, true
+	return true
+}
+
+// suspend lets all callers go, because a decision was put off.
+func (t *turn) suspend(request string) {
+	l := &t.Live
+	l.Detached, l.Callers, l.Over = true, 0, nil
+	t.emit(Interim{Request: request})
+}
+
+// finish gives callers the result, once it is recorded.
+func (t *turn) finish() bool {
+	if !t.Live.Informed {
+		t.emit(Finish{Recorded: true})
+	}
+	t.rest()
+	return false
+}
+
+// windDown ends the run: questions, announcements, a stop that is wished for,
+// the holder's mark, and then the callers. Nothing else is sent.
+func (t *turn) windDown() bool {
+	l, r := &t.Live, &t.Record
+	t.withdraw()
+	if t.leaveStop() {
+		r.Stop = Stop{Asked: true, Then: StopLeave}
+		l.Dirty = true
+	}
+	t.letGo()
+	if l.Dirty && l.Revision+uint64(len(r.Holders)) > 0 && l.SaveFails < t.parkTries() {
+		return t.save()
+	}
+	if r.Stop.Asked && !r.Stop.Done && !l.Dirty && t.mayStopNow() {
+		return t.sendStop()
+	}
+	if l.Informed || r.Result != nil && !l.Dirty {
+		return t.finish()
+	}
+	cause, text := CauseLeft, ""
+	switch {
+	case l.End != nil:
+		cause, text = l.End.Cause, l.End.Text
+	case l.Closed:
+		cause = CauseClosed
+	}
+	t.emit(Release{Cause: cause, Text: text})
+	t.rest()
+	return false
+}
+
+// parkTries is how often recording is tried while the run winds down.
+func (t *turn) parkTries() int {
+	if t.Live.Fact && t.o.on(guardFacts) {
+		return 3
+	}
+	return 1
+}
+
+// leaveStop reports whether the Job is to be stopped because the run ends.
+func (t *turn) leaveStop() bool {
+	l, r := &t.Live, &t.Record
+	if r.Stop.Asked || l.Closed || r.Job == "" || r.Stage != Watching {
+		return false
+	}
+	if l.End != nil {
+		return l.End.Cause == CausePolicy && t.o.StopOnPolicyFailure
+	}
+	return t.o.StopOnLeave && l.Callers == 0
+}
+
+// letGo takes this process out of those that work on the operation, unless the
+// next one is to take it up by itself.
+func (t *turn) letGo() {
+	l, r := &t.Live, &t.Record
+	inFlight := r.Job != "" || r.Start.Earlier || l.Detached
+	if l.Closed && l.End == nil && inFlight || l.End != nil && !l.End.Park && inFlight || r.Result != nil {
+		return
+	}
+	i := slices.Index(r.Holders, l.Replica)
+	if i < 0 {
+		return
+	}
+	r.Holders = slices.Delete(slices.Clone(r.Holders), i, i+1)
+	if !t.o.on(guardHolders) {
+		r.Holders = nil
+	}
+	if len(r.Holders) == 0 {
+		r.Holders = nil
+	}
+	l.Dirty = l.Dirty || l.Revision > 0
+}
+
+// rest ends all that belongs to the run. What must be waited out before anything
+// is sent again stays.
+func (t *turn) rest() {
+	l := &t.Live
+	t.endAsks()
+	if l.Watching {
+		t.emit(Unwatch{})
+	}
+	for i := range l.Asks {
+		a := &l.Asks[i]
+		a.Suspended, a.Answer = false, nil
+	}
+	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
+	l.Callers, l.Over, l.End = 0, nil, nil
+	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
+	l.BadReads = 0
+	l.Missing, l.Odd, l.Refused, l.Stuck, l.Human = 0, 0, false, 0, false
+	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines = Fetch{}, 0, 0, 0, nil
+	l.Fails, l.Claimed = 0, false
+}
+
+// fail ends the run without a result. park says that nobody takes it up by
+// itself.
+func (t *turn) fail(cause Cause, text string, park bool) {
+	if t.Live.End == nil {
+		t.Live.End = &End{cause, text, park}
+	}
+}

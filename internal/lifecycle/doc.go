@@ -1,0 +1,112 @@
+// Package lifecycle is one operation as a pure function: what is known of it, one
+// event, and the time go in; what is known then, and what is to be done, come
+// out. See [Step].
+//
+// It does no I/O, reads no clock, draws nothing at random, starts nothing and
+// waits for nothing, so that it can be explored exhaustively, hosted anywhere and
+// read in an afternoon. Times and fresh IDs arrive in events. A driver carries
+// the effects out and feeds back what came of them; see [Effect]. Package engine
+// does not run on it yet: until it does, this is the model that says what is right
+// where the two differ.
+//
+// # What is known
+//
+// A [State] has two parts without a field in both. The [Record] is exactly what
+// the journal holds. [Live] dies with the process; [Recover] makes it anew.
+//
+// The stage of an operation, and where it goes from there:
+//
+//	stage       means                                        goes to
+//	new         nothing was announced                        starting, posting
+//	starting    a start was announced, the Job is unknown    new, watching, collecting, ended
+//	watching    the Job is known                             collecting, ended
+//	collecting  the Job has ended, its messages are unread   watching, posting, ended
+//	posting     a message is to be posted to the ended Job   new, watching, ended
+//	ended       the outcome is known, or known to be unknown watching, new
+//
+// An operation ends as unknown where nobody can tell whether its start or message
+// took effect; only [Reconciled] ends that. From gone it goes back to watching
+// when the Job is [Seen]. What another process has recorded is taken over, so
+// that several steps may be seen as one.
+//
+// The stage of a human request:
+//
+//	request  means                                          goes to
+//	unasked  ask; being asked and put off are Live          decided, settled, stuck, sending
+//	decided  sealed, not sent, or provably without effect   sending, unasked, settled
+//	sending  may have been sent                             decided, settled, stuck, unasked
+//	settled  nothing more is sent                           unasked, sending
+//	stuck    the Job waits, and nobody here can end that    settled, unasked
+//
+// A settled or stuck request is unasked again only if no response to it was ever
+// sent: it was left to others or could not be answered, and reads differently now
+// or was away meanwhile. It is sending again where another process took it for
+// over and this one may have sent a response. A request that was announced and not sent counts as
+// decided.
+//
+// # Exchanges
+//
+// At most one exchange is in flight. Other events are noted until its answer
+// comes; then Step asks, one thing after another, what the state wants. So a
+// call, a recovery and a conflict need no code of their own.
+//
+// # Order of what is sent
+//
+//  1. While the record differs from the journal's in what matters, it is saved
+//     before anything else is sent.
+//  2. A start, response or message is announced in the record, with the time
+//     until which it may begin; it is sent once that is saved and, but for a
+//     start, a read is fresh, whichever comes last.
+//  3. A read is fresh if it began after the decision and after whatever an
+//     earlier attempt may have done, and is young by the monotonic and by the
+//     wall clock, which has not gone back since.
+//  4. Every send has a [Window]. Whoever carries it out looks at both clocks just
+//     before, and answers [TooLate] once it is over.
+//  5. An announcement that was not used is withdrawn when the callers leave, the
+//     text changes or its time is over. After a death it counts as doubt.
+//  6. What is in doubt is not repeated before its effect must have landed: the end
+//     of its window, the longest send and the settle time, and, if another
+//     process announced it, the time to record the answer. A start with a mark is
+//     searched for until then, and not repeated while the search fails. Where the
+//     server honours keys and checks a response against its request, a response
+//     is repeated after a short pause.
+//  7. Before a response is sent that another process decided, and before any is
+//     repeated, today's rules are asked and the age of the decision is looked at.
+//     If it may not be sent: it is asked again where it never was, and told as
+//     unconfirmed where it may have been.
+//  8. In a conflict what was intended here is dropped, and what has happened (a
+//     Job, a doubt, an accepted response, a posted message, an outcome) is merged
+//     into the other's record and saved again.
+//  9. A recorded time that lies ahead of the clock by more than the skew is of
+//     unknown age: what is bound by age is not sent. What must be waited for is
+//     waited for by the monotonic clock, at most as long as it can take.
+//
+// # What failures prove
+//
+// A read that fails proves nothing at once: [Down] and [NotAllowed] are waited
+// out; [Missing] makes a Job gone after three reads over a while, under the
+// credential that started it; [Odd] is given up after three over a while, and
+// stays listed ([Record].Trouble). A save that fails starts nothing and gives up
+// nothing: what waits stays pending, what has happened is saved later, and
+// callers who only wait for a result get it.
+//
+// # Who works on it
+//
+// [Record].Holders lists the replicas that work on an operation. None means that
+// it is parked: nobody takes it up by itself. An operation in flight keeps its
+// holder when its process closes, so that the next one takes it up.
+//
+// # Room
+//
+// For a lease of the owner: [Record].Term, and [SaveFailed].Fenced. For an
+// operation that begins by creating a case in a queue and learns its Job later:
+// the start's answer without a Job is a doubt today; a stage between starting and
+// watching, with the case in the record and the Job in an event, has its place in
+// Step's table, and [Live].Claim is how a Job that was not started here is taken.
+//
+// # What is checked
+//
+// The tests explore every state of many small worlds, each held against what must
+// always be so (docs/architecture.md) by what happens in it; each guard taken away is missed
+// with a printed trace of events. DUVOTOOL_WORLDS=deep explores larger worlds.
+package lifecycle

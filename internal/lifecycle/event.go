@@ -1,0 +1,229 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// An Event is something that has happened. The answers of exchanges bear the
+// name of the effect that they answer, and are ignored where nobody waits for
+// them; everything else may come at any time.
+type Event interface{ event() }
+
+// Called is a caller who wants the outcome.
+type Called struct {
+	Caller int    // to be told apart from others of this process
+	Order  *Order // what it wants; the first one counts, and another that is not the same is refused
+	Queued bool   // its turn to start has not come: Admitted will tell
+}
+
+// Admitted is the turn to start.
+type Admitted struct{}
+
+// Left is a caller whose context ended.
+type Left struct{ Caller int }
+
+// BudgetOver is a caller whose wait budget is used up.
+type BudgetOver struct{ Caller int }
+
+// Resumed takes the operation up without callers. Alone says that no other
+// process can be alive that shares the journal.
+type Resumed struct{ Alone bool }
+
+// Closed is that nothing more may be sent.
+type Closed struct{}
+
+// Renewed is another credential. Print tells credentials apart.
+type Renewed struct{ Print string }
+
+// Tick is that the time of the last [Wake] has come.
+type Tick struct{}
+
+// A Read is what a read of the Job has shown, or that it failed.
+type Read struct {
+	Began   Moment // when it was sent
+	Failed  Class  // empty: it did not
+	Status  string
+	End     Outcome // where the status is terminal; empty: it is not
+	Human   bool    // the Job waits for a person
+	Pending *Ticket // the request that it waits for; nil: none that the API shows
+	Build   string
+	Updated Time // when the Job last changed, by Duvo's clock; zero: not told
+}
+
+// A Ticket is a human request as a read shows it.
+type Ticket struct {
+	ID, Digest, Kind, Title string
+	Known                   bool            // its kind can be answered
+	Question                bool            // a denial cannot be sent
+	Body                    json.RawMessage // what the decider sees
+}
+
+// A Class is what a failure proves.
+type Class string
+
+// The classes.
+const (
+	Down       Class = "down"    // 5xx, 429, network: nothing
+	NotAllowed Class = "denied"  // 401, 403: nothing about the Job
+	Missing    Class = "missing" // 404 or no Job: nothing at once
+	Odd        Class = "odd"     // 302, 409, a page that makes no sense
+	TooLarge   Class = "large"   // of messages: fewer must be asked for at once
+)
+
+// Listed is a row of a list. It hints at what a read may show.
+type Listed struct {
+	Began   Moment
+	Status  string
+	End     Outcome
+	Updated Time
+}
+
+// Seen is that somebody has seen the Job that was gone, or that reads make sense
+// again after they were given up.
+type Seen struct{}
+
+// Answered is what the policy has decided. Error stands for an error, a panic, or
+// a decision that does not fit.
+type Answered struct {
+	Request, Digest string
+	Turn            uint64
+	Decision        *Decision
+	Error           string
+}
+
+// Decide is a decision from outside about a request that was put off. Its fate is
+// told by a [Reply] with the same name.
+type Decide struct {
+	Request, Digest string
+	Decision        *Decision
+	Reply           string
+}
+
+// StopAsked is that somebody wants the Job stopped.
+type StopAsked struct{ By string }
+
+// Reconciled is what a person has found about an operation whose outcome is
+// unknown: its Job, or, where that is empty, that there is none.
+type Reconciled struct{ Job, By string }
+
+// The answers of exchanges.
+type (
+	// Saved is a record that the journal holds now.
+	Saved struct {
+		Name     uint64
+		Revision uint64
+	}
+	// Conflict is a record that somebody else has put meanwhile; nil: it is no
+	// longer there.
+	Conflict struct {
+		Name     uint64
+		Record   *Record
+		Revision uint64
+	}
+	// SaveFailed is that the audit or the journal could not be written. The record
+	// may be there all the same. Fenced says that another process owns the
+	// operation now.
+	SaveFailed struct {
+		Name   uint64
+		Fenced bool
+	}
+	// Loaded is the record as the journal holds it; a failure leaves Record nil.
+	Loaded struct {
+		Name     uint64
+		Record   *Record
+		Revision uint64
+	}
+	// Staged is a sandbox with the files.
+	Staged struct {
+		Name    uint64
+		Failed  Proof
+		Sandbox string
+	}
+	// Sent is what came of a start, a response, a message or a stop.
+	Sent struct {
+		Name       uint64
+		Reply      Proof
+		Local      bool          // the failure did not come from the server: it may still be on its way
+		RetryAfter time.Duration // that the server asks for; zero: none
+		Job        string        // of a start that succeeded
+		Created    Time
+		Build      string
+		Status     string
+		Text       string // of a failure, safe to show
+	}
+	// Located is the Job with the mark; empty: there is none.
+	Located struct {
+		Name   uint64
+		Failed bool
+		Job    string
+	}
+	// Claimed is that the Job or request is this operation's; TakenBy names the
+	// operation whose it is instead.
+	Claimed struct {
+		Name    uint64
+		Failed  bool
+		TakenBy string
+	}
+	// Checked is whether today's rules allow what was decided.
+	Checked struct {
+		Name    uint64
+		Allowed bool
+	}
+	// Collected is a page of messages.
+	Collected struct {
+		Name    uint64
+		Failed  Class
+		Count   int
+		Bytes   int
+		More    bool            // there are further ones
+		Part    json.RawMessage // a list of messages
+		Output  string          // the last words of the Job on this page; empty: none
+		Found   bool            // the message that was asked about is among them
+		Data    json.RawMessage // of the last page: the typed answer
+		Problem string          // of the last page: why the answer does not fit
+		Correct string          // of the last page: what to post about it
+	}
+)
+
+// A Proof is what the answer to a send proves.
+type Proof string
+
+// The replies. The empty one is success.
+const (
+	OK        Proof = ""
+	Doubt     Proof = "doubt"   // it may have taken effect
+	Nothing   Proof = "nothing" // it provably did nothing, and may be tried again
+	Wait      Proof = "wait"    // as Nothing, and the server wants to be left alone; it is no failed attempt
+	NoAccess  Proof = "denied"  // as Nothing: the credential was refused
+	Refusal   Proof = "refusal" // the server does not take it
+	TooLate   Proof = "late"    // it was not sent, because its window was over
+	NotThere  Proof = "missing" // what it is about is not found
+	CannotAct Proof = "cannot"  // nothing here can send it
+)
+
+func (Called) event()     {}
+func (Admitted) event()   {}
+func (Left) event()       {}
+func (BudgetOver) event() {}
+func (Resumed) event()    {}
+func (Closed) event()     {}
+func (Renewed) event()    {}
+func (Tick) event()       {}
+func (Read) event()       {}
+func (Listed) event()     {}
+func (Seen) event()       {}
+func (Answered) event()   {}
+func (Decide) event()     {}
+func (StopAsked) event()  {}
+func (Reconciled) event() {}
+func (Saved) event()      {}
+func (Conflict) event()   {}
+func (SaveFailed) event() {}
+func (Loaded) event()     {}
+func (Staged) event()     {}
+func (Sent) event()       {}
+func (Located) event()    {}
+func (Claimed) event()    {}
+func (Checked) event()    {}
+func (Collected) event()  {}

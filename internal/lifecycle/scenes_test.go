@@ -1,0 +1,95 @@
+package lifecycle
+
+// quick are options whose spans are as short as they can be in a world that
+// counts in ticks.
+func quick() Options {
+	return Options{Stale: 1, Window: 1, Post: 1, Settle: 1, Recording: 1, Resend: 1, Pause: 1, Skew: 2,
+		StuckGrace: 1, AcceptedGrace: 2, MissingGrace: 2, OddGrace: 2, BackoffMin: 1, BackoffMax: 2, Attempts: 2, PageSize: 50}
+}
+
+func with(f func(*Options)) Options { o := quick(); f(&o); return o }
+
+func marked(o *Options) { o.CanLocate = true }
+
+// scenes are the worlds that are explored.
+func scenes() []*scene { return append(callScenes(), otherScenes()...) }
+
+// callScenes are about starts, responses and policies.
+func callScenes() []*scene {
+	return []*scene{
+		{name: "nothing goes wrong", opts: quick(), requests: 2, calls: 1, keys: true},
+		{name: "two callers, who leave", opts: quick(), requests: 2, calls: 2, leaves: 2, keys: true, deny: true},
+
+		// Starts.
+		{name: "starts: keys honoured, a fault, a death", opts: with(func(o *Options) { o.StartMax = 4 }), calls: 2, faults: 2, deaths: 1, leaves: 1,
+			saveFaults: true, sendFaults: true, late: true, refusals: true, keys: true, slow: true},
+		{name: "starts: marked, keys ignored, late effects, the search fails", opts: with(marked), calls: 2, faults: 2, deaths: 1, leaves: 1,
+			sendFaults: true, late: true, refusals: true, slow: true, searchFaults: true},
+		{name: "starts: an old one is not repeated", opts: with(func(o *Options) { o.StartMax = 4 }), calls: 1, faults: 2, deaths: 1,
+			sendFaults: true, late: true, slow: true, keys: true, keyAge: 5},
+
+		// Responses.
+		{name: "responses: a fault, a death, lax server", opts: quick(), requests: 2, calls: 1, faults: 1, deaths: 1, saveFaults: true, sendFaults: true, late: true, deny: true, startKeys: true},
+		{name: "responses: edits, an outsider, a fault, lax server", opts: quick(), requests: 1, calls: 1, faults: 1, edits: 1, outsiders: 1,
+			sendFaults: true, late: true, refusals: true, deny: true, lateAnswers: true, startKeys: true},
+		{name: "responses: an edit, a death", opts: quick(), requests: 1, calls: 2, edits: 1, deaths: 1, faults: 1, leaves: 1,
+			sendFaults: true, saveFaults: true, late: true, lateAnswers: true, startKeys: true},
+		{name: "responses: keys and requests checked, resent at once", opts: with(func(o *Options) { o.KeysHonoured = true }), requests: 2, calls: 1, faults: 2, deaths: 1,
+			sendFaults: true, late: true, keys: true, checks: true},
+		{name: "responses: slow driver, slow reads, an edit", opts: quick(), requests: 1, calls: 1, edits: 1, leaves: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
+		{name: "responses: old decisions and new rules", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, deaths: 1, faults: 1, edits: 1,
+			sendFaults: true, late: true, rulesChange: true, startKeys: true},
+
+		// Policies.
+		{name: "policies fail, put off, leave alone", opts: quick(), requests: 1, calls: 2, leaves: 1, edits: 1, deaths: 1, outsiders: 1,
+			policyFails: true, suspend: true, leftAlone: true, lateAnswers: true, keys: true},
+	}
+}
+
+// otherScenes are about what is not a start, a response or a policy.
+func otherScenes() []*scene {
+	return []*scene{
+		// Messages.
+		{name: "messages: a follow-up, two faults, a death", opts: with(func(o *Options) { o.StartMax = 4 }), follow: true, requests: 1, calls: 2, leaves: 1, faults: 2, deaths: 1,
+			saveFaults: true, sendFaults: true, late: true, refusals: true},
+		{name: "messages: the reasons of a denial, a fault, a death", opts: with(func(o *Options) { o.TellReason = true }), requests: 1, calls: 1, faults: 1, deaths: 1,
+			sendFaults: true, late: true, deny: true, startKeys: true},
+		{name: "messages: two follow-ups of one Job", opts: with(func(o *Options) { o.Claims = true }), procs: 2, two: true, follow: true, requests: 1, calls: 2, faults: 1, sendFaults: true, deny: true},
+
+		// Reads, credentials, clocks.
+		{name: "reads fail in each way, a death", opts: quick(), requests: 1, calls: 1, faults: 2, deaths: 1, readFaults: []Class{Down, NotAllowed, Missing, Odd}, startKeys: true},
+		{name: "a credential that may not see the Job", opts: quick(), requests: 1, calls: 2, deaths: 1, leaves: 1, otherPrint: true, keys: true},
+		{name: "clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
+		{name: "the Job's own time, without that of people", opts: with(func(o *Options) { o.JobTimeout = 3; o.StopOnTimeout = true }), requests: 1, calls: 1, deaths: 1, leaves: 1, slow: true, keys: true},
+		{name: "rows of lists are trusted", opts: with(func(o *Options) { o.TrustLists, o.Lag = true, 2 }), follow: true, requests: 1, calls: 2, leaves: 1, listed: 2, keys: true},
+
+		// Close, stop, budgets, people.
+		{name: "Close at any point, a fault, a death", opts: quick(), requests: 1, calls: 2, closes: 1, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, startKeys: true},
+		{name: "stops and budgets", opts: with(func(o *Options) { o.StopOnLeave = true }), requests: 1, calls: 2, leaves: 1, stops: 1, budgets: 1, faults: 1, deaths: 1, sendFaults: true, keys: true},
+		{name: "a person reconciles", opts: with(func(o *Options) { o.StartMax, o.Claims = 2, true }), requests: 1, calls: 2, faults: 2, sendFaults: true, reconciles: 1, keys: true, leaves: 1, deaths: 1},
+
+		// The journal.
+		{name: "the journal is full for a while, a death", opts: quick(), requests: 1, calls: 2, fills: 1, leaves: 1, deaths: 1, keys: true},
+		{name: "the journal is restored to an older state", opts: quick(), requests: 1, calls: 2, restores: 1, faults: 1, leaves: 1, sendFaults: true, startKeys: true},
+
+		{name: "policies deny a question; an edit, an outsider, a death", opts: quick(), began: true, question: true, requests: 1, calls: 1, edits: 1, deaths: 1, outsiders: 1, deny: true},
+
+		// Replicas.
+		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
+		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
+		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
+		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
+		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
+	}
+}
+
+// deepScenes are larger ones.
+func deepScenes() []*scene {
+	return []*scene{
+		{name: "deep: replicas, a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
+		{name: "deep: replicas, leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
+		{name: "deep: replicas, a slow driver", opts: with(func(o *Options) { o.Settle = 0 }), began: true, procs: 2, requests: 2, slow: true},
+		{name: "deep: replicas, a fault, an edit, lax server", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, edits: 1, sendFaults: true, late: true},
+		{name: "deep: an edit, an outsider, a fault, a death, late effects", opts: quick(), began: true, requests: 2, faults: 1, edits: 1, outsiders: 1, deaths: 1, sendFaults: true, late: true, deny: true},
+	}
+}

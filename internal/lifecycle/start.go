@@ -1,0 +1,218 @@
+package lifecycle
+
+// start sends the start, or finds out what became of it.
+func (t *turn) start() bool {
+	l, r := &t.Live, &t.Record
+	a := &r.Start
+	switch {
+	case a.Earlier:
+		if more, busy := t.settleStart(); busy {
+			return more
+		}
+	case !l.Admitted:
+		return false
+	case t.pending(l.NotBefore):
+		return false
+	}
+	if r.Sandbox == "" && (r.Order.Files || t.o.CanLocate) && !a.Earlier {
+		t.emit(StageFiles{Name: t.exchange(Staging, "")})
+		return true
+	}
+	announced := t.ready(StartingX, "", a)
+	r.Stage, r.Credential = Starting, l.Print
+	if !announced {
+		return true
+	}
+	w := t.window()
+	if d, _ := age(a.First, t.now, t.o.Skew); t.o.StartMax > 0 && t.o.on(guardStartMax) {
+		w = w.end(t.now.Add(t.o.StartMax - d))
+	}
+	t.emit(StartJob{Name: t.exchange(StartingX, ""), Window: t.anyTime(w), Body: r.Order.Body, Sandbox: r.Sandbox, Key: r.Order.StartKey})
+	return true
+}
+
+// settleStart finds out what became of a start in doubt. busy is false once it
+// may be repeated; more is what next is to return otherwise.
+func (t *turn) settleStart() (more, busy bool) {
+	l, r := &t.Live, &t.Record
+	s := &l.Search
+	if l.Elsewhere > t.now.Mono && r.Sandbox == "" {
+		if t.pending(l.LoadAfter) {
+			return false, true
+		}
+		l.LoadAfter = t.now.Mono + t.o.Pause
+		t.emit(Load{Name: t.exchange(Loading, "")})
+		return true, true
+	}
+	if t.pending(l.NotBefore) {
+		return false, true
+	}
+	if r.Sandbox != "" && t.o.CanLocate && !s.Done {
+		t.emit(Locate{Name: t.exchange(Locating, ""), Sandbox: r.Sandbox, Since: r.Start.First})
+		return true, true
+	}
+	d, known := age(r.Start.First, t.now, t.o.Skew)
+	tooOld := t.o.StartMax > 0 && t.o.on(guardStartMax) && (!known || d >= t.o.StartMax)
+	if tooOld || l.NoRepeat || r.Credential != l.Print {
+		t.unknown("its start was sent, and no answer told whether it took effect")
+		return true, true
+	}
+	return false, false
+}
+
+// located takes in what a search for the Job has found.
+func (t *turn) located(e Located) {
+	l, s := &t.Live, &t.Live.Search
+	switch {
+	case e.Failed && t.o.on(guardSearchFail):
+		if s.Failing == 0 {
+			s.Failing = t.now.Mono
+			t.emit(Tell{Kind: NoticeTrouble, Text: "a Job cannot be looked for"})
+		}
+		l.Fails = min(l.Fails+1, 8)
+		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
+		d, known := age(t.Record.Start.First, t.now, t.o.Skew)
+		if t.o.StartMax > 0 && (!known || d > t.o.StartMax) && t.now.Mono-s.Failing >= t.o.OddGrace {
+			t.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for")
+		}
+	case e.Job != "":
+		t.started(Sent{Job: e.Job})
+	default:
+		s.Failing, l.Fails = 0, 0
+		s.Done = t.now.Mono >= s.Until || !t.o.on(guardSearch) || e.Failed
+		if !s.Done {
+			l.NotBefore = t.now.Mono + t.o.Pause
+		}
+	}
+}
+
+// startSent takes in the answer to a start.
+func (t *turn) startSent(e Sent) {
+	l, r := &t.Live, &t.Record
+	a := &r.Start
+	switch {
+	case e.Reply == OK && e.Job != "":
+		t.started(e)
+		return
+	case e.Reply == OK, e.Reply == Doubt:
+		t.inDoubt(a)
+		l.Search = Search{Until: t.now.Mono + t.o.settle()}
+		l.NotBefore = t.now.Mono + t.o.Pause
+		return
+	}
+	unopen(a)
+	if !a.Earlier {
+		r.Stage = New
+	}
+	switch e.Reply {
+	case TooLate:
+	case Wait:
+		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
+	case Nothing, NoAccess:
+		l.Fails = min(l.Fails+1, 8)
+		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
+		if !a.Earlier && (e.Reply == NoAccess || l.Fails >= max(t.o.Attempts, 1)) {
+			l.Dirty = true
+			t.fail(CauseFailed, e.Text, true)
+		}
+	case Refusal, NotThere, CannotAct:
+		if a.Earlier { // a refusal proves nothing about an earlier attempt
+			l.NoRepeat = true
+			return
+		}
+		l.Dirty = true
+		t.fail(CauseRefused, e.Text, true)
+	}
+}
+
+// started takes in the Job that the start has made.
+func (t *turn) started(e Sent) {
+	l, r := &t.Live, &t.Record
+	r.Job, r.Created, r.Build, r.Status = e.Job, e.Created, e.Build, e.Status
+	r.StartedAt, r.Start, r.Stage = t.now.Wall, Attempt{}, Watching
+	l.Search, l.NotBefore, l.Fails, l.Elsewhere, l.NoRepeat = Search{}, 0, 0, 0, false
+	l.Look = t.now.Mono
+	t.fact()
+	t.emit(Tell{Kind: NoticeStarted})
+}
+
+// staged takes in the sandbox that the Job is to be started with.
+func (t *turn) staged(e Staged) {
+	l := &t.Live
+	switch e.Failed {
+	case OK:
+		t.Record.Sandbox = e.Sandbox
+		l.Fails = 0
+	case Nothing, Wait, Doubt:
+		l.Fails = min(l.Fails+1, 8)
+		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
+		if l.Fails >= max(t.o.Attempts, 1) {
+			t.fail(CauseFiles, "", true)
+		}
+	default:
+		t.fail(CauseFiles, "", true)
+	}
+}
+
+// claimJob claims the Job, so that no other operation of the journal works on it.
+func (t *turn) claimJob() bool {
+	if t.Live.Revision == 0 { // whoever meets the claim looks for the record
+		t.Live.Dirty = true
+		return true
+	}
+	if t.pending(t.Live.NotBefore) {
+		return false
+	}
+	t.emit(Claim{Name: t.exchange(Claiming, ""), Job: t.Live.Claim})
+	return true
+}
+
+// claimed takes in whose the Job or the request is.
+func (t *turn) claimed(x Exchange, e Claimed) {
+	l, r := &t.Live, &t.Record
+	if x.Request != "" {
+		t.requestClaimed(x.Request, e)
+		return
+	}
+	switch {
+	case e.Failed:
+		l.Fails = min(l.Fails+1, 8)
+		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
+	case e.TakenBy != "":
+		l.Claim = ""
+		if !r.Message.Attempt.Earlier {
+			r.Stage, r.Message = New, Message{}
+		}
+		t.fail(CauseTaken, e.TakenBy, true)
+	default:
+		l.Claim, l.Claimed, l.Fails = "", true, 0
+	}
+}
+
+// unknown ends the operation because nobody can tell whether its start or
+// message took effect. Only a person can settle that.
+func (t *turn) unknown(why string) {
+	t.Record.Note = join(t.Record.Note, why)
+	t.end(Unknown)
+}
+
+// end is the outcome.
+func (t *turn) end(o Outcome) {
+	l, r := &t.Live, &t.Record
+	t.withdraw()
+	r.Stage = Ended
+	r.Result = &Result{Outcome: o, EndedAt: t.now.Wall}
+	r.Holders = nil
+	t.line(LineOutcome, "", string(o))
+	t.endAsks()
+	l.Announced = Announced{}
+	t.fact()
+}
+
+// join adds to a note.
+func join(a, b string) string {
+	if a == "" || a == b {
+		return b
+	}
+	return a + "; " + b
+}

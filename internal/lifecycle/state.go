@@ -1,0 +1,262 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// A State is all that is known of one operation: what the journal holds, and
+// what dies with the process. Everything behind its pointers is never changed, so
+// that a State may be read, kept and published while the next one is made.
+type State struct {
+	Record Record
+	Live   Live
+}
+
+// A Stage is how far an operation has come; the package doc has the table.
+type Stage string
+
+// The stages.
+const (
+	New        Stage = ""           // nothing was announced
+	Starting   Stage = "starting"   // a start was announced, the Job is not known
+	Watching   Stage = "watching"   // the Job is known
+	Collecting Stage = "collecting" // the Job has ended, its messages are not read
+	Posting    Stage = "posting"    // a message is to be posted to the Job, which has ended
+	Ended      Stage = "ended"      // the outcome is known, or known to be unknown
+)
+
+// A Record is exactly what the journal holds of an operation. Times are of the
+// wall clock of whoever wrote them.
+type Record struct {
+	Order   *Order   `json:"order"` // never changed
+	Stage   Stage    `json:"stage,omitempty"`
+	Writer  string   `json:"writer,omitempty"`  // the replica that wrote it
+	Serial  uint64   `json:"serial,omitempty"`  // which of that replica's writes it is
+	Term    uint64   `json:"term,omitempty"`    // of the owner's lease under which it was written; zero: there are no leases
+	Holders []string `json:"holders,omitempty"` // replicas that work on it; none: it is parked, and nobody takes it up by itself
+
+	Start      Attempt `json:"start,omitzero"`
+	Sandbox    string  `json:"sandbox,omitempty"`    // that the Job is started with, and known by
+	Credential string  `json:"credential,omitempty"` // a print of what the start was sent with
+
+	Job       string        `json:"job,omitempty"`
+	Created   Time          `json:"created,omitzero"` // by Duvo's clock
+	Build     string        `json:"build,omitempty"`
+	Status    string        `json:"status,omitempty"` // the last that was read
+	StartedAt Time          `json:"started_at,omitzero"`
+	Worked    time.Duration `json:"worked,omitempty"` // the Job's own time, without that of people
+
+	Requests  []Request `json:"requests,omitempty"`  // in the order they were seen
+	Message   Message   `json:"message,omitzero"`    // the latest that was or is to be posted
+	Told      bool      `json:"told,omitempty"`      // the reasons of denials were posted, or perhaps so
+	Corrected bool      `json:"corrected,omitempty"` // a correction was asked for, or perhaps so
+
+	Stop    Stop    `json:"stop,omitzero"`
+	Note    string  `json:"note,omitempty"`
+	Trouble Class   `json:"trouble,omitempty"` // why it was given up; empty: it was not
+	Result  *Result `json:"result,omitempty"`
+}
+
+// An Order is what was called for. What the lifecycle carries without looking
+// inside is JSON.
+type Order struct {
+	Key        string          `json:"key"`
+	Fresh      bool            `json:"fresh,omitempty"` // the key was made for this call, so nobody comes back with it
+	Scope      string          `json:"scope,omitempty"`
+	Caller     json.RawMessage `json:"caller,omitempty"`
+	Assignment string          `json:"assignment"`        // its ID
+	Details    json.RawMessage `json:"details,omitempty"` // of the Assignment
+	Input      string          `json:"input"`
+	Body       json.RawMessage `json:"body,omitempty"`      // what each start posts, but for the sandbox
+	StartKey   string          `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
+	Files      bool            `json:"files,omitempty"`     // they are staged in a sandbox first
+	After      *FollowUp       `json:"after,omitempty"`     // nil: it starts a Job of its own
+}
+
+// A FollowUp makes an operation begin with a message to a Job that has ended.
+type FollowUp struct {
+	Job  string `json:"job"`
+	Turn string `json:"turn"` // the key of the operation that it follows
+}
+
+// Same reports whether another call with this key asks for the same.
+func (o *Order) Same(p *Order) bool {
+	if o.Key != p.Key || o.Assignment != p.Assignment || o.Input != p.Input || (o.After == nil) != (p.After == nil) {
+		return false
+	}
+	return o.After == nil || *o.After == *p.After
+}
+
+// An Attempt is what is known of all attempts to send one thing.
+type Attempt struct {
+	First   Time `json:"first,omitzero"`    // when the first of them was announced that may have taken effect
+	Until   Time `json:"until,omitzero"`    // until when the latest may begin, or when it ended
+	Open    bool `json:"open,omitempty"`    // it is announced, and its answer not known
+	Earlier bool `json:"earlier,omitempty"` // one that is over may have taken effect unseen
+}
+
+// A RequestStage is how far a human request has come; the package doc has the
+// table.
+type RequestStage string
+
+// The stages of a request.
+const (
+	Unasked RequestStage = ""        // nothing was decided
+	Decided RequestStage = "decided" // the response is sealed, and was not announced, or provably did nothing
+	Sending RequestStage = "sending" // the response may have been sent
+	Settled RequestStage = "settled" // nothing more is sent
+	Stuck   RequestStage = "stuck"   // the Job waits on, and nobody here can end that
+)
+
+// A Request is one human request of the Job.
+type Request struct {
+	ID        string       `json:"id"`
+	Digest    string       `json:"digest"` // of what the decider sees
+	Kind      string       `json:"kind"`
+	Title     string       `json:"title,omitempty"`
+	FirstSeen Time         `json:"first_seen,omitzero"`
+	Stage     RequestStage `json:"stage,omitempty"`
+	Gone      bool         `json:"gone,omitempty"` // a read did not show it
+	Decision  *Decision    `json:"decision,omitempty"`
+	DecidedAt Time         `json:"decided_at,omitzero"`
+	Attempt   Attempt      `json:"attempt,omitzero"`
+	Delivery  Delivery     `json:"delivery,omitempty"`
+	Why       string       `json:"why,omitempty"` // it is stuck, or what else is to be told
+}
+
+// A Verdict is what a decision comes to.
+type Verdict string
+
+// The verdicts. The empty one is no decision.
+const (
+	Denied    Verdict = "denied"
+	Approved  Verdict = "approved"
+	Answering Verdict = "answered"
+	LeftAlone Verdict = "left"
+	Suspended Verdict = "suspended"
+)
+
+// A Decision is who decided what, and what is sent for it. It is checked and
+// sealed by the driver and never changed.
+type Decision struct {
+	Verdict Verdict         `json:"verdict"`
+	By      string          `json:"by,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
+	Source  string          `json:"source,omitempty"`
+	Path    string          `json:"path,omitempty"`
+	Body    json.RawMessage `json:"body,omitempty"` // every attempt posts it
+	Key     string          `json:"key,omitempty"`  // the idempotency key of every attempt
+}
+
+// A Delivery is what became of a decision.
+type Delivery string
+
+// The deliveries.
+const (
+	NotSent     Delivery = ""            // not, or not yet
+	Accepted    Delivery = "accepted"    // the server took it
+	Refused     Delivery = "refused"     // the server did not take it, and the request still waits
+	Superseded  Delivery = "superseded"  // the request was gone or changed before it was sent
+	Unconfirmed Delivery = "unconfirmed" // it may have been sent, and nobody can tell whether it was taken
+)
+
+// A Message is one that is posted to the Job, so that it goes on.
+type Message struct {
+	Kind    MessageKind `json:"kind,omitempty"`
+	Text    string      `json:"text,omitempty"`
+	Key     string      `json:"key,omitempty"`
+	After   int         `json:"after,omitempty"` // how many messages stand before it
+	Before  Time        `json:"before,omitzero"` // when the Job last changed before it, by Duvo's clock
+	Attempt Attempt     `json:"attempt,omitzero"`
+	Posted  bool        `json:"posted,omitempty"`
+}
+
+// A MessageKind tells what a message is for.
+type MessageKind string
+
+// The kinds of messages.
+const (
+	FollowUpMessage MessageKind = "follow-up"
+	ReasonMessage   MessageKind = "reasons"
+	CorrectMessage  MessageKind = "correction"
+)
+
+// A Stop is a wish that the Job be stopped.
+type Stop struct {
+	Asked bool      `json:"asked,omitempty"`
+	By    string    `json:"by,omitempty"`
+	Then  StopAfter `json:"then,omitempty"`
+	Done  bool      `json:"done,omitempty"` // it was posted, and reads have told what came of it
+}
+
+// StopAfter is what follows when a stopped Job does not end.
+type StopAfter string
+
+// What follows.
+const (
+	StopGoOn   StopAfter = ""        // it is watched on
+	StopExpire StopAfter = "expired" // the outcome is that its time is over
+	StopFail   StopAfter = "failed"  // the run ends, because the policy failed
+	StopLeave  StopAfter = "left"    // the run ends, because its callers have left
+)
+
+// An Outcome is how an operation ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Completed   Outcome = "completed"
+	Failed      Outcome = "failed"
+	Stopped     Outcome = "stopped"
+	Interrupted Outcome = "interrupted"
+	Expired     Outcome = "expired"
+	Pending     Outcome = "pending"
+	Gone        Outcome = "gone"
+	Unknown     Outcome = "unknown"
+)
+
+// A Result is what an operation came to.
+type Result struct {
+	Outcome  Outcome         `json:"outcome"`
+	EndedAt  Time            `json:"ended_at,omitzero"`
+	Output   string          `json:"output,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`     // a typed answer that fits
+	Messages json.RawMessage `json:"messages,omitempty"` // nil also where they are too large to be kept
+}
+
+// Parked reports whether nobody takes the operation up by itself.
+func (r *Record) Parked() bool { return len(r.Holders) == 0 }
+
+// Done reports whether the record may be forgotten once it is old: the outcome is
+// known, or it is left to a caller who has no key to come back with, or who finds
+// nothing started.
+func (r *Record) Done() bool {
+	if r.Result != nil {
+		return r.Result.Outcome != Unknown
+	}
+	inDoubt := r.Start.Earlier || r.Start.Open || r.Message.Attempt.Earlier || r.Message.Attempt.Open
+	return r.Parked() && (r.Order.Fresh || r.Stage == New && !inDoubt)
+}
+
+// Barred reports whether nothing more may be started of its Assignment in its
+// scope, because nobody knows whether it was started here.
+func (r *Record) Barred() bool {
+	return r.Result != nil && r.Result.Outcome == Unknown && r.Order.After == nil && r.Order.Scope != ""
+}
+
+func (r *Record) request(id string) *Request {
+	for i := range r.Requests {
+		if r.Requests[i].ID == id {
+			return &r.Requests[i]
+		}
+	}
+	return nil
+}
+
+// clone copies what Step may change in place.
+func (s *State) clone() {
+	s.Record.Requests = slices.Clone(s.Record.Requests)
+	s.Live.Asks = slices.Clone(s.Live.Asks)
+}

@@ -1,0 +1,74 @@
+package lifecycle
+
+// stopAsked takes in that somebody wants the Job stopped.
+func (t *turn) stopAsked(e StopAsked) {
+	l, r := &t.Live, &t.Record
+	if !l.Running || l.Closed || r.Stop.Asked && !r.Stop.Done || r.Result != nil {
+		return
+	}
+	r.Stop = Stop{Asked: true, By: e.By}
+	r.Note = join(r.Note, "stopping it was asked for by "+e.By)
+	l.Dirty = true
+	l.StopSent, l.StopFails = 0, 0
+}
+
+// stop asks for the Job to be stopped, and reads what comes of it: a success
+// proves nothing, and a Job that completed meanwhile has completed. busy is false
+// once nothing more is to be done about it.
+func (t *turn) stop() (more, busy bool) {
+	l, r := &t.Live, &t.Record
+	t.watch()
+	switch {
+	case t.pending(l.NotBefore):
+		return false, true
+	case l.StopSent == 0:
+		return t.sendStop(), true
+	case l.Read == nil || l.Read.Began.Mono < l.StopSent:
+		t.wantRead(l.StopSent)
+		return false, true
+	case l.Read.End != "":
+		r.Stop.Done = true
+		return true, false
+	}
+	if l.StopFails++; l.StopFails < 4 {
+		l.NotBefore = t.now.Mono + t.o.backoff(l.StopFails, 0)
+		l.StopSent = 0
+		return true, true
+	}
+	r.Stop.Done, l.Dirty = true, true
+	r.Note = join(r.Note, "stopping the Job was asked for, but it has not ended")
+	switch r.Stop.Then {
+	case StopExpire:
+		t.over("")
+		t.end(Expired)
+	}
+	return true, true
+}
+
+// mayStopNow reports whether a stop may be sent while the run ends: the callers
+// have left or the policy has failed, and the program does not close.
+func (t *turn) mayStopNow() bool {
+	l := &t.Live
+	return !l.Closed && l.StopSent == 0 && t.Record.Stage == Watching && t.Record.Stop.Then == StopLeave
+}
+
+func (t *turn) sendStop() bool {
+	l := &t.Live
+	l.StopSent = t.now.Mono
+	w := Window{From: t.now, To: t.now.Add(t.o.Window)}
+	t.emit(StopJob{Name: t.exchange(StoppingX, ""), Window: w, Job: t.Record.Job})
+	return true
+}
+
+// stopSent takes in the answer to a stop. Only reads tell what came of it.
+func (t *turn) stopSent(e Sent) {
+	l := &t.Live
+	l.StopSent = t.now.Mono
+	if e.Reply == TooLate {
+		l.StopSent = 0
+	}
+	if e.Reply == CannotAct {
+		t.Record.Stop.Done, l.Dirty = true, true
+		t.Record.Note = join(t.Record.Note, "nothing here can stop the Job")
+	}
+}
