@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/duvotool/duvotool/outcome"
@@ -94,7 +95,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
 	cfg.OffersCheck = cfg.offersCheckTool()
-	r := &Registry{backend: b, cfg: cfg, log: safeLogger(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, book: &hitl.NameBook{}}
+	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, book: &hitl.NameBook{}}
 	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
 	cat, err := r.discover(ctx)
 	if err != nil {

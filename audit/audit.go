@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -63,6 +64,7 @@ type Record struct {
 
 	Verdict  string            `json:"verdict,omitempty"`
 	By       string            `json:"by,omitempty"`
+	People   []string          `json:"people,omitempty"` // who decided, where it took several
 	Reason   string            `json:"reason,omitempty"` // the justification
 	Source   hitl.Source       `json:"source,omitempty"`
 	Path     string            `json:"path,omitempty"` // of policies
@@ -103,6 +105,9 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("digest", r.Digest)
 	add("verdict", r.Verdict)
 	add("by", r.By)
+	for i, p := range r.People {
+		add(fmt.Sprintf("person %d", i+1), p)
+	}
 	add("reason", r.Reason)
 	add("source", string(r.Source))
 	add("path", r.Path)

@@ -3,6 +3,7 @@ package hitl
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func Decider(by string) string {
 
 // Clone returns a copy that shares no memory.
 func (d Decision) Clone() Decision {
-	d.Answers = maps.Clone(d.Answers)
+	d.Answers, d.People = maps.Clone(d.Answers), slices.Clone(d.People)
 	return d
 }
 
@@ -161,6 +162,10 @@ type Decision struct {
 	Reason  string            `json:"reason,omitempty"`
 	Source  Source            `json:"source,omitempty"`
 	Answers map[string]string `json:"answers,omitempty"` // from each question's text to its answer
+
+	// People are those who decided, where it took several, as for a [Quorum]; By
+	// then names them all in one text. Empty: By did.
+	People []string `json:"people,omitempty"`
 
 	// Path tells which policies the decision came through, as in
 	// "FirstOf[2] > Forward". Policies that ask others add to it with Via.
@@ -270,5 +275,5 @@ func (d Decision) Check(req Request) error {
 func (e *DecisionEntry) Same(other DecisionEntry) bool {
 	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&
 		e.Verdict == other.Verdict && e.By == other.By && e.Reason == other.Reason && e.Source == other.Source && e.Path == other.Path &&
-		maps.Equal(e.Answers, other.Answers)
+		maps.Equal(e.Answers, other.Answers) && slices.Equal(e.People, other.People)
 }

@@ -44,7 +44,7 @@ func (q quorum) Decide(ctx context.Context, req Request) (Decision, error) {
 	}
 	t := tally{source: SourcePolicy, counted: map[string]bool{}}
 	var errs []error
-	for open := len(q.approvers); open > 0 && len(t.people)+open >= q.n; open-- {
+	for open := len(q.approvers); open > 0 && t.n+open >= q.n; open-- {
 		select {
 		case a := <-answers:
 			switch {
@@ -58,22 +58,24 @@ func (q quorum) Decide(ctx context.Context, req Request) (Decision, error) {
 		case <-ctx.Done():
 			return Decision{}, context.Cause(ctx)
 		}
-		if len(t.people) >= q.n {
-			return Decision{Verdict: Approved, By: strings.Join(t.people, ", "), Reason: strings.Join(t.reasons, "; "),
-				Source: SourcePerson, Path: q.String()}, nil
+		if t.n >= q.n {
+			return Decision{Verdict: Approved, By: strings.Join(t.who, ", "), Reason: strings.Join(t.reasons, "; "),
+				Source: SourcePerson, Path: q.String(), People: t.people}, nil
 		}
 	}
 	if len(errs) > 0 {
 		return Decision{}, fmt.Errorf("%s: not reached: %w", q, errors.Join(errs...))
 	}
-	reason := fmt.Sprintf("%d of %d needed people approved", len(t.people), q.n)
+	reason := fmt.Sprintf("%d of %d needed people approved", t.n, q.n)
 	return Decision{By: "policy " + q.String(), Reason: strings.Join(append([]string{reason}, t.unasked...), "; "),
 		Source: t.source, Path: q.String()}, nil
 }
 
 // A tally is who has approved.
 type tally struct {
-	people  []string
+	n       int      // approvals that count
+	who     []string // of each of them
+	people  []string // all of them: an approval may be several people's
 	reasons []string
 	counted map[string]bool // by PersonKey
 	unasked []string        // why nobody could be asked
@@ -92,19 +94,21 @@ func (t *tally) add(d Decision) {
 		return
 	}
 	// A quorum within names several, of whom none may count again.
-	names := []string{who}
-	if strings.Contains(d.Path, "Quorum(") {
-		names = append(names, strings.Split(who, ", ")...)
+	people := d.People
+	if strings.Join(people, ", ") != d.By {
+		people = append(slices.Clone(people), who)
 	}
-	for i, n := range names {
-		if names[i] = PersonKey(n); t.counted[names[i]] {
+	for _, p := range people {
+		if t.counted[PersonKey(p)] {
 			return
 		}
 	}
-	for _, n := range names {
-		t.counted[n] = true
+	for _, p := range people {
+		t.counted[PersonKey(p)] = true
 	}
-	t.people = append(t.people, who)
+	t.n++
+	t.who = append(t.who, who)
+	t.people = append(t.people, people...)
 	if d.Reason != "" {
 		t.reasons = append(t.reasons, who+": "+d.Reason)
 	}

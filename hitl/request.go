@@ -166,19 +166,21 @@ func digestOf(what []string, q duvo.HumanRequest) string {
 // the person who gave them: each question needs an answer under its exact
 // text, nothing else may be answered, and where options are given the answer
 // is one of their labels, or several joined by [JoinChoices] where several may
-// be chosen.
+// be chosen. What could be read in two ways is refused: a choice that reads like
+// another one once it is joined, and every answer to a request that
+// [Request.CheckAnswerable] has something against.
 func (r Request) CheckAnswers(answers map[string]string) error {
 	if r.Kind != duvo.Question {
 		return fmt.Errorf("a request of kind %q takes no answers", r.Kind)
+	}
+	if err := r.CheckAnswerable(); err != nil {
+		return err
 	}
 	var errs []error
 	known := map[string]*duvo.QuestionItem{}
 	for i := range r.Questions {
 		q := &r.Questions[i]
 		name := safetext.OneLine(q.Question, 80)
-		if twin, ok := known[q.Question]; ok && !slices.Equal(labels(twin), labels(q)) {
-			errs = append(errs, fmt.Errorf("the question %q is asked twice with different options, and one answer cannot serve both", name))
-		}
 		known[q.Question] = q
 		a, ok := answers[q.Question]
 		switch {
@@ -186,7 +188,10 @@ func (r Request) CheckAnswers(answers map[string]string) error {
 			errs = append(errs, fmt.Errorf("the question %q has no answer", name))
 		case len(q.Options) == 0:
 		case q.MultiSelect:
-			if !isJoined(a, labels(q)) {
+			switch checkChoices(a, labels(q)) {
+			case errAmbiguous:
+				errs = append(errs, fmt.Errorf("the answer %q to %q can be read as more than one choice of %s", safetext.OneLine(a, 200), name, wording.Quoted(labels(q))))
+			case errNoChoice:
 				errs = append(errs, fmt.Errorf("the answer to %q must be one or more of %s, joined with commas", name, wording.Quoted(labels(q))))
 			}
 		case !slices.Contains(labels(q), a):
@@ -203,40 +208,6 @@ func (r Request) CheckAnswers(answers map[string]string) error {
 
 // JoinChoices joins several chosen labels to one answer, as Duvo wants it.
 func JoinChoices(labels ...string) string { return strings.Join(labels, ", ") }
-
-// isJoined reports whether s is one or more different labels joined by commas.
-// Labels may hold commas themselves, so every split is tried.
-func isJoined(s string, all []string) bool {
-	bad := map[int]bool{} // positions from which no split leads to the end
-	var from func(pos int, used []string) bool
-	from = func(pos int, used []string) bool {
-		if bad[pos] {
-			return false
-		}
-		for _, l := range all {
-			if !strings.HasPrefix(s[pos:], l) || slices.Contains(used, l) {
-				continue
-			}
-			rest := pos + len(l)
-			if rest == len(s) {
-				return true
-			}
-			if s[rest] != ',' {
-				continue
-			}
-			rest++
-			for rest < len(s) && s[rest] == ' ' {
-				rest++
-			}
-			if rest < len(s) && from(rest, append(used[:len(used):len(used)], l)) {
-				return true
-			}
-		}
-		bad[pos] = true
-		return false
-	}
-	return s != "" && from(0, nil)
-}
 
 func labels(q *duvo.QuestionItem) []string {
 	out := make([]string, len(q.Options))

@@ -153,7 +153,8 @@ func (route) String() string { return "Route" }
 
 // Answers answers questions that are known, by their exact text, on behalf of
 // by. A request with a question that is not known, or whose options do not hold
-// the known answer, is left to others, and so are approvals, and all that a Job
+// the known answer, or that no answer fits without a doubt (see
+// [Request.CheckAnswers]), is left to others, and so are approvals, and all that a Job
 // asks to which a model has said something since its start (its FollowUp).
 func Answers(by string, known map[string]string) Policy {
 	return fixedAnswers{by, maps.Clone(known)}
@@ -179,8 +180,10 @@ func (f fixedAnswers) Decide(_ context.Context, req Request) (Decision, error) {
 		}
 		answers[q.Question] = a
 	}
-	if req.CheckAnswers(answers) != nil {
-		return Pass().Via("Answers"), nil
+	if err := req.CheckAnswers(answers); err != nil {
+		d := Pass().Via("Answers")
+		d.Reason = SafeLine(err.Error(), 500)
+		return d, nil
 	}
 	d := Answer(f.by, answers)
 	d.Source = SourcePolicy

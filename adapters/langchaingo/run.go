@@ -8,11 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/duvotool/duvotool/audit"
-	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	safely "github.com/duvotool/duvotool/internal/guard"
-	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
@@ -148,63 +146,8 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 		return "", err
 	}
 	var job *outcome.JobError
-	if !errors.As(err, &job) {
+	if !errors.As(err, &job) { // of a tool of the program's own
 		return "The tool failed: " + hitl.SafeLine(err.Error(), 300), nil
 	}
-	var what string
-	switch {
-	case job.JobID != "":
-		what = fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look.", hitl.SafeLine(job.JobID, 64))
-	case job.Phase == outcome.PhaseStarting:
-		what = "It is not known whether a Job was started. Do not repeat the call; a person must look."
-	default:
-		what = "No Job was started."
-	}
-	return what + " The reason: " + reason(job) + ".", nil
-}
-
-// reason tells a kind of failure in our own words: an error's own may hold what
-// is no business of a model.
-func reason(err *outcome.JobError) string {
-	for _, r := range reasons {
-		if errors.Is(err, r.err) {
-			return r.words
-		}
-	}
-	switch {
-	case err.Phase == outcome.PhaseDeciding:
-		return "the program's approval policy failed, and nothing was answered"
-	case errors.Is(err, duvo.ErrUnavailable), errors.Is(err, duvo.ErrRateLimited):
-		return "Duvo cannot be reached"
-	}
-	return "a failure in the program, which its operators can see"
-}
-
-// reasons are the words for the kinds of failure that the root package names; the
-// first that fits counts.
-var reasons = []struct {
-	err   error
-	words string
-}{
-	{outcome.ErrClosed, "the program is stopping"},
-	{outcome.ErrNoScope, "this Assignment may only be called within an operation scope, which the program did not set"},
-	{outcome.ErrKeyReused, "the program gave an operation key that stands for another call"},
-	{outcome.ErrUnknownKey, "the program gave an operation key that stands for no call"},
-	{outcome.ErrUnknownJob, "the program knows no call that this Job is of"},
-	{outcome.ErrForeignJob, "the start was answered with a Job of another call, which is left alone"},
-	{outcome.ErrOtherJob, "Duvo told of another Job or Assignment than the one that was asked for"},
-	{hitl.ErrNoTool, "the program called a tool that is not there"},
-	{outcome.ErrNotPending, "the request waits for no decision any more"},
-	{hitl.ErrAnsweredElsewhere, "the request was answered elsewhere, or its Job has ended"},
-	{hitl.ErrTimeout, "nobody decided in time"},
-	{hitl.ErrRequestChanged, "the request changed while it was decided"},
-	{hitl.ErrInvalidDecision, "the program's approval policy gave a decision that does not fit the request, and nothing was answered"},
-	{hitl.ErrPolicyPanic, "the program's approval policy failed, and nothing was answered"},
-	{audit.ErrLocked, "the program's audit file is in use elsewhere"},
-	{audit.ErrWrite, "the program's audit record could not be written, and nothing was answered"},
-	{journal.ErrConflict, "another process of the program works on this call"},
-	{journal.ErrNoRecord, "the program's journal has no record of this call"},
-	{journal.ErrFailed, "the program's journal failed"},
-	{duvo.ErrUnauthorized, "Duvo does not accept the program's key"},
-	{duvo.ErrForbidden, "the program's key may not do this"},
+	return duvotool.ErrorText(err), nil
 }

@@ -3,11 +3,12 @@ package mcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"time"
 
+	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/handed"
 	"github.com/duvotool/duvotool/outcome"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -81,6 +82,7 @@ const (
 var (
 	errHostGone = errors.New("mcp: the host did not come back with its user's answer")
 	errEnded    = errors.New("mcp: the server was closed")
+	errBroke    = errors.New("mcp: a tool panicked")
 )
 
 // begin runs a tool in a goroutine of its own.
@@ -96,17 +98,17 @@ func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run f
 	}
 	s.running[c] = struct{}{}
 	s.calls.Go(func() {
-		defer close(c.done)
-		defer func() {
-			if p := recover(); p != nil {
-				c.err = fmt.Errorf("mcp: panic: %s", hitl.SafeLine(fmt.Sprint(p), 500))
-			}
+		guard.Then(errBroke, func() (err error) {
+			c.out, err = run(ctx)
+			return err
+		}, func(err error) {
+			c.err = err
 			c.cancel(nil)
 			s.mu.Lock()
 			delete(s.running, c)
 			s.mu.Unlock()
-		}()
-		c.out, c.err = run(ctx)
+			close(c.done)
+		})
 	})
 	return c
 }
@@ -204,12 +206,22 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 		}
 	}
 	if c.err != nil {
-		return failed(c.err.Error()), nil
+		s.log.Error("mcp: a call failed", "tool", hitl.SafeLine(req.Params.Name, 80), "error", hitl.SafeLine(c.err.Error(), 2000))
+		return failed(errorText(c.err)), nil
 	}
 	for _, h := range c.slip.Handles() {
 		_ = s.remember(c.owner+h, c.thread)
 	}
 	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
+}
+
+// errorText is what the model at a host is told of an error. It is a stranger's, so
+// of a tool of the program's own too it is the kind alone.
+func errorText(err error) string {
+	if errors.Is(err, errBroke) {
+		return "The tool failed: it panicked or ended its goroutine. What it had begun may have been done."
+	}
+	return duvotool.ErrorText(err)
 }
 
 func failed(text string) *sdk.CallToolResult {

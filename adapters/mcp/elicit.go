@@ -103,7 +103,11 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 	case t == nil:
 		return e.instead(ctx, req, formAnswer{why: noHost})
 	case form == nil:
-		return e.instead(ctx, req, formAnswer{why: noForm})
+		why := noForm
+		if err := req.CheckAnswerable(); err != nil {
+			why = "no answer fits: " + hitl.SafeLine(err.Error(), 500)
+		}
+		return e.instead(ctx, req, formAnswer{why: why})
 	}
 	for {
 		a := &ask{ctx: ctx, req: req, form: form, reply: make(chan formAnswer, 1)}
@@ -146,6 +150,11 @@ func (e elicit) take(ctx context.Context, req hitl.Request, f *form, a formAnswe
 		return e.instead(ctx, req, a)
 	}
 	d, ok := f.decision(req, a)
+	if ok && d.Verdict == hitl.Answered {
+		if err := req.CheckAnswers(d.Answers); err != nil {
+			return e.instead(ctx, req, formAnswer{why: notAsAsked + ": " + hitl.SafeLine(err.Error(), 500)})
+		}
+	}
 	switch {
 	case !ok || d.Check(req) != nil:
 		return e.instead(ctx, req, formAnswer{why: notAsAsked})
@@ -255,13 +264,21 @@ func formOf(req hitl.Request) *form {
 		properties["reason"] = map[string]any{"type": "string", "title": "Reason", "description": "Why; it is kept with the decision. It may be empty."}
 		required = []string{"approve"}
 	case req.Kind == duvo.Question && len(req.Questions) > 0 && len(req.Questions) <= maxFormQuestions:
+		if req.CheckAnswerable() != nil {
+			return nil
+		}
+		titles := make([]string, len(req.Questions))
+		for i, q := range req.Questions {
+			titles[i] = hitl.SafeLine(q.Question, maxFormLabel)
+		}
+		titles = apart(titles)
 		for i, q := range req.Questions {
 			if len(q.Options) > maxFormOptions {
 				return nil
 			}
 			labels := optionLabels(q)
 			f.labels = append(f.labels, labels)
-			p := map[string]any{"type": "string", "title": hitl.SafeLine(q.Question, maxFormLabel)}
+			p := map[string]any{"type": "string", "title": titles[i]}
 			switch {
 			case len(labels) > 0 && q.MultiSelect:
 				p = map[string]any{"type": "array", "title": p["title"], "minItems": 1, "items": map[string]any{"type": "string", "enum": labels}}
@@ -298,12 +315,27 @@ func questionField(i int) string { return fmt.Sprintf("q%02d", i+1) }
 // other.
 func optionLabels(q duvo.QuestionItem) []string {
 	var out []string
-	for i, c := range q.Options {
-		label := hitl.SafeLine(c.Label, maxFormLabel)
-		if label == "" || slices.Contains(out, label) {
-			label = fmt.Sprintf("%s (%d)", label, i+1)
-		}
-		out = append(out, label)
+	for _, c := range q.Options {
+		out = append(out, hitl.SafeLine(c.Label, maxFormLabel))
+	}
+	return apart(out)
+}
+
+// apart numbers texts of which one is empty, or two are the same once they are made
+// safe to show: all of them, so that none looks like another with its number.
+func apart(texts []string) []string {
+	seen := map[string]bool{"": true}
+	same := false
+	for _, t := range texts {
+		same = same || seen[t]
+		seen[t] = true
+	}
+	if !same {
+		return texts
+	}
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = fmt.Sprintf("[%d] %s", i+1, t)
 	}
 	return out
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/tmc/langchaingo/tools"
@@ -52,7 +54,8 @@ type ServerOption func(*Server) error
 
 // WithScope binds calls to an operation scope, as duvotool.WithOperationScope
 // does: within it a call that is repeated starts no second Job. An empty scope
-// is none. The default is none, since a host's session may last for days.
+// is none. The default is none, since a host's session may last for days. A call
+// about which the function panics is refused, and nothing is done.
 //
 //	mcp.WithScope(func(r *sdk.CallToolRequest) string { return r.Session.ID() })
 func WithScope(scope func(*sdk.CallToolRequest) string) ServerOption {
@@ -93,13 +96,14 @@ func WithTools(offered ...tools.Tool) ServerOption {
 	}
 }
 
-// WithServerLogger sets where the server logs. The default discards.
+// WithServerLogger sets where the server logs, among other things the errors of
+// calls, of which the host's model is told the kind alone. The default discards.
 func WithServerLogger(l *slog.Logger) ServerOption {
 	return func(s *Server) error {
 		if l == nil {
 			return errors.New("WithServerLogger: the logger is nil")
 		}
-		s.log = l
+		s.log = safelog.New(l)
 		return nil
 	}
 }
@@ -262,6 +266,8 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle str
 	return s.attend(ctx, req, c)
 }
 
+var errScope = errors.New("mcp: the function of WithScope panicked")
+
 // bind gives a call's context what the registry goes by, and names whose handles
 // the call knows, by tenant and scope as the registry does, and the operation that
 // it belongs to; empty: one of its own.
@@ -271,7 +277,12 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (_ context.
 		ctx = duvotool.WithCaller(ctx, hitl.Caller{Tenant: user, User: user})
 	}
 	if s.scope != nil {
-		if scope = s.scope(req); scope != "" {
+		err := guard.Run(errScope, func() error { scope = s.scope(req); return nil })
+		if err != nil {
+			s.log.Error("mcp: a call has no scope, and was refused", "tool", hitl.SafeLine(req.Params.Name, 80), "error", err.Error())
+			return nil, "", "", &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the program could not tell the scope of this call; nothing was done"}
+		}
+		if scope != "" {
 			ctx = duvotool.WithOperationScope(ctx, scope)
 			operation = what("scope "+req.Params.Name+" "+scope, req.Params.Arguments, user)
 		}

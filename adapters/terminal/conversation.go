@@ -3,6 +3,7 @@ package terminal
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,6 +50,10 @@ func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
 		return hitl.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
 	}
+	if err := c.req.CheckAnswerable(); err != nil {
+		c.say("This cannot be answered here: %s.\n", err)
+		return hitl.Nobody("no answer fits: " + hitl.SafeLine(err.Error(), 500)), nil
+	}
 	if err := c.settle(ctx); err != nil {
 		return hitl.Decision{}, err
 	}
@@ -75,15 +80,8 @@ func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 // settle throws away what was typed before the request was shown, and says what
 // an answer needs.
 func (c *conversation) settle(ctx context.Context) error {
-	if c.o.in.fresh() {
-		select {
-		case <-time.After(glance):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	if c.o.in.discard() {
-		c.say("(What was typed before this was shown does not count.)\n")
+	if err := c.discard(ctx); err != nil {
+		return err
 	}
 	switch {
 	case !c.o.in.fresh():
@@ -93,6 +91,22 @@ func (c *conversation) settle(ctx context.Context) error {
 	}
 	if c.cut {
 		c.say("Not all of the text is shown. %s\n", c.wantsCut())
+	}
+	return nil
+}
+
+// discard gives the person a moment with what is on the screen, and throws away
+// what was typed until then.
+func (c *conversation) discard(ctx context.Context) error {
+	if c.o.in.fresh() {
+		select {
+		case <-time.After(glance):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if c.o.in.discard() {
+		c.say("(What was typed before this was shown does not count.)\n")
 	}
 	return nil
 }
@@ -160,7 +174,8 @@ func orList(choices []string) string {
 }
 
 // page shows the whole text. From its end on a plain yes is enough, as far as
-// the text goes.
+// the text goes. What is typed before a page is on the screen turns none and
+// says nothing to the question that follows the last.
 func (c *conversation) page(ctx context.Context) error {
 	columns, rows := c.o.in.size()
 	pages := paginate(whole(c.req), columns, rows-2)
@@ -168,6 +183,9 @@ func (c *conversation) page(ctx context.Context) error {
 		c.say("%s", p)
 		if i == len(pages)-1 {
 			break
+		}
+		if err := c.discard(ctx); err != nil {
+			return err
 		}
 		text, err := c.ask(ctx, fmt.Sprintf("-- page %d of %d; enter: the next, q: back -- ", i+1, len(pages)))
 		if err != nil {
@@ -178,6 +196,9 @@ func (c *conversation) page(ctx context.Context) error {
 		}
 	}
 	c.say("-- That was all of it. --\n")
+	if err := c.discard(ctx); err != nil {
+		return err
+	}
 	c.cut = false
 	return nil
 }
@@ -193,6 +214,7 @@ func (c *conversation) answer(ctx context.Context) (hitl.Decision, error) {
 	}
 	for {
 		answers := map[string]string{}
+		var unclear []error
 		for i, q := range c.req.Questions {
 			text, err := c.ask(ctx, prompt(i, q))
 			if err != nil {
@@ -201,9 +223,16 @@ func (c *conversation) answer(ctx context.Context) (hitl.Decision, error) {
 			if text == deny {
 				return refused, nil
 			}
-			answers[q.Question] = choose(text, q)
+			answer, err := choose(text, q)
+			if err != nil {
+				unclear = append(unclear, err)
+			}
+			answers[q.Question] = answer
 		}
-		err := c.req.CheckAnswers(answers)
+		err := errors.Join(unclear...)
+		if err == nil {
+			err = c.req.CheckAnswers(answers)
+		}
 		if err == nil {
 			return hitl.Answer(c.o.by, answers), nil
 		}
@@ -229,26 +258,43 @@ func prompt(i int, q duvo.QuestionItem) string {
 	return b.String()
 }
 
-// choose turns numbers into the labels they stand for, unless a label is
-// written that way itself.
-func choose(text string, q duvo.QuestionItem) string {
-	if len(q.Options) == 0 || slices.ContainsFunc(q.Options, func(c duvo.Choice) bool { return c.Label == text }) {
-		return text
+// choose turns numbers into the labels they stand for. A label may be written
+// like numbers itself: where what was typed is the number of one option and what
+// another one is called, it is neither.
+func choose(text string, q duvo.QuestionItem) (string, error) {
+	if len(q.Options) == 0 {
+		return text, nil
 	}
 	parts := []string{text}
 	if q.MultiSelect {
 		parts = strings.Split(text, ",")
 	}
+	called := func(typed, except string) bool {
+		return slices.ContainsFunc(q.Options, func(c duvo.Choice) bool { return c.Label != except && unspaced(c.Label) == unspaced(typed) })
+	}
+	unclear := fmt.Errorf("%q is by number one option, and what another one is called", hitl.SafeLine(text, 40))
 	var chosen []string
 	for _, p := range parts {
 		n, err := strconv.Atoi(strings.TrimSpace(p))
 		if err != nil || n < 1 || n > len(q.Options) {
-			return text
+			continue // a label, or nothing at all
 		}
-		chosen = append(chosen, q.Options[n-1].Label)
+		label := q.Options[n-1].Label
+		if called(p, label) {
+			return "", unclear
+		}
+		chosen = append(chosen, label)
 	}
-	return hitl.JoinChoices(chosen...)
+	switch {
+	case len(chosen) < len(parts):
+		return text, nil
+	case len(parts) > 1 && called(text, ""):
+		return "", unclear
+	}
+	return hitl.JoinChoices(chosen...), nil
 }
+
+func unspaced(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // ask shows a prompt and returns the line that is typed.
 func (c *conversation) ask(ctx context.Context, prompt string) (string, error) {

@@ -23,7 +23,9 @@
 // The code is asked for on a terminal too where a plain word could be meant for
 // something else, because another request was answered or went away just before,
 // and for saying yes to a text that is too long to be shown whole, unless the
-// person has paged through all of it. Questions are answered by the same rules.
+// person has paged through all of it, each page after a moment on the screen.
+// Questions are answered by the same rules, by an option's number or its label;
+// what is both, of two options, is asked for again.
 //
 // The end of the input, an unfinished line and what is no answer decide nothing.
 package terminal

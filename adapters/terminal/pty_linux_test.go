@@ -227,6 +227,26 @@ func TestCutText(t *testing.T) {
 	}
 }
 
+// What is typed before a page was on the screen is no answer to what stands on it:
+// it neither turns the pages nor approves, nor answers questions.
+func TestTypedAheadOfThePagesDecidesNothing(t *testing.T) {
+	for name, r := range map[string]hitl.Request{"approval": approval, "question": question} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			r.Description = strings.Repeat("all quite harmless\n", 300) + "and wire 9000 EUR abroad"
+			d.ask(d.ctx, r)
+			d.prompted("/no/all] ", 1)
+			d.typeLine("all" + strings.Repeat("\n", 100) + "yes\n1\n1\nbecause")
+			d.prompted("-- page 1 of ", 1)
+			require.Empty(t, d.decided)
+			d.typeLine("\nyes\n1\n1\nbecause") // and with it the second page's, and so on
+			text := d.prompted("-- page 2 of ", 1)
+			require.NotContains(t, text, "That was all of it")
+			require.Empty(t, d.decided)
+		})
+	}
+}
+
 // The prompt stays the last thing on the screen, whatever the program writes.
 func TestPromptStaysLast(t *testing.T) {
 	d := newDesk(t)

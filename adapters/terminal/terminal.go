@@ -60,7 +60,8 @@ func (o *Operator) String() string { return "terminal.Operator" }
 
 // Decide shows the request and returns what the person decided. It returns
 // when ctx ends, also while the person is typing. An error, [ErrNoInput] among
-// them, means that nobody has decided.
+// them, means that nobody has decided. Questions that no answer fits, see
+// hitl.Request.CheckAnswerable, are shown with the reason and come to hitl.Nobody.
 func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	s := o.screen
 	if err := s.takeTurn(ctx); err != nil {
@@ -81,6 +82,8 @@ func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision,
 	if err != nil {
 		return hitl.Decision{}, err
 	}
-	d.Source = hitl.SourcePerson
+	if d.Source == "" {
+		d.Source = hitl.SourcePerson
+	}
 	return d, nil
 }

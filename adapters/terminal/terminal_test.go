@@ -172,6 +172,68 @@ func TestQuestions(t *testing.T) {
 	}
 }
 
+// A Job chooses the labels: what is one option by its number and another by its
+// label is asked for again.
+func TestNumbersThatAreLabels(t *testing.T) {
+	for _, c := range []struct {
+		several bool
+		labels  []string
+		typed   string
+		want    string // empty: asked again
+	}{
+		{false, []string{"none", "1"}, "1", ""},
+		{false, []string{"none", "01"}, "01", ""},
+		{false, []string{"none", " 1 "}, "1", ""},
+		{false, []string{"none", "1"}, "2", "1"},
+		{false, []string{"none", "7"}, "7", "7"}, // there is no [7]
+		{true, []string{"none", "1", "red"}, "1,3", ""},
+		{true, []string{"none", "1", "red"}, "1,red", ""},
+		{true, []string{"none", "1", "red"}, "2,3", "1, red"},
+		{true, []string{"none", "red", "1,2"}, "1, 2", ""},
+		{true, []string{"none", "red", "1, 2"}, "1,2", ""},
+		{true, []string{"none", "red", "1,2"}, "3", "1,2"},
+	} {
+		r := question
+		q := duvo.QuestionItem{Question: "Which?", MultiSelect: c.several}
+		for _, l := range c.labels {
+			q.Options = append(q.Options, duvo.Choice{Label: l})
+		}
+		r.Questions = []duvo.QuestionItem{q}
+		lines := []string{"yes CODE", c.typed}
+		if c.want == "" {
+			lines = append(lines, "/deny")
+		}
+		d, out, err := ask(t, r, lines...)
+		require.NoError(t, err)
+		require.Equal(t, c.want, d.Answers["Which?"], "%+v", c)
+		if c.want == "" {
+			require.Contains(t, out, "is by number one option, and what another one is called", "%+v", c)
+		}
+	}
+}
+
+// Where no answer tells which of two is meant the person is told, and nothing is
+// answered.
+func TestQuestionsThatNoAnswerFits(t *testing.T) {
+	yesNo := []duvo.Choice{{Label: "yes"}, {Label: "no"}}
+	r := question
+	r.Questions = []duvo.QuestionItem{
+		{Question: "Go on?", Header: "Delete all orders", Options: yesNo},
+		{Question: "Go on?", Header: "Send the report", Options: yesNo},
+	}
+	d, out, err := ask(t, r)
+	require.NoError(t, err)
+	require.True(t, d.NobodyAsked())
+	require.Contains(t, out, `cannot be answered here: the question "Go on?" is asked twice`)
+	require.Contains(t, d.Reason, `the question "Go on?" is asked twice`)
+
+	r.Questions = []duvo.QuestionItem{{Question: "Which?", MultiSelect: true, Options: []duvo.Choice{{Label: "Refund"}, {Label: "Close"}, {Label: "Refund, Close"}}}}
+	d, out, err = ask(t, r, "yes CODE", "1,2", "2,1")
+	require.NoError(t, err)
+	require.Contains(t, out, "can be read as more than one choice")
+	require.Equal(t, map[string]string{"Which?": "Close, Refund"}, d.Answers)
+}
+
 // What is typed for a request that went away is no answer to the next one, and
 // the code of one none of the other.
 func TestYesForAnotherRequestApprovesNothing(t *testing.T) {

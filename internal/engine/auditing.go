@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
@@ -44,6 +45,7 @@ func (p *pendingState) about(r *audit.Record) {
 	r.Kind, r.Title = p.request.Kind, p.request.Title
 	if e := p.entry; e != nil {
 		r.Verdict, r.By, r.Reason, r.Source, r.Path = e.Verdict.String(), e.By, e.Reason, e.Source, e.Path
+		r.People = slices.Clone(e.People)
 		r.Answers, r.DecidedAt, r.Delivery = maps.Clone(e.Answers), e.DecidedAt, e.Delivery // the log may redact them
 	}
 }

@@ -168,7 +168,7 @@ func (op *operation) outrun(p *pendingState, theirs claim) {
 	})
 	_ = op.audit(audit.Elsewhere, func(r *audit.Record) {
 		p.about(r)
-		r.Verdict, r.By, r.Reason, r.Path, r.Answers = "", "", "", "", nil
+		r.Verdict, r.By, r.Reason, r.Path, r.Answers, r.People = "", "", "", "", nil, nil
 		r.Source, r.Delivery = hitl.SourceElsewhere, ""
 	})
 	op.addNote(fmt.Sprintf("the request %q was decided by another operation on the same Job: %s by %s",

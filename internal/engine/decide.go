@@ -320,7 +320,8 @@ func (op *operation) decided(p *pendingState, turn int, d hitl.Decision, err err
 			d.Verdict = hitl.Denied
 			break
 		}
-		d = hitl.Decision{By: "policy " + name, Reason: "no policy had an opinion", Source: hitl.SourcePolicy, Path: d.Path}
+		why := strings.TrimSuffix("no policy had an opinion: "+d.Reason, ": ")
+		d = hitl.Decision{By: "policy " + name, Reason: why, Source: hitl.SourcePolicy, Path: d.Path}
 	case hitl.Suspended:
 		err := op.audit(audit.Decided, func(r *audit.Record) {
 			p.about(r)
