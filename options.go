@@ -336,7 +336,12 @@ func DrainOnClose(d time.Duration) Option {
 
 // WithRetention sets how long a finished operation's key is remembered. After
 // that the same key starts a new Job. The default is 24 hours. What has not
-// finished, or whose outcome is unknown, is never forgotten. Processes that share
+// finished, or whose outcome is unknown, is never forgotten: also not where a call
+// ended as [outcome.OutcomePending] or [outcome.OutcomeExpired], since the Job
+// waits or runs on. A later call with the key, however late, reads that Job again
+// and goes on with it; so whoever gives keys calls again until the Job has ended,
+// or memory or the journal keeps the operation for ever. One that has no key of a
+// caller's or a scope's is forgotten after this time in any case. Processes that share
 // a journal need the same retention: a record that one of them misses too early
 // has vanished for it, which is [journal.ErrFailed].
 func WithRetention(d time.Duration) Option {

@@ -204,8 +204,11 @@ func (s *jobState) decisions() []hitl.DecisionEntry {
 func (op *operation) addNote(note string) { op.job.note = joinNotes(op.job.note, note) }
 
 func joinNotes(a, b string) string {
-	if a == "" || a == b || strings.HasSuffix(a, "; "+b) {
+	switch {
+	case a == "":
 		return b
+	case strings.Contains("; "+a+"; ", "; "+b+"; "): // so calls that come back do not lengthen it
+		return a
 	}
 	return a + "; " + b
 }

@@ -142,7 +142,11 @@ func (op *operation) unstarted() *outcome.Result {
 func (op *operation) parkedResult(o outcome.Outcome, status duvo.Status) *outcome.Result {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.work.Assignment, Input: op.input, FollowUp: op.added,
+	res := &outcome.Result{Outcome: o, JobID: op.jobID, Handle: op.handle, Status: status, Assignment: op.work.Assignment, Input: op.input, FollowUp: op.added,
 		Caller: op.caller, Key: op.key, StartedAt: op.news.started, EndedAt: time.Now(),
-		Note: "the call that started it has ended with an error, so nobody here works on it or collects what it says"}
+		Note: "the call that started it has ended before it, so nobody here works on it or collects what it says until somebody calls again with its key"}
+	for _, e := range op.news.decisions {
+		res.Decisions = append(res.Decisions, e.Clone())
+	}
+	return res
 }

@@ -90,6 +90,14 @@ func stageNamed(name string) (stage, bool) {
 	return 0, false
 }
 
+// endedCall takes the Result out that an earlier version recorded where a call
+// alone had ended.
+func (e *entry) endedCall() {
+	if e.Result != nil && endsCall(e.Result.Outcome) {
+		e.Result, e.Parked = nil, true
+	}
+}
+
 // said is what the operation tells its Job.
 func (e *entry) said() string {
 	if f := e.FollowUp; f != nil {
@@ -214,6 +222,7 @@ func (op *operation) save(set func(*entry)) error {
 	r := journal.Record{Key: op.record.key, Revision: op.record.revision}
 	// It needs nothing more if its outcome is known, or if it is left to a
 	// caller who has no key to come back with, or who finds nothing started.
+	// What ended a call alone is no Result of the operation: see endsCall.
 	r.Done = e.Result != nil && e.Result.Outcome != outcome.OutcomeUnknown ||
 		e.Parked && (strings.HasPrefix(e.Key, freshPrefix) || e.JobID == "" && !e.Doubtful)
 	var err error

@@ -152,14 +152,29 @@ func (op *operation) begin() {
 	if fresh && !op.startJob() || op.cancelled() {
 		return
 	}
-	if !fresh && parked && !op.mustSave() { // from now on it is taken up by itself
-		return
+	s.stuck = time.Time{}
+	if !fresh && parked {
+		op.askAnew()
+		if !op.mustSave() { // from now on it is taken up by itself
+			return
+		}
 	}
 	if s.followUp != nil && !op.postFollowUp() {
 		return
 	}
 	op.at(outcome.PhaseWatching, s.id)
 	op.attend(fresh)
+}
+
+// askAnew lets the policy be asked again about what it could ask nobody, now that
+// somebody calls again: that was nobody's decision, and nothing was sent for it.
+func (op *operation) askAnew() {
+	for _, p := range op.job.requests {
+		if p.stage == stageNobody && p.entry != nil && p.entry.NobodyAsked() {
+			p.entry.Delivery = hitl.Superseded
+			*p = pendingState{id: p.id, digest: p.digest, firstSeen: p.firstSeen, asking: p.asking}
+		}
+	}
 }
 
 // attend lets the watcher read the Job.
@@ -369,14 +384,15 @@ func (op *operation) expired() bool {
 	if limit == 0 || s.human || s.worked < limit {
 		return false
 	}
-	op.addNote(fmt.Sprintf("the time limit of %v is over", limit))
+	note := fmt.Sprintf("the time limit of %v is over", limit)
 	if op.work.Settings.StopOn[outcome.TimedOut] {
 		if job := op.stopJob(); job != nil && job.Status.Terminal() {
+			op.addNote(note)
 			op.conclude(*job)
 			return true
 		}
 	}
-	op.settle(outcome.OutcomeExpired, nil)
+	op.endCall(outcome.OutcomeExpired, note)
 	return true
 }
 
@@ -391,7 +407,14 @@ func (op *operation) stuckFor(grace time.Duration, why string) bool {
 		s.watch.Schedule(left)
 		return false
 	}
-	op.addNote(why + "; somebody must look in Duvo")
-	op.settle(outcome.OutcomePending, nil)
+	op.endCall(outcome.OutcomePending, why+"; somebody must look in Duvo")
 	return true
+}
+
+// endCall ends the run, and not the operation: a later call goes on with it, and
+// then the note need not be true any more.
+func (op *operation) endCall(o outcome.Outcome, note string) {
+	res := op.resultSoFar(o)
+	res.Note = joinNotes(res.Note, note)
+	op.finish(res)
 }

@@ -92,6 +92,7 @@ type run struct {
 	done     chan struct{}   // closed at the end
 	durable  bool            // guarded by operation.mu: the next process would take it up
 	err      error           // of the run; read it after done
+	res      *outcome.Result // what its callers get, nil with an error; read it after done
 	told     chan struct{}   // guarded by operation.mu, made anew: closed when interim is there
 	interim  *outcome.Result // guarded by operation.mu: what callers get while a request is suspended
 	calm     bool            // one of many that were taken up: lists tell what has changed
@@ -209,10 +210,12 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 		op.mu.Lock()
 		res := op.result
 		op.mu.Unlock()
-		if res != nil {
+		switch {
+		case joined && r.res != nil:
+			return r.res, nil
+		case res != nil:
 			return res, nil
-		}
-		if joined {
+		case joined:
 			return nil, outcome.CloneError(r.err)
 		}
 		// The run that was winding down is over: begin another.
@@ -382,11 +385,18 @@ func (op *operation) at(p outcome.Phase, jobID string) {
 	op.phase, op.jobID = p, jobID
 }
 
+// endsCall reports whether an outcome is one of the call alone: the Job waits or
+// runs on, and the next call with the key goes on with it.
+func endsCall(o outcome.Outcome) bool {
+	return o == outcome.OutcomePending || o == outcome.OutcomeExpired
+}
+
 // finish ends the run with an outcome.
 func (op *operation) finish(res *outcome.Result) {
 	if op.run == nil {
 		return
 	}
+	op.job.parked = endsCall(res.Outcome)
 	journaled := op.eng.ledger != nil
 	var err error
 	op.keepBelongings()
@@ -394,7 +404,11 @@ func (op *operation) finish(res *outcome.Result) {
 		err = op.eng.ops.bar(op, true)
 	}
 	if err == nil {
-		err = op.save(func(e *entry) { e.Result = res })
+		err = op.save(func(e *entry) {
+			if !endsCall(res.Outcome) {
+				e.Result = res
+			}
+		})
 	}
 	switch {
 	case errors.Is(err, journal.ErrConflict):
@@ -413,10 +427,15 @@ func (op *operation) finish(res *outcome.Result) {
 func (op *operation) conclusion(res *outcome.Result, journaled bool) {
 	op.job.rest(nil)
 	op.mu.Lock()
-	op.result = res
 	op.ended = time.Now().UnixNano()
 	op.news = news{}
+	if endsCall(res.Outcome) {
+		op.news.status, op.news.started, op.news.decisions = res.Status, res.StartedAt, op.job.decisions()
+	} else {
+		op.result = res
+	}
 	r := op.run
+	r.res = res
 	detached := r.detached
 	op.run = nil
 	op.suspended = nil

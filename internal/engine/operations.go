@@ -367,8 +367,9 @@ func unknownSlot(tenant, scope, assignment string) string {
 	return slotOf(tenant, slotOf(scope, assignment))
 }
 
-// settled notes that an operation has an outcome. One that no key of a
-// caller's stands for is dropped, and so is one that the journal holds.
+// settled notes that an operation, or a call of it, has an outcome. One that no
+// key of a caller's stands for is dropped once it has ended, and so is one that
+// the journal holds.
 func (o *operations) settled(op *operation, came outcome.Outcome, detached, journaled bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -376,7 +377,11 @@ func (o *operations) settled(op *operation, came outcome.Outcome, detached, jour
 		o.keepOut(op)
 		return
 	}
-	if strings.HasPrefix(op.key, freshPrefix) && !detached || journaled {
+	fresh := strings.HasPrefix(op.key, freshPrefix)
+	switch {
+	case endsCall(came) && fresh:
+		// It may be resumed by its Job or its handle for a while: see sweep.
+	case fresh && !detached, journaled:
 		o.drop(op)
 	}
 }

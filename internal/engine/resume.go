@@ -45,6 +45,7 @@ func (op *operation) take(rec journal.Record, e entry) error {
 		// not keep.
 		f.Message, f.Added, e.Input = e.Input, e.Input, ""
 	}
+	e.endedCall()
 	if err := op.job.restore(op, e); err != nil {
 		return err
 	}
@@ -109,6 +110,7 @@ func (op *operation) adopt() {
 		op.awaitOutcome(id)
 		op.waitsNoLonger(id)
 	}
+	e.endedCall()
 	result := e.Result
 	e.Result = nil // conclusion sets it
 	e.Parked = false
