@@ -253,8 +253,9 @@ func (l *life) checkList(v *lifeList, fail failFunc) {
 		listed[q.Digest()] = true
 		ok := false
 		before := l.askedBefore(q.JobID, q.ID, v.began.seq)
+		recording := before != nil && before.end.at.Equal(v.began.at) // listed until the journal holds the decision
 		for _, a := range l.asks {
-			if a.req.JobID == q.JobID && a.req.ID == q.ID && a.digest == q.Digest() && a.putOff() && a.end.seq < v.end.seq && (a == before || a.began.seq > v.began.seq || a.end.seq > v.began.seq) {
+			if a.req.JobID == q.JobID && a.req.ID == q.ID && a.digest == q.Digest() && a.putOff() && a.end.seq < v.end.seq && (a == before || recording || a.began.seq > v.began.seq || a.end.seq > v.began.seq) {
 				ok = true
 			}
 		}

@@ -33,7 +33,7 @@ func (l *life) checkOperation(op int, fail failFunc) {
 			continue // no outcome yet
 		}
 		if c.res == nil {
-			if strings.Contains(c.text, "No Job was started:") {
+			if strings.Contains(c.text, "No Job was started:") || strings.Contains(c.text, "It has not ended") || strings.Contains(c.text, "It may still be at work") {
 				continue
 			}
 			own := strings.TrimSpace(strings.ReplaceAll(c.text+"\n", "This call repeats an earlier one. No new Job was started, and repeating it again will start none.\n", ""))
@@ -42,6 +42,9 @@ func (l *life) checkOperation(op int, fail failFunc) {
 			}
 			text = own
 			continue
+		}
+		if c.res.Outcome == outcome.OutcomePending || c.res.Outcome == outcome.OutcomeExpired {
+			continue // the call ended, and the operation goes on with the next one
 		}
 		res := *c.res
 		res.Repeated = false

@@ -35,7 +35,7 @@ func (n named) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, err
 
 // People are told apart by their names, whatever stands in those, and whatever
 // policies are called.
-func TestQuorumCountsPeople(t *testing.T) {
+func TestQuorumCountsPeopleApart(t *testing.T) {
 	inner := func() hitl.Policy { return hitl.Quorum(2, approver("Lee, Ann", 0), approver("Doe, Bob", 1)) }
 	for name, c := range map[string]struct {
 		p      hitl.Policy
