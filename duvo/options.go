@@ -249,10 +249,11 @@ func New(opts ...Option) (*Client, error) {
 		h = *c.http
 	}
 	under := h.Transport // what carries uploads
+	if h.Transport == nil {
+		h.Transport = http.DefaultTransport
+	}
+	h.Transport = gate{h.Transport}
 	if c.wrap != nil {
-		if h.Transport == nil {
-			h.Transport = http.DefaultTransport
-		}
 		if h.Transport = c.wrap(h.Transport); h.Transport == nil {
 			return nil, errors.New("duvo: the transport is nil")
 		}
