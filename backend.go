@@ -15,6 +15,13 @@ import (
 // [duvo.MayHaveTakenEffect] tells whether that may have done something, and
 // leave it to the registry to send again. All methods may be called at once.
 //
+// The context of StartJob, Respond and PostMessage also says until when the request
+// may begin, see [duvo.NotAfter]: a response and a message rest on a read of five
+// seconds ago at most, and nothing begins once the caller has left. A backend that
+// waits before it sends, for a token say, asks [duvo.MayBegin] after that and
+// returns its error. The Job is then read again; a response that is too late six
+// times ends the call.
+//
 // Which Assignment a Job runs must be told, in AssignmentID, by StartJob or by
 // Job, best by both: a Job that asks for a decision before either has told it
 // ends its call with [outcome.ErrOtherJob], and no policy is asked. A Job that is

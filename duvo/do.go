@@ -114,7 +114,7 @@ func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, 
 		return 0, false
 	}
 	var tooLong *waitError
-	if errors.As(err, &tooLong) {
+	if errors.As(err, &tooLong) || errors.Is(err, ErrTooLate) {
 		return 0, false
 	}
 	if after := RetryAfter(err); after > 0 {
@@ -137,6 +137,9 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	token, err := c.token()
 	if err != nil {
 		return nil, c.tokenError(k.op, err)
+	}
+	if err := begins(ctx); err != nil { // the token may have taken long
+		return nil, &TransportError{Operation: k.op, Err: err, unsent: true}
 	}
 	redact := c.redactor(token)
 	caller, timeout := ctx, c.cfg.timeout+k.more

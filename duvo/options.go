@@ -71,7 +71,8 @@ func WithAPIKey(key string) Option {
 
 // WithTokenSource takes bearer tokens from ts, for OAuth callers, instead of a
 // key. Token is called for every attempt, from any goroutine; wrap a slow
-// source with [oauth2.ReuseTokenSource].
+// source with [oauth2.ReuseTokenSource]. A request that may no longer begin when
+// the token is there is not sent; see [NotAfter].
 func WithTokenSource(ts oauth2.TokenSource) Option {
 	return func(c *config) error {
 		if ts == nil {
@@ -249,10 +250,11 @@ func New(opts ...Option) (*Client, error) {
 		h = *c.http
 	}
 	under := h.Transport // what carries uploads
+	if h.Transport == nil {
+		h.Transport = http.DefaultTransport
+	}
+	h.Transport = gate{h.Transport}
 	if c.wrap != nil {
-		if h.Transport == nil {
-			h.Transport = http.DefaultTransport
-		}
 		if h.Transport = c.wrap(h.Transport); h.Transport == nil {
 			return nil, errors.New("duvo: the transport is nil")
 		}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
@@ -86,20 +85,13 @@ func (op *operation) correct(problem string, seen int) bool {
 		a.Corrected = time.Time{} // as far as this process goes
 		return true
 	}
-	if !op.takesStill(read, func(s duvo.Status) bool { return s == duvo.StatusCompleted }) {
-		op.addNote("it could not be asked to correct its answer")
-		return op.cancelled()
-	}
 	text := correction(problem, op.work.Settings.Output.Schema)
-	err = op.send(func(ctx context.Context) error {
-		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+digest.Of("correct", s.id))
-		return err
-	})
+	err = op.postTo(messenger, read, func(s duvo.Status) bool { return s == duvo.StatusCompleted }, text, "duvotool-"+digest.Of("correct", s.id))
 	if err != nil {
 		op.eng.log.Warn("duvotool: asking a Job to correct its answer", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("it could not be asked to correct its answer")
-			return false
+			return op.cancelled()
 		}
 	}
 	s.watch.Alive(false)

@@ -128,19 +128,12 @@ func (op *operation) tellReasons(status duvo.Status) bool {
 	if !op.mustSave() || op.cancelled() {
 		return true
 	}
-	if !op.takesStill(read, takesMessages) {
-		op.addNote("the reasons of denials were not told to the Job")
-		return op.cancelled()
-	}
-	err = op.send(func(ctx context.Context) error {
-		_, err := messenger.PostMessage(ctx, s.id, text, "duvotool-"+digest.Of("reasons", s.id))
-		return err
-	})
+	err = op.postTo(messenger, read, takesMessages, text, "duvotool-"+digest.Of("reasons", s.id))
 	if err != nil {
 		op.eng.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
 		if !duvo.MayHaveTakenEffect(err) {
 			op.addNote("the reasons of denials could not be told to the Job")
-			return false
+			return op.cancelled()
 		}
 		op.addNote("whether the Job was told the reasons of denials is not known")
 	}

@@ -54,6 +54,7 @@ type pendingState struct {
 	reached   bool          // an attempt reached the server, or may have
 	doubts    int           // attempts that may have taken effect unseen
 	failures  int           // attempts that provably did nothing
+	late      int           // attempts in a row that could not begin in time
 	why       string        // of stageNobody
 	replies   []chan error  // of those who decided through the registry
 }

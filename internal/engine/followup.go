@@ -143,14 +143,15 @@ func (op *operation) postFollowUp() bool {
 			f.SentAt, f.Doubtful = sentAt, doubtful
 			return op.intentFailed(err)
 		}
-		if !op.takesStill(read, takesMessages) {
+		read, ok := op.takesStill(read, takesMessages)
+		if !ok {
 			f.SentAt, f.Doubtful = sentAt, doubtful
 			if !op.pause(nil, attempt, doubtful) {
 				return false
 			}
 			continue
 		}
-		err = op.send(func(ctx context.Context) error {
+		err = op.send(read.Add(staleRead), func(ctx context.Context) error {
 			_, err := messenger.PostMessage(ctx, s.id, f.Message, "duvotool-"+digest.Of("message", op.caller.Tenant, op.key, s.id))
 			return err
 		})
@@ -186,14 +187,41 @@ func (op *operation) gather(count int, users []string) bool {
 }
 
 // takesStill reads the Job again where its last read is no longer just before,
-// because recording what is to be sent took long. It reports whether the Job may
-// be sent a message.
-func (op *operation) takesStill(read time.Time, takes func(duvo.Status) bool) bool {
+// because recording what is to be sent took long. It returns when the last read
+// began, and whether the Job may be sent a message.
+func (op *operation) takesStill(read time.Time, takes func(duvo.Status) bool) (time.Time, bool) {
 	if time.Since(read) <= staleRead {
-		return true
+		return read, op.run.ctx.Err() == nil
 	}
+	read = time.Now()
 	job, err := op.readJob(op.run.ctx, op.job.id)
-	return err == nil && op.run.ctx.Err() == nil && takes(job.Status)
+	return read, err == nil && op.run.ctx.Err() == nil && takes(job.Status)
+}
+
+// errTakesNothing is a message that was not posted, because the Job takes none any
+// more, or that cannot be read.
+var errTakesNothing = unsent{errors.New("the Job takes no messages now")}
+
+type unsent struct{ error }
+
+func (unsent) NoEffect() bool { return true }
+
+// postTo posts a message to the Job of the operation, which takes one as it was
+// read. What does not begin in time is tried again from another read, some times.
+func (op *operation) postTo(m messenger, read time.Time, takes func(duvo.Status) bool, text, key string) error {
+	for attempt := 1; ; attempt++ {
+		var ok bool
+		if read, ok = op.takesStill(read, takes); !ok {
+			return errTakesNothing
+		}
+		err := op.send(read.Add(staleRead), func(ctx context.Context) error {
+			_, err := m.PostMessage(ctx, op.job.id, text, key)
+			return err
+		})
+		if !wasTooLate(err) || attempt == startAttempts {
+			return err
+		}
+	}
 }
 
 // againAfter waits after an attempt that did nothing, or ends the run if another

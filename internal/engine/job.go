@@ -240,13 +240,20 @@ func (op *operation) park() {
 	op.fail(cause)
 }
 
-// send runs one request that changes something. It must not be called once
-// the run is cancelled; a request that has begun ends by our own deadline,
-// not by the caller's.
-func (op *operation) send(f func(context.Context) error) error {
+// send runs one request that changes something. Until it begins it can be too
+// late for it, because the run is cancelled or by has passed: then nothing was
+// sent, and the error matches duvo.ErrTooLate. One that has begun ends by our own
+// deadline, not by the caller's.
+func (op *operation) send(by time.Time, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.PostTimeout)
 	defer cancel()
-	return f(duvo.WithoutResend(ctx))
+	return f(duvo.NotAfter(duvo.WithoutResend(ctx), by, op.run.ctx))
+}
+
+// wasTooLate reports a request that was not sent, because what it rested on had
+// become old before it could begin, or the run had ended.
+func wasTooLate(err error) bool {
+	return errors.Is(err, duvo.ErrTooLate) && !duvo.MayHaveTakenEffect(err)
 }
 
 // look takes in one read of the Job. It is the only place that decides what

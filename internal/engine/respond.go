@@ -62,6 +62,9 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		return true
 	}
 	stage, sentAt, delivery, reached, doubts := p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts
+	asBefore := func() {
+		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
+	}
 	now := time.Now()
 	p.stage = stageSending
 	p.sentAt = now
@@ -82,7 +85,7 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		p.sentAt = now
 	}
 	if slow := time.Since(seen.Began) > staleRead; err != nil || slow || op.run.ctx.Err() != nil {
-		p.stage, p.sentAt, p.entry.Delivery, p.reached, p.doubts = stage, sentAt, delivery, reached, doubts
+		asBefore()
 		switch {
 		case errors.Is(err, journal.ErrConflict):
 			notSent("another process has it in hand")
@@ -105,9 +108,14 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		s.watch.Now()
 		return false
 	}
-	err = op.send(func(ctx context.Context) error {
+	err = op.send(seen.Began.Add(staleRead), func(ctx context.Context) error {
 		return op.eng.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), clone.Response(*p.sealed))
 	})
+	if wasTooLate(err) {
+		asBefore()
+		return op.notBegun(p, err, notSent)
+	}
+	p.late = 0
 	s.watch.Alive(err == nil)
 	if err != nil {
 		op.eng.log.Warn("duvotool: sending a response", "job", s.id, "request", p.id, "error", hitl.SafeLine(err.Error(), 500))
@@ -157,6 +165,22 @@ func (op *operation) respondIfFresh(p *pendingState, seen watch.Sighting) bool {
 		s.watch.Schedule(p.settle)
 	}
 	return !op.maySave()
+}
+
+// notBegun goes on after a response that could not begin in time: from another
+// read, some times. It returns true if the run has ended.
+func (op *operation) notBegun(p *pendingState, err error, notSent func(why string)) bool {
+	notSent(hitl.SafeLine(err.Error(), 500))
+	if op.cancelled() {
+		return true
+	}
+	if p.late++; p.late >= startAttempts {
+		op.fail(fmt.Errorf("%w: something takes longer than %v before every response, such as the token source or connecting", err, staleRead))
+		return true
+	}
+	op.eng.log.Warn("duvotool: a response could not begin in time; the Job is read once more", "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
+	op.job.watch.Now()
+	return false
 }
 
 // responseRefused reads again after the server refused a first attempt: a

@@ -66,7 +66,7 @@ func (op *operation) startJob() bool {
 			return op.intentFailed(err)
 		}
 		var job duvo.Job
-		err = op.send(func(ctx context.Context) (err error) {
+		err = op.send(s.firstSent.Add(startDoubtMax), func(ctx context.Context) (err error) {
 			job, err = op.eng.backend.StartJob(ctx, start)
 			return err
 		})
