@@ -149,6 +149,23 @@ func (m meanings) and(offered []*Tool, max int) meanings {
 	return out
 }
 
+// andSaid is and for the Assignments' own names. A name that several have had is
+// nobody's.
+func (m meanings) andSaid(offered []*Tool, max int) meanings {
+	out := meanings{}
+	maps.Copy(out, m)
+	for _, t := range offered {
+		name, id := t.work.Assignment.Name, t.work.Assignment.ID
+		switch was, known := out[name]; {
+		case known && was != id:
+			out[name] = ""
+		case !known && len(out) < max:
+			out[name] = id
+		}
+	}
+	return out
+}
+
 // taken returns what [toolNames] asks, for a registry with these meanings.
 func (c config) taken(m meanings) func(name, id string, suffixed bool) bool {
 	return func(name, id string, suffixed bool) bool {

@@ -56,6 +56,7 @@ type catalog struct {
 	byID     map[string]*Tool // kept ones
 	collided []string
 	meant    meanings         // of the names of these tools and of all that were offered before
+	said     meanings         // the same of the Assignments' own names, which models read too
 	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
 	held     []duvo.Assignment
 	known    []duvo.Assignment // all Assignments, kept or not
@@ -215,6 +216,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 	}
 	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.Name, b.work.Name) })
 	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
+	cat.said = before.said.andSaid(cat.tools, 2*r.cfg.maxCatalog)
 	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
 }

@@ -172,15 +172,17 @@ func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessag
 // has read a name of before must be what it calls.
 func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	t.reg.mu.RLock()
-	meant := t.reg.catalog.meant
+	meant, said := t.reg.catalog.meant, t.reg.catalog.said
 	t.reg.mu.RUnlock()
 	own, _ = t.reg.FindTool(assignment)
 	id := ""
 	if own != nil {
 		id = own.work.Assignment.ID
 	}
-	switch {
-	case id != assignment && meant.meantAnother(assignment, id):
+	// By its own name it is the only one that ever had that name, or none.
+	byOwnName := own != nil && id != assignment && !strings.EqualFold(own.work.Name, assignment)
+	switch was, known := said[assignment]; {
+	case id != assignment && (meant.meantAnother(assignment, id) || known && was != id || byOwnName && !known):
 		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", hitl.SafeLine(assignment, 100))
 	case own == nil:
 		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", hitl.SafeLine(assignment, 100))

@@ -33,6 +33,9 @@ import (
 // arguments are the same operation; see [RenderInput] for another form. A null
 // for an optional field is taken as its absence.
 //
+// Where the schema allows names that T does not have, one that differs from a
+// field's in the case of its letters alone is refused.
+//
 // The option is refused for a type that has no schema of an object: one that
 // holds itself, or that decodes itself and does not tell its schema.
 func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
@@ -148,13 +151,21 @@ func newOutputSpec[T any]() (*engine.Output, error) {
 	}}, nil
 }
 
-// decodeInto decodes JSON that fits the schema of T. Numbers in an any are
+// decodeInto decodes JSON that fits the schema of T, unless a name in it would be
+// taken for another one. Numbers in an any are
 // json.Number, so that none loses a digit.
 func decodeInto[T any](data []byte) (T, error) {
 	var v T
+	read, err := schema.Decode(data)
+	if err == nil {
+		err = schema.CheckNames(reflect.TypeFor[T](), read)
+	}
+	if err != nil {
+		return v, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	err := dec.Decode(&v)
+	err = dec.Decode(&v)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		field := wrong.Field

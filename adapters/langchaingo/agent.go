@@ -270,14 +270,17 @@ func (a *Agent) start(ctx context.Context, run string, offered []tools.Tool, cal
 				action.Tool = joinerName
 			}
 		}
-		action.ToolInput = a.mark(m, args)
 		switch {
 		case t == nil:
-			a.turns.settle(ctx, m, fmt.Sprintf("There is no tool %q among those that you were offered.", hitl.SafeLine(name, 100)))
+			m.Refused = fmt.Sprintf("There is no tool %q among those that you were offered.", hitl.SafeLine(name, 100))
 		case cut && i == len(calls)-1:
-			a.turns.settle(ctx, m, "The tool was not called: your answer was cut off at its length limit, so its arguments may be incomplete. Make fewer or shorter calls.")
+			m.Refused = "The tool was not called: your answer was cut off at its length limit, so its arguments may be incomplete. Make fewer or shorter calls."
 		case i >= maxCalls:
-			a.turns.settle(ctx, m, fmt.Sprintf("The tool was not called: %d calls in one turn are too many; at most %d are taken.", len(calls), maxCalls))
+			m.Refused = fmt.Sprintf("The tool was not called: %d calls in one turn are too many; at most %d are taken.", len(calls), maxCalls)
+		}
+		action.ToolInput = a.mark(m, args)
+		switch {
+		case m.Refused != "":
 		case concurrent(t):
 			a.turns.begin(ctx, m, t, args)
 		default:

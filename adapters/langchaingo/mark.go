@@ -25,10 +25,14 @@ type mark struct {
 	shown
 }
 
-// shown is what the model was shown under the name that it called.
+// shown is what the model was shown under the name that it called, and whether the
+// call is to be made: of what is not nothing else needs to be remembered, however
+// many there are.
 type shown struct {
 	Tool string `json:"tool"`         // the name
 	ID   string `json:"id,omitempty"` // of the Assignment; empty: the program's own
+
+	Refused string `json:"refused,omitempty"` // what the model is told; empty: the call is made
 }
 
 var markPattern = regexp.MustCompile(`\n#run-([a-z2-7]{26})\.([a-z2-7]{26})\.([a-z2-7]{26}) (\{[^\n]*\})$`)
@@ -40,7 +44,7 @@ func nonce() string { return strings.ToLower(rand.Text()) }
 func (a *Agent) mark(m mark, args string) string {
 	what, err := json.Marshal(m.shown)
 	if err != nil {
-		panic(err) // two strings
+		panic(err) // strings
 	}
 	return args + "\n#run-" + m.run + "." + m.call + "." + a.sum(m, args) + " " + string(what)
 }
@@ -48,7 +52,7 @@ func (a *Agent) mark(m mark, args string) string {
 // sum signs a mark and the arguments that it stands behind.
 func (a *Agent) sum(m mark, args string) string {
 	h := hmac.New(sha256.New, a.secret)
-	for _, part := range []string{m.run, m.call, m.Tool, m.ID, args} {
+	for _, part := range []string{m.run, m.call, m.Tool, m.ID, m.Refused, args} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil))[:26])
@@ -86,7 +90,7 @@ func runOf(steps []schema.AgentStep) string {
 }
 
 // what tells what the model is shown when it is shown a tool.
-func what(t tools.Tool) shown { return shown{t.Name(), assignmentOf(t)} }
+func what(t tools.Tool) shown { return shown{Tool: t.Name(), ID: assignmentOf(t)} }
 
 // again finds the tool that the model was shown: by the ID of its Assignment,
 // whatever that is called by now. Nil: it is not there any more.

@@ -29,15 +29,14 @@ const leftFor = time.Minute
 
 // A started call is under way, has ended, or waits to be asked for.
 type started struct {
-	run     string
-	name    string
-	ctx     context.Context                       // the run's
-	settled bool                                  // it was never made, and must not be
-	make    func(context.Context) (string, error) // nil: it was begun
-	done    chan struct{}
-	out     string
-	err     error
-	forget  func() bool // drops the watch on its context
+	run    string
+	name   string
+	ctx    context.Context                       // the run's
+	make   func(context.Context) (string, error) // nil: it was begun
+	done   chan struct{}
+	out    string
+	err    error
+	forget func() bool // drops the watch on its context
 }
 
 // begin starts a call on the run's context. It ends with that context at the
@@ -55,13 +54,6 @@ func (s *turns) wait(ctx context.Context, m mark, t tools.Tool, args string) {
 	s.hold(ctx, m, func(ctx context.Context) (string, error) {
 		return invoke(runscope.With(ctx, m.run), t, args)
 	})
-}
-
-// settle holds an answer that is known already.
-func (s *turns) settle(ctx context.Context, m mark, out string) {
-	c := s.hold(ctx, m, nil)
-	c.settled, c.out = true, out
-	close(c.done)
 }
 
 func (s *turns) hold(ctx context.Context, m mark, do func(context.Context) (string, error)) *started {
@@ -106,12 +98,12 @@ func (s *turns) trim() {
 	s.order = kept
 }
 
-// take returns a started call, once; one that was settled, until the next turn.
+// take returns a started call, once.
 func (s *turns) take(id string) *started {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.calls[id]
-	if c != nil && !c.settled {
+	if c != nil {
 		c.forget()
 		delete(s.calls, id)
 	}
@@ -143,7 +135,7 @@ func (s *turns) left(run string, err error) error {
 	s.mu.Lock()
 	var others []*started
 	for _, id := range s.order {
-		if c := s.calls[id]; c != nil && c.run == run && c.make == nil && !c.settled {
+		if c := s.calls[id]; c != nil && c.run == run && c.make == nil {
 			others = append(others, c)
 		}
 	}
@@ -181,9 +173,10 @@ type boundTool struct {
 	agent *Agent
 }
 
-// Call returns what the started call comes to, or else makes the call. A call
-// that nobody holds any more is made again: within its run that is the same
-// operation, so it starts no second Job.
+// Call returns what the started call comes to, or else makes the call. A call of an
+// Assignment that nobody holds any more is made again: within its run that is the
+// same operation, so it starts no second Job. One of another tool is not: it may
+// have been made.
 func (b *boundTool) Call(ctx context.Context, input string) (string, error) {
 	args, m, ok := unmark(input)
 	if !ok {
@@ -207,11 +200,16 @@ func (b *boundTool) Call(ctx context.Context, input string) (string, error) {
 
 // resume returns what the call with this mark comes to.
 func (a *Agent) resume(ctx context.Context, m mark, args string) (string, error) {
+	if m.Refused != "" {
+		return m.Refused, nil
+	}
 	switch c := a.turns.take(m.call); {
 	case c != nil && c.make != nil:
 		return c.make(ctx)
 	case c != nil:
 		return c.wait(ctx)
+	case m.ID == "":
+		return "What this call came to is no longer known here: it may have been made, and is not made again.", nil
 	}
 	t := a.again(m.shown)
 	if t == nil {
