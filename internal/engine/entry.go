@@ -58,6 +58,7 @@ type requestEntry struct {
 	Digest    string            `json:"digest"`
 	Kind      duvo.RequestType  `json:"kind"`
 	Title     string            `json:"title"`
+	BuildID   *string           `json:"build_id,omitempty"` // that it was asked about with; nil: not asked, or written before this was kept
 	FirstSeen time.Time         `json:"first_seen"`
 	Stage     string            `json:"stage"`
 	Gone      bool              `json:"gone,omitempty"`
@@ -115,6 +116,10 @@ func (op *operation) entry() entry {
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
 			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
+		if p.request.ID != "" {
+			build := p.request.BuildID
+			q.BuildID = &build
+		}
 		for i, d := range s.entries {
 			if d == p.entry {
 				q.Decision = i + 1
@@ -170,9 +175,13 @@ func (s *jobState) restore(op *operation, e entry) error {
 			q.DecidedAt = time.Time{} // nobody knows how old it is
 		}
 		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
+		build := e.BuildID
+		if q.BuildID != nil {
+			build = *q.BuildID // by now the Job may be said to run another
+		}
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
 			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
-			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
+			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: build, Folder: e.Folder,
 				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
 			p.entry = s.entries[q.Decision-1]
