@@ -149,7 +149,8 @@ func notAfter(t, now time.Time) time.Time {
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
 	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked, ours: e.Ours,
-		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping}
+		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping,
+		human: waitsForPerson(e.Status)}
 	now := time.Now()
 	if e.JobID == "" {
 		if e.FirstSent.After(now.Add(maxSkew)) {
@@ -166,6 +167,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 	for i := range e.Decisions {
 		s.entries = append(s.entries, &e.Decisions[i])
 	}
+	var newest *pendingState
 	for _, q := range e.Requests {
 		st, ok := stageNamed(q.Stage)
 		if !ok || q.ID == "" || q.Decision < 0 || q.Decision > len(s.entries) {
@@ -200,6 +202,12 @@ func (s *jobState) restore(op *operation, e entry) error {
 			s.requests = map[string]*pendingState{}
 		}
 		s.requests[q.ID] = p
+		if newest == nil || p.firstSeen.After(newest.firstSeen) {
+			newest = p
+		}
+	}
+	if newest != nil && newest.entry != nil && newest.entry.Delivery == hitl.Accepted {
+		s.human = false // it works again, although no read has shown that yet
 	}
 	return nil
 }

@@ -346,7 +346,12 @@ func (op *operation) clock(job duvo.Job) {
 		s.worked += now.Sub(s.lastLook)
 	}
 	s.lastLook = now
-	s.human = job.Status == duvo.StatusWaiting || job.Status == duvo.StatusNeedsAttention
+	s.human = waitsForPerson(job.Status)
+}
+
+// waitsForPerson reports whether a Job in this status spends a person's time.
+func waitsForPerson(s duvo.Status) bool {
+	return s == duvo.StatusWaiting || s == duvo.StatusNeedsAttention
 }
 
 // timeLeft returns how much of its own time the Job has left; zero: unbounded,
