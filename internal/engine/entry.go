@@ -113,8 +113,8 @@ func (op *operation) entry() entry {
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
 	e.Ours = s.ours
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
-	for id, p := range s.requests {
-		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
+	for _, p := range s.requests {
+		q := requestEntry{ID: p.id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
 			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
 		if p.request.ID != "" {
 			build := p.request.BuildID
@@ -201,7 +201,11 @@ func (s *jobState) restore(op *operation, e entry) error {
 		if s.requests == nil {
 			s.requests = map[string]*pendingState{}
 		}
-		s.requests[q.ID] = p
+		id := strings.ToLower(q.ID)
+		if twin := s.requests[id]; twin != nil && !twin.sentAt.IsZero() {
+			continue // recorded in two spellings: what was sent is the last that it gets
+		}
+		s.requests[id] = p
 		if newest == nil || p.firstSeen.After(newest.firstSeen) {
 			newest = p
 		}

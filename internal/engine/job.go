@@ -34,7 +34,7 @@ type jobState struct {
 	ours      bool      // the start or a read has told that it runs our Assignment
 	malformed time.Time // since when its reads are; zero: they are not
 
-	requests map[string]*pendingState // nil until there is one, by request ID
+	requests map[string]*pendingState // nil until there is one, by request ID in lower case
 	entries  []*hitl.DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
