@@ -36,7 +36,19 @@ func (op *operation) name() string {
 	return op.slot()
 }
 
-func claimOf(jobID, requestID string) []string { return []string{strings.ToLower(jobID), requestID} }
+// claimOf names a claim. IDs in other case are the same IDs.
+func claimOf(jobID, requestID string) []string {
+	return []string{strings.ToLower(jobID), strings.ToLower(requestID)}
+}
+
+// spelledClaimOf names a claim as it was named when the case of a request's ID
+// still counted; nil if that makes no difference.
+func spelledClaimOf(jobID, requestID string) []string {
+	if strings.ToLower(requestID) == requestID {
+		return nil
+	}
+	return []string{strings.ToLower(jobID), requestID}
+}
 
 // hold makes a Job this operation's, unless another operation holds it: then the
 // error matches ErrForeignJob.
@@ -82,6 +94,20 @@ func (o *operations) holdLocked(op *operation, id string) {
 func (o *operations) claim(op *operation, jobID string, e hitl.DecisionEntry) (theirs *claim, err error) {
 	mine := claim{op.name(), e.Clone()}
 	if o.eng.ledger != nil {
+		if about := spelledClaimOf(jobID, e.RequestID); about != nil {
+			var before claim
+			switch rec, found, err := o.eng.ledger.find(context.Background(), claimRecord, about...); {
+			case err != nil:
+				return nil, err
+			case found:
+				if err := o.eng.ledger.open(rec, &before); err != nil {
+					return nil, err
+				}
+				if before.Operation != mine.Operation {
+					return &before, nil
+				}
+			}
+		}
 		return o.eng.ledger.claim(mine, claimOf(jobID, e.RequestID))
 	}
 	name := strings.Join(claimOf(jobID, e.RequestID), " ")
@@ -249,6 +275,9 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 	}
 	for _, q := range e.Requests {
 		errs = append(errs, touch(claimRecord, claimOf(e.JobID, q.ID)...))
+		if about := spelledClaimOf(e.JobID, q.ID); about != nil {
+			errs = append(errs, touch(claimRecord, about...))
+		}
 	}
 	return errors.Join(errs...)
 }

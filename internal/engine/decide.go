@@ -91,13 +91,23 @@ func (p *pendingState) fate() hitl.Delivery {
 	return hitl.Unconfirmed
 }
 
+// known returns what the operation knows of the request with this ID, without
+// regard to case, and the ID as it was first told: digests, claims and responses
+// are about that.
+func (s *jobState) known(id string) (p *pendingState, as string) {
+	if p = s.requests[strings.ToLower(id)]; p != nil {
+		return p, p.id
+	}
+	return nil, id
+}
+
 // nothingPending notes that the Job waits for no request that we know of.
 func (op *operation) nothingPending() { op.notPending("") }
 
 // notPending notes that every request but the one with this ID is over.
 func (op *operation) notPending(except string) {
-	for id, p := range op.job.requests {
-		if id == except || p.stage == stageDone {
+	for _, p := range op.job.requests {
+		if strings.EqualFold(p.id, except) || p.stage == stageDone {
 			continue
 		}
 		was := p.stage
@@ -139,8 +149,9 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 	if !op.hear(q.ID) {
 		return true
 	}
+	p, as := s.known(q.ID)
+	q.ID = as
 	d := op.digest(q)
-	p := s.requests[q.ID]
 	// The Build is no part of the digest, and yet of what was decided about.
 	changed := p != nil && (p.digest != d || p.request.ID != "" && !strings.EqualFold(p.request.BuildID, s.buildID))
 	switch {
@@ -149,7 +160,7 @@ func (op *operation) waiting(seen watch.Sighting) bool {
 		if s.requests == nil {
 			s.requests = map[string]*pendingState{}
 		}
-		s.requests[q.ID] = p
+		s.requests[strings.ToLower(q.ID)] = p
 	case p.sentAt.IsZero() && (p.gone || changed || p.stage == stageDecided && (time.Since(p.decidedAt) > decisionMaxAge || op.vetoed(p, seen.Job, q))):
 		// What was decided was about another text, or too long ago, or before
 		// the request was away for a while, or is denied by now.
@@ -256,6 +267,14 @@ func (op *operation) ask(p *pendingState, job duvo.Job, q duvo.HumanRequest) boo
 // digest is that of a request of the Job, as [hitl.Request.Digest] makes it.
 func (op *operation) digest(q duvo.HumanRequest) string {
 	return hitl.Digest(op.job.id, op.job.addedSoFar(), q)
+}
+
+// digestAs is digest of what may be the request p, in whatever case its ID is told.
+func (op *operation) digestAs(p *pendingState, q duvo.HumanRequest) string {
+	if strings.EqualFold(q.ID, p.id) {
+		q.ID = p.id
+	}
+	return op.digest(q)
 }
 
 // requestOf makes what a policy sees.

@@ -58,6 +58,7 @@ type requestEntry struct {
 	Digest    string            `json:"digest"`
 	Kind      duvo.RequestType  `json:"kind"`
 	Title     string            `json:"title"`
+	BuildID   *string           `json:"build_id,omitempty"` // that it was asked about with; nil: not asked, or written before this was kept
 	FirstSeen time.Time         `json:"first_seen"`
 	Stage     string            `json:"stage"`
 	Gone      bool              `json:"gone,omitempty"`
@@ -120,9 +121,13 @@ func (op *operation) entry() entry {
 	e.JobID, e.CreatedAt, e.BuildID, e.Status, e.StartedAt, e.Worked = s.id, s.created, s.buildID, s.status, s.startedAt, s.worked
 	e.Ours = s.ours
 	e.Decisions, e.Note, e.Told, e.Stopping, e.Parked, e.FollowUp, e.Answer = s.decisions(), s.note, s.told, s.stopping, s.parked, s.followUp, s.answer
-	for id, p := range s.requests {
-		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
+	for _, p := range s.requests {
+		q := requestEntry{ID: p.id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
 			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
+		if p.request.ID != "" {
+			build := p.request.BuildID
+			q.BuildID = &build
+		}
 		for i, d := range s.entries {
 			if d == p.entry {
 				q.Decision = i + 1
@@ -152,7 +157,8 @@ func notAfter(t, now time.Time) time.Time {
 // restore is the opposite of entry.
 func (s *jobState) restore(op *operation, e entry) error {
 	*s = jobState{id: e.JobID, created: e.CreatedAt, buildID: e.BuildID, status: e.Status, startedAt: e.StartedAt, worked: e.Worked, ours: e.Ours,
-		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping}
+		note: e.Note, told: e.Told, stopping: e.Stopping, parked: e.Parked, followUp: e.FollowUp, answer: e.Answer, stopAgain: e.Stopping,
+		human: waitsForPerson(e.Status)}
 	now := time.Now()
 	if e.JobID == "" {
 		if e.FirstSent.After(now.Add(maxSkew)) {
@@ -169,6 +175,7 @@ func (s *jobState) restore(op *operation, e entry) error {
 	for i := range e.Decisions {
 		s.entries = append(s.entries, &e.Decisions[i])
 	}
+	var newest *pendingState
 	for _, q := range e.Requests {
 		st, ok := stageNamed(q.Stage)
 		if !ok || q.ID == "" || q.Decision < 0 || q.Decision > len(s.entries) {
@@ -178,9 +185,13 @@ func (s *jobState) restore(op *operation, e entry) error {
 			q.DecidedAt = time.Time{} // nobody knows how old it is
 		}
 		q.FirstSeen, q.DecidedAt, q.SentAt = notAfter(q.FirstSeen, now), notAfter(q.DecidedAt, now), notAfter(q.SentAt, now)
+		build := e.BuildID
+		if q.BuildID != nil {
+			build = *q.BuildID // by now the Job may be said to run another
+		}
 		p := &pendingState{id: q.ID, digest: q.Digest, firstSeen: q.FirstSeen, stage: st, gone: q.Gone, decidedAt: q.DecidedAt, sentAt: q.SentAt,
 			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
-			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
+			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: build, Folder: e.Folder,
 				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
 		if q.Decision > 0 {
 			p.entry = s.entries[q.Decision-1]
@@ -198,7 +209,17 @@ func (s *jobState) restore(op *operation, e entry) error {
 		if s.requests == nil {
 			s.requests = map[string]*pendingState{}
 		}
-		s.requests[q.ID] = p
+		id := strings.ToLower(q.ID)
+		if twin := s.requests[id]; twin != nil && !twin.sentAt.IsZero() {
+			continue // recorded in two spellings: what was sent is the last that it gets
+		}
+		s.requests[id] = p
+		if newest == nil || p.firstSeen.After(newest.firstSeen) {
+			newest = p
+		}
+	}
+	if newest != nil && newest.entry != nil && newest.entry.Delivery == hitl.Accepted {
+		s.human = false // it works again, although no read has shown that yet
 	}
 	return nil
 }

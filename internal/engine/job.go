@@ -34,7 +34,7 @@ type jobState struct {
 	ours      bool      // the start or a read has told that it runs our Assignment
 	malformed time.Time // since when its reads are; zero: they are not
 
-	requests map[string]*pendingState // nil until there is one, by request ID
+	requests map[string]*pendingState // nil until there is one, by request ID in lower case
 	entries  []*hitl.DecisionEntry
 	stuck    time.Time // since when the Job waits for something that nobody here answers
 	note     string
@@ -371,7 +371,12 @@ func (op *operation) clock(job duvo.Job) {
 		s.worked += now.Sub(s.lastLook)
 	}
 	s.lastLook = now
-	s.human = job.Status == duvo.StatusWaiting || job.Status == duvo.StatusNeedsAttention
+	s.human = waitsForPerson(job.Status)
+}
+
+// waitsForPerson reports whether a Job in this status spends a person's time.
+func waitsForPerson(s duvo.Status) bool {
+	return s == duvo.StatusWaiting || s == duvo.StatusNeedsAttention
 }
 
 // timeLeft returns how much of its own time the Job has left; zero: unbounded,

@@ -59,11 +59,20 @@ func (op *operation) otherAtWork() bool {
 
 // locate looks for the Job that a start in doubt has made, by what only that Job
 // can have: the token of its webhook, or its sandbox. Text tells no twins apart.
-// It returns an empty ID if there is none, or nothing to know it by.
+// A delivery is only a hint of which Job to look at: its signature does not cover
+// the URL with the token. It returns an empty ID if there is none, or nothing to
+// know it by.
 func (op *operation) locate() (jobID string, err error) {
 	s := &op.job
 	if id := op.eng.tokens.get(tokenOf(s.webhook)); id != "" {
-		return id, nil
+		switch ours, err := op.startedBySend(id); {
+		case err != nil:
+			return "", err
+		case ours:
+			return id, nil
+		}
+		// Another delivery may name the right one.
+		op.eng.tokens.drop(tokenOf(s.webhook))
 	}
 	lister, ok := op.eng.backend.(watch.Lister)
 	if s.sandbox == "" || !ok {
@@ -108,6 +117,49 @@ func (op *operation) locate() (jobID string, err error) {
 		}
 	}
 	return "", cut
+}
+
+// startedBySend reports whether the Job that a delivery told of can be that of the
+// start in doubt: it runs our Assignment, was created when the start had been
+// sent, belongs to no other operation, and was first told our input. What is not
+// told counts against it.
+func (op *operation) startedBySend(id string) (bool, error) {
+	refuse := func(why string) (bool, error) {
+		op.eng.log.Warn("duvotool: a webhook delivery told of a Job that is not the one of this start; it is not taken", "assignment", op.work.Assignment.ID,
+			"operation", op.key, "job", hitl.SafeLine(id, 64), "why", why)
+		return false, nil
+	}
+	if other := op.eng.ops.byJob()[strings.ToLower(id)]; other != nil && other != op {
+		return refuse("it is another operation's")
+	}
+	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
+	job, err := op.eng.backend.Job(ctx, id)
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		return refuse("there is no such Job")
+	case err != nil:
+		return false, err
+	case op.another(job, id) != nil || job.AssignmentID == "":
+		return refuse("it is not told to run this Assignment")
+	case job.CreatedAt.Before(op.job.firstSent.Add(-locateSkew)): // the zero time too
+		return refuse("it is not told to be created since the start was sent")
+	}
+	n := 0
+	for m, err := range op.eng.backend.Messages(ctx, id) {
+		if err != nil && !errors.Is(err, duvo.ErrNotFound) {
+			return false, err
+		}
+		if n++; err != nil || n > op.work.Settings.MaxMessages {
+			break
+		}
+		if m.Role == "user" {
+			if strings.TrimSpace(m.Text) != strings.TrimSpace(op.inputNow()) {
+				return refuse("it was started with another message")
+			}
+			return true, nil
+		}
+	}
+	return refuse("its messages do not tell what it was started with")
 }
 
 // jobsSince lists the Jobs of an Assignment, the oldest first.

@@ -111,6 +111,9 @@ func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Resu
 		return res, nil
 	}
 	job, err := op.eng.backend.Job(ctx, jobID)
+	if err == nil {
+		err = op.another(job, jobID)
+	}
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
 		res = op.parkedResult(outcome.OutcomeGone, "")

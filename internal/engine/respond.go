@@ -192,7 +192,7 @@ func (op *operation) responseRefused(p *pendingState, cause error) bool {
 	if op.cancelled() {
 		return true
 	}
-	if err == nil && (job.Pending == nil || job.Pending.ID != p.id || op.digest(*job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
+	if err == nil && (job.Pending == nil || op.digestAs(p, *job.Pending) != p.digest || job.Status != duvo.StatusWaiting) {
 		p.stage = stageDone
 		op.delivered(p, p.fate())
 		s.dirty = true

@@ -20,7 +20,8 @@ func (op *operation) decideLater(req hitl.Request, d hitl.Decision, reply chan e
 	if op.cancelled() {
 		return
 	}
-	p := op.job.requests[req.ID]
+	p, as := op.job.known(req.ID)
+	req.ID, req.JobID = as, op.job.id // they may be written in another case
 	switch {
 	case p == nil:
 		reply <- outcome.ErrNotPending
@@ -199,7 +200,7 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	eng.ops.each(func(op *operation) {
 		op.mu.Lock()
 		defer op.mu.Unlock()
-		if op.jobID == req.JobID && req.JobID != "" && op.run != nil {
+		if strings.EqualFold(op.jobID, req.JobID) && req.JobID != "" && op.run != nil {
 			found, current = op, op.run
 		}
 	})

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"crypto/rand"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,6 +71,14 @@ func (m *pairs) note(key, value string) {
 		delete(m.of, m.order[0])
 		m.order = m.order[1:]
 	}
+}
+
+// drop forgets what belongs to a key, which turned out to be wrong.
+func (m *pairs) drop(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.of, key)
+	m.order = slices.DeleteFunc(m.order, func(k string) bool { return k == key })
 }
 
 // get returns what belongs to a key; empty if that is not known.
