@@ -69,6 +69,7 @@ type requestEntry struct {
 	SentAt    time.Time         `json:"sent_at,omitzero"`
 	Reached   bool              `json:"reached,omitempty"`
 	Doubts    int               `json:"doubts,omitempty"`
+	Build     *string           `json:"build,omitempty"`  // that the policy was asked about; nil: it was not, or by an earlier version
 	Outrun    bool              `json:"outrun,omitempty"` // another operation answers it
 	Why       string            `json:"why,omitempty"`
 }
@@ -115,6 +116,10 @@ func (op *operation) entry() entry {
 	for id, p := range s.requests {
 		q := requestEntry{ID: id, Digest: p.digest, Kind: p.request.Kind, Title: p.request.Title, FirstSeen: p.firstSeen, Stage: stageNames[p.stage],
 			Gone: p.gone, DecidedAt: p.decidedAt, SentAt: p.sentAt, Reached: p.reached, Doubts: p.doubts, Outrun: p.outrun, Why: p.why}
+		if p.request.ID != "" {
+			build := p.request.BuildID
+			q.Build = &build
+		}
 		for i, d := range s.entries {
 			if d == p.entry {
 				q.Decision = i + 1
@@ -174,6 +179,9 @@ func (s *jobState) restore(op *operation, e entry) error {
 			reached: q.Reached, doubts: q.Doubts, outrun: q.Outrun, why: q.Why, recheck: true, recorded: true,
 			request: hitl.Request{JobID: e.JobID, ID: q.ID, Kind: q.Kind, Title: q.Title, Assignment: e.Assignment, BuildID: e.BuildID, Folder: e.Folder,
 				Input: e.Input, FollowUp: e.FollowUp.added(), Caller: e.Caller, Key: e.Key, FirstSeen: q.FirstSeen}}
+		if q.Build != nil {
+			p.request.BuildID = *q.Build // the Job may run another by now
+		}
 		if q.Decision > 0 {
 			p.entry = s.entries[q.Decision-1]
 		}
