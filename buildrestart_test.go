@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -16,72 +15,54 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type builder struct {
-	*duvo.Client
-	now atomic.Pointer[string]
-}
+// freshBuild is a rebuilt Duvo that says that its Job has changed with each read.
+type freshBuild struct{ rebuilt }
 
-func (b *builder) Job(ctx context.Context, id string) (duvo.Job, error) {
-	j, err := b.Client.Job(ctx, id)
-	if build := b.now.Load(); build != nil {
-		j.BuildID = *build
-		if *build == "build-2" {
-			j.UpdatedAt = time.Now()
-		}
-	}
+func (b *freshBuild) Job(ctx context.Context, id string) (duvo.Job, error) {
+	j, err := b.rebuilt.Job(ctx, id)
+	j.UpdatedAt = time.Now()
 	return j, err
 }
 
-// A decision about Build 1 was recorded and not sent; the process saw Build 2 and
-// ended. The next one must not send it.
-func TestADecisionIsOfItsBuildAfterARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		job := duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds",
-			Script: func(j *duvotest.Job) { j.AskApproval("Refund", ""); j.Complete("ok") }}
-		d := duvotest.New(duvotest.WithAssignment(job))
-		defer d.Close()
-		b := &builder{Client: d.Client()}
-		one, two := "build-1", "build-2"
-		b.now.Store(&one)
-		journal := journal.NewMemory()
-		ctx, leave := context.WithCancel(duvotool.WithOperationKey(context.Background(), "k"))
+// TestDecisionsKnowTheirBuildAfterARestart: a decision about one Build was recorded
+// and not sent, and the process saw another Build before it ended. The next one asks
+// about that.
+func TestDecisionsKnowTheirBuildAfterARestart(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		b := &freshBuild{rebuilt{Client: d.Client()}}
+		b.is("build-1")
+		ctx, leave := context.WithCancel(duvotool.WithOperationKey(t.Context(), "k"))
 		defer leave()
+		var decided atomic.Bool
+		d.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault {
+			if op == "listRunMessages" && decided.Load() && ctx.Err() == nil {
+				leave() // Build 2 was seen, and not yet compared
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
 		var builds []string
-		policy := hitl.PolicyFunc(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
+		policy := duvotool.WithPolicy(hitl.PolicyFunc(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			builds = append(builds, r.BuildID)
-			if r.BuildID == two {
+			if r.BuildID != "build-1" {
 				return hitl.Deny("kim", ""), nil
 			}
-			b.now.Store(&two) // from now on
+			time.Sleep(time.Second) // so that the next read is of a later change
+			b.is("build-2")
+			decided.Store(true)
 			return hitl.Approve("kim", ""), nil
-		})
-		fail := &onceAt{at: "listRunMessages", do: leave}
-		d.InjectFunc(fail.fault)
-		reg, err := duvotool.Discover(context.Background(), b, duvotool.WithPolicy(policy), duvotool.WithJournal(journal), duvotool.WithLiveMessages())
+		}))
+		j := journal.NewMemory()
+		reg := open(t, b, j, policy, duvotool.WithLiveMessages())
+		_, err := reg.All()[0].Run(ctx, "x")
+		require.ErrorIs(t, err, context.Canceled)
+		shut(t, reg)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+		reg = open(t, b, j, policy)
+		_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
 		require.NoError(t, err)
-		fail.arm = func() bool { return b.now.Load() == &two }
-		_, err = reg.All()[0].Run(ctx, "x")
-		require.Error(t, err)
-		require.NoError(t, reg.Close(context.Background()))
-		reg, err = duvotool.Discover(context.Background(), b, duvotool.WithPolicy(policy), duvotool.WithJournal(journal))
-		require.NoError(t, err)
-		defer reg.Close(context.Background())
-		_, err = reg.All()[0].Run(duvotool.WithOperationKey(context.Background(), "k"), "x")
-		require.NoError(t, err)
-		require.Equal(t, []string{one, two}, builds)
-	})
-}
-
-type onceAt struct {
-	at  string
-	arm func() bool
-	do  func()
-}
-
-func (o *onceAt) fault(op string, _ *http.Request) *duvotest.Fault {
-	if op == o.at && o.arm != nil && o.arm() {
-		o.do()
-		time.Sleep(time.Second)
-	}
-	return nil
+		require.Equal(t, []string{"build-1", "build-2"}, builds)
+		require.Zero(t, approvedOnWire(d))
+		shut(t, reg)
+	}, duvotest.WithAssignment(refunds))
 }
