@@ -52,6 +52,7 @@ type callKey struct {
 	known bool   // it is good for an operation that is there, and begins none
 	own   string // the caller's, where the operation has that of its scope; empty: none
 	scope string // of the operation, where it is begun
+	stale bool   // an alias of long ago led to it
 }
 
 // open finds or makes the operation of a call. repeated tells that it was
@@ -63,8 +64,12 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	}
 	caller := callerOf(ctx)
 	scope, _ := ctx.Value(scopeKey{}).(string)
+	asked := key.key
 	if !key.fresh {
-		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err != nil {
+		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err == nil {
+			err = key.astray(op, asked, scope)
+		}
+		if err != nil {
 			return nil, false, o.failed(w, key.key, err)
 		}
 	}
@@ -85,7 +90,10 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 		return nil, false, &outcome.InputError{Tool: w.Name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
 	if op == nil && key.own != "" {
-		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
+		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err == nil {
+			err = key.astray(op, asked, scope)
+		}
+		if err != nil {
 			return nil, false, o.failed(w, key.own, err)
 		}
 	}
