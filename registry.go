@@ -52,7 +52,7 @@ type Registry struct {
 // A catalog is what one discovery found. It is never changed.
 type catalog struct {
 	tools    []*Tool          // kept ones, by name
-	byID     map[string]*Tool // kept ones
+	byID     map[string]*Tool // kept ones, by ID in lower case
 	collided []string
 	meant    meanings         // of the names of these tools and of all that were offered before
 	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
@@ -165,10 +165,10 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		if a.ID == "" {
 			return catalog{}, errors.New("duvotool: discovering Assignments: one has no ID")
 		}
-		if seen[a.ID] {
+		if seen[strings.ToLower(a.ID)] {
 			continue
 		}
-		seen[a.ID] = true
+		seen[strings.ToLower(a.ID)] = true
 		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
@@ -206,7 +206,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			continue
 		}
 		cat.tools = append(cat.tools, t)
-		cat.byID[a.ID] = t
+		cat.byID[strings.ToLower(a.ID)] = t
 		if t.undescribed {
 			r.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
 				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
@@ -275,7 +275,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 			return t, true
 		}
 	}
-	if t := r.catalog.byID[name]; t != nil {
+	if t := r.catalog.byID[strings.ToLower(name)]; t != nil {
 		return t, true
 	}
 	var found *Tool
@@ -321,7 +321,7 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 
 	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
-		old, ok := before.byID[t.work.Assignment.ID]
+		old, ok := before.byID[strings.ToLower(t.work.Assignment.ID)]
 		switch {
 		case !ok:
 			c.Added = append(c.Added, t.work.Assignment)
@@ -330,7 +330,7 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 		}
 	}
 	for _, t := range before.tools {
-		if now.byID[t.work.Assignment.ID] == nil {
+		if now.byID[strings.ToLower(t.work.Assignment.ID)] == nil {
 			c.Removed = append(c.Removed, t.work.Assignment)
 		}
 	}
@@ -370,7 +370,7 @@ func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
 func (r *Registry) kept(id string) *Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.catalog.byID[id]
+	return r.catalog.byID[strings.ToLower(id)]
 }
 
 // Close ends the registry. New calls are refused with [outcome.ErrClosed]. Calls in

@@ -180,7 +180,7 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 		id = own.work.Assignment.ID
 	}
 	switch {
-	case id != assignment && meant.meantAnother(assignment, id):
+	case !strings.EqualFold(id, assignment) && meant.meantAnother(assignment, id):
 		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", hitl.SafeLine(assignment, 100))
 	case own == nil:
 		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", hitl.SafeLine(assignment, 100))

@@ -80,6 +80,21 @@ func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope
 	return op, key, err
 }
 
+// seekSpelled is seek under the key that earlier versions made of the ID of an
+// Assignment as it was spelled; key is returned where there is no operation.
+func (o *operations) seekSpelled(ctx context.Context, w *Work, input string, follow *followUp, key callKey) (*operation, callKey, error) {
+	spelled, err := keyFor(ctx, w, input, follow)
+	if err != nil || spelled.key == key.key {
+		return nil, key, err
+	}
+	op, err := o.lookUp(ctx, callerOf(ctx).Tenant, spelled.key)
+	if op == nil {
+		return nil, key, err
+	}
+	spelled.scope = key.scope
+	return op, spelled, err
+}
+
 // name lets the caller's own key of a call stand for the operation that it is to
 // begin, unless it stands for another by now, begun in another scope.
 func (o *operations) name(ctx context.Context, tenant string, key callKey, scope string) (op *operation, now callKey, err error) {
