@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
@@ -155,7 +156,21 @@ func (c config) fits(b Backend) error {
 	return nil
 }
 
-func (r *Registry) discover(ctx context.Context) (catalog, error) {
+// discover reads the catalog. What the backend does besides returning is an error.
+func (r *Registry) discover(ctx context.Context) (cat catalog, err error) {
+	err = guard.Run(errDiscoverPanic, func() (err error) {
+		cat, err = r.readCatalog(ctx)
+		return err
+	})
+	if err != nil {
+		return catalog{}, err
+	}
+	return cat, nil
+}
+
+var errDiscoverPanic = errors.New("duvotool: discovering Assignments: panic")
+
+func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
 	for a, err := range r.backend.Assignments(ctx) {
