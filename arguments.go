@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -77,15 +78,17 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 
 // render makes the message of arguments that fit.
 func (t *Tool) render(arguments []byte) (message string, err error) {
-	panicked := guard.Run(engine.ErrRenderPanic, func() error {
-		message, err = t.input.message(arguments)
+	err = guard.Run(engine.ErrRenderPanic, func() (err error) {
+		if message, err = t.input.message(arguments); err != nil {
+			return t.badArguments(err.Error()) // its words are the program's too
+		}
 		return nil
 	})
-	if panicked != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: panicked}
+	if errors.Is(err, engine.ErrRenderPanic) {
+		err = &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: err}
 	}
 	if err != nil {
-		return "", t.badArguments(err.Error())
+		return "", err
 	}
 	return message, nil
 }

@@ -128,7 +128,7 @@ func (m meanings) taken(name, id string, suffixed bool, max int) bool {
 	if !known {
 		return len(m) >= max && !suffixed
 	}
-	return was != id
+	return !strings.EqualFold(was, id)
 }
 
 // and returns the meanings with those of these tools, at most max of them.
@@ -178,7 +178,7 @@ func (c config) taken(m meanings) func(name, id string, suffixed bool) bool {
 func (m meanings) meantAnother(said, id string) bool {
 	s, _ := slug(said)
 	for _, name := range []string{strings.ToLower(said), s} {
-		if was, known := m[name]; known && was != id {
+		if was, known := m[name]; known && !strings.EqualFold(was, id) {
 			return true
 		}
 	}

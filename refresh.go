@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -81,7 +82,7 @@ func (cat *catalog) accept(cfg config, before catalog, t *Tool) bool {
 	if cat.accepted == nil {
 		cat.accepted = map[string]*Tool{}
 	}
-	id := t.work.Assignment.ID
+	id := strings.ToLower(t.work.Assignment.ID)
 	was := before.accepted[id]
 	change := outcome.Change{After: t.work.Assignment, NameAfter: t.work.Name}
 	if was != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -53,7 +54,7 @@ type Registry struct {
 // A catalog is what one discovery found. It is never changed.
 type catalog struct {
 	tools    []*Tool          // kept ones, by name
-	byID     map[string]*Tool // kept ones
+	byID     map[string]*Tool // kept ones, by ID in lower case
 	collided []string
 	meant    meanings         // of the names of these tools and of all that were offered before
 	said     meanings         // the same of the Assignments' own names, which models read too
@@ -157,7 +158,21 @@ func (c config) fits(b Backend) error {
 	return nil
 }
 
-func (r *Registry) discover(ctx context.Context) (catalog, error) {
+// discover reads the catalog. What the backend does besides returning is an error.
+func (r *Registry) discover(ctx context.Context) (cat catalog, err error) {
+	err = guard.Run(errDiscoverPanic, func() (err error) {
+		cat, err = r.readCatalog(ctx)
+		return err
+	})
+	if err != nil {
+		return catalog{}, err
+	}
+	return cat, nil
+}
+
+var errDiscoverPanic = errors.New("duvotool: discovering Assignments: panic")
+
+func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
 	for a, err := range r.backend.Assignments(ctx) {
@@ -167,10 +182,10 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 		if a.ID == "" {
 			return catalog{}, errors.New("duvotool: discovering Assignments: one has no ID")
 		}
-		if seen[a.ID] {
+		if seen[strings.ToLower(a.ID)] {
 			continue
 		}
-		seen[a.ID] = true
+		seen[strings.ToLower(a.ID)] = true
 		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
 		}
@@ -208,7 +223,7 @@ func (r *Registry) discover(ctx context.Context) (catalog, error) {
 			continue
 		}
 		cat.tools = append(cat.tools, t)
-		cat.byID[a.ID] = t
+		cat.byID[strings.ToLower(a.ID)] = t
 		if t.undescribed {
 			r.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
 				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
@@ -278,7 +293,7 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 			return t, true
 		}
 	}
-	if t := r.catalog.byID[name]; t != nil {
+	if t := r.catalog.byID[strings.ToLower(name)]; t != nil {
 		return t, true
 	}
 	var found *Tool
@@ -324,7 +339,7 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 
 	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
 	for _, t := range now.tools {
-		old, ok := before.byID[t.work.Assignment.ID]
+		old, ok := before.byID[strings.ToLower(t.work.Assignment.ID)]
 		switch {
 		case !ok:
 			c.Added = append(c.Added, t.work.Assignment)
@@ -333,7 +348,7 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 		}
 	}
 	for _, t := range before.tools {
-		if now.byID[t.work.Assignment.ID] == nil {
+		if now.byID[strings.ToLower(t.work.Assignment.ID)] == nil {
 			c.Removed = append(c.Removed, t.work.Assignment)
 		}
 	}
@@ -373,7 +388,7 @@ func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
 func (r *Registry) kept(id string) *Tool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.catalog.byID[id]
+	return r.catalog.byID[strings.ToLower(id)]
 }
 
 // Close ends the registry. New calls are refused with [outcome.ErrClosed]. Calls in

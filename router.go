@@ -180,9 +180,10 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 		id = own.work.Assignment.ID
 	}
 	// By its own name it is the only one that ever had that name, or none.
-	byOwnName := own != nil && id != assignment && !strings.EqualFold(own.work.Name, assignment)
+	byID := strings.EqualFold(id, assignment)
+	byOwnName := own != nil && !byID && !strings.EqualFold(own.work.Name, assignment)
 	switch was, known := said[assignment]; {
-	case id != assignment && (meant.meantAnother(assignment, id) || known && was != id || byOwnName && !known):
+	case !byID && (meant.meantAnother(assignment, id) || known && !strings.EqualFold(was, id) || byOwnName && !known):
 		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", hitl.SafeLine(assignment, 100))
 	case own == nil:
 		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", hitl.SafeLine(assignment, 100))

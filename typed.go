@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
 )
@@ -266,9 +267,23 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error
 	if t.tool.input == nil {
 		return t.tool.Run(ctx, reflect.ValueOf(in).String())
 	}
-	arguments, err := json.Marshal(in)
+	arguments, err := t.tool.encode(in)
 	if err != nil {
-		return nil, &outcome.InputError{Tool: t.tool.work.Name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
+		return nil, err
 	}
 	return t.tool.runMessage(ctx, func() (string, error) { return t.tool.message(arguments, true) })
+}
+
+// encode writes arguments as JSON, which may call methods of the program's types.
+func (t *Tool) encode(in any) (arguments []byte, err error) {
+	err = guard.Run(engine.ErrRenderPanic, func() (err error) {
+		if arguments, err = json.Marshal(in); err != nil {
+			err = &outcome.InputError{Tool: t.work.Name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
+		}
+		return err
+	})
+	if errors.Is(err, engine.ErrRenderPanic) {
+		err = &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: err}
+	}
+	return arguments, err
 }

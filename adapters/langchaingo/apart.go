@@ -1,6 +1,9 @@
 package langchaingo
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -31,6 +34,8 @@ func assignmentOf(t tools.Tool) string {
 const (
 	shortID = 6    // letters of an ID in a name, as in the registry's own names
 	maxTold = 1024 // names that are logged
+
+	hashBytes = 10 // of a hash of an ID in a name, where the ID itself does not do
 )
 
 // apart gives the Assignments whose names the program's own tools have, or an
@@ -78,7 +83,18 @@ func otherName(name, id string, taken map[string]bool) string {
 	for n := shortID; ; n *= 2 {
 		end := string(tail[max(0, len(tail)-n):])
 		other := name[:max(0, min(len(name), maxName-1-len(end)))] + "_" + end
-		if !taken[strings.ToUpper(other)] || n >= len(tail) {
+		if !taken[strings.ToUpper(other)] {
+			return other
+		}
+		if n >= len(tail) {
+			break // the names of others end in it too: whoever names Assignments can see to that
+		}
+	}
+	for n := 0; ; n++ { // as many as there are names taken, at most
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", id, n))
+		end := hex.EncodeToString(sum[:hashBytes])
+		other := name[:max(0, min(len(name), maxName-1-len(end)))] + "_" + end
+		if !taken[strings.ToUpper(other)] {
 			return other
 		}
 	}

@@ -100,7 +100,7 @@ func (op *operation) start() duvo.StartJob {
 		AssignmentID: op.work.Assignment.ID, Message: op.inputNow(), SandboxID: op.job.sandbox, WebhookURL: op.job.webhook,
 		// The same operation has the same key in every process that is given
 		// the caller's key, and keys of ours are no use to anyone else.
-		IdempotencyKey: "duvotool-" + digest.Of("start", op.caller.Tenant, op.key, op.work.Assignment.ID),
+		IdempotencyKey: "duvotool-" + digest.Of("start", op.caller.Tenant, op.key, strings.ToLower(op.work.Assignment.ID)),
 	}
 }
 
@@ -134,7 +134,7 @@ func (op *operation) begin() {
 	}
 	if op.ticket == nil && op.limited() {
 		r := op.run
-		t := &ticket{assignment: op.work.Assignment.ID, limit: op.work.Settings.Limit}
+		t := &ticket{assignment: strings.ToLower(op.work.Assignment.ID), limit: op.work.Settings.Limit}
 		t.begin = func() { op.post(r, (*operation).begin) }
 		op.ticket = t
 		if before, in := op.eng.queue.enter(t, !fresh); !in {

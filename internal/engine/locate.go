@@ -174,7 +174,7 @@ func (eng *Engine) jobsSince(ctx context.Context, lister watch.Lister, assignmen
 			}
 			for _, row := range page.Jobs {
 				// A server may not heed the filter.
-				if row.AssignmentID != "" && row.AssignmentID != assignment || !row.CreatedAt.IsZero() && row.CreatedAt.Before(since) {
+				if row.AssignmentID != "" && !strings.EqualFold(row.AssignmentID, assignment) || !row.CreatedAt.IsZero() && row.CreatedAt.Before(since) {
 					continue
 				}
 				if !yield(row, nil) {

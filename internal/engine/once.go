@@ -1,6 +1,12 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool/outcome"
+)
 
 // An alias says which operation a caller's key stands for, where the operation has
 // the key of its scope: see OncePerScope. So the caller's key is good for one
@@ -8,12 +14,39 @@ import "context"
 type alias struct {
 	Key   string `json:"key"`   // of the operation
 	Scope string `json:"scope"` // that it is the one of
+
+	at time.Time // when it was recorded; zero: just now
 }
 
 // through turns the key of a call into the one that its alias says.
 func (k callKey) through(a alias, scope string) callKey {
 	k.key, k.scope, k.exact = a.Key, a.Scope, a.Scope != scope // in its own scope whatever the input
+	k.stale = !a.at.IsZero() && time.Since(a.at) > maxSkew
 	return k
+}
+
+// astray refuses a call in a scope whose own key leads to an operation outside of
+// it that has started nothing: this call would start its Job there, and the scope
+// could start one more.
+func (k callKey) astray(op *operation, asked, scope string) error {
+	if k.own == "" || scope == "" || k.key == asked {
+		return nil
+	}
+	if op == nil && !k.stale || op != nil && op.begun() {
+		return nil // a call there is at it
+	}
+	return fmt.Errorf("%w: the key was first used in another operation scope, in which no Job was started; call again in that one, or here with another key", outcome.ErrKeyReused)
+}
+
+// begun reports whether the operation has a Job, may have one, or is about to.
+func (op *operation) begun() bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run != nil || op.result != nil || op.jobID != "" || op.ended == 0 {
+		return true
+	}
+	b := op.job.startState // nothing runs, so nobody owns the mail
+	return b != nil && b.doubtful
 }
 
 // seek finds the operation of a key: under the key itself, or, where that of the
@@ -21,7 +54,13 @@ func (k callKey) through(a alias, scope string) callKey {
 // there is none, and the key that it has or is to have.
 func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope string) (op *operation, now callKey, err error) {
 	key.scope = scope
-	if op, err = o.lookUp(ctx, tenant, key.key); op != nil || err != nil || key.own == "" {
+	if op, err = o.lookUp(ctx, tenant, key.key); op != nil || err != nil {
+		return op, key, err
+	}
+	if key.own == "" {
+		if _, own := ctx.Value(opKey{}).(string); own {
+			op, err = o.aliased(ctx, tenant, key.key)
+		}
 		return op, key, err
 	}
 	a, found, err := o.aliasOf(ctx, tenant, key.own)
@@ -36,15 +75,30 @@ func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope
 	// An operation may have it that began when the Assignment was not yet one of
 	// those that are allowed once in a scope.
 	if op, err = o.lookUp(ctx, tenant, key.own); op != nil {
-		key = key.through(alias{op.key, op.scope}, scope)
+		key = key.through(alias{Key: op.key, Scope: op.scope}, scope)
 	}
 	return op, key, err
+}
+
+// seekSpelled is seek under the key that earlier versions made of the ID of an
+// Assignment as it was spelled; key is returned where there is no operation.
+func (o *operations) seekSpelled(ctx context.Context, w *Work, input string, follow *followUp, key callKey) (*operation, callKey, error) {
+	spelled, err := keyFor(ctx, w, input, follow)
+	if err != nil || spelled.key == key.key {
+		return nil, key, err
+	}
+	op, err := o.lookUp(ctx, callerOf(ctx).Tenant, spelled.key)
+	if op == nil {
+		return nil, key, err
+	}
+	spelled.scope = key.scope
+	return op, spelled, err
 }
 
 // name lets the caller's own key of a call stand for the operation that it is to
 // begin, unless it stands for another by now, begun in another scope.
 func (o *operations) name(ctx context.Context, tenant string, key callKey, scope string) (op *operation, now callKey, err error) {
-	a, err := o.rename(tenant, key.own, alias{key.key, key.scope})
+	a, err := o.rename(tenant, key.own, alias{Key: key.key, Scope: key.scope})
 	if err != nil || a.Key == key.key {
 		return nil, key, err
 	}
@@ -53,12 +107,27 @@ func (o *operations) name(ctx context.Context, tenant string, key callKey, scope
 	return op, key, err
 }
 
+// aliased finds the operation that a caller's key began in a scope, for a call whose
+// Assignment may be started more often there: the key is taken. It returns nil if
+// it is not.
+func (o *operations) aliased(ctx context.Context, tenant, own string) (op *operation, err error) {
+	a, found, err := o.aliasOf(ctx, tenant, own)
+	if err != nil || !found {
+		return nil, err
+	}
+	if op, err = o.lookUp(ctx, tenant, a.Key); op == nil && err == nil {
+		err = fmt.Errorf("%w: it stands for an Assignment that may be started once in a scope", outcome.ErrKeyReused)
+	}
+	return op, err
+}
+
 // aliasOf returns what a caller's key stands for; false if it is no alias.
 func (o *operations) aliasOf(ctx context.Context, tenant, own string) (a alias, found bool, err error) {
 	if l := o.eng.ledger; l != nil {
 		rec, found, err := l.find(ctx, aliasRecord, tenant, own)
 		if err == nil && found {
 			err = l.open(rec, &a)
+			a.at = rec.At
 		}
 		return a, found, err
 	}

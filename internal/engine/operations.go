@@ -53,19 +53,27 @@ type callKey struct {
 	known bool   // it is good for an operation that is there, and begins none
 	own   string // the caller's, where the operation has that of its scope; empty: none
 	scope string // of the operation, where it is begun
+	stale bool   // an alias of long ago led to it
 }
 
 // open finds or makes the operation of a call. repeated tells that it was
 // there before.
 func (o *operations) open(ctx context.Context, w *Work, input string, follow *followUp) (op *operation, repeated bool, err error) {
-	key, err := keyFor(ctx, w, input, follow)
+	key, err := keyFor(ctx, w.folded(), input, follow)
 	if err != nil {
 		return nil, false, err
 	}
 	caller := callerOf(ctx)
 	scope, _ := ctx.Value(scopeKey{}).(string)
+	asked := key.key
 	if !key.fresh {
-		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err != nil {
+		if op, key, err = o.seek(ctx, caller.Tenant, key, scope); err == nil {
+			err = key.astray(op, asked, scope)
+		}
+		if op == nil && err == nil && key.key == asked {
+			op, key, err = o.seekSpelled(ctx, w, input, follow, key)
+		}
+		if err != nil {
 			return nil, false, o.failed(w, key.key, err)
 		}
 	}
@@ -86,7 +94,10 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 		return nil, false, &outcome.InputError{Tool: w.Name, Problem: "this Assignment is no longer offered; use another tool", Gone: true}
 	}
 	if op == nil && key.own != "" {
-		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err != nil {
+		if op, key, err = o.name(ctx, caller.Tenant, key, scope); err == nil {
+			err = key.astray(op, asked, scope)
+		}
+		if err != nil {
 			return nil, false, o.failed(w, key.own, err)
 		}
 	}
@@ -98,7 +109,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := op.work.Assignment.ID != w.Assignment.ID || !op.job.followUp.same(follow)
+	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.job.followUp.same(follow)
 	if repeated && (other || key.exact && op.said() != input) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
@@ -287,6 +298,17 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 	if l == nil {
 		return nil, nil
 	}
+	op, err := o.barredBy(ctx, tenant, scope, strings.ToLower(assignment))
+	if op == nil && err == nil && assignment != strings.ToLower(assignment) { // as earlier versions wrote it
+		op, err = o.barredBy(ctx, tenant, scope, assignment)
+	}
+	return op, err
+}
+
+// barredBy is barred by what the journal holds under a spelling of the Assignment's
+// ID.
+func (o *operations) barredBy(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
+	l := o.eng.ledger
 	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
 	if err != nil || !found {
 		return nil, err
@@ -329,14 +351,14 @@ func (o *operations) barOnce(op *operation, on bool) error {
 	if l == nil || op.scope == "" {
 		return nil
 	}
-	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, op.work.Assignment.ID)
+	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, strings.ToLower(op.work.Assignment.ID))
 	switch {
 	case err != nil:
 		return err
 	case !found && !on:
 		return nil
 	case !found:
-		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, op.work.Assignment.ID)[0]}
+		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, strings.ToLower(op.work.Assignment.ID))[0]}
 	}
 	b := barrier{Tenant: op.caller.Tenant}
 	if found {
@@ -364,7 +386,7 @@ func (o *operations) barOnce(op *operation, on bool) error {
 }
 
 func unknownSlot(tenant, scope, assignment string) string {
-	return slotOf(tenant, slotOf(scope, assignment))
+	return slotOf(tenant, slotOf(scope, strings.ToLower(assignment)))
 }
 
 // settled notes that an operation, or a call of it, has an outcome. One that no

@@ -79,7 +79,12 @@ func (o *Output) Find(answer string) (data json.RawMessage, problem string) {
 
 // decodes reports why JSON that fits the schema does not decode, if so.
 func (o *Output) decodes(data []byte) error {
-	return guard.Run(ErrRenderPanic, func() error { return o.Check(data) })
+	return guard.Run(ErrRenderPanic, func() error {
+		if err := o.Check(data); err != nil {
+			return errors.New(err.Error()) // its words are the program's too
+		}
+		return nil
+	})
 }
 
 // lastJSON returns the last few objects and lists in a text, outermost ones

@@ -92,7 +92,7 @@ func (op *operation) adopt() {
 	if err == nil && (e.Key != op.key || e.Caller.Tenant != op.caller.Tenant) {
 		err = fmt.Errorf("%w: the record is of another operation", journal.ErrFailed)
 	}
-	if err == nil && (e.Assignment.ID != op.work.Assignment.ID || e.said() != op.said() && !op.work.Settings.OncePerScope) {
+	if err == nil && (!strings.EqualFold(e.Assignment.ID, op.work.Assignment.ID) || e.said() != op.said() && !op.work.Settings.OncePerScope) {
 		err = fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(e.Assignment.Name, 80))
 	}
 	ours := op.auditAdopted(e, err)

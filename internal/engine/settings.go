@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
@@ -53,6 +54,14 @@ type Work struct {
 	Name       string // of the tool
 	Folder     string // the path of its folder
 	Settings   Settings
+}
+
+// folded is the work with the ID of its Assignment in lower case: a server, or
+// another way to it, may come to spell it otherwise, and it is the same Assignment.
+func (w *Work) folded() *Work {
+	out := *w
+	out.Assignment.ID = strings.ToLower(w.Assignment.ID)
+	return &out
 }
 
 // MaxProblem bounds what a model is told about its arguments, in characters.

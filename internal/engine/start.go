@@ -68,7 +68,7 @@ func (op *operation) startJob() bool {
 		var job duvo.Job
 		err = op.send(s.firstSent.Add(startDoubtMax), func(ctx context.Context) (err error) {
 			job, err = op.eng.backend.StartJob(ctx, start)
-			return err
+			return s.hide(err)
 		})
 		if err == nil && job.ID == "" {
 			err = errors.New("the backend started a Job without an ID")
