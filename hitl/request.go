@@ -66,6 +66,9 @@ func (r Request) String() string {
 			break
 		}
 		fmt.Fprintf(&b, "question %d: %s\n", i+1, safetext.OneLine(q.Question, maxShownText))
+		if q.Header != "" {
+			fmt.Fprintf(&b, "  headed: %s\n", safetext.OneLine(q.Header, maxShownTitle))
+		}
 		for j, c := range q.Options {
 			if j == maxShownItems {
 				fmt.Fprintf(&b, "  … [cut, %s]\n", safetext.Count(len(q.Options)-j, "more option", "more options"))

@@ -46,7 +46,7 @@ func newCode() string {
 
 func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 	text := c.req.String()
-	c.cut = !showsAll(text, c.req)
+	c.cut = !c.req.ShownWhole(text)
 	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
 		return hitl.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
 	}
@@ -243,6 +243,9 @@ func (c *conversation) answer(ctx context.Context) (hitl.Decision, error) {
 func prompt(i int, q duvo.QuestionItem) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d. %s\n", i+1, hitl.SafeLine(q.Question, 500))
+	if q.Header != "" {
+		fmt.Fprintf(&b, "   headed: %s\n", hitl.SafeLine(q.Header, 300))
+	}
 	for j, c := range q.Options {
 		fmt.Fprintf(&b, "   [%d] %s\n", j+1, hitl.SafeLine(c.Label, 200))
 	}
