@@ -49,35 +49,39 @@ func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) 
 	if err := json.Unmarshal(args, &in); err != nil {
 		return `The arguments must be an object with the texts "handle" and "message".`, nil
 	}
-	if !handleAnyCase.MatchString(in.Handle) {
-		return c.say(ctx, in.Handle) // a handle in the message may be a Job's words
-	}
-	return c.say(ctx, in.Handle+" "+in.Message)
+	// A handle in the message may be a Job's words, and what stands beside one in its
+	// own field is no message.
+	return c.say(ctx, string(args), handleAnyCase.FindString(in.Handle), in.Message)
 }
 
+// Call takes one text: the handle, and behind it the message, as models write it
+// who know no arguments.
 func (c *continueTool) Call(ctx context.Context, input string) (string, error) {
-	return c.say(ctx, react.Input(input))
+	text := react.Input(input)
+	at := handleAnyCase.FindStringIndex(text)
+	if at == nil {
+		return c.say(ctx, text, "", "")
+	}
+	return c.say(ctx, text, text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], " \t\r\n:,-"))
 }
 
-func (c *continueTool) say(ctx context.Context, input string) (string, error) {
+func (c *continueTool) say(ctx context.Context, input, handle, message string) (string, error) {
 	end := c.reg.callbackStart(ctx, input)
-	out, err := c.call(ctx, input)
+	out, err := c.call(ctx, strings.ToLower(handle), message)
 	end(out, err)
 	return out, err
 }
 
-func (c *continueTool) call(ctx context.Context, text string) (string, error) {
+func (c *continueTool) call(ctx context.Context, handle, message string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
 	}
 	if c.reg.life.IsClosed() {
 		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
 	}
-	at := handleAnyCase.FindStringIndex(text)
-	if at == nil {
+	if handle == "" {
 		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
 	}
-	handle, message := strings.ToLower(text[at[0]:at[1]]), strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
 	after, known, err := c.reg.eng.After(ctx, handle)
 	switch {
 	case err != nil:

@@ -93,8 +93,11 @@ func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run f
 	ctx, c.slip = handed.With(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed { // nothing is begun any more
+		c.err = errEnded
 		c.cancel(errEnded)
+		close(c.done)
+		return c
 	}
 	s.running[c] = struct{}{}
 	s.calls.Go(func() {

@@ -200,7 +200,11 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	eng.ops.each(func(op *operation) {
 		op.mu.Lock()
 		defer op.mu.Unlock()
-		if strings.EqualFold(op.jobID, req.JobID) && req.JobID != "" && op.run != nil {
+		if !strings.EqualFold(op.jobID, req.JobID) || req.JobID == "" || op.run == nil {
+			return
+		}
+		// A Job that is continued may be in the hands of several operations.
+		if found == nil || op.key == req.Key && op.caller.Tenant == req.Caller.Tenant {
 			found, current = op, op.run
 		}
 	})
