@@ -35,8 +35,7 @@ type server struct {
 type lateEffect struct {
 	on      bool
 	body    string // of a response; "start"; "post" and the operation
-	key     string
-	touched bool // others touched what it is about, just before or since
+	touched bool   // others touched what it is about, just before or since
 	until   time.Duration
 }
 

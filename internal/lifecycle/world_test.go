@@ -32,7 +32,6 @@ type scene struct {
 	readFaults                                         []Class
 	otherPrint                                         bool // after a death the credential is another, which may not see the Job
 	alone                                              bool // a restarted process knows that the others are dead
-	again                                              bool // the Job's first end may still be listed
 	outcome                                            Outcome
 	seen                                               stages                     // transitions
 	watch                                              func(State, Event, Moment) // nil: nobody looks on
@@ -112,7 +111,6 @@ type history struct {
 	bodies   [2]string   // by request: the response that may have taken effect
 	ours     [2]int8     // responses of ours that took effect
 	touched  time.Duration
-	started  int8
 	orphan   [2]bool // a process died that somebody waited for
 	told     [2]Outcome
 	worked   time.Duration // ticks in which the Job did not wait
