@@ -16,8 +16,10 @@ func WithCaller(ctx context.Context, c hitl.Caller) context.Context {
 // WithOperationKey returns a context for one call. Calls with the same key,
 // Assignment and input are one operation: they share one Job and get the same
 // Result, at once or later. The same key with another Assignment or input is
-// refused with [outcome.ErrKeyReused]. The key of a [outcome.JobError] takes that call up
-// again. Keys are remembered for the life of the registry, see
+// refused with [outcome.ErrKeyReused]. The key of a [outcome.JobError] takes that
+// call up again. The Key of a Result that ended a call without a key or scope is
+// for logs only: it may be forgotten at once, and would then begin another
+// operation. Keys are remembered for the life of the registry, see
 // [WithRetention].
 //
 // Use what names the work in the host program, such as an order number, so that

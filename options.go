@@ -341,9 +341,11 @@ func DrainOnClose(d time.Duration) Option {
 // waits or runs on. A later call with the key, however late, reads that Job again
 // and goes on with it; so whoever gives keys calls again until the Job has ended,
 // or memory or the journal keeps the operation for ever. One that has no key of a
-// caller's or a scope's is forgotten after this time in any case. Processes that share
-// a journal need the same retention: a record that one of them misses too early
-// has vanished for it, which is [journal.ErrFailed].
+// caller's or a scope's is forgotten after this time in any case, the Key of its
+// Result being for logs only, unless a [outcome.JobError] or [Tool.Start] told the
+// key, or somebody called with it. Processes that share a journal need the same
+// retention: a record that one of them misses too early has vanished for it, which
+// is [journal.ErrFailed].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {

@@ -15,7 +15,8 @@ import (
 // An entry is what the journal holds of an operation.
 type entry struct {
 	Key        string          `json:"key"`
-	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
+	Own        string          `json:"own,omitempty"`     // the caller's key, where that of its scope won
+	Unkeyed    bool            `json:"unkeyed,omitempty"` // no caller has the key; earlier versions did not record it
 	Scope      string          `json:"scope,omitempty"`
 	Caller     hitl.Caller     `json:"caller,omitzero"`
 	Assignment duvo.Assignment `json:"assignment"`
@@ -112,7 +113,7 @@ func (e *entry) said() string {
 func (op *operation) entry() entry {
 	s := &op.job
 	op.mu.Lock()
-	e := entry{Key: op.key, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.work.Assignment, Folder: op.work.Folder,
+	e := entry{Key: op.key, Unkeyed: op.unkeyed, Own: op.extrasLocked().own, Scope: op.scope, Caller: op.caller, Assignment: op.work.Assignment, Folder: op.work.Folder,
 		Input: op.input, Owner: op.eng.ledger.owner, Phase: op.phase, Handle: op.handle}
 	op.mu.Unlock()
 	if b := s.startState; b != nil {
@@ -245,7 +246,7 @@ func (op *operation) save(set func(*entry)) error {
 	// caller who has no key to come back with, or who finds nothing started.
 	// What ended a call alone is no Result of the operation: see endsCall.
 	r.Done = e.Result != nil && e.Result.Outcome != outcome.OutcomeUnknown ||
-		e.Parked && (strings.HasPrefix(e.Key, freshPrefix) || e.JobID == "" && !e.Doubtful)
+		e.Parked && (e.Unkeyed || e.JobID == "" && !e.Doubtful)
 	var err error
 	if r.Data, err = l.close(e); err != nil {
 		return err

@@ -14,9 +14,9 @@ func (eng *Engine) Run(ctx context.Context, w *Work, input string) (*outcome.Res
 }
 
 // RunUntil is Run that waits until enough tells that it is; nil: as long as it
-// takes.
+// takes. Its caller may come back with the key of the Result.
 func (eng *Engine) RunUntil(ctx context.Context, w *Work, input string, enough <-chan time.Time) (*outcome.Result, error) {
-	return eng.runFor(ctx, w, input, nil, enough)
+	return eng.runFor(ctx, w, input, nil, enough, true)
 }
 
 // Continue posts a message to the Job of a Result and waits for its next end.

@@ -241,6 +241,7 @@ func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	if op.result == nil || op.result.Outcome != outcome.OutcomeUnknown || op.run != nil {
+		op.unkeyed = false // the error tells it
 		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.work.Assignment.Name, Err: errors.New("the outcome is not unknown")}
 	}
 	// Nothing runs, so nobody owns the mail.
@@ -281,6 +282,7 @@ func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 	run.detached = true
 	op.mu.Lock()
 	if op.run != nil || op.result == nil || op.result.Outcome != outcome.OutcomeUnknown {
+		op.unkeyed = false // the error tells it
 		op.mu.Unlock()
 		eng.life.Leave()
 		return &outcome.JobError{Key: op.key, Assignment: op.work.Assignment.Name, Err: errors.New("it was reconciled meanwhile")}

@@ -45,8 +45,7 @@ func (op *operation) begun() bool {
 	if op.run != nil || op.result != nil || op.jobID != "" || op.ended == 0 {
 		return true
 	}
-	b := op.job.startState // nothing runs, so nobody owns the mail
-	return b != nil && b.doubtful
+	return !op.startedNothing()
 }
 
 // seek finds the operation of a key: under the key itself, or, where that of the

@@ -40,10 +40,12 @@ type operation struct {
 	message string // of a follow-up, guarded by mu; empty: the operation starts its Job
 	added   string // to the Job, by that message and those before it; guarded by mu
 
-	handle string  // for its own caller; empty: none yet
-	more   *extras // guarded by mu; nil until there is something
-	news   news
-	ticket *ticket // its place among those in flight, of the current run
+	handle  string  // for its own caller; empty: none yet
+	fresh   bool    // no caller gave its key; never changes
+	unkeyed bool    // and none has been told it, or has called with it, since
+	more    *extras // guarded by mu; nil until there is something
+	news    news
+	ticket  *ticket // its place among those in flight, of the current run
 
 	suspended map[string]hitl.Request // nil until there is one, by request ID: what Registry.Decide may decide
 	resumed   bool                    // taken up from the journal when the registry was made
@@ -111,15 +113,18 @@ type mail struct {
 func (eng *Engine) run(ctx context.Context, w *Work, input string, follow *followUp) (*outcome.Result, error) {
 	enough, stop := w.Settings.budget()
 	defer stop()
-	return eng.runFor(ctx, w, input, follow, enough)
+	return eng.runFor(ctx, w, input, follow, enough, false)
 }
 
 // runFor is run that waits until enough tells that it is; nil: as long as it
-// takes.
-func (eng *Engine) runFor(ctx context.Context, w *Work, input string, follow *followUp, enough <-chan time.Time) (*outcome.Result, error) {
+// takes. keyed: the caller may come back with the Result's key.
+func (eng *Engine) runFor(ctx context.Context, w *Work, input string, follow *followUp, enough <-chan time.Time, keyed bool) (*outcome.Result, error) {
 	op, repeated, err := eng.ops.open(ctx, w, input, follow)
 	if err != nil {
 		return nil, err
+	}
+	if keyed {
+		op = eng.ops.keyed(op)
 	}
 	res, err := op.waitFor(ctx, enough)
 	if err != nil {
@@ -280,6 +285,7 @@ func newRun(ctx context.Context) *run {
 // leave takes a caller out. The last one parks the operation.
 func (op *operation) leave(ctx context.Context, r *run, joined bool) error {
 	cause := context.Cause(ctx)
+	defer op.eng.ops.keyed(op) // it may have ended at the same moment, and been dropped
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	err := op.errorLocked(cause)
@@ -305,7 +311,10 @@ func (op *operation) interrupt(cause error) {
 	}
 }
 
+// errorLocked makes the error of a call, which tells its key: whoever has the
+// error may call with that from now on. Called with mu held.
 func (op *operation) errorLocked(cause error) *outcome.JobError {
+	op.unkeyed = false
 	return &outcome.JobError{Phase: op.phase, Key: op.key, JobID: op.jobID, Assignment: op.work.Assignment.Name, Err: cause}
 }
 

@@ -104,7 +104,10 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	if op == nil {
 		op, repeated = o.insert(o.newOperation(w, key, input, caller, follow))
 	} else {
-		repeated = true
+		op, repeated = o.keyed(op), true
+	}
+	if key.known && op.key == asked {
+		key.exact = !op.onceInScope()
 	}
 	if repeated && !key.exact {
 		op.reword(input)
@@ -117,8 +120,48 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	return op, repeated, nil
 }
 
+// keyed notes that a caller has the key of an operation. Whatever was dropped at the
+// same moment because nobody had it is found again; where another has the key by
+// now, that one is returned.
+func (o *operations) keyed(op *operation) *operation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op.mu.Lock()
+	op.unkeyed = false
+	if op.fresh && op.run == nil && op.result == nil && op.ended != 0 {
+		op.ended = time.Now().UnixNano() // not forgotten while a call is about to take it up
+	}
+	op.mu.Unlock()
+	if o.eng.ledger != nil {
+		return op // the journal has what was dropped
+	}
+	if now := o.byKey[op.slot()]; now != nil {
+		return now
+	}
+	o.enter(op)
+	return op
+}
+
+// onceInScope reports whether the operation is the one of its Assignment in its
+// scope, whatever the input.
+func (op *operation) onceInScope() bool {
+	id := op.work.Assignment.ID
+	return op.scope != "" && (op.key == onceKey(op.scope, strings.ToLower(id)) || op.key == onceKey(op.scope, id))
+}
+
+func onceKey(scope, assignment string) string {
+	return scopePrefix + digest.Of("once", scope, assignment)
+}
+
+// startedNothing reports of an operation that has ended whether nothing was
+// started. Called with mu held.
+func (op *operation) startedNothing() bool {
+	b := op.job.startState // nothing runs, so nobody owns the mail
+	return op.jobID == "" && (b == nil || !b.doubtful)
+}
+
 func (o *operations) newOperation(w *Work, key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
-	op := &operation{eng: o.eng, work: w, key: key.key, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
+	op := &operation{eng: o.eng, work: w, key: key.key, fresh: key.fresh, unkeyed: key.fresh, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
 	if o.eng.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}
 		op.handle = newHandle() // recorded with the operation from the beginning
@@ -399,11 +442,13 @@ func (o *operations) settled(op *operation, came outcome.Outcome, detached, jour
 		o.keepOut(op)
 		return
 	}
-	fresh := strings.HasPrefix(op.key, freshPrefix)
+	op.mu.Lock()
+	unkeyed := op.unkeyed
+	op.mu.Unlock()
 	switch {
-	case endsCall(came) && fresh:
+	case endsCall(came) && unkeyed:
 		// It may be resumed by its Job or its handle for a while: see sweep.
-	case fresh && !detached, journaled:
+	case unkeyed && !detached, journaled:
 		o.drop(op)
 	}
 }
@@ -461,7 +506,7 @@ func (o *operations) sweep() {
 	for _, op := range o.byKey {
 		op.mu.Lock()
 		done := op.result != nil && op.result.Outcome != outcome.OutcomeUnknown
-		left := op.run == nil && op.result == nil && strings.HasPrefix(op.key, freshPrefix) && op.ended != 0 // else its run is about to begin
+		left := op.run == nil && op.result == nil && op.ended != 0 && (op.unkeyed || op.fresh && op.startedNothing()) // else its run is about to begin
 		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
 		op.mu.Unlock()
 		if old {
@@ -524,8 +569,8 @@ func (o *operations) each(f func(*operation)) {
 }
 
 const (
-	freshPrefix = "once-"  // keys that no context asked for
-	scopePrefix = "scope-" // keys made of a scope and a call
+	freshPrefix = "once-"  // keys that no context asked for; a caller's may begin so too
+	scopePrefix = "scope-" // keys made of a scope and a call; a caller's may begin so too
 	maxKey      = 1024     // bytes of a caller's key or scope
 )
 
@@ -547,7 +592,7 @@ func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callK
 	case own != "" && !once:
 		return callKey{key: own, exact: true}, nil
 	case own != "" && v == nil:
-		return callKey{key: own, own: own, known: true, exact: !strings.HasPrefix(own, scopePrefix)}, nil
+		return callKey{key: own, own: own, known: true, exact: true}, nil
 	case v != nil:
 		scope := v.(string)
 		if scope == "" || len(scope) > maxKey {
@@ -557,7 +602,7 @@ func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callK
 		case follow != nil:
 			return callKey{key: scopePrefix + digest.Of("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
 		case w.Settings.OncePerScope:
-			return callKey{key: scopePrefix + digest.Of("once", scope, w.Assignment.ID), own: own}, nil
+			return callKey{key: onceKey(scope, w.Assignment.ID), own: own}, nil
 		}
 		return callKey{key: scopePrefix + digest.Of("call", scope, w.Assignment.ID, input), exact: true}, nil
 	}

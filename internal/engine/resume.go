@@ -31,7 +31,7 @@ func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{eng: eng, work: w, key: e.Key, scope: e.Scope, caller: e.Caller}
+	op := &operation{eng: eng, work: w, key: e.Key, unkeyed: e.Unkeyed, scope: e.Scope, caller: e.Caller}
 	if e.Own != "" {
 		op.moreLocked().own = e.Own // nobody else has it yet
 	}
@@ -53,6 +53,7 @@ func (op *operation) take(rec journal.Record, e entry) error {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, e.Handle
+	op.unkeyed = op.unkeyed && e.Unkeyed // what was told here or there stays told
 	if f := e.FollowUp; f != nil {
 		op.message, op.added = f.Message, f.Added
 	}
