@@ -206,10 +206,11 @@ func twoOperations(t *testing.T, d *duvotest.Duvo, where, approver string) {
 	require.True(t, told)
 }
 
-// TestTwoProcessesContinueOneJob, each with a message of its own.
+// TestTwoProcessesContinueOneJob, each with a message of its own: one after the
+// other.
 func TestTwoProcessesContinueOneJob(t *testing.T) {
 	for _, dies := range []bool{false, true} {
-		t.Run(fmt.Sprint("the first dies ", dies), func(t *testing.T) {
+		t.Run(fmt.Sprint("the second dies ", dies), func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) { twoContinue(t, d, dies) }, duvotest.WithAssignment(talker))
 		})
 	}
@@ -228,50 +229,55 @@ func twoContinue(t *testing.T, d *duvotest.Duvo, dies bool) {
 	b := open(t, d.Client(), j, policy, duvotool.WithoutResume())
 	first, err := a.All()[0].Run(t.Context(), "a")
 	require.NoError(t, err)
-	if !dies { // the response stays on its way, so that b decides about a request that still waits
-		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
-	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		res, err := b.Continue(duvotool.WithOperationKey(t.Context(), "b"), first, "b")
 		require.NoError(t, err)
-		if dies { // nobody sends what was claimed
-			require.Equal(t, outcome.OutcomePending, res.Outcome)
-		} else {
-			require.Equal(t, "about ask", res.Output)
-		}
-		require.Contains(t, res.Note, "approved by kim")
+		require.Equal(t, "about b", res.Output)
 	})
 	time.Sleep(3500 * time.Millisecond) // b's message is answered, and b has not seen that yet
-	wg.Go(func() {
-		res, err := a.Continue(duvotool.WithOperationKey(t.Context(), "ask"), first, "ask")
-		if dies {
-			require.Error(t, err)
-			return
-		}
+	ask := func() (*outcome.Result, error) {
+		return a.Continue(duvotool.WithOperationKey(t.Context(), "ask"), first, "ask")
+	}
+	refused := func(err error) {
+		var bad *outcome.InputError
+		require.ErrorAs(t, err, &bad)
+		require.ErrorContains(t, err, "is being talked to by another call")
+	}
+	_, err = ask()
+	refused(err)
+	require.Equal(t, 1, d.Count("postRunMessage"))
+	wg.Wait()
+	if !dies {
+		res, err := ask() // the same call again: it is its turn now
 		require.NoError(t, err)
 		require.Equal(t, "about ask", res.Output)
-	})
-	if !dies {
-		wg.Wait()
+		shut(t, a)
 	} else {
+		wg.Go(func() {
+			_, err := ask()
+			require.Error(t, err)
+		})
 		<-p.died
-		require.Zero(t, d.Count("respondToHumanRequest"))
 		_ = a.Close(context.Background())
 		wg.Wait()
-		require.Zero(t, d.Count("respondToHumanRequest"), "it is the other's to answer")
+		time.Sleep(time.Hour)
+		_, err = b.Continue(t.Context(), first, "more")
+		refused(err) // nobody has ended what the dead process said, however long ago
+		require.Equal(t, 2, d.Count("postRunMessage"))
+		require.Zero(t, d.Count("respondToHumanRequest"))
 		shut(t, b)
 		// Whoever takes it up finds its own claim. What was decided is too old by
 		// now, so it is decided again.
 		b = open(t, d.Client(), j, policy)
 		require.NoError(t, b.Wait(t.Context()))
+		res, err := b.Continue(t.Context(), first, "more")
+		require.NoError(t, err)
+		require.Equal(t, "about more", res.Output)
 	}
 	require.Len(t, bodies(d), 1, "one request, one decision")
 	require.True(t, *d.Jobs()[0].Requests[0].Response.Approved)
 	require.Len(t, d.Jobs(), 1)
-	if !dies {
-		shut(t, a)
-	}
 	shut(t, b)
 }
 
@@ -396,19 +402,25 @@ func TestDecideAfterAnotherOperation(t *testing.T) {
 		j := journal.NewMemory()
 		a := open(t, d.Client(), j, decide(hitl.Suspend(), nil))
 		b := open(t, d.Client(), j, decide(hitl.Suspend(), nil), duvotool.WithoutResume())
-		first, err := a.All()[0].Run(t.Context(), "a")
-		require.NoError(t, err)
+		first := duvotool.WithOperationKey(t.Context(), "first")
+		short, cancel := context.WithTimeout(first, time.Second)
+		defer cancel()
+		_, err := a.All()[0].Run(short, "a")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Minute) // the Job has completed, and a has not seen that yet
 		var wg sync.WaitGroup
-		for reg, message := range map[*duvotool.Registry]string{a: "ask", b: "b"} {
-			wg.Go(func() {
-				if message == "ask" { // b's message is answered, and b has not seen that yet
-					time.Sleep(3500 * time.Millisecond)
-				}
-				res, err := reg.Continue(duvotool.WithOperationKey(t.Context(), message), first, message)
-				require.NoError(t, err)
-				require.Equal(t, outcome.OutcomePending, res.Outcome)
-			})
-		}
+		wg.Go(func() {
+			after := &outcome.Result{JobID: d.Jobs()[0].ID, Assignment: a.All()[0].Assignment(), Key: "first", Outcome: outcome.OutcomeCompleted}
+			res, err := b.Continue(duvotool.WithOperationKey(t.Context(), "ask"), after, "ask")
+			require.NoError(t, err)
+			require.Equal(t, outcome.OutcomePending, res.Outcome)
+		})
+		time.Sleep(4 * time.Second) // the Job asks
+		wg.Go(func() {
+			res, err := a.All()[0].Run(first, "a")
+			require.NoError(t, err)
+			require.Equal(t, outcome.OutcomePending, res.Outcome)
+		})
 		wg.Wait()
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.ResetBefore})
 		pending := b.Pending()[0]

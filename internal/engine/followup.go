@@ -78,7 +78,7 @@ func (op *operation) postFollowUp() bool {
 	s := &op.job
 	f := s.followUp
 	if !op.eng.ops.converse(op, true) {
-		op.failAs(&outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(s.id, 64))})
+		op.talkedTo()
 		return false
 	}
 	if f.Posted {
@@ -91,6 +91,9 @@ func (op *operation) postFollowUp() bool {
 		return false
 	}
 	op.at(outcome.PhaseStarting, s.id)
+	if !op.openTurn() {
+		return false
+	}
 	for attempt := 1; ; attempt++ {
 		if f.Doubtful {
 			if !op.settleFollowUp() {

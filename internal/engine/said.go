@@ -22,6 +22,7 @@ import (
 type said struct {
 	Added string    `json:"added"` // as followUp.Added of the latest
 	Turns []turn    `json:"turns"`
+	Open  *openTurn `json:"open,omitempty"` // the latest; nil: none, or no journal
 	at    time.Time // when it was put, where there is no journal
 }
 
