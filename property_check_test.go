@@ -59,8 +59,11 @@ func (l *life) checkTakenUp(fail failFunc) {
 	}
 	for op, o := range l.plan.ops {
 		called := time.Time{} // in the second process
-		var last *lifeCall
+		var last, ended *lifeCall // in the second process, and the last to end in the first
 		for _, c := range l.calls {
+			if c.op == op && c.process == 1 && !c.end.at.IsZero() && (ended == nil || c.end.seq > ended.end.seq) {
+				ended = c
+			}
 			if c.op == op && c.process == 2 {
 				called, last = sooner(called, c.began.at), c
 			}
@@ -81,10 +84,11 @@ func (l *life) checkTakenUp(fail failFunc) {
 		if !under && !going && !touched.IsZero() && l.ended.at.Sub(left) > 3*time.Minute && (called.IsZero() || touched.Before(called)) {
 			fail("(h) op %d was left by its callers, and taken up all the same", op)
 		}
+		parked := ended != nil && ended.err == nil && !ended.putOff && !ended.start && ended.endedAlone() // by its call, and not in flight
 		done := last == nil || last.res == nil || last.res.Outcome == outcome.OutcomeUnknown || last.res.Outcome == outcome.OutcomeGone || last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
 		_, waits := l.waits(op, 1, l.ended)
-		if (under && left.IsZero() || waits && l.calm(op, l.ended)) && sent && !done && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
+		if (under && left.IsZero() || waits && l.calm(op, l.ended)) && sent && !done && !parked && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
 			fail("(h) op %d was under way, and not taken up before it was called", op)
 		}
 	}

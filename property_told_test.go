@@ -29,11 +29,11 @@ func (l *life) checkOperation(op int, fail failFunc) {
 	var text string
 	var starts []*lifePost
 	for _, c := range l.calls {
-		if c.op != op || c.err != nil || l.unheard(c) || c.putOff || c.start && c.res.Outcome == outcome.OutcomePending {
+		if c.op != op || c.err != nil || l.unheard(c) || c.putOff || c.endedAlone() {
 			continue // no outcome yet
 		}
 		if c.res == nil {
-			if strings.Contains(c.text, "No Job was started:") || strings.Contains(c.text, "It has not ended") || strings.Contains(c.text, "It may still be at work") {
+			if strings.Contains(c.text, "No Job was started:") {
 				continue
 			}
 			own := strings.TrimSpace(strings.ReplaceAll(c.text+"\n", "This call repeats an earlier one. No new Job was started, and repeating it again will start none.\n", ""))
@@ -42,9 +42,6 @@ func (l *life) checkOperation(op int, fail failFunc) {
 			}
 			text = own
 			continue
-		}
-		if c.res.Outcome == outcome.OutcomePending || c.res.Outcome == outcome.OutcomeExpired {
-			continue // the call ended, and the operation goes on with the next one
 		}
 		res := *c.res
 		res.Repeated = false
@@ -102,6 +99,15 @@ func (l *life) checkCall(c *lifeCall, fail failFunc) {
 	if je != nil && c.end.at.Equal(c.deadline) && je.JobID != "" {
 		l.checkForgotten(c, je.JobID, fail)
 	}
+}
+
+// endedAlone reports whether the call ended and its operation did not: the next
+// one goes on with it, and may come to something else.
+func (c *lifeCall) endedAlone() bool {
+	if c.res != nil {
+		return c.res.Outcome == outcome.OutcomePending || c.res.Outcome == outcome.OutcomeExpired
+	}
+	return strings.Contains(c.text, "has not ended: do not start it again") || strings.Contains(c.text, "took longer than allowed")
 }
 
 // checkForgotten is about a call that waited to its last moment: not for a

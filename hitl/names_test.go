@@ -95,3 +95,12 @@ func TestGrantsForUnknownAssignments(t *testing.T) {
 		require.NoError(t, reg.Close(t.Context()))
 	}
 }
+
+// A guard that is made of an empty list guards nothing.
+func TestMatchesOfNothing(t *testing.T) {
+	var names hitl.Names
+	for what, m := range map[string]hitl.NameMatch{"IDs": hitl.AssignmentIs(), "names": hitl.NameIs(), "folders": hitl.FolderIs()} {
+		require.ErrorContains(t, hitl.CheckNames(hitl.Route(hitl.When(m, hitl.AlwaysDeny())), names), "names nothing", what)
+	}
+	require.NoError(t, hitl.CheckNames(hitl.Route(hitl.When(hitl.AssignmentIs().Optional(), hitl.AlwaysDeny())), names))
+}

@@ -45,11 +45,17 @@ func (m NameMatch) Matches(r Request) bool {
 
 // CheckNames refuses what nothing has.
 func (m NameMatch) CheckNames(n Names) error {
-	if m.optional || m.have == nil {
+	switch {
+	case m.optional || m.have == nil:
 		return nil
+	case len(m.words) == 0:
+		return errMatchesNothing
 	}
 	return m.have(n, m.words...)
 }
+
+// errMatchesNothing is a match of no names, as an empty configuration makes it.
+var errMatchesNothing = errors.New("the match names nothing; a guard made of it would guard nothing")
 
 // AssignmentIs matches requests of the Assignments with these IDs. Use it where
 // money is concerned: names and folders can be changed by whoever edits
