@@ -58,7 +58,7 @@ func (l *life) checkTakenUp(fail failFunc) {
 		return
 	}
 	for op, o := range l.plan.ops {
-		called := time.Time{} // in the second process
+		called := time.Time{}     // in the second process
 		var last, ended *lifeCall // in the second process, and the last to end in the first
 		for _, c := range l.calls {
 			if c.op == op && c.process == 1 && !c.end.at.IsZero() && (ended == nil || c.end.seq > ended.end.seq) {
