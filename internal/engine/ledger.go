@@ -188,7 +188,7 @@ func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 	return revision, err
 }
 
-// safely runs a call of the journal. What it returns matches ErrJournal, but
+// safely runs a call of the journal. What it returns matches journal.ErrFailed, but
 // for ErrNoRecord and ErrConflict.
 func (l *ledger) safely(f func() error) error {
 	err := guard.Run(journal.ErrFailed, func() error {
