@@ -54,14 +54,14 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	put("adapters/mcp/over.go", read("testdata/overmcp/transport.go.txt"))
 	hook := read("testdata/overmcp/hook_test.go.txt")
 	put("over_mcp_test.go", strings.Replace(hook, "PACKAGE", "duvotool_test", 1))
-	put("policy/over_mcp_test.go", strings.Replace(hook, "PACKAGE", "policy_test", 1))
+	put("hitl/over_mcp_test.go", strings.Replace(hook, "PACKAGE", "hitl_test", 1))
 	list, err := json.Marshal(map[string]any{"Replace": overlay})
 	require.NoError(t, err)
 	config := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(config, list, 0o600))
 
 	const steps = "DUVOTOOL_PROPERTY_STEPS"
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./policy")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./hitl")
 	cmd.Dir = root
 	if os.Getenv(steps) == "" {
 		cmd.Env = append(os.Environ(), steps+"=500")
