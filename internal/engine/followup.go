@@ -57,11 +57,19 @@ func (f *followUp) gather(start string, users []string) {
 // turnBreak stands between what one message has added and the next.
 const turnBreak = "\n\n"
 
-func (f *followUp) same(g *followUp) bool {
-	if f == nil || g == nil {
-		return f == g
+// A turnOf is the Job that a message continues, and the key of the operation that
+// it follows.
+type turnOf struct{ jobID, turn string }
+
+func (f *followUp) of() turnOf {
+	if f == nil {
+		return turnOf{}
 	}
-	return strings.EqualFold(f.JobID, g.JobID) && f.Turn == g.Turn
+	return turnOf{f.JobID, f.Turn}
+}
+
+func (t turnOf) same(u turnOf) bool {
+	return strings.EqualFold(t.jobID, u.jobID) && t.turn == u.turn
 }
 
 // stale reports whether a read does not show yet that the message was posted.

@@ -268,8 +268,8 @@ func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 		if err := op.another(job, jobID); err != nil {
 			return errtext.Errorf("duvotool: reconciling: %w", err)
 		}
-		if f := op.job.followUp; f != nil && !strings.EqualFold(f.JobID, jobID) {
-			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", f.JobID)
+		if job := op.after.jobID; job != "" && !strings.EqualFold(job, jobID) {
+			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", job)
 		}
 		if other := eng.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
 			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))

@@ -28,6 +28,7 @@ type operation struct {
 	scope  string // empty: called in none
 	input  string // that its Job was started with
 	caller hitl.Caller
+	after  turnOf // what it follows; never changes; zero: it starts its Job
 
 	mu      sync.Mutex
 	mailbox []mail
@@ -494,7 +495,7 @@ func (op *operation) failAs(err error) {
 }
 
 func (op *operation) over(r *run) {
-	if op.job.followUp != nil {
+	if op.after.jobID != "" {
 		op.eng.ops.converse(op, false)
 	}
 	if t := op.ticket; t != nil {

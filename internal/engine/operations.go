@@ -112,7 +112,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.job.followUp.same(follow)
+	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.after.same(follow.of())
 	if repeated && (other || key.exact && op.said() != input) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
@@ -161,7 +161,7 @@ func (op *operation) startedNothing() bool {
 }
 
 func (o *operations) newOperation(w *Work, key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
-	op := &operation{eng: o.eng, work: w, key: key.key, fresh: key.fresh, unkeyed: key.fresh, scope: key.scope, input: input, caller: caller, phase: outcome.PhaseNew}
+	op := &operation{eng: o.eng, work: w, key: key.key, fresh: key.fresh, unkeyed: key.fresh, scope: key.scope, input: input, caller: caller, after: follow.of(), phase: outcome.PhaseNew}
 	if o.eng.ledger != nil {
 		op.record = &recordRef{key: op.recordName()}
 		op.handle = newHandle() // recorded with the operation from the beginning
@@ -216,7 +216,7 @@ func (o *operations) enter(op *operation) {
 	}
 	id := strings.ToLower(op.jobID)
 	op.mu.Unlock()
-	if id != "" && op.job.followUp == nil && o.holders[id] == nil { // restored: nothing runs yet
+	if id != "" && op.after.jobID == "" && o.holders[id] == nil { // restored: nothing runs yet
 		o.holdLocked(op, id)
 	}
 }
@@ -526,7 +526,7 @@ func (o *operations) sweep() {
 // converse notes that the Job of a follow-up is being talked to, or no longer.
 // false means that another follow-up does so.
 func (o *operations) converse(op *operation, on bool) bool {
-	id := strings.ToLower(op.job.followUp.JobID)
+	id := strings.ToLower(op.after.jobID)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.talks[id]

@@ -31,7 +31,7 @@ func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{eng: eng, work: w, key: e.Key, unkeyed: e.Unkeyed, scope: e.Scope, caller: e.Caller}
+	op := &operation{eng: eng, work: w, key: e.Key, unkeyed: e.Unkeyed, scope: e.Scope, caller: e.Caller, after: e.FollowUp.of()}
 	if e.Own != "" {
 		op.moreLocked().own = e.Own // nobody else has it yet
 	}
@@ -49,7 +49,10 @@ func (op *operation) take(rec journal.Record, e entry) error {
 	if err := op.job.restore(op, e); err != nil {
 		return err
 	}
-	op.record = &recordRef{rec.Key, rec.Revision}
+	if op.record == nil {
+		op.record = &recordRef{key: rec.Key}
+	}
+	op.record.revision = rec.Revision
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.input, op.phase, op.jobID, op.handle = e.Input, e.Phase, e.JobID, e.Handle
