@@ -33,31 +33,42 @@ import (
 // waitingEvery. Lists by status are left alone for a while when they hold rows
 // of another status, fail, or miss Jobs that are in it.
 type sweeper struct {
-	on      bool
-	running bool
-	cancel  context.CancelFunc // of the running sweep
-	next    time.Time
-	judged  time.Time     // when on was last decided
-	waiting time.Time     // when the waiting Jobs were last listed
-	took    time.Duration // by that
-	failed  int           // sweeps in a row
-	odd     int           // counts sweeps, for lists that are due every second time
+	possible bool // the backend has lists
+	on       bool // they are worth it
+	running  bool
+	cancel   context.CancelFunc // of the running sweep
+	next     time.Time          // when the next one is due, while on
+	decided  time.Time          // when on was
+	failures int                // sweeps in a row
+	number   uint32             // of the sweep
 
-	pagesAll, pagesActive, pagesEnded int // as last counted; zero: not known
-	counted                           int // Jobs in flight at that time
+	pages   [planEnded + 1]int // that a sweep by each plan took, as last counted; zero: not known
+	counted int                // Jobs in flight at that time
 
-	scan     scan                // of the active plan, touched by the sweep alone
-	totals   map[duvo.Status]int // of the lists by status, touched by the sweep alone
-	suspects int                 // Jobs that a list by status missed, until the whole list is seen
-	missed   int                 // those of them that a read showed unchanged
+	// Touched by the running sweep alone.
+	scan        activeScan
+	totals      map[duvo.Status]int // of the lists by status
+	waitingAt   time.Time           // when the waiting Jobs were last listed
+	waitingTook time.Duration
 
-	spots   float64   // Jobs that are due to be read whatever their rows tell
-	spotted time.Time // when that was last counted
+	suspects int // Jobs that a list by status missed, until the whole list is seen
+	missed   int // those of them that a read showed unchanged
 
-	sought   time.Time // when Jobs that lists did not show were last looked for
-	noFilter time.Time // until when lists by status are not trusted
-	noSweeps time.Time // until when there are none
-	number   uint32    // of the sweep
+	spotChecks float64   // Jobs that are due to be read whatever their rows tell
+	spotted    time.Time // when those were last counted
+
+	retriedUnlisted time.Time // when Jobs that lists did not show were last looked for
+	distrustedUntil time.Time // lists by status are left alone
+	pausedUntil     time.Time // and so are all lists
+}
+
+// An activeScan is how far the active plan is through its lists.
+type activeScan struct {
+	list   int // which of activeStatuses
+	begun  bool
+	offset int // of the next page, once begun
+	since  time.Time
+	budget float64 // pages that are due, beside the ended plan
 }
 
 const (
@@ -66,7 +77,7 @@ const (
 	sweepLeast    = sweepEvery / 2   // with many more, or a few young ones
 	fewJobs       = 20
 	manyJobs      = 1000
-	judgeEvery    = 2 * time.Second
+	decideEvery   = 2 * time.Second
 	fullEvery     = 10 * time.Minute
 	waitingEvery  = 10 * time.Second
 	waitingReread = 10 * time.Minute // of a Job that waits for a person
@@ -75,126 +86,33 @@ const (
 	distrust      = time.Hour        // of lists by status
 	sweepRest     = 10 * time.Minute // without sweeps, when they cost too much or fail for good
 	sweepRetry    = time.Minute      // the same, when they fail for now
-	PageRows      = 100
-	clockSkew     = time.Minute // between rows' times
-	sweepFailures = 3           // in a row, after which Jobs are read one by one
-	absentFew     = 20          // missing from a sweep at once that are simply read
+	clockSkew     = time.Minute      // between rows' times
+	sweepFailures = 3                // in a row, after which Jobs are read one by one
+	absentFew     = 20               // missing from a sweep at once that are simply read
 )
 
-var (
-	errFilter  = errors.New("a list by status holds other rows")
-	errTooLong = errors.New("the list is longer than it is worth")
-	errNoTotal = errors.New("a list by status tells no total")
+// PageRows is how many rows a page of a list is asked for.
+const PageRows = 100
+
+var errTooLong = errors.New("the list is longer than it is worth")
+
+type sweepPlan int
+
+const (
+	planAll sweepPlan = iota
+	planActive
+	planEnded
 )
 
-// end stops a running sweep. Called with watcher.mu held.
+// endedStatuses are those of Jobs that ended. A stopped one may be told as
+// another: a sweep of all Jobs, or of the active ones, finds it at the latest.
+var endedStatuses = []duvo.Status{duvo.StatusCompleted, duvo.StatusFailed, duvo.StatusInterrupted}
+
+// end stops a running sweep.
 func (s *sweeper) end() {
 	if s.cancel != nil {
 		s.cancel()
 	}
-}
-
-// sweepIfDue decides whether to sweep, begins a sweep that is due, and returns
-// when to ask again. Called with watcher.mu held.
-func (w *Watcher) sweepIfDue(now time.Time) time.Time {
-	s := &w.sweep
-	if w.lister == nil || s.running {
-		return now.Add(time.Minute) // the end of a sweep kicks
-	}
-	if len(w.byJob) < sweepFrom && !s.on || now.Before(s.noSweeps) {
-		return now.Add(time.Minute)
-	}
-	if now.Sub(s.judged) >= judgeEvery {
-		w.judge(now)
-	}
-	if !s.on {
-		return s.judged.Add(judgeEvery)
-	}
-	at := s.next
-	if w.failing >= outage && at.Before(w.probe) {
-		at = w.probe
-	}
-	if at.After(now) {
-		return at
-	}
-	if w.failing >= outage && w.reading > 0 {
-		return now.Add(time.Second) // that one asks
-	}
-	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
-	s.cancel, s.running = cancel, true
-	s.number++
-	w.life.Again()
-	go w.runSweep(ctx, now, w.plan(now))
-	return now.Add(time.Minute)
-}
-
-// judge decides whether sweeps cost fewer requests than reads by age. Called
-// with watcher.mu held.
-func (w *Watcher) judge(now time.Time) {
-	s := &w.sweep
-	s.judged = now
-	if !s.on {
-		w.anew(now)
-	}
-	rate, n := w.singlesRate(now)
-	was := s.on
-	pages, active := s.costs(n, now)
-	if active > 0 {
-		pages = min(pages, active)
-	}
-	cost := float64(pages) / w.sweepPause(now).Seconds()
-	switch {
-	case n < sweepFrom:
-		s.on = false
-	case was && cost > 1.5*rate:
-		w.stopSweeps(now, errTooLong, sweepRest)
-		return
-	case !was:
-		s.on = cost < rate
-	}
-	if s.on == was {
-		return
-	}
-	if s.on {
-		pause := w.sweepPause(now)
-		s.next = now.Add(pause/2 + rand.N(pause/2+1))
-	}
-	w.replan()
-}
-
-// anew lets sweeps look for Jobs that lists did not show, every fullEvery: they
-// may by now. Called with watcher.mu held.
-func (w *Watcher) anew(now time.Time) {
-	if now.Sub(w.sweep.sought) < fullEvery {
-		return
-	}
-	w.sweep.sought = now
-	for _, n := range w.byJob {
-		if n.single && !n.keep {
-			n.single = false
-			n.plan()
-		}
-	}
-}
-
-// replan puts every watch where it belongs now. Called with watcher.mu held.
-func (w *Watcher) replan() {
-	for _, n := range w.byJob {
-		n.plan()
-	}
-}
-
-// singlesRate returns how many reads a second the Jobs that sweeps would cover
-// need without them, and how many such Jobs there are. Called with watcher.mu
-// held.
-func (w *Watcher) singlesRate(now time.Time) (rate float64, n int) {
-	for _, x := range w.byJob {
-		if !x.single {
-			rate += 1 / w.pause(now.Sub(x.since)).Seconds()
-			n++
-		}
-	}
-	return rate, n
 }
 
 // costs estimates the requests of a sweep over n Jobs by the full plans, the
@@ -210,59 +128,29 @@ func (s *sweeper) costs(n int, now time.Time) (all, active int) {
 		}
 		return max(known, least)
 	}
-	all = scaled(s.pagesAll, least)
-	if !now.Before(s.noFilter) {
-		active = scaled(s.pagesActive, least+len(activeStatuses)+1)
+	all = scaled(s.pages[planAll], least)
+	if !now.Before(s.distrustedUntil) {
+		active = scaled(s.pages[planActive], least+len(activeStatuses)+1)
 	}
 	return all, active
 }
 
-// sweepPause is the time from the beginning of one sweep to that of the next.
-// With many Jobs the cost of a page is shared by many, with a few young ones
-// there is little of it: then sweeps come sooner. Called with watcher.mu held.
-func (w *Watcher) sweepPause(now time.Time) time.Duration {
-	n := len(w.byJob)
-	switch {
-	case w.every > 0:
-		return w.every
-	case n > manyJobs:
-		return max(sweepEvery*manyJobs/time.Duration(n), sweepLeast)
-	case n < fewJobs:
-		for _, x := range w.byJob {
-			if now.Sub(x.since) < 2*time.Minute {
-				return sweepLeast
-			}
-		}
-	}
-	return sweepEvery
-}
-
-type sweepPlan int
-
-const (
-	planAll sweepPlan = iota
-	planActive
-	planEnded
-)
-
-// plan chooses how to sweep. Called with watcher.mu held.
-func (w *Watcher) plan(now time.Time) sweepPlan {
-	s := &w.sweep
-	n := len(w.byJob)
+// choose returns the plan by which to sweep over n Jobs.
+func (s *sweeper) choose(n int, now time.Time) sweepPlan {
 	full := planAll
 	cost, active := s.costs(n, now)
 	if active == 0 {
 		return planAll
 	}
-	if active < cost || s.pagesAll == 0 && n > 10*PageRows {
+	if active < cost || s.pages[planAll] == 0 && n > 10*PageRows {
 		full, cost = planActive, active
 	}
-	ended := s.pagesEnded
+	ended := s.pages[planEnded]
 	if ended == 0 {
 		ended = len(endedStatuses)
 	}
 	switch {
-	case ended < cost && s.pagesActive > 0:
+	case ended < cost && s.pages[planActive] > 0:
 		return planEnded
 	case ended < cost:
 		return planActive // once, to know what it takes
@@ -270,20 +158,123 @@ func (w *Watcher) plan(now time.Time) sweepPlan {
 	return full
 }
 
-// activeStatuses are the statuses of Jobs in flight that lists are asked for,
-// beside waiting.
-var activeStatuses = []duvo.Status{duvo.StatusRunning, duvo.StatusStarting, duvo.StatusPending, duvo.StatusNotStarted}
+// sweepAt decides whether to sweep, and returns when the next sweep is due, or
+// when to ask again; zero if there is nothing to watch. A time that is past means
+// that the sweep is to begin.
+func (p *planner) sweepAt(now time.Time) time.Time {
+	s := &p.sweep
+	later := now.Add(time.Minute)
+	switch {
+	case len(p.byJob) == 0:
+		return time.Time{}
+	case !s.possible, s.running: // the end of a sweep asks again
+		return later
+	case len(p.byJob) < sweepFrom && !s.on, now.Before(s.pausedUntil):
+		return later
+	}
+	if now.Sub(s.decided) >= decideEvery {
+		p.decideToSweep(now)
+	}
+	if !s.on {
+		return s.decided.Add(decideEvery)
+	}
+	at := s.next
+	if p.service.open() && at.Before(p.service.probe) {
+		at = p.service.probe
+	}
+	if !at.After(now) && p.service.open() && p.reading > 0 {
+		return now.Add(time.Second) // that read asks whether the service is back
+	}
+	return at
+}
 
-// endedStatuses are those of Jobs that ended. A stopped one may be told as
-// another: a full sweep finds it at the latest.
-var endedStatuses = []duvo.Status{duvo.StatusCompleted, duvo.StatusFailed, duvo.StatusInterrupted}
+// decideToSweep decides whether sweeps cost fewer requests than reads by age.
+func (p *planner) decideToSweep(now time.Time) {
+	s := &p.sweep
+	s.decided = now
+	if !s.on {
+		p.retryUnlisted(now)
+	}
+	rate, n := p.ratePerSecond(now)
+	was := s.on
+	pages, active := s.costs(n, now)
+	if active > 0 {
+		pages = min(pages, active)
+	}
+	cost := float64(pages) / p.sweepPause(now).Seconds()
+	switch {
+	case n < sweepFrom:
+		s.on = false
+	case was && cost > 1.5*rate:
+		p.pauseSweeps(now, errTooLong, sweepRest)
+		return
+	case !was:
+		s.on = cost < rate
+	}
+	if s.on == was {
+		return
+	}
+	if s.on {
+		pause := p.sweepPause(now)
+		s.next = now.Add(pause/2 + rand.N(pause/2+1))
+	}
+	p.replan()
+}
 
-// stopSweeps goes back to reads by age for a while. Called with watcher.mu held.
-func (w *Watcher) stopSweeps(now time.Time, why error, rest time.Duration) {
-	w.log.Info("duvotool: Jobs are read one by one", "because", safetext.OneLine(why.Error(), 500), "for", rest)
-	w.sweep.on, w.sweep.failed = false, 0
-	w.sweep.noSweeps = now.Add(rest)
-	w.sweep.pagesAll, w.sweep.pagesActive, w.sweep.pagesEnded = 0, 0, 0
-	w.sweep.scan, w.sweep.totals, w.sweep.suspects = scan{}, nil, 0
-	w.replan()
+// retryUnlisted lets sweeps look for Jobs that lists did not show, every
+// fullEvery: they may by now.
+func (p *planner) retryUnlisted(now time.Time) {
+	if now.Sub(p.sweep.retriedUnlisted) < fullEvery {
+		return
+	}
+	p.sweep.retriedUnlisted = now
+	for _, n := range p.byJob {
+		if n.outsideSweeps && !n.pinned {
+			n.outsideSweeps = false
+			p.plan(n)
+		}
+	}
+}
+
+// ratePerSecond returns how many reads a second the Jobs that sweeps would cover
+// need without them, and how many such Jobs there are.
+func (p *planner) ratePerSecond(now time.Time) (rate float64, jobs int) {
+	for _, n := range p.byJob {
+		if !n.outsideSweeps {
+			rate += 1 / p.pause(now.Sub(n.since)).Seconds()
+			jobs++
+		}
+	}
+	return rate, jobs
+}
+
+// sweepPause is the time from the beginning of one sweep to that of the next.
+// With many Jobs the cost of a page is shared by many, with a few young ones
+// there is little of it: then sweeps come sooner.
+func (p *planner) sweepPause(now time.Time) time.Duration {
+	jobs := len(p.byJob)
+	switch {
+	case p.every > 0:
+		return p.every
+	case jobs > manyJobs:
+		return max(sweepEvery*manyJobs/time.Duration(jobs), sweepLeast)
+	case jobs < fewJobs:
+		for _, n := range p.byJob {
+			if now.Sub(n.since) < 2*time.Minute {
+				return sweepLeast
+			}
+		}
+	}
+	return sweepEvery
+}
+
+// pauseSweeps goes back to reads by age for a while.
+func (p *planner) pauseSweeps(now time.Time, why error, rest time.Duration) {
+	p.log.Info("duvotool: Jobs are read one by one", "because", safetext.OneLine(why.Error(), 500), "for", rest)
+	s := &p.sweep
+	s.on, s.failures = false, 0
+	s.pausedUntil = now.Add(rest)
+	s.pages = [len(s.pages)]int{}
+	s.scan, s.totals, s.suspects = activeScan{}, nil, 0
+	p.replan()
 }

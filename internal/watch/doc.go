@@ -1,0 +1,9 @@
+// Package watch decides when each Job in flight is read, and reads it. It knows Job
+// IDs and statuses, not operations.
+//
+// From top to bottom: a [Watcher] does the requests, keeps the timer and the lock;
+// a pass is one sweep through lists of Jobs (run.go: its beginning and end,
+// lists.go: which pages, rows.go: what a row tells, missing.go: what it means that
+// there is none); the planner says what is due, by age, by wish (watch.go) or by
+// a sweep (sweep.go); the breaker tells an outage. Each uses what is below it.
+package watch

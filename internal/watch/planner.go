@@ -1,0 +1,157 @@
+package watch
+
+import (
+	"container/heap"
+	"log/slog"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// A planner knows the Jobs that are watched and says when each is read next, and
+// when the lists are. It makes no request, sets no timer and starts no goroutine.
+// All of its methods are called with Watcher.mu held.
+type planner struct {
+	log        *slog.Logger
+	every      time.Duration // between two reads of a Job; zero: by age
+	trustLists bool
+
+	byJob   map[string]*Watch // those that are not stopped, by Watch.key
+	due     readQueue
+	reading int  // reads under way
+	stale   bool // what is due first has changed since the timer was set
+
+	service breaker
+	sweep   sweeper
+}
+
+// MaxReads bounds the reads that are under way at once.
+const MaxReads = 16
+
+// add begins to plan the reads of a Job.
+func (p *planner) add(n *Watch) {
+	if twin := p.byJob[n.key()]; twin != nil { // of a backend whose Jobs share an ID
+		twin.outsideSweeps, twin.pinned = true, true
+		p.plan(twin)
+	}
+	p.byJob[n.key()] = n
+	p.stale = true
+}
+
+// remove ends that.
+func (p *planner) remove(n *Watch) {
+	if p.byJob[n.key()] == n {
+		delete(p.byJob, n.key())
+	}
+	n.stopped = true
+	p.plan(n)
+	if len(p.byJob) == 0 {
+		p.sweep.end()
+	}
+	p.stale = true
+}
+
+// plan puts a watch where it belongs in the queue.
+func (p *planner) plan(n *Watch) {
+	if n.reading && !n.asked.IsZero() && !n.asked.After(time.Now()) {
+		n.reread = true
+	}
+	n.due = n.asked
+	if p.covers(n) {
+		if n.status == duvo.StatusWaiting {
+			// Another request in its place looks the same in a list.
+			n.due = sooner(n.due, n.lastRead.Add(waitingReread))
+		}
+	} else {
+		n.due = sooner(n.due, n.byAge)
+	}
+	switch gone := n.stopped || n.reading || n.due.IsZero(); {
+	case gone && n.index >= 0:
+		heap.Remove(&p.due, n.index)
+	case gone:
+	case n.index >= 0:
+		heap.Fix(&p.due, n.index)
+	default:
+		heap.Push(&p.due, n)
+	}
+	if n.index == 0 {
+		p.stale = true
+	}
+}
+
+// replan puts every watch where it belongs now.
+func (p *planner) replan() {
+	for _, n := range p.byJob {
+		p.plan(n)
+	}
+}
+
+// covers reports whether sweeps look after a Job.
+func (p *planner) covers(n *Watch) bool { return p.sweep.on && !n.outsideSweeps }
+
+// nextDue returns when a read or a sweep is due next, zero if nothing is.
+func (p *planner) nextDue(now time.Time) time.Time {
+	at := p.sweepAt(now)
+	if n := p.ready(); n != nil {
+		at = sooner(at, p.readAt(n))
+	}
+	return at
+}
+
+// ready returns the watch whose read comes next, nil if none may be sent out
+// now: the end of another one looks again.
+func (p *planner) ready() *Watch {
+	limit := MaxReads
+	if p.service.open() {
+		limit = 1
+	}
+	if len(p.due) == 0 || p.reading >= limit && !(p.due[0].urgent && p.reading < 2*limit) {
+		return nil
+	}
+	return p.due[0]
+}
+
+// readAt returns when the read of the watch that is ready may be sent out.
+func (p *planner) readAt(n *Watch) time.Time {
+	if p.service.open() && n.due.Before(p.service.probe) {
+		return p.service.probe
+	}
+	return n.due
+}
+
+// answered notes whether the service answers a read, or a request for a page.
+func (p *planner) answered(err error, read bool) {
+	if p.service.note(err, read) {
+		p.sweep.pausedUntil = time.Time{} // it was not for the lists
+	}
+}
+
+// sighted notes what a read told and plans the next one if that was asked for
+// meanwhile.
+func (p *planner) sighted(n *Watch, s Sighting) {
+	n.reading = false
+	if n.absences > 0 && !n.outsideSweeps && s.Err == nil && s.Job.Status == n.status {
+		p.sweep.missed++
+	}
+	n.learn(s)
+	if n.reread {
+		n.reread = false
+		n.asked = time.Now()
+	}
+	p.plan(n)
+}
+
+// pause returns how long to wait before a Job of this age is read again, by
+// the guidance that Duvo publishes: 5 to 10 s for Jobs under 2 minutes, 30 s
+// to 15 minutes, 60 to 120 s beyond.
+func (p *planner) pause(age time.Duration) time.Duration {
+	switch {
+	case p.every > 0:
+		return p.every
+	case age < 2*time.Minute:
+		return 5 * time.Second
+	case age < 15*time.Minute:
+		return 30 * time.Second
+	}
+	return 90 * time.Second
+}

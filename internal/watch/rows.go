@@ -1,0 +1,76 @@
+package watch
+
+import (
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// rows takes in the rows of a page of the list by this status; empty: of all.
+func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
+	type progress struct {
+		n   *Watch
+		row duvo.Job
+	}
+	var told []progress
+	p.lock()
+	for _, row := range rows {
+		if n := p.w.byJob[strings.ToLower(row.ID)]; n != nil && p.row(n, row, list) {
+			told = append(told, progress{n, row})
+		}
+	}
+	p.unlock()
+	for _, t := range told {
+		t.n.notify(Sighting{Job: t.row, Began: p.began, Hint: true})
+	}
+}
+
+// row takes in the row of a Job of ours. It returns true if the row tells of
+// progress that needs no read. Called with Watcher.mu held.
+func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
+	p.mark(n, row)
+	moved := row.UpdatedAt.After(n.updated) && !n.updated.IsZero()
+	switch {
+	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
+		return false
+	case n.reading, n.refutals > 0 && !row.UpdatedAt.After(n.refuted) && time.Since(n.lastRead) < refutedPause(n.refutals):
+		return false
+	case OnItsWay(row.Status) && OnItsWay(n.status):
+		n.status = row.Status
+		return true
+	}
+	if p.w.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero() && (moved || n.updated.IsZero()) {
+		n.trusted = &row
+	}
+	n.hint, n.hinted = row.UpdatedAt, true
+	n.asked = sooner(n.asked, time.Now())
+	p.w.plan(n)
+	return false
+}
+
+// mark notes that the sweep has shown a Job. Called with Watcher.mu held.
+func (p *pass) mark(n *Watch, row duvo.Job) {
+	if n.lastSweep != p.number && n.added.Before(p.began) {
+		if !n.outsideSweeps {
+			p.unseen--
+		}
+		if n.absences > 0 && !row.Status.Terminal() {
+			p.found++
+		}
+	}
+	n.lastSweep, n.lastSwept, n.absences = p.number, time.Now(), 0
+	if n.outsideSweeps && !n.pinned {
+		n.outsideSweeps = false // listed after all
+		p.w.plan(n)
+	}
+	if n.created.IsZero() {
+		n.created = row.CreatedAt
+	}
+}
+
+// refutedPause is how long after a read a row is believed anew that tells what
+// so many reads have refuted.
+func refutedPause(refutals uint8) time.Duration {
+	return min(refutedFirst<<min(refutals-1, 10), waitingReread)
+}
