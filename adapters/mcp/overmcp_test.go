@@ -54,6 +54,7 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	put("adapters/mcp/over.go", read("testdata/overmcp/transport.go.txt"))
 	hook := read("testdata/overmcp/hook_test.go.txt")
 	put("over_mcp_test.go", strings.Replace(hook, "PACKAGE", "duvotool_test", 1))
+	put("trials/property/over_mcp_test.go", strings.Replace(hook, "PACKAGE", "property", 1))
 	put("hitl/over_mcp_test.go", strings.Replace(hook, "PACKAGE", "hitl_test", 1))
 	list, err := json.Marshal(map[string]any{"Replace": overlay})
 	require.NoError(t, err)
@@ -61,7 +62,7 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	require.NoError(t, os.WriteFile(config, list, 0o600))
 
 	const steps = "DUVOTOOL_PROPERTY_STEPS"
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./hitl")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./hitl", "./trials/property")
 	cmd.Dir = root
 	if os.Getenv(steps) == "" {
 		cmd.Env = append(os.Environ(), steps+"=500")

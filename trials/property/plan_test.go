@@ -1,4 +1,4 @@
-package duvotool_test
+package property
 
 import (
 	"math/bits"
@@ -86,6 +86,9 @@ type otherDeed struct {
 	what  string
 	title string
 }
+
+// refundsID is the only Assignment's.
+const refundsID = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11"
 
 var allPlans = rapid.Custom(drawPlan)
 

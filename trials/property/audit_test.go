@@ -1,4 +1,4 @@
-package duvotool_test
+package property
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ import (
 func (l *life) checkAudit(fail failFunc) {
 	type request struct{ job, id string }
 	decided, sent, accepted, posts := map[request]audit.Record{}, map[request]int{}, map[request]int{}, map[request]int{}
-	for _, r := range l.audit.records {
+	for _, r := range l.audit {
 		q := request{r.JobID, r.RequestID}
 		switch r.Event {
 		case audit.Decided:

@@ -1,4 +1,4 @@
-package duvotool_test
+package property
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package duvotool_test
+package property
 
 import (
 	"context"
@@ -315,12 +315,16 @@ func (l *life) call(reg *duvotool.Registry, process, op int, c callPlan) {
 		l.calls = append(l.calls, k)
 		l.say("op %d: called for %v", op, c.patience)
 	})
+	tool, err := reg.Tool("refunds")
+	if err != nil {
+		panic(err)
+	}
 	if c.start {
-		k.res, k.err = mustTool(reg, "refunds").Start(ctx, lifeInput(op))
+		k.res, k.err = tool.Start(ctx, lifeInput(op))
 	} else if c.asModel {
-		k.text, k.err = mustTool(reg, "refunds").Call(ctx, lifeInput(op))
+		k.text, k.err = tool.Call(ctx, lifeInput(op))
 	} else {
-		k.res, k.err = mustTool(reg, "refunds").Run(ctx, lifeInput(op))
+		k.res, k.err = tool.Run(ctx, lifeInput(op))
 	}
 	l.log(func(m moment) {
 		k.end = m

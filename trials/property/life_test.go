@@ -1,4 +1,4 @@
-package duvotool_test
+package property
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
@@ -44,7 +45,7 @@ type life struct {
 
 	jobs     []duvotest.JobRecord
 	requests []duvotest.Request
-	audit    auditLog
+	audit    []audit.Record
 }
 
 // A moment is a point in time, and in the order of all that happens.
