@@ -229,7 +229,7 @@ func benchRequests(r *making) {
 		}
 		require.Greater(r.t, loopCost, 100.0)
 		if n >= 40 {
-			require.Less(r.t, ours, 4.1)
+			require.Less(r.t, ours, 4.2) // one Job of 40 more or less ends within the window: 4.03 or 4.13
 		}
 		if n >= 1000 {
 			require.Less(r.t, ours, 3.3)
