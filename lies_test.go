@@ -99,6 +99,7 @@ func TestRowsAgainstReads(t *testing.T) {
 // Lists that lie at random: rows that are missing, doubled or wrong, totals that
 // do not fit.
 func TestListsThatLieAtRandom(t *testing.T) {
+	long(t)
 	for seed := range uint64(3) {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -134,6 +135,7 @@ func TestListsThatLieAtRandom(t *testing.T) {
 
 // A list without an end does not hold up anything.
 func TestListsWithoutEnd(t *testing.T) {
+	long(t)
 	for _, status := range []duvo.Status{"", duvo.StatusRunning, duvo.StatusWaiting, duvo.StatusCompleted} {
 		for _, total := range []int{-1, 1 << 40} {
 			t.Run(fmt.Sprint(status, total), func(t *testing.T) {

@@ -68,11 +68,12 @@ func TestSweeps(t *testing.T) {
 		reads    float64 // a Job, at most
 		pages    float64
 		lateness time.Duration // at most, but for a few
+		short    bool          // with -short, too
 	}{
-		"right":             {reads: 1.8, pages: 1.5, lateness: 16 * time.Second},
+		"right":             {reads: 1.8, pages: 1.5, lateness: 16 * time.Second, short: true},
 		"foreign Jobs":      {foreign: 3000, reads: 1.8, pages: 5, lateness: 31 * time.Second},
 		"filter ignored":    {quirks: duvotest.Quirks{FilterIgnored: true}, reads: 1.8, pages: 2, lateness: 16 * time.Second},
-		"filter misses":     {quirks: duvotest.Quirks{FilterMisses: true}, reads: 5, pages: 3, lateness: 100 * time.Second},
+		"filter misses":     {quirks: duvotest.Quirks{FilterMisses: true}, reads: 5, pages: 3, lateness: 100 * time.Second, short: true},
 		"undocumented":      {quirks: duvotest.Quirks{UnknownStatus: true, UnknownFields: true}, reads: 2.8, pages: 3, lateness: 16 * time.Second},
 		"a rate limit":      {opts: []duvotest.Option{duvotest.WithRateLimit(700)}, reads: 1.8, pages: 1.5, lateness: 30 * time.Second},
 		"lists forbidden":   {opts: []duvotest.Option{duvotest.WithForbidden("listRuns")}, reads: 100, pages: .1, lateness: 110 * time.Second},
@@ -81,6 +82,9 @@ func TestSweeps(t *testing.T) {
 		"lists are no JSON": {faults: []duvotest.Fault{{Op: "listRuns", Skip: 20, Times: -1, Kind: duvotest.NotJSON, Body: "<html>"}}, reads: 100, pages: 5, lateness: 110 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if !c.short {
+				long(t)
+			}
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				for range c.foreign {
 					_, err := d.StartElsewhere(crowdWorker.ID, (40*time.Minute).String()+" ask")
@@ -268,6 +272,7 @@ func TestBurstOfStartsAtALimit(t *testing.T) {
 // TestTrustLists: a completed Job is not read where lists are trusted and right,
 // and is where they are not.
 func TestTrustLists(t *testing.T) {
+	long(t)
 	for name, c := range map[string]struct {
 		opts   []duvotool.Option
 		quirks duvotest.Quirks

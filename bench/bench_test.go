@@ -54,15 +54,16 @@ var benches = []struct {
 	name  string
 	do    func(*making)
 	small bool // also in a plain go test
+	long  bool // but not with -short
 }{
-	{"requests", benchRequests, true},
-	{"steady", benchSteady, true},
-	{"webhooks", benchWebhooks, true},
-	{"memory", benchMemory, true},
-	{"cpu", benchCPU, false},
-	{"discovery", benchDiscovery, true},
-	{"scale", benchScale, false},
-	{"outage", benchOutage, true},
+	{"requests", benchRequests, true, false},
+	{"steady", benchSteady, true, true},
+	{"webhooks", benchWebhooks, true, true},
+	{"memory", benchMemory, true, false},
+	{"cpu", benchCPU, false, false},
+	{"discovery", benchDiscovery, true, false},
+	{"scale", benchScale, false, false},
+	{"outage", benchOutage, true, false},
 }
 
 func TestFigures(t *testing.T) {
@@ -79,7 +80,12 @@ func TestFigures(t *testing.T) {
 		if !strings.HasPrefix(b.name, os.Getenv(envOnly)) || !full && !b.small {
 			continue
 		}
-		t.Run(b.name, func(t *testing.T) { b.do(&making{t, out, full, jobs}) })
+		t.Run(b.name, func(t *testing.T) {
+			if b.long && testing.Short() {
+				t.Skip("it takes long; it runs without -short")
+			}
+			b.do(&making{t, out, full, jobs})
+		})
 	}
 }
 

@@ -36,6 +36,9 @@ func connect(t testing.TB, s *duvotestmcp.Server, opts ...mcp.Option) *mcp.Clien
 func TestBackend(t *testing.T) {
 	for name, opts := range servers {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "newest revision" {
+				t.Skip("it takes long; it runs without -short")
+			}
 			duvotooltest.TestBackend(t, func(t *testing.T, d *duvotest.Duvo) duvotool.Backend {
 				return connect(t, duvotestmcp.New(d, opts...))
 			})

@@ -142,6 +142,9 @@ var hostileAnswers = map[string]func(http.ResponseWriter, *http.Request, string)
 }
 
 func TestHostileServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Complete("") }}))
 	defer d.Close()
 	for name, bad := range hostileAnswers {
@@ -182,6 +185,9 @@ func TestHostileServers(t *testing.T) {
 
 // The same while a session is opened.
 func TestHostileHandshakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	pages := 0
 	more := map[string]func(http.ResponseWriter, *http.Request, string){
 		"endless pages": func(w http.ResponseWriter, r *http.Request, id string) {

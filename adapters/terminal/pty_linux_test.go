@@ -188,6 +188,9 @@ func TestGoneWhileTheyType(t *testing.T) {
 
 // A text that was cut is approved once it was read to its end, or by the code.
 func TestCutText(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	long := approval
 	long.Description = strings.Repeat("all quite harmless\n", 300) + "and erase everything"
 	for name, page := range map[string]bool{"paged": true, "code": false} {

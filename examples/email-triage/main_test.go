@@ -265,6 +265,9 @@ func (s *foreign) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // It takes half a minute: a response that was met with 503 is repeated only
 // once a late effect of it must have shown.
 func TestAgainstAForeignServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	noEnv(t)
 	s := &foreign{posts: map[string]int{}, failed: map[string]bool{}, started: map[string]string{}}
 	server := httptest.NewServer(s)

@@ -27,6 +27,9 @@ func TestShort(t *testing.T) {
 
 // TestSoakInShort ends by time, and measures the workers.
 func TestSoakInShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	t.Parallel()
 	rep, err := run(t.Context(), config{Soak: 4e9, Faults: 0.1, Seed: 8, Workers: 1, InFlight: 10, Dir: t.TempDir()})
 	require.NoError(t, err)
@@ -40,6 +43,9 @@ func TestSoakInShort(t *testing.T) {
 // TestForgetfulJournal: a journal that does not keep what it is given shows, so
 // the checker can fail.
 func TestForgetfulJournal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	t.Parallel()
 	rep, err := run(t.Context(), config{Jobs: 40, Kills: 10, Faults: 0.2, Seed: 9, Workers: 2, InFlight: 30, Dir: t.TempDir(), Break: 3, Patience: 6e9})
 	require.NoError(t, err)
@@ -60,6 +66,9 @@ func TestFlags(t *testing.T) {
 
 // TestCommand prints what it is documented to print.
 func TestCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, program(t.Context(), []string{"-jobs", "4", "-kills", "1", "-json", "-quiet"}, &stdout, &stderr), stderr.String())
