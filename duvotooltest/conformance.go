@@ -53,53 +53,61 @@ func TestPolicy(t *testing.T, make func() hitl.Policy, opts ...Option) {
 		}
 	})
 	run("concurrent", func(t *testing.T) { concurrent(t, make()) })
-	run("ended context", func(t *testing.T) {
-		for _, r := range requests() {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			began := time.Now()
-			d, err := make().Decide(ctx, r)
-			if time.Since(began) > 0 {
-				t.Errorf("it took %v to notice that the context had ended", time.Since(began))
-			}
-			if err == nil && d.Source == hitl.SourcePerson && d.Verdict == hitl.Approved {
-				t.Error("a person's approval with an ended context")
-			}
-		}
-	})
-	run("context that ends", func(t *testing.T) {
-		stop := errors.New("no longer needed")
-		for _, r := range requests() {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			timer := time.AfterFunc(time.Nanosecond, func() { cancel(stop) })
-			began := time.Now()
-			_, _ = make().Decide(ctx, r)
-			timer.Stop()
-			cancel(nil)
-			if time.Since(began) > time.Second {
-				t.Errorf("it returned %v after its context had ended", time.Since(began))
-			}
-		}
-	})
-	if c.counts {
-		return
+	run("ended context", func(t *testing.T) { endedContext(t, make) })
+	run("context that ends", func(t *testing.T) { endingContext(t, make) })
+	if !c.counts {
+		run("no trace of other Jobs", func(t *testing.T) { noTrace(t, make) })
 	}
-	run("no trace of other Jobs", func(t *testing.T) {
-		for _, r := range requests() {
-			r.FirstSeen = time.Now()
-			fresh, err1 := make().Decide(t.Context(), r)
-			used := make()
-			for i, other := range requests() {
-				other.JobID, other.ID = fmt.Sprint("job-", i), fmt.Sprint("request-", i)
-				_, _ = used.Decide(t.Context(), other)
-			}
-			r.FirstSeen = time.Now()
-			again, err2 := used.Decide(t.Context(), r)
-			if fresh.Verdict != again.Verdict || (err1 == nil) != (err2 == nil) {
-				t.Errorf("asked for %q it decides %v (%v), and after other Jobs %v (%v)", hitl.SafeLine(r.Title, 50), fresh.Verdict, err1, again.Verdict, err2)
-			}
+}
+
+// endedContext: a policy that is asked too late returns at once.
+func endedContext(t *testing.T, make func() hitl.Policy) {
+	for _, r := range requests() {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		began := time.Now()
+		d, err := make().Decide(ctx, r)
+		if time.Since(began) > 0 {
+			t.Errorf("it took %v to notice that the context had ended", time.Since(began))
 		}
-	})
+		if err == nil && d.Source == hitl.SourcePerson && d.Verdict == hitl.Approved {
+			t.Error("a person's approval with an ended context")
+		}
+	}
+}
+
+// endingContext: a policy returns soon after its context ends.
+func endingContext(t *testing.T, make func() hitl.Policy) {
+	stop := errors.New("no longer needed")
+	for _, r := range requests() {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		timer := time.AfterFunc(time.Nanosecond, func() { cancel(stop) })
+		began := time.Now()
+		_, _ = make().Decide(ctx, r)
+		timer.Stop()
+		cancel(nil)
+		if time.Since(began) > time.Second {
+			t.Errorf("it returned %v after its context had ended", time.Since(began))
+		}
+	}
+}
+
+// noTrace: what a policy was asked about other Jobs changes no decision.
+func noTrace(t *testing.T, make func() hitl.Policy) {
+	for _, r := range requests() {
+		r.FirstSeen = time.Now()
+		fresh, err1 := make().Decide(t.Context(), r)
+		used := make()
+		for i, other := range requests() {
+			other.JobID, other.ID = fmt.Sprint("job-", i), fmt.Sprint("request-", i)
+			_, _ = used.Decide(t.Context(), other)
+		}
+		r.FirstSeen = time.Now()
+		again, err2 := used.Decide(t.Context(), r)
+		if fresh.Verdict != again.Verdict || (err1 == nil) != (err2 == nil) {
+			t.Errorf("asked for %q it decides %v (%v), and after other Jobs %v (%v)", hitl.SafeLine(r.Title, 50), fresh.Verdict, err1, again.Verdict, err2)
+		}
+	}
 }
 
 // An Option tells [TestPolicy] about a policy.

@@ -79,34 +79,9 @@ func runWorker(c childConfig) error {
 	if w.decisions, err = openLines(decisionsFile(c.Dir, c.Worker)); err != nil {
 		return err
 	}
-	client, err := duvo.New(duvo.WithAPIKey(c.Where.Key), duvo.WithTeam(c.Where.Team), duvo.WithBaseURL(c.Where.URL),
-		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, 2*time.Second),
-		duvo.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}}))
-	if err != nil {
+	if err := w.discover(journal, log); err != nil {
 		return err
 	}
-	opts := []duvotool.Option{
-		duvotool.WithJournal(breakJournal(journal, c.Break)), duvotool.WithPolicy(hitl.PolicyFunc(w.decide)), duvotool.WithObserver(w.observe),
-		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(log), duvotool.WithPollInterval(pollInterval),
-		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
-	}
-	if c.Jobs == 0 {
-		opts = append(opts, duvotool.WithRetention(soakRetention))
-	}
-	if c.NoIdempotency {
-		opts = append(opts, duvotool.WithMarkedStarts())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	w.reg, err = duvotool.Discover(ctx, client, opts...)
-	if err != nil {
-		return err
-	}
-	for _, t := range w.reg.All() {
-		w.tools[t.Assignment().Name] = t
-	}
-	close(w.ready)
-	log.Info("began", "resumed", len(w.reg.Resumed()))
 	hooks, err := net.FileListener(os.NewFile(3, "webhooks"))
 	if err != nil {
 		return err
@@ -135,6 +110,40 @@ func runWorker(c childConfig) error {
 		return err
 	}
 	return errors.Join(err, server.Close(), journal.Close(), w.outcomes.close(), w.decisions.close())
+}
+
+// discover makes the worker's registry.
+func (w *worker) discover(j journal.Journal, log *slog.Logger) error {
+	c := w.c
+	client, err := duvo.New(duvo.WithAPIKey(c.Where.Key), duvo.WithTeam(c.Where.Team), duvo.WithBaseURL(c.Where.URL),
+		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, 2*time.Second),
+		duvo.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}}))
+	if err != nil {
+		return err
+	}
+	opts := []duvotool.Option{
+		duvotool.WithJournal(breakJournal(j, c.Break)), duvotool.WithPolicy(hitl.PolicyFunc(w.decide)), duvotool.WithObserver(w.observe),
+		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(log), duvotool.WithPollInterval(pollInterval),
+		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
+	}
+	if c.Jobs == 0 {
+		opts = append(opts, duvotool.WithRetention(soakRetention))
+	}
+	if c.NoIdempotency {
+		opts = append(opts, duvotool.WithMarkedStarts())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	w.reg, err = duvotool.Discover(ctx, client, opts...)
+	if err != nil {
+		return err
+	}
+	for _, t := range w.reg.All() {
+		w.tools[t.Assignment().Name] = t
+	}
+	close(w.ready)
+	log.Info("began", "resumed", len(w.reg.Resumed()))
+	return nil
 }
 
 // What a worker's process ends with, beside success and failure.
