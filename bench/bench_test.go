@@ -56,7 +56,7 @@ var benches = []struct {
 	small bool // also in a plain go test
 	long  bool // but not with -short
 }{
-	{"requests", benchRequests, true, false},
+	{"requests", benchRequests, true, true},
 	{"steady", benchSteady, true, true},
 	{"webhooks", benchWebhooks, true, true},
 	{"memory", benchMemory, true, false},
