@@ -20,7 +20,7 @@ func (l *life) check() []string {
 		case "stop":
 			l.checkStop(p, fail)
 		case "messages":
-			fail("(d) a message was posted")
+			l.checkMessage(p, fail)
 		}
 		l.checkHeld(p, fail)
 	}
@@ -33,7 +33,13 @@ func (l *life) check() []string {
 	for _, c := range l.calls {
 		if !l.unheard(c) {
 			l.checkCall(c, fail)
+			if c.said != "" {
+				l.checkSaid(c, fail)
+			}
 		}
+	}
+	for _, a := range l.asks {
+		l.checkAsked(a, fail)
 	}
 	for _, x := range l.laters {
 		l.checkLater(x, fail)

@@ -20,6 +20,10 @@
 // others, on what they read before it changed or was answered in Duvo's inbox, or
 // on what they read in the first life; or nobody decides.
 //
+// In a plan of one life, callers may go on with a Job that has ended, by
+// Registry.Continue: at once or later, two with the same words, after the last
+// Result or an earlier one; and the Job may ask before it answers.
+//
 // With a journal there may be two lives: the first process dies at a step of its
 // way (from then on nothing of it reaches Duvo, the journal or the audit, and
 // what it had begun to send may still land), or is closed; and a second one, on
@@ -30,8 +34,9 @@
 // A plan is lived through (run_test.go) against the emulator in simulated time, by
 // one process or by two in turn (process_test.go), while other people answer,
 // change and stop what they like (people_test.go), some decide what a policy has
-// put off (later_test.go) and some only look (lookup_test.go). All that passes on
-// the wire is noted (wire_test.go), with all else that happened (life_test.go).
+// put off (later_test.go), some only look (lookup_test.go) and callers go on with Jobs
+// that have ended (followup_test.go). All that passes on the wire is noted
+// (wire_test.go), with all else that happened (life_test.go).
 //
 // # What is checked
 //
@@ -44,6 +49,7 @@
 //   - sent_test.go: what was sent, and what the emulator took
 //   - told_test.go: what callers were told
 //   - audit_test.go: what the audit was told
+//   - followup_test.go: what was said to Jobs, and what came of it
 //   - check_test.go: the second process
 //
 // # What no client can attain

@@ -279,7 +279,7 @@ func (l *life) checkList(v *lifeList, fail failFunc) {
 			}
 		}
 		if last != nil && a != nil {
-			there = last.digest == a.digest && l.waited(a.req, v.end.at)
+			there = last.digest == a.shown() && l.waited(a.req, v.end.at)
 		}
 		if waits && there && !listed[a.digest] {
 			fail("(f) %.8s %q was put off and waits, and Pending does not list it", a.req.ID, a.req.Title)

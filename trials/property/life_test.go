@@ -71,6 +71,7 @@ type lifeRead struct {
 	kind       duvo.RequestType
 	jobID      string
 	began, end moment
+	status     duvo.Status
 	request    string // empty: it waited for none
 	digest     string
 	process    int
@@ -95,9 +96,11 @@ type lifeCall struct {
 	text       string
 	err        error
 	asModel    bool
-	start      bool // it did not wait
-	putOff     bool // it returned because a decision was
-	collects   bool // it came when all was quiet, for what became of it
+	start      bool   // it did not wait
+	putOff     bool   // it returned because a decision was
+	collects   bool   // it came when all was quiet, for what became of it
+	said       string // a follow-up; empty: it is none
+	saidTo     string // its Job
 	process    int
 }
 
@@ -185,6 +188,14 @@ func (l *life) askedBefore(jobID, request string, seq int) *lifeAsk {
 		}
 	}
 	return last
+}
+
+// shown is the digest of what the wire showed of the request: a read does not tell
+// what was said to the Job before.
+func (a *lifeAsk) shown() string {
+	r := a.req
+	r.FollowUp = ""
+	return r.Digest()
 }
 
 // valid tells whether a decision may be sent at all.

@@ -37,12 +37,13 @@ type opPlan struct {
 	script []scriptMove
 	minds  []mind // what the policy makes of the requests, in turn
 	calls  []callPlan
+	says   []sayPlan // to the Job, once the first call has its Result
 }
 
 func (p plan) steps() int {
 	n := len(p.looks) + len(p.people[0]) + len(p.people[1]) + len(p.faults) + len(p.deeds) + bits.OnesCount(uint(p.refused))
 	for _, o := range p.ops {
-		n += len(o.script) + len(o.minds) + len(o.calls)
+		n += len(o.script) + len(o.minds) + len(o.calls) + len(o.says)
 	}
 	return n
 }
@@ -75,6 +76,7 @@ type callPlan struct {
 	asModel      bool   // by Call, not Run
 	start        bool   // by Start, not Run
 	key          string // another's; empty: its own
+	says         bool   // then it goes on with the Job
 }
 
 // An otherDeed is what other people do, some time after an event of an operation.
@@ -155,7 +157,7 @@ func drawPlan(t *rapid.T) plan {
 	}
 	for range upTo("faults", 4) {
 		f := duvotest.Fault{
-			Op:    pick("fault of", "respondToHumanRequest", "respondToHumanRequest", "respondToHumanRequest", "getRun", "getRun", "startRun", "listRunMessages", "stopRun"),
+			Op:    pick("fault of", "respondToHumanRequest", "respondToHumanRequest", "respondToHumanRequest", "getRun", "getRun", "startRun", "listRunMessages", "stopRun", "postRunMessage"),
 			Skip:  upTo("skip", 3),
 			Times: rapid.SampledFrom([]int{1, 1, 1, 2, 3, 8}).Draw(t, "times"),
 			Kind:  duvotest.FaultKind(upTo("kind", int(duvotest.Hang))), Latency: dur("latency", 0, 0, 10*ms, s, 4*s, 20*s, 44*s, m),
@@ -199,6 +201,11 @@ func drawPlan(t *rapid.T) plan {
 				calls = append(calls, callPlan{at: dur("later at", 0, s, m), patience: dur("later patience", 2*time.Hour, 40*s, s), asModel: upTo("later as a model", 4) == 0})
 			}
 			p.later = append(p.later, append(calls, callPlan{at: 15 * m, patience: 2 * time.Hour}))
+		}
+	}
+	if p.down == 0 && upTo("follow-ups", 1) == 1 {
+		for op := range p.ops {
+			p.ops[op].says = drawSays(t)
 		}
 	}
 	return p

@@ -68,6 +68,9 @@ func (l *life) count(tally map[string]int) {
 		tally["POST "+p.name]++
 	}
 	for _, c := range l.calls {
+		if c.said != "" {
+			tally["said"]++
+		}
 		if c.res == nil {
 			continue
 		}

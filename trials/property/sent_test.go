@@ -50,7 +50,7 @@ func (l *life) checkPost(p *lifePost, fail failFunc) {
 	switch {
 	case r == nil:
 		fail("(c) a response to %.8s without a read just before", p.request)
-	case r.request != p.request || r.digest != a.digest:
+	case r.request != p.request || r.digest != a.shown():
 		fail("(c) a response to %.8s, decided on %.8s, and the read just before showed %.8s %.8s", p.request, a.digest, r.request, r.digest)
 	}
 }
@@ -139,7 +139,7 @@ func (l *life) checkJob(j duvotest.JobRecord, fail failFunc) {
 		if approved != (a.decision.Verdict == hitl.Approved) || a.decision.Verdict == hitl.Answered && !maps.Equal(q.Response.Answers, a.decision.Answers) {
 			fail("(a) the response to %.8s was taken as another than was decided", named)
 		}
-		if named == q.ID && digestOf(j.ID, q.HumanRequest) == a.digest {
+		if named == q.ID && digestOf(j.ID, q.HumanRequest) == a.shown() {
 			continue
 		}
 		// It was taken for what it was not made for. That nobody can help where

@@ -116,6 +116,7 @@ func (l *life) read(o *oneProcess, next http.RoundTripper, r *http.Request, jobI
 			l.say("op %d: read: %d, %d bytes", read.op, resp.StatusCode, len(body))
 			return
 		}
+		read.status = w.Run.Status
 		q := w.Pending
 		if q == nil {
 			q = w.Run.Pending
