@@ -123,7 +123,7 @@ func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, 
 	return min(pause.NextBackOff(), c.cfg.maxWait), true
 }
 
-// attempt sends one request and classifies what came back.
+// attempt sends one request and returns the body of a success.
 func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, error) {
 	longest := c.cfg.maxWait
 	if once, _ := ctx.Value(withoutResendKey{}).(bool); once && k.mutation() {
@@ -186,6 +186,12 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 		c.pace.refused(resp.Header, time.Now())
 	}
 	data, readErr := readBody(resp, c.cfg.maxBody+1)
+	return c.classify(k, resp, data, readErr, redact, explain)
+}
+
+// classify tells an answer's body from what is a failure. explain says why the body
+// could not be read to its end.
+func (c *Client) classify(k call, resp *http.Response, data []byte, readErr error, redact func(string) string, explain func(error) error) ([]byte, error) {
 	ok := resp.StatusCode >= 200 && resp.StatusCode < 300
 	if !ok {
 		e := apiError(k.op, resp.StatusCode, resp.Header, data, redact)

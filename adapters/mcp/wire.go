@@ -99,6 +99,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	return receive(r, resp, x, m, isCall)
+}
+
+// receive takes what was answered to the message m into the exchange, and returns
+// what the SDK is handed in its place.
+func receive(r *http.Request, resp *http.Response, x *exchange, m message, isCall bool) (*http.Response, error) {
 	if resp.StatusCode < 200 || resp.StatusCode >= 300 {
 		refusal, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		x.note(func() { x.done, x.status, x.answered, x.body = true, resp.StatusCode, resp.Header, refusal })

@@ -190,14 +190,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the body cannot be read", http.StatusBadRequest)
 		return
 	}
-	var m struct {
-		Method string          `json:"method"`
-		ID     json.RawMessage `json:"id"`
-		Params struct {
-			Name      string                     `json:"name"`
-			Arguments map[string]json.RawMessage `json:"arguments"`
-		} `json:"params"`
-	}
+	var m message
 	_ = json.Unmarshal(body, &m) // what is no message is told so below
 	op, isCall := s.operations[m.Params.Name]
 	isCall = isCall && m.Method == "tools/call"
@@ -208,7 +201,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h := s.handler
 	s.mu.Unlock()
+	s.serve(w, r, h, body, m, op, isCall)
+}
 
+// A message is what the server reads of JSON-RPC itself.
+type message struct {
+	Method string          `json:"method"`
+	ID     json.RawMessage `json:"id"`
+	Params struct {
+		Name      string                     `json:"name"`
+		Arguments map[string]json.RawMessage `json:"arguments"`
+	} `json:"params"`
+}
+
+// serve answers a message with this body. A tool call goes to the Duvo first, and
+// what it answered is the tool's result.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, h http.Handler, body []byte, m message, op duvotest.Operation, isCall bool) {
 	out := r.Clone(r.Context())
 	if s.refused(w, r, isCall) {
 		return
