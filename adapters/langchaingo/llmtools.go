@@ -124,20 +124,52 @@ func provider(model llms.Model) string {
 // all but type, description, properties, items and required, and refuses lists
 // of types. What it drops is told in the description.
 func forGoogle(schema map[string]any, nested bool) map[string]any {
-	schema, notes := firstAlternative(schema)
+	out := map[string]any{}
+	var notes []string
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+
+	if options, key := alternatives(schema); len(options) > 0 {
+		// One of several: the first stands for all, and the rest is told.
+		base := map[string]any{}
+		for k, v := range schema {
+			if k != key {
+				base[k] = v
+			}
+		}
+		for k, v := range options[0] {
+			if base[k] == nil {
+				base[k] = v
+			}
+		}
+		if len(options) > 1 {
+			if text, err := json.Marshal(options[1:]); err == nil {
+				note("Or: %s", text)
+			}
+		}
+		schema = base
+	}
 	kind, null := oneType(schema)
 	if null {
-		notes = append(notes, "May be null")
+		note("May be null")
 	}
-	notes = append(notes, constraints(schema)...)
+	if values, ok := schema["enum"].([]any); ok {
+		note("One of: %s", list(values))
+	}
+	if v, ok := schema["const"]; ok {
+		note("Always: %s", list([]any{v}))
+	}
+	for _, k := range []string{"format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "default"} {
+		if v, ok := schema[k]; ok {
+			note("%s: %s", k, list([]any{v}))
+		}
+	}
 	properties, _ := schema["properties"].(map[string]any)
 	if kind == "object" && len(properties) == 0 && nested { // which Google refuses
 		kind = "string"
-		notes = append(notes, "A JSON object")
+		note("A JSON object")
 	}
-	out := map[string]any{"type": kind}
-	switch kind {
-	case "object":
+	out["type"] = kind
+	if kind == "object" {
 		own := map[string]any{}
 		for name, p := range properties {
 			if m, ok := p.(map[string]any); ok {
@@ -150,7 +182,8 @@ func forGoogle(schema map[string]any, nested bool) map[string]any {
 		if r, ok := schema["required"]; ok {
 			out["required"] = r
 		}
-	case "array":
+	}
+	if kind == "array" {
 		items, _ := schema["items"].(map[string]any)
 		out["items"] = forGoogle(items, true)
 	}
@@ -163,48 +196,6 @@ func forGoogle(schema map[string]any, nested bool) map[string]any {
 		out["description"] = text
 	}
 	return out
-}
-
-// firstAlternative lets the first of several alternatives stand for all. The
-// rest is told.
-func firstAlternative(schema map[string]any) (map[string]any, []string) {
-	options, key := alternatives(schema)
-	if len(options) == 0 {
-		return schema, nil
-	}
-	first := map[string]any{}
-	for k, v := range schema {
-		if k != key {
-			first[k] = v
-		}
-	}
-	for k, v := range options[0] {
-		if first[k] == nil {
-			first[k] = v
-		}
-	}
-	if len(options) > 1 {
-		if text, err := json.Marshal(options[1:]); err == nil {
-			return first, []string{"Or: " + string(text)}
-		}
-	}
-	return first, nil
-}
-
-// constraints tells what a schema demands of a value beside its type.
-func constraints(schema map[string]any) (notes []string) {
-	if values, ok := schema["enum"].([]any); ok {
-		notes = append(notes, "One of: "+list(values))
-	}
-	if v, ok := schema["const"]; ok {
-		notes = append(notes, "Always: "+list([]any{v}))
-	}
-	for _, k := range []string{"format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "default"} {
-		if v, ok := schema[k]; ok {
-			notes = append(notes, k+": "+list([]any{v}))
-		}
-	}
-	return notes
 }
 
 // alternatives returns what anyOf or oneOf allow, but for null.

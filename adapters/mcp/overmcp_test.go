@@ -62,8 +62,9 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	require.NoError(t, os.WriteFile(config, list, 0o600))
 
 	const steps = "DUVOTOOL_PROPERTY_STEPS"
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./hitl", "./trials/property")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-v", "-timeout", "60m", "-overlay", config, ".", "./hitl")
 	cmd.Dir = root
+	cmd.Args = append(cmd.Args, "./trials/property")
 	if os.Getenv(steps) == "" {
 		cmd.Env = append(os.Environ(), steps+"=500")
 	}
