@@ -31,6 +31,8 @@ type Watcher struct {
 	lister  Lister // nil: the backend has no lists
 	life    *lifetime.Lifetime
 
+	Now func() time.Time // the clock by which reads are said to have begun; never changed once a Job is watched
+
 	mu      sync.Mutex
 	planner             // guarded by mu, and so is all below
 	armed   bool        // timer will call tick
@@ -41,7 +43,7 @@ type Watcher struct {
 // NewWatcher returns a watcher that reads each Job every so often; zero: by its
 // age. With trustLists the row of a completed Job takes the place of its read.
 func NewWatcher(b Reader, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trustLists bool) *Watcher {
-	w := &Watcher{backend: b, life: life}
+	w := &Watcher{backend: b, life: life, Now: time.Now}
 	w.lister, _ = b.(Lister)
 	w.planner = planner{log: log, every: every, trustLists: trustLists, byJob: map[string]*Watch{}}
 	w.sweep.possible = w.lister != nil
@@ -151,7 +153,7 @@ func (w *Watcher) runSweep(p *pass) {
 // read reads one Job.
 func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	defer w.life.Leave()
-	s := Sighting{Began: time.Now()}
+	s := Sighting{Began: w.Now()}
 	w.mu.Lock()
 	row := n.trusted
 	n.trusted = nil
