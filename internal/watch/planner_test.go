@@ -1,0 +1,70 @@
+package watch
+
+import (
+	"container/heap"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/stretchr/testify/require"
+)
+
+func testPlanner() *planner {
+	return &planner{log: slog.New(slog.DiscardHandler), byJob: map[string]*Watch{}}
+}
+
+func testWatch(id string) *Watch { return newWatch(nil, nil, duvo.Job{ID: id}, nil) }
+
+// What somebody waits for is read before what was due long ago, and what is being
+// read is not read once more, but again afterwards if that was asked for.
+func TestReadsInOrder(t *testing.T) {
+	p, now := testPlanner(), time.Now()
+	old, urgent := testWatch("OLD"), testWatch("urgent")
+	p.add(old)
+	p.add(urgent)
+	require.Nil(t, p.ready())
+	old.asked = now.Add(-time.Hour)
+	p.plan(old)
+	urgent.asked, urgent.urgent = now, true
+	p.plan(urgent)
+	require.Same(t, urgent, p.ready())
+
+	heap.Pop(&p.due)
+	urgent.asked, urgent.urgent, urgent.reading = time.Time{}, false, true
+	urgent.asked = now
+	p.plan(urgent)
+	require.Same(t, old, p.ready(), "the other is being read")
+	p.sighted(urgent, Sighting{Job: duvo.Job{Status: duvo.StatusRunning}})
+	require.Len(t, p.due, 2, "it was asked for meanwhile")
+
+	p.remove(old)
+	require.Same(t, urgent, p.ready())
+	require.Len(t, p.byJob, 1)
+}
+
+// In an outage one request at a time asks whether the service is back; sweeps that
+// were given up meanwhile are taken up again only if reads failed too.
+func TestBreaker(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		p := testPlanner()
+		p.reading = 1
+		n := testWatch("job")
+		p.add(n)
+		n.asked = time.Now()
+		p.plan(n)
+		down := duvo.ErrUnavailable
+		require.True(t, duvo.Temporary(down))
+		p.sweep.pausedUntil = time.Now().Add(time.Hour)
+		for range outage {
+			require.Same(t, n, p.ready())
+			p.answered(down, reads)
+		}
+		require.Nil(t, p.ready(), "one asks already")
+		p.reading = 0
+		require.True(t, p.readAt(p.ready()).After(time.Now().Add(time.Second/2)))
+		p.answered(nil, true)
+		require.Equal(t, n.due, p.readAt(p.ready()))
+		require.Equal(t, reads, p.sweep.pausedUntil.IsZero())
+	}
+}
