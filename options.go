@@ -48,6 +48,7 @@ type config struct {
 	observer   func(outcome.Event)
 	callbacks  callbacks.Handler
 	refresh    time.Duration // zero: only when asked to
+	later      bool          // discover in the background what cannot be discovered at first
 	maxCatalog int
 	accept     func(outcome.Change) bool // nil: everything is offered
 	reserve    map[string]bool           // names that no Assignment gets
