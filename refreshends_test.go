@@ -34,7 +34,9 @@ func (d *deaf) Assignments(ctx context.Context) iter.Seq2[duvo.Assignment, error
 // A Refresh ends with its context, whatever it waits for, and with Close.
 func TestRefreshEnds(t *testing.T) {
 	for name, hang := range map[string]func(d *duvotest.Duvo, b *deaf){
-		"the server hangs":          func(d *duvotest.Duvo, _ *deaf) { d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.Hang, Times: 100}) },
+		"the server hangs": func(d *duvotest.Duvo, _ *deaf) {
+			d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.Hang, Times: 100})
+		},
 		"the backend hears nothing": func(_ *duvotest.Duvo, b *deaf) { b.asleep.Store(true) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -176,6 +176,7 @@ var errDiscoverPanic = errors.New("duvotool: discovering Assignments: panic")
 func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
+	size := 0
 	for a, err := range r.backend.Assignments(ctx) {
 		if err != nil {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
@@ -189,6 +190,9 @@ func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 		seen[strings.ToLower(a.ID)] = true
 		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
+		}
+		if size += assignmentSize(a); size > maxCatalogBytes {
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: the first %d have more than %d bytes of text", len(all), maxCatalogBytes)
 		}
 	}
 	var tree folderTree

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,4 +92,32 @@ func TestAssignmentsThatAreTooLarge(t *testing.T) {
 	for i, a := range rows {
 		require.Equal(t, fmt.Sprint("a", i), a.ID)
 	}
+}
+
+// What a list remembers of its rows does not grow with what they hold.
+func TestSeenRowsAreShort(t *testing.T) {
+	sizes := make([]int, 120)
+	for i := range sizes {
+		sizes[i] = 100 << 10
+	}
+	s := paged(t, "messages", sizes, message)
+	c := s.client(t)
+	least := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, n := least(), 0
+	for m, err := range c.Messages(t.Context(), jobID) {
+		require.NoError(t, err)
+		require.NotEmpty(t, m.Text)
+		if n++; n == len(sizes) {
+			require.Less(t, least(), before+10<<20, "12 MiB went by; two pages are held")
+		}
+	}
+	require.Equal(t, len(sizes), n)
+	require.Equal(t, "a", short("a"))
+	require.NotEqual(t, short(strings.Repeat("a", 500)), short(strings.Repeat("a", 501)))
+	require.Len(t, short(strings.Repeat("a", 500)), 32)
 }

@@ -2,6 +2,7 @@ package duvo
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -122,7 +123,7 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 		}
 		fresh := 0
 		for _, r := range rows {
-			k := l.id(r)
+			k := short(l.id(r))
 			if k != "" && seen[k] {
 				continue
 			}
@@ -178,6 +179,16 @@ func (f *fitting[T]) take(ctx context.Context, ahead *prefetch[T], offset int) (
 		}
 		return rows, total, l.size, err
 	}
+}
+
+// short is a text in its stead where it is long: what a list has seen must not grow
+// with what its rows hold.
+func short(id string) string {
+	if len(id) <= 128 {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return string(sum[:])
 }
 
 // distinct reports whether every row has an ID of its own.
