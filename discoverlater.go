@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/search"
 )
 
 // DiscoverLater lets [Discover] return a registry also while Duvo cannot be
@@ -52,7 +54,7 @@ func (r *Registry) firstCatalog(ctx context.Context) error {
 	defer done()
 	if err != nil && r.cfg.later && mayPass(err) && !errors.Is(ctx.Err(), context.Canceled) {
 		r.log.ErrorContext(ctx, "duvotool: the Assignments cannot be listed; there are no tools until they are", "error", hitl.SafeLine(err.Error(), 500))
-		r.catalog.bound = r.cfg.bind(nil, nil, nil)
+		r.catalog = catalog{bound: r.cfg.bind(nil, nil, nil), index: sync.OnceValue(func() *search.Index { return newIndex(nil) })}
 		return nil
 	}
 	if err != nil {
