@@ -32,5 +32,9 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
 	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.taken(nil))
-	return r.newTool(a, names[a.ID], tree, b)
+	t, err := r.newTool(a, names[a.ID], tree, b)
+	if err == nil && !r.discovered() {
+		t.work.Settings.Policy = onceNamesAreChecked{r, t.work.Settings.Policy}
+	}
+	return t, err
 }

@@ -25,7 +25,9 @@ import (
 //
 // What options and policies name must be there then, as it must for Discover:
 // otherwise no tool is offered, and an error is logged each time it was tried.
-// Requests of Jobs that were taken up are answered by their policies before that.
+// Until then no policy is asked either, since a name that nothing has may be that of
+// a guard: requests of Jobs that were taken up wait, but for those that had been
+// suspended, which [Registry.Decide] answers. What was decided before is sent.
 func DiscoverLater() Option {
 	return optionFunc(func(c *config) error { c.later = true; return nil })
 }
@@ -64,6 +66,7 @@ func (r *Registry) firstCatalog(ctx context.Context) error {
 		return unmatchedError(missing)
 	}
 	r.catalog = cat
+	close(r.listed)
 	if len(cat.tools) == 0 {
 		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(r.cfg.keep))
 	}
@@ -96,3 +99,31 @@ func (r *Registry) discoverUntilFound(ctx context.Context) {
 		}
 	}
 }
+
+// onceNamesAreChecked is the policy of a Job that was taken up before anybody could
+// tell whether what policies and options name is there.
+type onceNamesAreChecked struct {
+	reg *Registry
+	p   hitl.Policy
+}
+
+// Decide waits for the first discovery, and asks the policy then.
+func (o onceNamesAreChecked) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+	select {
+	case <-o.reg.listed:
+		return o.p.Decide(ctx, req)
+	case <-ctx.Done():
+		return hitl.Decision{}, context.Cause(ctx)
+	}
+}
+
+// Vetoes asks the policy.
+func (o onceNamesAreChecked) Vetoes(req hitl.Request) bool { return hitl.Vetoes(o.p, req) }
+
+// Foresee asks the policy.
+func (o onceNamesAreChecked) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
+	return hitl.Foresee(o.p, req, at)
+}
+
+// String is the policy's.
+func (o onceNamesAreChecked) String() string { return hitl.SafePolicyName(o.p) }

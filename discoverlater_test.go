@@ -125,6 +125,42 @@ func TestDiscoverLaterChecksNames(t *testing.T) {
 	}, duvotest.WithAssignment(refunds))
 }
 
+// A guard that is misspelt stops a Job that is taken up too: no policy is asked
+// before the names were checked.
+func TestDiscoverLaterAsksNoPolicyUnchecked(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		j := journal.NewMemory()
+		first, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j), decideAfter(24*time.Hour, hitl.Deny("nobody", "")))
+		require.NoError(t, err)
+		_, err = mustTool(first, "refunds").Start(duvotool.WithOperationKey(t.Context(), "k"), "order 4711")
+		require.NoError(t, err)
+		closing, end := context.WithTimeout(context.Background(), time.Minute)
+		defer end()
+		require.NoError(t, first.Close(closing))
+		down := true
+		d.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault {
+			if op == "listAgents" && down {
+				return &duvotest.Fault{Kind: duvotest.StatusBefore, Status: 403}
+			}
+			return nil
+		})
+		approves := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Approve("anybody", ""), nil })
+		guarded := duvotool.WithPolicy(hitl.FirstOf(hitl.Route(hitl.When(hitl.NameIs("Refundz"), hitl.AlwaysDeny())), approves))
+		reg := discover(t, d.Client(), duvotool.WithJournal(j), guarded, duvotool.DiscoverLater())
+		for range 2 { // while nothing can be listed, and once the name is found to be wrong
+			time.Sleep(time.Hour)
+			require.NotNil(t, reg.Jobs()[0].Request)
+			require.Zero(t, d.Count("respondToHumanRequest"))
+			down = false
+		}
+		require.NoError(t, d.AddAssignment(duvotest.Assignment{Name: "Refundz"}))
+		time.Sleep(3 * time.Minute)
+		sent, approved := responses(d)
+		require.Equal(t, 1, sent, "it goes on once the names are right")
+		require.True(t, approved)
+	}, duvotest.WithAssignment(refunds))
+}
+
 // Only what may pass is waited for: not a program that was told to stop, nor one
 // that is set up wrongly.
 func TestDiscoverLaterIsNotForAll(t *testing.T) {

@@ -49,7 +49,8 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 		return outcome.Changes{}, err
 	}
 	missing, lasting := r.checkNames(now)
-	if len(missing) > 0 && !r.discovered() {
+	first := !r.discovered()
+	if first && len(missing) > 0 {
 		return outcome.Changes{}, unmatchedError(missing)
 	}
 	now.missing, now.lasting = problems(missing), lasting
@@ -57,6 +58,9 @@ func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
 	before := r.catalog
 	r.catalog = now
 	r.mu.Unlock()
+	if first { // and nobody else has the turn
+		close(r.listed)
+	}
 	c := changes(before, now)
 	r.warnUnmatched(ctx, c, newOnes(before.lasting, now.lasting))
 	c = c.Clone()

@@ -44,6 +44,7 @@ type Registry struct {
 
 	turn    chan struct{}   // holds one: who takes it may refresh
 	closing context.Context // ends when Close begins
+	listed  chan struct{}   // closed by the first discovery
 	close   func()
 
 	book *hitl.NameBook // what Names of this registry look up
@@ -98,7 +99,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
 	cfg.OffersCheck = cfg.offersCheckTool()
-	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), turn: make(chan struct{}, 1), book: &hitl.NameBook{}}
+	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), turn: make(chan struct{}, 1), listed: make(chan struct{}), book: &hitl.NameBook{}}
 	r.turn <- struct{}{}
 	r.closing, r.close = context.WithCancel(context.Background())
 	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
