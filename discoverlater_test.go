@@ -149,6 +149,7 @@ func TestDiscoverLaterAsksNoPolicyUnchecked(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.WithJournal(j), guarded, duvotool.DiscoverLater())
 		for range 2 { // while nothing can be listed, and once the name is found to be wrong
 			time.Sleep(time.Hour)
+			require.Len(t, reg.Jobs(), 1, "it waits")
 			require.NotNil(t, reg.Jobs()[0].Request)
 			require.Zero(t, d.Count("respondToHumanRequest"))
 			down = false
