@@ -201,3 +201,13 @@ func TestClosedFile(t *testing.T) {
 		require.NotErrorIs(t, err, ErrUnavailable)
 	}
 }
+
+// A path is where it was when the file was opened, wherever the process goes.
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	a, err := OpenFile("audit.jsonl")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = a.Close() })
+	t.Chdir(t.TempDir())
+	require.NoError(t, a.Record(t.Context(), Record{By: "kim"}))
+}

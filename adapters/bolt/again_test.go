@@ -106,6 +106,15 @@ func TestMovedFiles(t *testing.T) {
 	}
 }
 
+// A path is where it was when the journal was opened, wherever the process goes.
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	j := open(t, "journal.db")
+	t.Chdir(t.TempDir())
+	put(t, j, journal.Record{Key: "a"})
+	require.NoError(t, j.Ready(t.Context()))
+}
+
 // Both files were removed, and another process has begun a journal at the path:
 // the first one writes nothing more, to either.
 func TestAnotherJournalInItsPlace(t *testing.T) {
