@@ -6,6 +6,19 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 )
 
+// maxCatalogBytes bounds the text of all Assignments: what is kept of a catalog is
+// kept as long as the registry.
+const maxCatalogBytes = 64 << 20
+
+// assignmentSize is how many bytes of text an Assignment has.
+func assignmentSize(a duvo.Assignment) int {
+	n := len(a.ID) + len(a.Name) + len(a.TeamID) + len(a.FolderID)
+	if b := a.LatestBuild; b != nil {
+		n += len(b.ID) + len(b.Name) + len(b.Revision) + len(b.Description) + len(b.Status)
+	}
+	return n
+}
+
 // toolFor returns the tool of an Assignment, also where it is no longer offered.
 func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 	r.mu.RLock()
@@ -19,5 +32,9 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
 	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.taken(nil))
-	return r.newTool(a, names[a.ID], tree, b)
+	t, err := r.newTool(a, names[a.ID], tree, b)
+	if err == nil && !r.discovered() {
+		t.work.Settings.Policy = onceNamesAreChecked{r, t.work.Settings.Policy}
+	}
+	return t, err
 }

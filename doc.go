@@ -85,6 +85,9 @@
 //	                  deny it by now; else never
 //	the outcome       nothing                                           the same Result
 //
+// [Discover] fails while Duvo cannot be reached; with [DiscoverLater] it returns a
+// registry that takes up what is in flight and has its tools later.
+//
 // Two processes may share a journal: each change is a compare-and-set, and who
 // comes second goes on from what the first has recorded. Processes that do not
 // share one rely on Duvo's Idempotency-Key alone. The messages of a Result are

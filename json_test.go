@@ -37,7 +37,7 @@ func fillValue(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "-" { // Raw is a server's, and stays here
 				fillValue(v.Field(i))
 			}
 		}

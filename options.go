@@ -48,6 +48,7 @@ type config struct {
 	observer   func(outcome.Event)
 	callbacks  callbacks.Handler
 	refresh    time.Duration // zero: only when asked to
+	later      bool          // discover in the background what cannot be discovered at first
 	maxCatalog int
 	accept     func(outcome.Change) bool // nil: everything is offered
 	reserve    map[string]bool           // names that no Assignment gets
@@ -335,7 +336,8 @@ func DrainOnClose(d time.Duration) Option {
 }
 
 // WithRetention sets how long a finished operation's key is remembered. After
-// that the same key starts a new Job. The default is 24 hours. What has not
+// that the same key starts anew: a new Job, once Duvo has forgotten the start's
+// Idempotency-Key too, and the first one again before. The default is 24 hours. What has not
 // finished, or whose outcome is unknown, is never forgotten: also not where a call
 // ended as [outcome.OutcomePending] or [outcome.OutcomeExpired], since the Job
 // waits or runs on. A later call with the key, however late, reads that Job again

@@ -42,8 +42,10 @@ type Registry struct {
 
 	refusals tally // of webhooks, by their reasons
 
-	refresh     sync.Mutex // held by one Refresh at a time
-	stopRefresh func()     // ends the refreshing in the background
+	turn    chan struct{}   // holds one: who takes it may refresh
+	closing context.Context // ends when Close begins
+	listed  chan struct{}   // closed by the first discovery
+	close   func()
 
 	book *hitl.NameBook // what Names of this registry look up
 
@@ -79,7 +81,7 @@ type catalog struct {
 // like allow it.
 //
 // An empty catalog is no error where nothing is named: Tools is then empty, and a
-// warning is logged.
+// warning is logged. With [DiscoverLater] neither is a Duvo that cannot be reached.
 func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error) {
 	if b == nil {
 		return nil, errors.New("duvotool: the backend is nil")
@@ -97,19 +99,19 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
 	cfg.OffersCheck = cfg.offersCheckTool()
-	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), stopRefresh: func() {}, book: &hitl.NameBook{}}
+	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), turn: make(chan struct{}, 1), listed: make(chan struct{}), book: &hitl.NameBook{}}
+	r.turn <- struct{}{}
+	r.closing, r.close = context.WithCancel(context.Background())
 	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
-	cat, err := r.discover(ctx)
-	if err != nil {
+	if err := r.firstCatalog(ctx); err != nil {
+		r.close()
+		r.book.Close()
 		return nil, err
 	}
-	if missing, _ := r.checkNames(cat); len(missing) > 0 {
-		r.book.Close()
-		return nil, errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
-	}
-	r.catalog = cat
-	if len(cat.tools) == 0 {
-		r.log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(cfg.keep))
+	if ctx.Err() != nil { // and it is allowed to discover later
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), laterTakeUp)
+		defer cancel()
+		ctx = late
 	}
 	if err := r.eng.TakeUp(ctx); err != nil {
 		_ = r.Close(ctx)
@@ -175,6 +177,7 @@ var errDiscoverPanic = errors.New("duvotool: discovering Assignments: panic")
 func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	var all []duvo.Assignment
 	seen := map[string]bool{}
+	size := 0
 	for a, err := range r.backend.Assignments(ctx) {
 		if err != nil {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
@@ -188,6 +191,9 @@ func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 		seen[strings.ToLower(a.ID)] = true
 		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
 			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
+		}
+		if size += assignmentSize(a); size > maxCatalogBytes {
+			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: the first %d have more than %d bytes of text", len(all), maxCatalogBytes)
 		}
 	}
 	var tree folderTree
@@ -308,79 +314,6 @@ func (r *Registry) FindTool(name string) (*Tool, bool) {
 	return found, found != nil
 }
 
-// Refresh lists the Assignments again, and tells the observer what changed.
-// Tools handed out before keep their names and options, and their
-// [Tool.Description] is the new one: an agent that reads it at each turn needs
-// no restart. One whose Assignment is gone answers the model that it is. A name
-// that has stood for one Assignment is no other's for as long as the registry
-// lives: where two swap their names in Duvo, their tools get suffixes. On an
-// error everything stays as it was. See [WithRefreshEvery].
-//
-// That something which an option or a policy names is gone is no error: it is
-// logged as a warning and told by [outcome.Changes.Unmatched]. An Assignment that was
-// renamed or moved keeps what [Configure] had set for it.
-func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
-	r.refresh.Lock()
-	defer r.refresh.Unlock()
-	if !r.life.Enter() {
-		return outcome.Changes{}, outcome.ErrClosed
-	}
-	defer r.life.Leave()
-	now, err := r.discover(ctx)
-	if err != nil {
-		return outcome.Changes{}, err
-	}
-	missing, lasting := r.checkNames(now)
-	now.missing, now.lasting = problems(missing), lasting
-	r.mu.Lock()
-	before := r.catalog
-	r.catalog = now
-	r.mu.Unlock()
-
-	c := outcome.Changes{Unmatched: newOnes(before.missing, now.missing)}
-	for _, t := range now.tools {
-		old, ok := before.byID[strings.ToLower(t.work.Assignment.ID)]
-		switch {
-		case !ok:
-			c.Added = append(c.Added, t.work.Assignment)
-		case old.work.Name != t.work.Name || old.description != t.description || !sameAssignment(old.work.Assignment, t.work.Assignment):
-			c.Changed = append(c.Changed, outcome.Change{Before: old.work.Assignment, After: t.work.Assignment, NameBefore: old.work.Name, NameAfter: t.work.Name})
-		}
-	}
-	for _, t := range before.tools {
-		if now.byID[strings.ToLower(t.work.Assignment.ID)] == nil {
-			c.Removed = append(c.Removed, t.work.Assignment)
-		}
-	}
-	c.Collided = newOnes(before.collided, now.collided)
-	c.Held = now.held
-	r.warnUnmatched(ctx, c, newOnes(before.lasting, now.lasting))
-	c = c.Clone()
-	r.tellChanges(ctx, c)
-	return c, nil
-}
-
-// newOnes are those that were not there before.
-func newOnes(before, now []string) (out []string) {
-	for _, n := range now {
-		if !slices.Contains(before, n) {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-func sameAssignment(a, b duvo.Assignment) bool {
-	build := func(a duvo.Assignment) duvo.Build {
-		if a.LatestBuild == nil {
-			return duvo.Build{}
-		}
-		return *a.LatestBuild
-	}
-	x, y := build(a), build(b)
-	return a.Name == b.Name && a.FolderID == b.FolderID && x.ID == y.ID && x.Description == y.Description
-}
-
 // offered reports whether the Assignment is still in the catalog.
 func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
 
@@ -401,7 +334,7 @@ func (r *Registry) kept(id string) *Tool {
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.Close()
-	r.stopRefresh()
+	r.close()
 	r.book.Close()
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)

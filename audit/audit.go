@@ -28,6 +28,19 @@ type Log interface {
 // ErrWrite is an audit record that could not be written.
 var ErrWrite = errors.New("duvotool: the audit record could not be written")
 
+// ErrUnavailable is a failure of a [Log] that may pass by itself: a full disk,
+// say. Nothing of the record is kept, and it may be written later. A failure that
+// does not match it needs a person.
+var ErrUnavailable = errors.New("duvotool: the audit log cannot be written now")
+
+// A Prober is a [Log] that tells whether it can be written, without a record. Ready
+// returns nil, an error that matches [ErrUnavailable], or one that needs a person.
+// After a failure it tries to write; else it costs little. It may be called at
+// once with Record.
+type Prober interface {
+	Ready(context.Context) error
+}
+
 // Event tells what an [Record] is about.
 type Event string
 

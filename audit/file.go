@@ -3,7 +3,6 @@ package audit
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,12 +20,34 @@ import (
 // hash of the line before it: a line that is changed, left out or put in shows.
 // Lines cut off at the end, or a whole file that was exchanged, show only
 // against a [File.Head] that was kept elsewhere; give it to [Verify].
+//
+// Where a record cannot be written, its error matches [ErrUnavailable], what was
+// written of it is taken off again, and the next one is tried anew: after a full
+// disk the file works again by itself. A file that was removed, replaced or
+// changed under its opener takes no records; its errors tell so, and do not match
+// ErrUnavailable. Put back, it goes on. All methods may be called at once.
 type File struct {
-	mu     sync.Mutex
-	f      *os.File
-	head   string // hash of the last line; empty before the first
-	count  int64
-	broken error // a line may have been written in part
+	mu    sync.Mutex
+	path  string   // absolute
+	f     *os.File // the one that is locked
+	disk  disk     // f, but for tests
+	end   int64    // where the last line ends, in bytes
+	last  int64    // where it begins
+	head  string   // hash of the last line; empty before the first
+	count int64
+	dirty bool  // something may stand behind the end
+	over  error // the file is closed
+}
+
+var _ Prober = (*File)(nil)
+
+// A disk is what a File does with its file.
+type disk interface {
+	io.Writer // at its end
+	io.ReaderAt
+	Sync() error
+	Truncate(size int64) error
+	Stat() (os.FileInfo, error)
 }
 
 type entry struct {
@@ -62,7 +83,11 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, bad(err)
 	}
-	a := &File{f: f}
+	a := &File{f: f, disk: f}
+	if a.path, err = filepath.Abs(path); err != nil {
+		_ = f.Close()
+		return nil, bad(err)
+	}
 	if err := a.open(path); err != nil {
 		_ = f.Close()
 		return nil, err
@@ -97,7 +122,9 @@ func (a *File) open(path string) error {
 	if err != nil {
 		return bad(err)
 	}
-	if a.head, a.count, err = readAll(io.NewSectionReader(a.f, 0, end)); err != nil {
+	a.end = end
+	a.head, a.count, err = readLines(io.NewSectionReader(a.f, 0, end), func(_ int64, _ string, size int64) { a.last = end - size })
+	if err != nil {
 		return fmt.Errorf("%w (%s)", err, path)
 	}
 	if err := a.unfinished(end); err != nil {
@@ -118,7 +145,7 @@ func (a *File) open(path string) error {
 func (a *File) unfinished(end int64) error {
 	want := fmt.Appendf(nil, `{"seq":%d,"prev":%q,`, a.count+1, a.head)
 	tail := make([]byte, len(want))
-	n, err := a.f.ReadAt(tail, end)
+	n, err := a.disk.ReadAt(tail, end)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -149,32 +176,6 @@ func endOfLines(f *os.File) (end int64, err error) {
 	return 0, nil
 }
 
-// Record adds a line and returns once it is on disk. After a failure the file
-// takes no more records, since its last line may be cut.
-func (a *File) Record(_ context.Context, r Record) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.broken != nil {
-		return a.broken
-	}
-	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
-	if err != nil {
-		return err
-	}
-	if len(line) > maxLine {
-		return fmt.Errorf("an audit record of %d bytes is too large", len(line))
-	}
-	if _, err = a.f.Write(append(line, '\n')); err == nil {
-		err = a.f.Sync()
-	}
-	if err != nil {
-		a.broken = fmt.Errorf("the audit file failed: %w", err)
-		return a.broken
-	}
-	a.head, a.count = hashLine(line), a.count+1
-	return nil
-}
-
 // Head returns how many lines the file has and the hash of the last one.
 func (a *File) Head() (count int64, hash string) {
 	a.mu.Lock()
@@ -186,8 +187,11 @@ func (a *File) Head() (count int64, hash string) {
 func (a *File) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.broken == nil {
-		a.broken = errors.New("the audit file is closed")
+	if a.dirty && a.over == nil {
+		_ = a.clean() // the next opener does it else
+	}
+	if a.over == nil {
+		a.over = errors.New("duvotool: the audit file is closed")
 	}
 	return a.f.Close()
 }
@@ -199,7 +203,7 @@ func (a *File) Close() error {
 // another file.
 func Verify(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
 	seen := count == 0
-	last, lines, err = readLines(r, func(n int64, h string) {
+	last, lines, err = readLines(r, func(n int64, h string, _ int64) {
 		seen = seen || n == count && h == hash
 	})
 	if err == nil && !seen {
@@ -208,11 +212,8 @@ func Verify(r io.Reader, count int64, hash string) (lines int64, last string, er
 	return lines, last, err
 }
 
-func readAll(r io.Reader) (head string, count int64, err error) {
-	return readLines(r, func(int64, string) {})
-}
-
-func readLines(r io.Reader, each func(n int64, hash string)) (head string, count int64, err error) {
+// readLines tells each line's number, its hash and its bytes with its end.
+func readLines(r io.Reader, each func(n int64, hash string, size int64)) (head string, count int64, err error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, err := readLine(in)
@@ -231,7 +232,7 @@ func readLines(r io.Reader, each func(n int64, hash string)) (head string, count
 		}
 		head = hashLine(line)
 		count++
-		each(count, head)
+		each(count, head, int64(len(line)+1))
 	}
 }
 

@@ -192,7 +192,9 @@ func (c *Client) StartJob(ctx context.Context, s StartJob) (Job, error) {
 	var j Job
 	_, err = c.do(ctx, call{op: op, method: http.MethodPost, path: path, key: s.IdempotencyKey,
 		body: startBody{s.AssignmentID, s.Message, s.SandboxID, s.WebhookURL}, decode: func(body []byte) (err error) {
-			j, err = decodeRun(body)
+			if j, err = decodeRun(body); err == nil {
+				c.keepRaw(&j, body)
+			}
 			return err
 		}})
 	if err != nil {
@@ -220,7 +222,9 @@ func (c *Client) Job(ctx context.Context, id string) (Job, error) {
 	}
 	var j Job
 	_, err := c.do(ctx, call{op: op, method: http.MethodGet, path: "/v2/runs/" + id, decode: func(body []byte) (err error) {
-		j, err = decodeRun(body)
+		if j, err = decodeRun(body); err == nil {
+			c.keepRaw(&j, body)
+		}
 		return err
 	}})
 	switch {
@@ -384,6 +388,10 @@ func (c *Client) PostMessage(ctx context.Context, jobID, text, idempotencyKey st
 	m, err := decodeField[Message](body, "message")
 	if err != nil {
 		return Message{}, badBody(op, err, true)
+	}
+	var raw map[string]json.RawMessage
+	if c.cfg.raw && json.Unmarshal(body, &raw) == nil {
+		m.Raw = raw["message"]
 	}
 	return m, nil
 }

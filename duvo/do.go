@@ -107,7 +107,7 @@ func (c *Client) repeat(ctx context.Context, k call, attempts int, attempt func(
 // next decides whether a failed attempt may be followed by another, and when.
 func (c *Client) next(k call, err error, pause backoff.BackOff) (time.Duration, bool) {
 	var settled *settledError
-	if !Temporary(err) || errors.As(err, &settled) {
+	if !Temporary(err) || errors.As(err, &settled) || errors.Is(err, ErrTooLarge) {
 		return 0, false
 	}
 	if k.mutation() && !k.repeatable && MayHaveTakenEffect(err) {
@@ -203,7 +203,7 @@ func (c *Client) classify(k call, resp *http.Response, data []byte, readErr erro
 	case k.bare && len(data) == 0 && readErr == nil:
 		return nil, nil
 	case int64(len(data)) > c.cfg.maxBody:
-		return nil, &bodyError{op: k.op, err: fmt.Errorf("the answer is larger than %d bytes", c.cfg.maxBody), effect: k.mutation()}
+		return nil, &bodyError{op: k.op, err: &tooLargeError{c.cfg.maxBody}, effect: k.mutation()}
 	case readErr != nil:
 		return nil, &TransportError{Operation: k.op, Err: fmt.Errorf("the answer broke off: %w", explain(readErr)), unsent: !k.mutation()}
 	case k.decode != nil:
@@ -386,6 +386,14 @@ type bodyError struct {
 	err    error
 	effect bool
 }
+
+// tooLargeError is an answer over so many bytes.
+type tooLargeError struct{ bound int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the answer is larger than %d bytes", e.bound)
+}
+func (e *tooLargeError) Unwrap() error { return ErrTooLarge }
 
 func badBody(op string, err error, mutation bool) error { return &bodyError{op, err, mutation} }
 

@@ -28,6 +28,11 @@ var (
 	// counts, so what it was about is as unknown as before; the next answer may
 	// be sound.
 	ErrMalformed = errors.New("duvo: the answer is malformed")
+
+	// ErrTooLarge is an answer over the bound of [WithMaxBody]; it matches
+	// ErrMalformed too. Lists ask for smaller pages before they end with it: then a
+	// single row is too large.
+	ErrTooLarge = errors.New("duvo: the answer is too large")
 )
 
 // An APIError is a failure that the server told. It matches, with errors.Is,

@@ -41,6 +41,7 @@ type config struct {
 	maxWait     time.Duration
 	maxBody     int64
 	plainHTTP   bool
+	raw         bool
 	userAgent   string
 	logger      *slog.Logger
 	maxListRows int
@@ -156,8 +157,9 @@ func WithRetries(attempts int, maxWait time.Duration) Option {
 	}
 }
 
-// WithMaxBody bounds the body of a response, in bytes. A larger one is an
-// error. The default is 16 MiB.
+// WithMaxBody bounds the body of a response, in bytes. A larger one is
+// [ErrTooLarge]; where it is a page of a list, smaller pages are asked for first.
+// The default is 16 MiB.
 func WithMaxBody(bytes int64) Option {
 	return func(c *config) error {
 		if bytes < 1024 {

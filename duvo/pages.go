@@ -2,6 +2,7 @@ package duvo
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +32,12 @@ type list[T any] struct {
 
 // page reads the rows from an offset on. The total is -1 if it was not told.
 func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
+	rows, total, _, err := l.sizedPage(ctx, offset)
+	return rows, total, err
+}
+
+// sizedPage is page, and tells the bytes of the answer.
+func (l list[T]) sizedPage(ctx context.Context, offset int) ([]T, int, int, error) {
 	q := url.Values{}
 	for k, v := range l.query {
 		q[k] = v
@@ -39,17 +46,18 @@ func (l list[T]) page(ctx context.Context, offset int) ([]T, int, error) {
 	q.Set("offset", strconv.Itoa(offset))
 	var rows []T
 	var total int
-	_, err := l.c.do(ctx, call{op: l.op, method: http.MethodGet, path: l.path, query: q, decode: func(body []byte) (err error) {
+	body, err := l.c.do(ctx, call{op: l.op, method: http.MethodGet, path: l.path, query: q, decode: func(body []byte) (err error) {
 		rows, total, err = decodeList[T](body, l.key)
 		return err
 	}})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	if l.brief == nil && twoFaced(rows, l.id) { // the IDs of messages are no promise
-		return nil, 0, badBody(l.op, errTwoFaced, false)
+		return nil, 0, 0, badBody(l.op, errTwoFaced, false)
 	}
-	return rows, total, nil
+	keepRawRows(l.c, rows, body, l.key)
+	return rows, total, len(body), nil
 }
 
 var (
@@ -86,11 +94,12 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 	var previous []T
 	var seen map[string]bool
 	offset, told, total := l.offset, 0, -1
+	fit := fitting[T]{l: l, size: l.size}
 	for n := 0; ; n++ {
-		if n >= 4 && len(previous) == l.size { // it is a long list, and no nonsense so far
+		if n >= 4 && len(previous) == l.size && fit.size == l.size { // it is a long list, and no nonsense so far
 			ahead.plan(ctx, l, offset, total, min(n, l.ahead))
 		}
-		rows, t, err := ahead.take(ctx, l, offset)
+		rows, t, asked, err := fit.take(ctx, &ahead, offset)
 		if err != nil {
 			yield(zero, err)
 			return
@@ -114,7 +123,7 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 		}
 		fresh := 0
 		for _, r := range rows {
-			k := l.id(r)
+			k := short(l.id(r))
 			if k != "" && seen[k] {
 				continue
 			}
@@ -133,13 +142,53 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 			total = -1 // not told, or refuted by the rows themselves
 		}
 		switch {
-		case len(rows) == 0, offset == total, total < 0 && len(rows) < l.size:
+		case len(rows) == 0, offset == total, total < 0 && len(rows) < asked:
 			return
 		case fresh == 0:
 			yield(zero, badBody(l.op, errRepeats, false))
 			return
 		}
 	}
+}
+
+// A fitting asks for pages that fit the bound of an answer: for smaller ones
+// where one was too large, and for larger ones again where there is room.
+type fitting[T any] struct {
+	l    list[T]
+	size int // of the next page
+}
+
+// take returns the page at an offset, and how many rows were asked for.
+func (f *fitting[T]) take(ctx context.Context, ahead *prefetch[T], offset int) (rows []T, total, asked int, err error) {
+	if f.size == f.l.size {
+		if rows, total, err = ahead.take(ctx, f.l, offset); !errors.Is(err, ErrTooLarge) {
+			return rows, total, f.size, err
+		}
+		f.size /= 2
+	}
+	for ; ; f.size /= 2 {
+		l := f.l
+		f.size = max(f.size, 1)
+		l.size = f.size
+		rows, total, bytes, err := l.sizedPage(ctx, offset)
+		if errors.Is(err, ErrTooLarge) && l.size > 1 {
+			continue
+		}
+		if err == nil && int64(bytes) <= l.c.cfg.maxBody/4 {
+			f.size = min(2*l.size, f.l.size)
+		}
+		return rows, total, l.size, err
+	}
+}
+
+// short is a text in its stead where it is long: what a list has seen must not grow
+// with what its rows hold.
+func short(id string) string {
+	if len(id) <= 128 {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return string(sum[:])
 }
 
 // distinct reports whether every row has an ID of its own.

@@ -54,10 +54,16 @@ type plainMessage struct {
 		Result json.RawMessage `json:"result"`
 		Error  string          `json:"error"`
 	} `json:"tool_result"`
+	Error    string `json:"error"`
+	Told     bool   `json:"is_agent_instruction"`
+	Metadata struct {
+		Instruction bool `json:"isAgentInstruction"`
+	} `json:"metadata"`
 }
 
 func (w *plainMessage) message() Message {
-	m := Message{ID: w.ID, Type: w.Type, Role: w.Role, Timestamp: parseTime(w.Timestamp), Text: w.Text}
+	m := Message{ID: w.ID, Type: w.Type, Role: w.Role, Timestamp: parseTime(w.Timestamp), Text: w.Text,
+		Error: w.Error, Instruction: w.Told || w.Metadata.Instruction}
 	if c := w.Call; c != nil {
 		m.ToolCall = &ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments}
 	}

@@ -71,6 +71,10 @@ type Job struct {
 	// Pending is the human request that the Job waits for, nil if it waits for
 	// none. Lists never tell it.
 	Pending *HumanRequest `json:"pending_human_request,omitempty"`
+
+	// Raw is the JSON that the server sent of the Job, where the client was made
+	// with [WithRaw]; else nil. It shows no change of the other fields.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Status is the state of a Job. Servers may send values that are not listed
@@ -126,6 +130,8 @@ type HumanRequest struct {
 	Description string         `json:"description,omitempty"`
 	CreatedAt   time.Time      `json:"created_at,omitzero"`
 	Questions   []QuestionItem `json:"questions,omitempty"`
+
+	Raw json.RawMessage `json:"-"` // as [Job.Raw]; also of one that is Malformed
 }
 
 // A QuestionItem is one question of a request of type [Question].
@@ -142,15 +148,26 @@ type Choice struct {
 	Description string `json:"description,omitempty"`
 }
 
-// A Message is one entry of a Job's conversation.
+// A Message is one entry of a Job's conversation. Not all that is the assistant's
+// is an answer; see [Message.IsAnswer].
 type Message struct {
 	ID         string      `json:"id"`
-	Type       string      `json:"type,omitempty"`
-	Role       string      `json:"role"` // user, assistant, tool, or another
+	Type       string      `json:"type,omitempty"` // such as MessageText
+	Role       string      `json:"role"`           // user, assistant, tool, or another
 	Timestamp  time.Time   `json:"timestamp,omitzero"`
 	Text       string      `json:"text_content,omitempty"`
 	ToolCall   *ToolCall   `json:"tool_call,omitempty"`
 	ToolResult *ToolResult `json:"tool_result,omitempty"`
+
+	// Error is why the Job failed, in a message of the type
+	// [MessageSessionError]; see [FailureReason].
+	Error string `json:"error,omitempty"`
+
+	// Instruction marks a text that tells the worker what to do, in whatever role
+	// it comes.
+	Instruction bool `json:"is_agent_instruction,omitempty"`
+
+	Raw json.RawMessage `json:"-"` // as [Job.Raw]
 }
 
 // A ToolCall is a call that the Job's worker made.
@@ -195,12 +212,18 @@ type Response struct {
 // A JobFilter selects Jobs of the team. Its zero value selects all, newest
 // first.
 type JobFilter struct {
-	Status       Status    `json:"status,omitempty"`
-	AssignmentID string    `json:"agent_id,omitempty"`
-	Since        time.Time `json:"since,omitzero"` // created at or after
-	Search       string    `json:"search,omitempty"`
-	Source       string    `json:"source,omitempty"`
-	OldestFirst  bool      `json:"oldest_first,omitempty"`
+	Status       Status `json:"status,omitempty"`
+	AssignmentID string `json:"agent_id,omitempty"`
+	Search       string `json:"search,omitempty"`
+	Source       string `json:"source,omitempty"`
+	OldestFirst  bool   `json:"oldest_first,omitempty"`
+
+	// Since leaves out Jobs that completed before it, or, on servers that read it
+	// so, that were created before it. With the first meaning a Job that runs may
+	// be left out too, so it never proves that a Job is not there. To find those
+	// created since a time, list the newest first and stop at the first row that
+	// was created before it.
+	Since time.Time `json:"since,omitzero"`
 
 	Offset   int `json:"offset,omitempty"`    // skip this many
 	PageSize int `json:"page_size,omitempty"` // rows a request, 1 to 100; zero means 100

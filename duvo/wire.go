@@ -281,11 +281,16 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 		Text      loose[string]   `json:"text_content"`
 		Call      json.RawMessage `json:"tool_call"`
 		Result    json.RawMessage `json:"tool_result"`
+		Error     reason          `json:"error"`
+		Told      loose[bool]     `json:"is_agent_instruction"`
+
+		Metadata loose[messageMeta] `json:"metadata"`
 	}
 	if err := json.Unmarshal(b, &w); err != nil {
 		return fmt.Errorf("message: %w", err)
 	}
-	*m = Message{ID: w.ID.v, Type: w.Type.v, Role: w.Role.v, Timestamp: w.Timestamp.v, Text: w.Text.v}
+	*m = Message{ID: w.ID.v, Type: w.Type.v, Role: w.Role.v, Timestamp: w.Timestamp.v, Text: w.Text.v,
+		Error: w.Error.v, Instruction: w.Told.v || w.Metadata.v.Instruction.v}
 	if !isNull(w.Call) {
 		var c struct {
 			ID        loose[string]   `json:"id"`
@@ -300,7 +305,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 		var r struct {
 			CallID loose[string]   `json:"tool_call_id"`
 			Result json.RawMessage `json:"result"`
-			Error  loose[string]   `json:"error"`
+			Error  reason          `json:"error"`
 		}
 		if json.Unmarshal(w.Result, &r) == nil {
 			m.ToolResult = &ToolResult{CallID: r.CallID.v, Result: r.Result, Error: r.Error.v}
@@ -358,7 +363,7 @@ func decodeRun(b []byte) (Job, error) {
 var (
 	requestShape = jsonkeys.Shape{"questions": {"options": nil}}
 	jobShape     = jsonkeys.Shape{"pending_human_request": requestShape}
-	messageShape = jsonkeys.Shape{"tool_call": nil, "tool_result": nil}
+	messageShape = jsonkeys.Shape{"tool_call": nil, "tool_result": nil, "metadata": nil}
 )
 
 func shapeOf[T any]() jsonkeys.Shape {

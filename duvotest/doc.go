@@ -109,6 +109,8 @@
 //	             ApplyToAny          to any ID at all, while the Job waits
 //	Stop         StopsWaiting        a waiting Job stops
 //	             WaitingUnstoppable  success is told, and it waits on
+//	Since        SinceCreated        since bounds when a Job was created
+//	             SinceCompleted      since bounds when it completed, and leaves out what runs
 //
 // # Quirks
 //
@@ -119,6 +121,8 @@
 //	UnknownStatus    a running Job tells a status that nobody documented
 //	UnknownFields    every object has one field more
 //	ExtraMessages    so many messages come first, which makes more than a page
+//	OtherMessages    messages that are no answer stand among them, also in the
+//	                 assistant's role and last; why a Job failed is told by one of them
 //
 // # Faults
 //

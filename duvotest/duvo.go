@@ -29,6 +29,7 @@ type Duvo struct {
 	jobs        map[string]*job
 	order       []*job // by creation, oldest first
 	requests    []*Request
+	strangers   int            // requests received without a key or an upload URL of ours
 	counts      map[string]int // requests received, by operation
 	statuses    map[int]int    // answered
 	faults      []*Fault

@@ -157,7 +157,7 @@ func (d *Duvo) listRuns(r *incoming) reply {
 			q.Has("agent_id") && !strings.EqualFold(s.a.ID, q.Get("agent_id")),
 			q.Has("user_id"), q.Has("case_queue_id"), q.Has("digest_id"), q.Get("has_issues") == "true", q.Has("issue_severity"),
 			q.Has("source") && q.Get("source") != "api",
-			!since.IsZero() && s.created.Before(since),
+			!since.IsZero() && s.before(since),
 			q.Has("search") && !strings.Contains(strings.ToLower(s.a.Name), strings.ToLower(q.Get("search"))):
 			continue
 		}
@@ -171,6 +171,14 @@ func (d *Duvo) listRuns(r *incoming) reply {
 		rows = append(rows, s.row())
 	}
 	return ok(map[string]any{"data": rows, "total": len(all)})
+}
+
+// before tells whether the Job lies before a time that since bounds.
+func (s *job) before(since time.Time) bool {
+	if s.d.cfg.profile.Since == SinceCompleted {
+		return s.completed.Before(since) // also where it has not completed
+	}
+	return s.created.Before(since)
 }
 
 func (d *Duvo) startRun(r *incoming) reply {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,12 +61,14 @@ func known(op string) bool {
 type incoming struct {
 	*Request
 	route   *route
-	args    []string    // the path's segments that the route takes
-	valid   bool        // its key is the right one
-	limited bool        // it is one too many
-	rate    http.Header // what every answer to it tells of the limit
-	content []byte      // the whole body
-	base    string      // the URL before the API's own first segment, without a slash
+	args    []string // the path's segments that the route takes
+	valid   bool     // its key is the right one
+	limited bool     // it is one too many
+
+	stranger bool        // it shows nothing that this Duvo gave out: anybody may have sent it
+	rate     http.Header // what every answer to it tells of the limit
+	content  []byte      // the whole body
+	base     string      // the URL before the API's own first segment, without a slash
 }
 
 // A reply is what an operation answers: a status, and a body to encode, nil for
@@ -88,13 +91,26 @@ type errorBody struct {
 // maxRequestBody bounds a request's body.
 const maxRequestBody = 1 << 20
 
+// What is kept of those who need no key to fill the memory.
+const (
+	maxStrangers  = 1 << 10 // bytes of a request's body, path, query and headers, each
+	strangersKept = 1000    // requests
+)
+
 // ServeHTTP serves the Public API below /v2, under any base path. Requests
 // that come after Close get 503.
 func (d *Duvo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in := d.incoming(r)
 	if r.Body != nil {
+		most := d.maxBody(in.route) + 1
+		if in.stranger {
+			most = maxStrangers
+		}
 		var err error
-		if in.content, err = io.ReadAll(io.LimitReader(r.Body, d.maxBody(in.route)+1)); err != nil {
+		if in.content, err = io.ReadAll(io.LimitReader(r.Body, most)); err == nil && in.stranger {
+			_, err = io.Copy(io.Discard, io.LimitReader(r.Body, maxRequestBody))
+		}
+		if err != nil {
 			panic(http.ErrAbortHandler) // the caller is gone, or sends no HTTP
 		}
 	}
@@ -119,7 +135,18 @@ func (d *Duvo) incoming(r *http.Request) *incoming {
 		in.Op = in.route.op
 	}
 	in.base = origin(r) + prefix
+	in.stranger = !in.valid && !d.uploading(in)
 	return in
+}
+
+// uploading tells whether a request goes to an upload URL that was given out.
+func (d *Duvo) uploading(in *incoming) bool {
+	if in.route == nil || !in.route.keyless {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.uploads[in.args[0]] != nil
 }
 
 // maxBody bounds the body of a request.
@@ -136,6 +163,9 @@ func (d *Duvo) maxBody(r *route) int64 {
 // receive records a request before anything comes of it.
 func (d *Duvo) receive(in *incoming) {
 	in.Body = in.content
+	if in.stranger {
+		in.cut()
+	}
 	if in.route != nil && in.route.upload && len(in.Body) > maxUploadKept {
 		in.Body = slices.Clone(in.Body[:maxUploadKept]) // the rest is the sandbox's, once
 	}
@@ -145,7 +175,29 @@ func (d *Duvo) receive(in *incoming) {
 		in.limited, in.rate = d.window.count(in.At, d.cfg.rate, in.valid)
 	}
 	d.counts[in.Op]++
+	if in.stranger {
+		if d.strangers++; d.strangers > strangersKept {
+			return
+		}
+	}
 	d.requests = trim(append(d.requests, in.Request), d.cfg.history)
+}
+
+// cut shortens what is kept of a stranger's request.
+func (in *incoming) cut() {
+	in.Path = strings.Clone(in.Path[:min(len(in.Path), maxStrangers)])
+	if size := len(in.Query.Encode()); size > maxStrangers {
+		in.Query = url.Values{}
+	}
+	size := 0
+	for name, values := range in.Header {
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	if size > maxStrangers {
+		in.Header = http.Header{"Authorization": in.Header["Authorization"]}
+	}
 }
 
 func (d *Duvo) authorized(r *http.Request) bool {

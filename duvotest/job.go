@@ -42,6 +42,12 @@ func (j *Job) Say(text string) {
 	j.do(func(s *job) { s.say("assistant", text) })
 }
 
+// Add adds a message of any kind, as a server tells it: thinking, say, or one of
+// Duvo's own events. Its ID and time are filled in.
+func (j *Job) Add(m duvo.Message) {
+	j.do(func(s *job) { s.add(m) })
+}
+
 // CallTool adds a call of a tool and its result, which are encoded as JSON.
 // The arguments must make a JSON object, or be nil for none; otherwise the Job
 // fails.
@@ -113,6 +119,7 @@ func (j *Job) ask(q duvo.HumanRequest) answer {
 		p.record = &RequestRecord{HumanRequest: cloneRequest(q)}
 		s.requests = append(s.requests, p.record)
 		s.pending = p
+		s.aside(duvo.MessageHumanRequest, duvo.RoleAssistant, q.Title)
 		s.set(duvo.StatusWaiting)
 		s.notify("human_request", &p.record.HumanRequest)
 	})

@@ -230,11 +230,12 @@ func WithLog(l *slog.Logger) Option {
 }
 
 // A Profile chooses among behaviours that the published description allows.
-// Its zero value is the strictest of each.
+// Its zero value is the first of each.
 type Profile struct {
 	Idempotency Idempotency
 	Respond     RespondCheck
 	Stop        StopEffect
+	Since       SinceBound
 }
 
 // Idempotency tells what an Idempotency-Key does.
@@ -256,6 +257,16 @@ const (
 	ApplyToAny                       // nothing: the response goes to whatever the Job waits for
 )
 
+// SinceBound tells which time of a Job the parameter since of listRuns bounds.
+type SinceBound int
+
+// What the parameter since bounds. The published description does not say; newer
+// documents mean SinceCompleted.
+const (
+	SinceCreated   SinceBound = iota // when the Job was created
+	SinceCompleted                   // when it completed: one that runs is left out
+)
+
 // StopEffect tells what stopping a waiting Job does.
 type StopEffect int
 
@@ -275,4 +286,5 @@ type Quirks struct {
 	FilterIgnored   bool // listRuns heeds no filter by status
 	FilterMisses    bool // listRuns, filtered by status, leaves out every second Job
 	ExtraMessages   int  // so many messages stand before the Job's own
+	OtherMessages   bool // thinking, system texts and human requests in the assistant's role, and events of Duvo's, stand among the messages, some after the last answer
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // A Request is one HTTP request that the Duvo received, for tests to assert
-// on.
+// on. Of those that show neither the key nor an upload URL of this Duvo the first
+// thousand are kept, with 1 KiB of the body; the others are only counted.
 type Request struct {
 	Op     string // the operationId; empty for a path that the API does not have
 	Method string

@@ -70,8 +70,42 @@ func (s *job) touch() {
 }
 
 func (s *job) say(role, text string) {
-	s.messages = append(s.messages, duvo.Message{ID: newUUID(), Type: "message", Role: role, Timestamp: time.Now(), Text: text})
+	s.add(duvo.Message{Type: duvo.MessageText, Role: role, Text: text})
+}
+
+// add adds a message of any kind.
+func (s *job) add(m duvo.Message) {
+	m.ID, m.Timestamp = newUUID(), time.Now()
+	s.messages = append(s.messages, m)
 	s.touch()
+}
+
+// aside adds a message that is no answer, where such are wished for.
+func (s *job) aside(kind, role, text string) {
+	if s.d.cfg.quirks.OtherMessages {
+		s.add(duvo.Message{Type: kind, Role: role, Text: text})
+	}
+}
+
+// event adds what Duvo itself tells of the Job, where that is wished for.
+func (s *job) event(kind, reason string) {
+	if s.d.cfg.quirks.OtherMessages {
+		s.add(duvo.Message{Type: kind, Role: duvo.RoleDuvo, Error: reason})
+	}
+}
+
+// lastAsides adds what servers say after a Job's last answer.
+func (s *job) lastAsides(status duvo.Status, text string) {
+	s.aside(duvo.MessageThinking, duvo.RoleAssistant, "Is there anything else? No.")
+	s.aside(duvo.MessageSystem, duvo.RoleAssistant, "The session is being closed.")
+	switch status {
+	case duvo.StatusCompleted:
+		s.event(duvo.MessageSessionCompleted, "")
+	case duvo.StatusInterrupted:
+		s.event(duvo.MessageSessionInterrupted, "")
+	case duvo.StatusFailed:
+		s.event(duvo.MessageSessionError, text)
+	}
 }
 
 func (s *job) tool(name string, args, result any, errText string) {
@@ -125,9 +159,10 @@ func (s *job) resolve(a answer, r *ResponseRecord) {
 
 // end ends the Job, whatever its script does.
 func (s *job) end(status duvo.Status, text string) {
-	if text != "" {
+	if text != "" && !(status == duvo.StatusFailed && s.d.cfg.quirks.OtherMessages) { // its event tells it
 		s.say("assistant", text)
 	}
+	s.lastAsides(status, text)
 	if s.d.cfg.quirks.ToolMessageLast {
 		s.tool("cleanup", map[string]any{}, map[string]any{"ok": true}, "")
 	}
@@ -177,6 +212,9 @@ func (s *job) play(j *Job, script Script) (end ended) {
 		}
 		j.do(func(s *job) {
 			s.set(status)
+			if status == duvo.StatusRunning {
+				s.event(duvo.MessageSessionStarted, "")
+			}
 			if status == duvo.StatusRunning && s.started.IsZero() {
 				s.started = time.Now()
 			}

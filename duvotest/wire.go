@@ -140,6 +140,8 @@ type wireMessage struct {
 	Text      *string         `json:"text_content,omitempty"`
 	Call      *duvo.ToolCall  `json:"tool_call,omitempty"`
 	Result    *wireToolResult `json:"tool_result,omitempty"`
+	Error     string          `json:"error,omitempty"` // with other messages only, as what follows
+	Metadata  map[string]any  `json:"metadata,omitempty"`
 }
 
 type wireToolResult struct {
@@ -215,7 +217,10 @@ func wirePending(q duvo.HumanRequest) *wireHumanRequest {
 }
 
 func wireMessageOf(m duvo.Message) wireMessage {
-	w := wireMessage{ID: m.ID, Type: m.Type, Role: m.Role, Timestamp: stamp(m.Timestamp), Text: orNull(m.Text), Call: m.ToolCall}
+	w := wireMessage{ID: m.ID, Type: m.Type, Role: m.Role, Timestamp: stamp(m.Timestamp), Text: orNull(m.Text), Call: m.ToolCall, Error: m.Error}
+	if m.Instruction {
+		w.Metadata = map[string]any{"isAgentInstruction": true}
+	}
 	if m.ToolResult != nil {
 		w.Result = &wireToolResult{m.ToolResult.CallID, m.ToolResult.Result, m.ToolResult.Error}
 	}

@@ -66,6 +66,9 @@ var backendChecks = []struct {
 	{"Jobs and their requests", nil, (*backendTest).reads},
 	{"messages", []duvotest.Option{duvotest.WithQuirks(duvotest.Quirks{ExtraMessages: 117})}, (*backendTest).messages},
 	{"odd servers", []duvotest.Option{duvotest.WithQuirks(duvotest.Quirks{NestedPending: true, UnknownStatus: true, UnknownFields: true, ToolMessageLast: true})}, (*backendTest).reads},
+	{"other messages", []duvotest.Option{duvotest.WithQuirks(duvotest.Quirks{OtherMessages: true})}, (*backendTest).otherMessages},
+	{"since, created", nil, (*backendTest).since},
+	{"since, completed", []duvotest.Option{duvotest.WithProfile(duvotest.Profile{Since: duvotest.SinceCompleted})}, (*backendTest).since},
 	{"responses", nil, (*backendTest).responds},
 	{"kinds of errors", nil, (*backendTest).kinds},
 	{"mutations are sent once", nil, (*backendTest).once},
@@ -82,6 +85,7 @@ const (
 	refundsID = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b01"
 	surveyID  = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b02"
 	slowID    = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b03"
+	failingID = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8b04"
 )
 
 func backendAssignments() []duvotest.Assignment {
@@ -101,6 +105,7 @@ func backendAssignments() []duvotest.Assignment {
 			j.Sleep(time.Hour)
 			j.Complete("done")
 		}},
+		{ID: failingID, Name: "Failing", Script: func(j *duvotest.Job) { j.Fail("The mailbox is locked.") }},
 	}
 }
 
@@ -148,8 +153,8 @@ func (b *backendTest) lists() {
 		return out
 	}
 	first := names()
-	b.want(len(first) == 233, "%d Assignments of 233 are listed", len(first))
-	b.want(len(slices.Compact(slices.Sorted(slices.Values(first)))) == 233, "some are listed twice")
+	b.want(len(first) == 234, "%d Assignments of 234 are listed", len(first))
+	b.want(len(slices.Compact(slices.Sorted(slices.Values(first)))) == 234, "some are listed twice")
 	b.want(slices.Equal(first, names()), "a second range lists something else")
 	for _, err := range b.b.Assignments(b.Context()) {
 		b.ok(err)
@@ -323,7 +328,7 @@ func (b *backendTest) abilities() {
 	j := b.start(slowID, "x")
 	waits := b.start(refundsID, "y")
 	if l, ok := b.b.(duvotool.JobLister); ok {
-		page, err := l.JobPage(b.Context(), duvo.JobFilter{Status: duvo.StatusWaiting, Since: time.Now().Add(-time.Hour)})
+		page, err := l.JobPage(b.Context(), duvo.JobFilter{Status: duvo.StatusWaiting})
 		b.ok(err)
 		b.want(len(page.Jobs) == 1 && page.Jobs[0].ID == waits.ID, "waiting are %+v", page)
 		page, err = l.JobPage(b.Context(), duvo.JobFilter{OldestFirst: true, PageSize: 1, Offset: 1})

@@ -42,6 +42,13 @@ type Journal interface {
 	Forget(ctx context.Context, before time.Time) (int, error)
 }
 
+// A Prober is a [Journal] that tells whether it can be written, without a record.
+// Ready returns nil, an error that matches [ErrUnavailable], or one that needs a
+// person. After a failure it tries to write; else it costs little.
+type Prober interface {
+	Ready(context.Context) error
+}
+
 // A Record is one entry of a [Journal].
 type Record struct {
 	Key      string    // 1 to 64 ASCII letters, digits, '-' and '_'
@@ -58,6 +65,10 @@ var (
 
 	// ErrNoRecord is a key that the journal does not know.
 	ErrNoRecord = errors.New("duvotool: the journal has no such record")
+
+	// ErrUnavailable is a failure of a journal that may pass by itself: a full
+	// disk, say. A failure that does not match it needs a person.
+	ErrUnavailable = errors.New("duvotool: the journal cannot be written now")
 
 	// ErrFailed wraps the failure of a journal. What had to be remembered
 	// first was not done.

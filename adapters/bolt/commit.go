@@ -114,9 +114,10 @@ func (j *Journal) write(batch []*change) {
 	j.database.Lock()
 	err := j.broken
 	if err == nil {
-		if err = j.commit(batch); err != nil {
-			j.fail(err)
-		}
+		err = j.writable()
+	}
+	if err == nil {
+		err = j.settled(j.commit(batch))
 	}
 	j.database.Unlock()
 	for _, c := range batch {
@@ -149,11 +150,11 @@ func (j *Journal) commit(batch []*change) (err error) {
 		return errors.Join(fmt.Errorf("bolt: writing %s: %w", j.path, err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("bolt: writing %s: %w", j.path, err)
+		return &commitError{fmt.Errorf("bolt: writing %s: %w", j.path, err)}
 	}
 	if err := writeSlot(j.headFile, slot{next.generation, next.now}); err != nil {
-		return fmt.Errorf("bolt: writing the head file of %s: %w", j.path, err)
+		return &slotError{fmt.Errorf("bolt: writing the head file of %s: %w", j.path, err)}
 	}
 	j.head = next
-	return nil
+	return j.here() // else it was written to what nobody will open
 }

@@ -33,8 +33,19 @@
 //
 // A file that changes or fails while it is open is noticed when its records are
 // read, each by its checksum; faults of the mapped memory become errors. After
-// any such error, or a failed write, the journal takes no more calls: close it,
-// and open it anew.
+// any such error, or a sync of the database that failed, the journal takes no more
+// calls: close it, and open it anew.
+//
+// A write that fails, on a full disk say, is an error that matches
+// journal.ErrUnavailable. The journal then reads and checks its files again, and
+// takes calls on; the next Put may succeed. For a second after such a failure Puts
+// fail without being tried. Where the head file was what failed, the record is
+// stored all the same, as after a crash.
+//
+// That one of the files was removed or replaced is noticed at the next Put, before
+// and after it is written: the error matches [ErrMoved]. While one of the two is
+// still there nobody else can open the journal; where both are gone somebody can
+// begin another at the path, and this one takes nothing more.
 //
 // # The head file
 //

@@ -18,6 +18,11 @@ var (
 	// flight by hand.
 	ErrCorrupt = errors.New("bolt: the journal is damaged")
 
+	// ErrMoved is a journal one of whose files was removed or replaced while it
+	// was open. Nothing more is taken until the files are back at their paths; or
+	// close it, and open what is there now.
+	ErrMoved = errors.New("bolt: the journal was removed or replaced")
+
 	// ErrNewer is a journal that a newer release of this package wrote.
 	ErrNewer = errors.New("bolt: the journal has a newer format")
 )

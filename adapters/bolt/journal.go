@@ -32,11 +32,15 @@ type Journal struct {
 	head     head     // as it is on disk
 	broken   error    // why nothing more can be done
 	faulted  bool     // db panicked: it must not be called any more
+	setback  setback
 
 	queue queue
 }
 
-var _ journal.Journal = (*Journal)(nil)
+var (
+	_ journal.Journal = (*Journal)(nil)
+	_ journal.Prober  = (*Journal)(nil)
+)
 
 // Get returns the record with this key, or an error that matches
 // [journal.ErrNoRecord].
@@ -243,6 +247,9 @@ func (j *Journal) view(read func(*bbolt.Tx) error) (err error) {
 	defer j.database.Unlock()
 	if j.broken != nil {
 		return j.broken
+	}
+	if err := j.reopen(); err != nil {
+		return err
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.recoverFault(&err)

@@ -63,6 +63,9 @@ func Open(path string, opts ...Option) (*Journal, error) {
 		real, err = path, nil
 	}
 	if err == nil {
+		real, err = filepath.Abs(real) // the process may go elsewhere
+	}
+	if err == nil {
 		err = regular(real)
 	}
 	if err != nil {

@@ -583,18 +583,6 @@ func TestCutWhileOpen(t *testing.T) {
 	}
 }
 
-func TestFailedWrite(t *testing.T) {
-	path, last := made(t, 3)
-	j := open(t, path)
-	require.NoError(t, j.headFile.Close()) // it cannot be written any more
-	_, err := j.Put(t.Context(), journal.Record{Key: "new"})
-	require.ErrorContains(t, err, "head file")
-	_, err = j.Get(t.Context(), last.Key)
-	require.ErrorContains(t, err, "opened anew")
-	_ = j.Close()
-	holds(t, open(t, path), last)
-}
-
 func TestTooLarge(t *testing.T) {
 	j := open(t, newPath(t))
 	_, err := j.Put(t.Context(), journal.Record{Key: "a", Data: make([]byte, maxData+1)})

@@ -39,7 +39,7 @@ type rpcError struct {
 }
 
 var (
-	errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+	errTooLarge = fmt.Errorf("%w: it has more than %d bytes", duvo.ErrTooLarge, maxAnswer)
 	errNoAnswer = errors.New("the answer holds no response to the request")
 )
 

@@ -47,8 +47,9 @@ func Response(r duvo.Response) duvo.Response {
 
 func Job(j duvo.Job) duvo.Job {
 	if j.Pending = Pointer(j.Pending); j.Pending != nil {
-		j.Pending.Questions = Questions(j.Pending.Questions)
+		j.Pending.Questions, j.Pending.Raw = Questions(j.Pending.Questions), slices.Clone(j.Pending.Raw)
 	}
+	j.Raw = slices.Clone(j.Raw)
 	return j
 }
 
@@ -59,5 +60,6 @@ func Message(m duvo.Message) duvo.Message {
 	if m.ToolResult = Pointer(m.ToolResult); m.ToolResult != nil {
 		m.ToolResult.Result = slices.Clone(m.ToolResult.Result)
 	}
+	m.Raw = slices.Clone(m.Raw)
 	return m
 }

@@ -1,0 +1,144 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/ownfile"
+)
+
+// Record adds a line and returns once it is on disk. See [File] for what its
+// errors match.
+func (a *File) Record(_ context.Context, r Record) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
+	if err != nil {
+		return err
+	}
+	if len(line) > maxLine {
+		return fmt.Errorf("an audit record of %d bytes is too large", len(line))
+	}
+	if err := a.writable(); err != nil {
+		return err
+	}
+	if err := a.write(append(line, '\n')); err != nil {
+		return err
+	}
+	if err := a.here(); err != nil { // it was written to what nobody will look at
+		a.spoil()
+		return err
+	}
+	a.last, a.end = a.end, a.end+int64(len(line))+1
+	a.head, a.count = hashLine(line), a.count+1
+	return nil
+}
+
+// Ready tells whether the file can be written; see [Prober].
+func (a *File) Ready(context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failed := a.dirty
+	if err := a.writable(); err != nil || !failed {
+		return err
+	}
+	// As much as a record takes, of what an opener takes for a crash's rest.
+	if err := a.write(make([]byte, probeSize)); err != nil {
+		return err
+	}
+	a.dirty = true
+	return a.writable()
+}
+
+const probeSize = 16 << 10 // bytes
+
+// writable takes off what an earlier attempt has left, and makes sure that the
+// file is the one it was. The caller holds a.mu.
+func (a *File) writable() error {
+	if a.over != nil {
+		return a.over
+	}
+	if err := a.here(); err != nil {
+		return err
+	}
+	if !a.dirty {
+		return nil
+	}
+	if err := a.clean(); err != nil {
+		return err
+	}
+	a.dirty = false
+	return nil
+}
+
+// here tells whether the file still lies at its path.
+func (a *File) here() error {
+	there, err := ownfile.StillAt(a.path, a.f)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case !there:
+		return fmt.Errorf("duvotool: the audit file %s was removed or replaced while it was open: put it back, or open the new one", a.path)
+	}
+	return nil
+}
+
+// write writes behind the last line and syncs; after a failure nothing of it
+// stays, now or before the next record.
+func (a *File) write(b []byte) error {
+	_, err := a.disk.Write(b)
+	if err == nil {
+		err = a.disk.Sync()
+	}
+	if err != nil {
+		a.spoil()
+		return unavailable(err)
+	}
+	return nil
+}
+
+// spoil notes that something may stand behind the end, and tries to take it off,
+// so that others who read the file find whole lines. It is looked at again before
+// the next record all the same.
+func (a *File) spoil() {
+	a.dirty = true
+	_ = a.clean()
+}
+
+// clean cuts the file behind its last line, which must stand there as it was
+// written.
+func (a *File) clean() error {
+	info, err := a.disk.Stat()
+	if err != nil {
+		return unavailable(err)
+	}
+	changed := info.Size() < a.end
+	if !changed && a.count > 0 {
+		line := make([]byte, a.end-a.last)
+		if _, err := a.disk.ReadAt(line, a.last); err != nil {
+			return unavailable(err)
+		}
+		line, whole := bytes.CutSuffix(line, []byte("\n"))
+		changed = !whole || hashLine(line) != a.head
+	}
+	if changed {
+		return fmt.Errorf("duvotool: the audit file %s was changed by somebody else while it was open", a.path)
+	}
+	if info.Size() > a.end {
+		if err := a.unfinished(a.end); err != nil {
+			return fmt.Errorf("duvotool: the audit file %s: %w", a.path, err)
+		}
+		if err := a.disk.Truncate(a.end); err != nil {
+			return unavailable(err)
+		}
+	}
+	if err := a.disk.Sync(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func unavailable(err error) error { return errtext.Errorf("%w: %w", ErrUnavailable, err) }
