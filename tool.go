@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/outcome"
@@ -52,10 +53,7 @@ func (t *Tool) copy() *Tool {
 
 var _ tools.Tool = (*Tool)(nil)
 
-const (
-	maxDescription = 1024 // characters
-	maxShownName   = 200
-)
+const maxShownName = 200 // characters
 
 func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
 	cfg := r.cfg.tool.clone()
@@ -71,13 +69,14 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 	}
 	t := &Tool{reg: r, work: &engine.Work{Assignment: a, Name: name, Folder: tree[a.FolderID].path, Settings: cfg.Settings}, input: cfg.input}
 	if a.LatestBuild != nil {
-		t.description = safetext.OneLine(a.LatestBuild.Description, maxDescription)
+		t.description = safetext.OneLine(a.LatestBuild.Description, offer.MaxDescription)
 	}
 	if t.description == "" {
 		t.undescribed = true
 		t.description = fmt.Sprintf("The Duvo Assignment %q. Nobody has described what it does.", safetext.OneLine(a.Name, maxShownName))
 	}
-	return t, nil
+	t.description = offer.Cut(t.description, offer.MaxDescription)
+	return t, r.cfg.checkOffer(t)
 }
 
 // errNilTool is the error of calls on a nil tool, such as the first result of
@@ -88,9 +87,10 @@ var errNilTool = errtext.Errorf("duvotool: a call of a nil *Tool: %w", hitl.ErrN
 func (t *Tool) Name() string { return t.work.Name }
 
 // Description returns what the model reads of the tool: the description of the
-// Assignment's latest Build, as the last discovery or refresh saw it, on one line
-// of at most 1,024 characters. That of a typed tool then tells its arguments, for
-// agents that do not offer [Tool.Schema].
+// Assignment's latest Build, as the last discovery or refresh saw it, on one line.
+// That of a typed tool then tells its arguments, for agents that do not offer
+// [Tool.Schema]. All of it is at most 1,024 characters, a mark where it was cut
+// included.
 func (t *Tool) Description() string { return t.withHint(t.latest().description) }
 
 // FunctionDescription is Description without the arguments, for agents that

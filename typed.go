@@ -117,6 +117,7 @@ func CorrectOnce() ToolOption {
 // inputSpec is what a typed tool takes. It is never changed.
 type inputSpec struct {
 	schema  *schema.Schema
+	schemas written      // of it, as models are offered it
 	goType  reflect.Type // nil: the schema was given as JSON
 	message func(arguments []byte) (string, error)
 }
@@ -277,7 +278,7 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error
 // encode writes arguments as JSON, which may call methods of the program's types.
 func (t *Tool) encode(in any) (arguments []byte, err error) {
 	err = guard.Run(engine.ErrRenderPanic, func() (err error) {
-		if arguments, err = json.Marshal(in); err != nil {
+		if arguments, err = json.Marshal(&in); err != nil {
 			err = &outcome.InputError{Tool: t.work.Name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 		}
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
@@ -160,8 +161,13 @@ func NewAgent(model llms.Model, from Source, opts ...Option) (*Agent, error) {
 			return nil, errtext.Errorf("langchaingo: %w", err)
 		}
 	}
-	if _, err := LLMTools(model, a.all()); err != nil {
+	if _, err := llmTools(model, a.all()); err != nil {
 		return nil, err
+	}
+	if a.search == nil { // else few of them are offered at once
+		if err := offer.CheckCount(dialect(model), len(a.all())); err != nil {
+			return nil, errtext.Errorf("langchaingo: %w; or give NewAgent the option WithSearch", err)
+		}
 	}
 	return a, nil
 }

@@ -77,20 +77,16 @@ func addFields(t reflect.Type, fields map[string][]reflect.Type, within []reflec
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
-		ft := f.Type
-		if ft.Kind() == reflect.Pointer {
-			ft = ft.Elem()
-		}
+		name, _, tagged, skip := jsonName(f)
 		switch {
-		case tag == "-":
-		case f.Anonymous && name == "" && ft.Kind() == reflect.Struct:
+		case skip:
+		case embeds(f, tagged):
+			ft := f.Type
+			if ft.Kind() == reflect.Pointer {
+				ft = ft.Elem()
+			}
 			addFields(ft, fields, append(within[:len(within):len(within)], t))
 		case f.IsExported():
-			if name == "" {
-				name = f.Name
-			}
 			fields[name] = append(fields[name], f.Type)
 		}
 	}

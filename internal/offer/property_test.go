@@ -1,0 +1,395 @@
+package offer_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/duvotool/duvotool/internal/offer"
+	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+type object = map[string]any
+
+var dialects = []offer.Dialect{offer.Neutral, offer.OpenAI, offer.OpenAIStrict, offer.Anthropic, offer.Gemini, offer.MCP}
+
+// drawSchema draws a schema, of something of everything.
+func drawSchema(t *rapid.T, depth int) any {
+	kinds := []string{"string", "integer", "number", "boolean", "enum", "mixed", "const", "any", "types", "text"}
+	if depth > 0 {
+		kinds = append(kinds, "object", "object", "object", "array", "map", "anyOf", "oneOf", "allOf", "tuple", "nullable", "open", "patterns", "split")
+	}
+	out := object{}
+	if rapid.IntRange(0, 3).Draw(t, "described") == 0 {
+		out["description"] = "What it is."
+	}
+	sub := func() any { return drawSchema(t, depth-1) }
+	maybe := func(k string, v any) {
+		if rapid.IntRange(0, 3).Draw(t, k) == 0 {
+			out[k] = v
+		}
+	}
+	n := func() int { return rapid.IntRange(0, 3).Draw(t, "n") }
+	switch kind := rapid.SampledFrom(kinds).Draw(t, "kind"); kind {
+	case "string", "text":
+		out["type"] = "string"
+		maybe("minLength", n())
+		maybe("maxLength", 2+n())
+		maybe("pattern", rapid.SampledFrom([]string{"^[a-z]*$", "a"}).Draw(t, "p"))
+		maybe("format", rapid.SampledFrom([]string{"date", "email", "date-time", "uri"}).Draw(t, "f"))
+		maybe("not", object{"enum": []any{"a"}})
+	case "integer", "number":
+		out["type"] = kind
+		maybe("minimum", n()-2)
+		maybe("exclusiveMaximum", 3+n())
+		maybe("multipleOf", 1+n())
+	case "boolean":
+		out["type"] = kind
+	case "enum":
+		out["enum"] = []any{"a", "b"}
+		maybe("type", "string")
+	case "mixed":
+		out["enum"] = []any{"a", 1, nil, true, 2.5}
+	case "const":
+		out["const"] = rapid.SampledFrom([]any{"a", 1, true, nil}).Draw(t, "c")
+	case "any":
+		maybe("minLength", 2)
+	case "types":
+		out["type"] = []any{rapid.SampledFrom([]any{"string", "boolean"}).Draw(t, "t"), rapid.SampledFrom([]any{"integer", "null", "number"}).Draw(t, "u")}
+		maybe("minLength", 2)
+		maybe("minimum", 2)
+	case "object", "open", "split":
+		drawObject(t, out, depth, kind)
+	case "array":
+		out["type"] = "array"
+		maybe("minItems", n()/2)
+		maybe("maxItems", 2)
+		maybe("uniqueItems", true)
+		maybe("contains", object{"const": "a"})
+		maybe("items", false)
+		if out["items"] == nil {
+			out["items"] = sub()
+		}
+	case "tuple":
+		out["type"] = "array"
+		out["prefixItems"] = []any{sub(), sub()}
+		maybe("items", rapid.SampledFrom([]any{false, object{"type": "integer"}}).Draw(t, "rest"))
+	case "map":
+		out["type"], out["additionalProperties"] = "object", sub()
+		maybe("propertyNames", object{"pattern": "^[a-c]"})
+		maybe("minProperties", 1)
+	case "patterns":
+		out["type"], out["patternProperties"] = "object", object{"^a": sub()}
+		maybe("additionalProperties", false)
+	case "anyOf", "oneOf", "allOf":
+		out[kind] = []any{sub(), sub()}
+		maybe("type", "object")
+	case "nullable":
+		out["anyOf"] = []any{sub(), object{"type": "null"}}
+	}
+	return out
+}
+
+func drawObject(t *rapid.T, out object, depth int, kind string) {
+	out["type"] = "object"
+	own := object{}
+	required := []any{}
+	for _, name := range rapid.SampledFrom([][]string{{"a"}, {"a", "b"}, {"a", "b", "c"}, {}}).Draw(t, "names") {
+		own[name] = drawSchema(t, depth-1)
+		if rapid.Bool().Draw(t, "required") {
+			required = append(required, name)
+		}
+	}
+	out["properties"] = own
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	maybe := func(k string, v any) {
+		if rapid.IntRange(0, 4).Draw(t, k) == 0 {
+			out[k] = v
+		}
+	}
+	if kind == "object" {
+		out["additionalProperties"] = false
+	}
+	maybe("minProperties", 1)
+	maybe("dependentRequired", object{"a": []any{"b"}})
+	maybe("not", object{"required": []any{"a", "b"}})
+	if rapid.IntRange(0, 4).Draw(t, "if") == 0 {
+		out["if"], out["then"] = object{"required": []any{"a"}}, object{"required": []any{"b"}}
+	}
+	if kind == "split" {
+		out["oneOf"] = []any{object{"required": []any{"a"}}, object{"required": []any{"b"}, "properties": object{"c": drawSchema(t, 0)}}}
+	}
+}
+
+var texts = []string{"", "a", "b", "ab", "abc", "abcd", "A", "2026-01-31", "2026-01-31T09:30:00Z", "kim@example.com", "https://example.com/", "12",
+	"{}", `{"a":1}`, `{"a":"a","b":"ab"}`, `{"a":null}`, `{"b":{"a":"a"}}`, "[]", `["a"]`, "null"}
+
+// drawValue draws what a model may write that is held to a form. Not all of it fits.
+func drawValue(t *rapid.T, form any) any {
+	node, ok := form.(object)
+	if !ok {
+		return "a"
+	}
+	if forms, ok := node["anyOf"].([]any); ok {
+		return drawValue(t, rapid.SampledFrom(forms).Draw(t, "form"))
+	}
+	if all, ok := node["enum"].([]any); ok {
+		return rapid.SampledFrom(all).Draw(t, "value")
+	}
+	kind, _ := node["type"].(string)
+	if list, ok := node["type"].([]any); ok {
+		kind = rapid.SampledFrom(list).Draw(t, "type").(string)
+	}
+	if node["nullable"] == true && rapid.IntRange(0, 5).Draw(t, "null") == 0 {
+		return nil
+	}
+	switch kind {
+	case "integer":
+		return json.Number(fmt.Sprint(rapid.IntRange(-3, 6).Draw(t, "integer")))
+	case "number":
+		return rapid.SampledFrom([]any{json.Number("0.5"), json.Number("1"), json.Number("2"), json.Number("3.0")}).Draw(t, "number")
+	case "boolean":
+		return rapid.Bool().Draw(t, "boolean")
+	case "null":
+		return nil
+	case "array":
+		out := []any{}
+		for range rapid.IntRange(0, 3).Draw(t, "items") {
+			out = append(out, drawValue(t, node["items"]))
+		}
+		return out
+	case "object":
+		return drawFields(t, node)
+	}
+	return rapid.SampledFrom(texts).Draw(t, "text")
+}
+
+func drawFields(t *rapid.T, node object) any {
+	out := object{}
+	properties, _ := node["properties"].(object)
+	names := []string{}
+	for name := range properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	required, _ := node["required"].([]any)
+	for _, name := range names {
+		if slices.Contains(required, any(name)) || rapid.Bool().Draw(t, "given") {
+			out[name] = drawValue(t, properties[name])
+		}
+	}
+	return out
+}
+
+func compiled(t require.TestingT, tree any) *jsonschema.Schema {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	require.NoError(t, c.AddResource("mem:///x.json", tree))
+	s, err := c.Compile("mem:///x.json")
+	require.NoError(t, err)
+	return s
+}
+
+func decoded(t require.TestingT, v any) any {
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	out, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	return out
+}
+
+// leaves are the rules that a value breaks: the places in the schema.
+func leaves(e *jsonschema.ValidationError) (out []string) {
+	if len(e.Causes) > 0 {
+		for _, c := range e.Causes {
+			out = append(out, leaves(c)...)
+		}
+	}
+	_, at, _ := strings.Cut(e.SchemaURL, "#")
+	switch path := e.ErrorKind.KeywordPath(); {
+	case len(path) > 0:
+		at += "/" + path[0]
+	case len(e.Causes) == 0:
+		at += "/not" // which has no path of its own
+	}
+	return append(out, at)
+}
+
+// told are all descriptions of a form, of its parts too.
+func told(v any) (out []string) {
+	switch v := v.(type) {
+	case object:
+		for k, e := range v {
+			if s, ok := e.(string); ok && k == "description" {
+				out = append(out, s)
+			}
+			out = append(out, told(e)...)
+		}
+	case []any:
+		for _, e := range v {
+			out = append(out, told(e)...)
+		}
+	}
+	return out
+}
+
+var oneOf = regexp.MustCompile(`One of: (.*?)\.( |$)`)
+
+// isTold reports whether a description tells the rule at a place of a schema, or one
+// that holds it.
+func isTold(tree any, place string, descriptions []string) bool {
+	at := tree
+	for _, token := range strings.Split(strings.TrimPrefix(place, "/"), "/") {
+		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		switch v := at.(type) {
+		case object:
+			at = v[token]
+		case []any:
+			var i int
+			_, _ = fmt.Sscan(token, &i)
+			at = v[i]
+		}
+		text, isText := at.(string)
+		if !isText {
+			raw, _ := json.Marshal(at)
+			text = string(raw)
+		}
+		quoted, _ := json.Marshal(at)
+		labels := []string{token + ": " + text, "Always: " + text, "JSON Schema: " + text, `"` + token + `":` + string(quoted)}
+		if token == "type" && at == "object" {
+			labels = append(labels, "A JSON object, written as text")
+		}
+		if list, ok := at.([]any); ok {
+			var parts []string
+			for _, e := range list {
+				if s, ok := e.(string); ok {
+					parts = append(parts, s)
+					continue
+				}
+				raw, _ := json.Marshal(e)
+				parts = append(parts, string(raw))
+			}
+			for _, d := range descriptions { // those of them that fit besides
+				for _, found := range oneOf.FindAllStringSubmatch(d, -1) {
+					if !slices.ContainsFunc(strings.Split(found[1], ", "), func(s string) bool { return !slices.Contains(parts, s) }) {
+						return true
+					}
+				}
+			}
+		}
+		if token == "additionalProperties" {
+			labels = append(labels, "Leave it out: there are no arguments")
+		}
+		if token == "oneOf" {
+			labels = append(labels, "oneOf: exactly one")
+		}
+		if m, ok := at.(object); ok { // as JSON Schema it is told whole
+			own := object{}
+			for k, v := range m {
+				if k != "description" {
+					own[k] = v
+				}
+			}
+			raw, _ := json.Marshal(own)
+			labels = append(labels, "JSON Schema: "+string(raw), string(raw))
+		}
+		for _, d := range descriptions {
+			for _, l := range labels {
+				if strings.Contains(d, l) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// bare leaves of Google's form what langchaingo's provider leaves of it.
+func bare(v any) any {
+	node := v.(object)
+	out := object{}
+	for _, k := range []string{"type", "description", "required"} {
+		if e, ok := node[k]; ok {
+			out[k] = e
+		}
+	}
+	if items, ok := node["items"]; ok {
+		out["items"] = bare(items)
+	}
+	if properties, ok := node["properties"].(object); ok {
+		own := object{}
+		for name, p := range properties {
+			own[name] = bare(p)
+		}
+		out["properties"] = own
+	}
+	return out
+}
+
+// Whatever passes an offered form passes the check, or breaks a rule that the form
+// cannot hold and one of its descriptions tells.
+func TestWhatIsOfferedIsAccepted(t *testing.T) {
+	passed, refused := map[string]int{}, map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		root := object{}
+		drawObject(t, root, 3, rapid.SampledFrom([]string{"object", "open", "split"}).Draw(t, "root"))
+		text, err := json.Marshal(root)
+		require.NoError(t, err)
+		s, err := schema.Parse(text)
+		if err != nil {
+			return
+		}
+		tree := decoded(t, s.Tree())
+		check := compiled(t, tree)
+		for _, d := range dialects {
+			offered, err := offer.Schema(d, s.Tree())
+			if err != nil {
+				continue
+			}
+			var form any
+			require.NoError(t, json.Unmarshal(offered, &form))
+			forms := []any{form}
+			if d == offer.Gemini {
+				forms = append(forms, bare(form))
+			}
+			for i, form := range forms {
+				name := []string{string(d), "googleai"}[i]
+				holds := compiled(t, decoded(t, form))
+				descriptions := told(form)
+				for range 5 {
+					v := drawFields(t, form.(object))
+					if holds.Validate(decoded(t, v)) != nil {
+						continue
+					}
+					raw, _ := json.Marshal(v)
+					read, err := s.Read(raw)
+					require.NoError(t, err)
+					read = s.Tidy(read, false)
+					problem := s.Check(read, "the whole", true)
+					if problem == "" {
+						passed[name]++
+						continue
+					}
+					refused[name]++
+					var wrong *jsonschema.ValidationError
+					require.ErrorAs(t, check.Validate(read), &wrong)
+					isOne := slices.ContainsFunc(leaves(wrong), func(place string) bool { return isTold(tree, place, descriptions) })
+					require.True(t, isOne, "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s\n%v", name, text, d, offered, raw, problem, leaves(wrong))
+				}
+			}
+		}
+	})
+	for _, d := range append([]offer.Dialect{"googleai"}, dialects...) {
+		t.Log(d, passed[string(d)], "accepted,", refused[string(d)], "told")
+		require.Positive(t, passed[string(d)])
+	}
+}
