@@ -57,10 +57,8 @@ func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (st
 	if t == nil {
 		return "", errNilTool
 	}
-	end := t.reg.callbackStart(ctx, string(arguments))
-	out, err := t.observe(t.runMessage(ctx, func() (string, error) { return t.message(arguments, false) }))
-	end(out, err)
-	return out, err
+	reply, err := t.Invoke(ctx, arguments)
+	return reply.text(err)
 }
 
 // message turns JSON arguments into what the Job is told, or returns an

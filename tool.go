@@ -2,7 +2,6 @@ package duvotool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -118,22 +117,8 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 	if t == nil {
 		return "", errNilTool
 	}
-	end := t.reg.callbackStart(ctx, input)
-	out, err := t.observe(t.Run(ctx, react.Input(input)))
-	end(out, err)
-	return out, err
-}
-
-// observe turns what a call came to into what the model reads.
-func (t *Tool) observe(res *outcome.Result, err error) (string, error) {
-	var bad *outcome.InputError
-	switch {
-	case errors.As(err, &bad):
-		return bad.Observation(), nil
-	case err != nil:
-		return "", err
-	}
-	return res.Observation(), nil
+	reply, err := t.reg.invoke(ctx, input, func() (Reply, error) { return replyOf(t.Run(ctx, react.Input(input))) })
+	return reply.text(err)
 }
 
 // Run runs a Job on the message and waits for its end. The error is nil

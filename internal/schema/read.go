@@ -22,6 +22,19 @@ const maxWrapped = 5
 // one argument, and perhaps with words behind it. Another JSON value behind it is
 // refused: nobody could tell which is meant.
 func (s *Schema) Read(text []byte) (any, error) {
+	raw, err := find(text, s.Has)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(raw)
+}
+
+// Find is [Schema.Read] where there is no schema, and without decoding what it finds.
+func Find(text []byte) (json.RawMessage, error) {
+	return find(text, func(string) bool { return false })
+}
+
+func find(text []byte, has func(string) bool) (json.RawMessage, error) {
 	for range maxWrapped {
 		text = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(text), []byte("\ufeff")))
 		if m := fence.FindSubmatch(text); m != nil {
@@ -33,19 +46,19 @@ func (s *Schema) Read(text []byte) (any, error) {
 		var first json.RawMessage
 		dec := json.NewDecoder(bytes.NewReader(text))
 		if dec.Decode(&first) != nil {
-			return Decode(text) // which tells why not
+			break // Decode tells why
 		}
-		rest := text[dec.InputOffset():]
-		if severalValues(rest) {
+		if severalValues(text[dec.InputOffset():]) {
 			return nil, errSeveral
 		}
-		inner, wrapped := s.unwrap(first)
+		inner, wrapped := unwrap(first, has)
 		if !wrapped {
-			return Decode(first)
+			return first, nil
 		}
 		text = inner
 	}
-	return Decode(text)
+	_, err := Decode(text)
+	return text, err
 }
 
 var errSeveral = errors.New("there is more after the JSON value, which may be JSON too; give one object")
@@ -54,7 +67,7 @@ var errSeveral = errors.New("there is more after the JSON value, which may be JS
 func severalValues(rest []byte) bool { return bytes.ContainsAny(rest, `{[`) }
 
 // unwrap takes JSON out of a text in JSON, or out of langchaingo's one argument.
-func (s *Schema) unwrap(v json.RawMessage) (inner []byte, ok bool) {
+func unwrap(v json.RawMessage, has func(string) bool) (inner []byte, ok bool) {
 	var text string
 	if json.Unmarshal(v, &text) == nil && v[0] == '"' {
 		text = strings.TrimSpace(text)
@@ -62,7 +75,7 @@ func (s *Schema) unwrap(v json.RawMessage) (inner []byte, ok bool) {
 	}
 	const one = "__arg1"
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(v, &fields) == nil && len(fields) == 1 && fields[one] != nil && !s.Has(one) {
+	if json.Unmarshal(v, &fields) == nil && len(fields) == 1 && fields[one] != nil && !has(one) {
 		return fields[one], true
 	}
 	return nil, false
