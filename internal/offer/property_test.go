@@ -3,6 +3,7 @@ package offer_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -131,7 +132,7 @@ func drawObject(t *rapid.T, out object, depth int, kind string) {
 }
 
 var texts = []string{"", "a", "b", "ab", "abc", "abcd", "A", "2026-01-31", "2026-01-31T09:30:00Z", "kim@example.com", "https://example.com/", "12",
-	"{}", `{"a":1}`, `{"a":"a","b":"ab"}`, `{"a":null}`, `{"b":{"a":"a"}}`, "[]", `["a"]`, "null"}
+	"{}", `{"a":1}`, `{"a":"a","b":"ab"}`, `{"a":null}`, `{"b":{"a":"a"}}`, "[]", `["a"]`, "null", "AQI=", "10.0.0.1", `{"a":{"name":"ab","count":null}}`, `{"-1":true}`}
 
 // drawValue draws what a model may write that is held to a form. Not all of it fits.
 func drawValue(t *rapid.T, form any) any {
@@ -313,6 +314,15 @@ func isTold(tree any, place string, descriptions []string) bool {
 	return false
 }
 
+// anyTold reports whether one of the rules that a value breaks is told.
+func anyTold(tree any, check *jsonschema.Schema, v any, descriptions []string) bool {
+	var wrong *jsonschema.ValidationError
+	if !errors.As(check.Validate(v), &wrong) {
+		return false
+	}
+	return slices.ContainsFunc(leaves(wrong), func(place string) bool { return isTold(tree, place, descriptions) })
+}
+
 // bare leaves of Google's form what langchaingo's provider leaves of it.
 func bare(v any) any {
 	node := v.(object)
@@ -380,10 +390,7 @@ func TestWhatIsOfferedIsAccepted(t *testing.T) {
 						continue
 					}
 					refused[name]++
-					var wrong *jsonschema.ValidationError
-					require.ErrorAs(t, check.Validate(read), &wrong)
-					isOne := slices.ContainsFunc(leaves(wrong), func(place string) bool { return isTold(tree, place, descriptions) })
-					require.True(t, isOne, "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s\n%v", name, text, d, offered, raw, problem, leaves(wrong))
+					require.True(t, anyTold(tree, check, read, descriptions), "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s", name, text, d, offered, raw, problem)
 				}
 			}
 		}

@@ -111,10 +111,11 @@ func tidy(s *jsonschema.Schema, v any, lists bool, needed []string) any {
 			if p == nil {
 				continue
 			}
-			own[name] = tidy(p, e, lists, nil)
-			if own[name] == nil && kindsOf(p)&aNull == 0 && !slices.Contains(needed, name) {
+			if e == nil && kindsOf(p)&aNull == 0 && !slices.Contains(needed, name) {
 				delete(own, name)
+				continue
 			}
+			own[name] = tidy(p, e, lists, nil)
 		}
 	case []any:
 		for i, e := range own {

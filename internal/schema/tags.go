@@ -63,8 +63,8 @@ func (b *builder) field(s *jsonschema.Schema, f goField, at []string) error {
 		own.Description = strings.TrimSpace(doc.GetFieldDocString(f.Name) + " " + note)
 	}
 	property, _ := of.Properties.Get("X")
-	if pointer && property == own && (!f.optional || f.within) {
-		property = orNull(own) // which tells a nil pointer that is not left out
+	if property != own || pointer && (!f.optional || f.within) {
+		property = orNull(own) // as a tag says, or for a nil pointer that is not left out
 	}
 	s.Properties.Set(f.name, property)
 	if explicit := requiredByTag(f); explicit || !f.optional {
