@@ -18,6 +18,6 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 	if folder != "" && a.FolderID != "" {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
-	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.taken(nil))
+	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.maxName, r.cfg.taken(nil))
 	return r.newTool(a, names[a.ID], tree, b)
 }

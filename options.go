@@ -52,6 +52,7 @@ type config struct {
 	accept     func(outcome.Change) bool // nil: everything is offered
 	reserve    map[string]bool           // names that no Assignment gets
 	dialects   []Dialect                 // empty: Neutral
+	maxName    int                       // zero: maxToolName
 
 	drain time.Duration // zero: Close detaches at once
 

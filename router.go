@@ -20,9 +20,12 @@ const (
 	routerToolName = "duvo"
 	runToolName    = "duvo_run"
 
-	// maxListed is how many Assignments a router names. Providers take an enum
-	// of no more than 1,000 values.
-	maxListed = 1000
+	// maxListed is how many Assignments a router names, and maxListedChars how many
+	// characters their names have together. OpenAI takes an enum of no more than 1,000
+	// values, and of no more than 15,000 characters where there are more than 250; see
+	// "Supported schemas" of its guide to structured outputs.
+	maxListed      = 1000
+	maxListedChars = 15_000
 )
 
 // RouterTool returns the tool duvo, one tool for the whole catalog: its
@@ -99,8 +102,11 @@ func (t *routerTool) FunctionDescription() string {
 // names returns the tools to list, and how many are left out.
 func (t *routerTool) names() (listed []*Tool, more int) {
 	all := t.reg.All()
-	if len(all) > maxListed {
-		return all[:maxListed], len(all) - maxListed
+	chars := 0
+	for i, own := range all {
+		if chars += len(own.work.Name); i >= maxListed || i >= 250 && chars > maxListedChars {
+			return all[:i], len(all) - i
+		}
 	}
 	return all, 0
 }

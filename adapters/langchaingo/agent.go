@@ -105,8 +105,9 @@ type Agent struct {
 	turns turns
 
 	mu    sync.Mutex
-	known map[string]bool // tools that every executor knows; nil before the first has asked
-	told  map[string]bool // Assignments whose other name was logged; the first ones
+	known map[string]bool   // tools that every executor knows; nil before the first has asked
+	meant map[string]string // which Assignment a name that was offered has stood for, by the name's key
+	told  map[string]bool   // Assignments whose other name was logged; the first ones
 }
 
 var _ agents.Agent = (*Agent)(nil)
@@ -148,7 +149,7 @@ func NewAgent(model llms.Model, from Source, opts ...Option) (*Agent, error) {
 	if reg, ok := from.(*duvotool.Registry); ok && reg == nil || slices.Contains(from.Tools(), nil) {
 		return nil, errors.New("langchaingo: the source of tools holds nil")
 	}
-	a := &Agent{model: model, source: from, system: defaultSystem, log: slog.New(slog.DiscardHandler), secret: make([]byte, 32), told: map[string]bool{}}
+	a := &Agent{model: model, source: from, system: defaultSystem, log: slog.New(slog.DiscardHandler), secret: make([]byte, 32), told: map[string]bool{}, meant: map[string]string{}}
 	_, _ = rand.Read(a.secret)
 	for _, o := range opts {
 		if o == nil {
