@@ -71,6 +71,7 @@ func TestASchemaTakesWhatItsTypeWrites(t *testing.T) {
 	goWrites(t, "nil lists in an array", "", struct{ R [2][]int }{})
 	goWrites(t, "a nil map in a list", "", struct{ M []map[string]int }{[]map[string]int{nil}})
 	goWrites(t, "a field named -", "", struct {
+		//lint:ignore SA5008 that name is meant
 		N string `json:"-,"`
 	}{"x"})
 	goWrites(t, "a field that the schema hides", "hidden from the schema", struct {
@@ -82,6 +83,7 @@ func TestASchemaTakesWhatItsTypeWrites(t *testing.T) {
 		F string
 	}{nil, "x"})
 	goWrites(t, "a name that Go refuses", "", struct {
+		//lint:ignore SA5008 which Go does not take
 		R string `json:"a\"b"`
 	}{"y"})
 	goWrites(t, "embedded fields that hide each other", "", struct {
@@ -192,7 +194,7 @@ func TestWhatCannotBeOfferedIsRefused(t *testing.T) {
 		opts []duvotool.Option
 		says []string
 	}{
-		"a name":        {[]duvotool.Option{duvotool.InputOf[odd]()}, []string{`the field "größe"`, "Anthropic's API takes no such name", `the tool "a"`}},
+		"a name":        {[]duvotool.Option{duvotool.InputOf[odd]()}, []string{`the field "größe"`, "Anthropic's API takes no such name", `the tool "refunds"`}},
 		"Google's name": {[]duvotool.Option{duvotool.InputOf[dotted](), duvotool.OfferTo(duvotool.OpenAI, duvotool.Gemini)}, []string{`the field "in.a-b"`, "Google's API"}},
 		"a map":         {[]duvotool.Option{duvotool.InputOf[map[string]int](), duvotool.OfferTo(duvotool.Gemini)}, []string{"put the map into a field of a struct"}},
 		"a strict map":  {[]duvotool.Option{duvotool.InputOf[map[string]int](), duvotool.OfferTo(duvotool.OpenAIStrict)}, []string{"put the map into a field of a struct"}},

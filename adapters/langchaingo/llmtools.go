@@ -117,9 +117,34 @@ func asMap(text json.RawMessage) (out map[string]any, err error) {
 	return out, json.Unmarshal(text, &out)
 }
 
+// ForDialect tells which dialect a model takes, and so its provider's limits, where
+// langchaingo's type does not: a server behind the openai provider that takes more tools
+// than OpenAI does, say, or a model of your own.
+//
+//	model = langchaingo.ForDialect(model, duvotool.Anthropic)
+func ForDialect(model llms.Model, d duvotool.Dialect) llms.Model { return speaker{model, d} }
+
+type speaker struct {
+	llms.Model
+	dialect duvotool.Dialect
+}
+
+// Unwrap returns the model.
+func (s speaker) Unwrap() llms.Model { return s.Model }
+
 // dialect is that of a model. langchaingo's providers are known by their types, so as
 // not to depend on them.
 func dialect(model llms.Model) offer.Dialect {
+	for inner := model; inner != nil; {
+		if s, ok := inner.(speaker); ok {
+			return offer.Dialect(s.dialect)
+		}
+		w, ok := inner.(interface{ Unwrap() llms.Model })
+		if !ok {
+			break
+		}
+		inner = w.Unwrap()
+	}
 	switch provider(model) {
 	case "*googleai.GoogleAI", "*vertex.Vertex":
 		return offer.Gemini

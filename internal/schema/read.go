@@ -61,6 +61,15 @@ func find(text []byte, has func(string) bool) (json.RawMessage, error) {
 	return text, err
 }
 
+// NothingBeside reports whether a text is JSON, perhaps in a code fence, with nothing beside it.
+func NothingBeside(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	if m := fence.FindSubmatch(text); m != nil && len(bytes.TrimSpace(m[2])) == 0 {
+		text = m[1]
+	}
+	return json.Valid(text)
+}
+
 var errSeveral = errors.New("there is more after the JSON value, which may be JSON too; give one object")
 
 // severalValues reports whether what stands behind a JSON value may be another one.
