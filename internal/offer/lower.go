@@ -2,7 +2,6 @@ package offer
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -92,7 +91,7 @@ func (l *lowerer) node(v any, at string) (out map[string]any, err error) {
 		if all, ok := node["enum"]; ok && !l.strict {
 			told = append(told, note("enum", all))
 		}
-		return l.union(node, "", forms, told, at)
+		return l.union(node, forms, told, at)
 	}
 	if out, err = l.typed(node, types[0], null, at); err == nil && null && types[0] != "null" {
 		out = l.orNull(out)
@@ -178,7 +177,7 @@ func (l *lowerer) list(out, node map[string]any, at string) (told []string, err 
 			told = append(told, "The items after these: "+value(items))
 			forms = append(forms, items)
 		}
-		out["items"], err = l.union(map[string]any{}, "", forms, nil, at+"[]")
+		out["items"], err = l.union(map[string]any{}, forms, nil, at+"[]")
 		return told, err
 	}
 	out["items"], err = l.node(items, at+"[]")
@@ -340,10 +339,12 @@ func (l *lowerer) forms(node map[string]any, k string, forms []any, at string) (
 	}
 	var told []string
 	if k == "oneOf" && several(forms) {
-		told = append(told, "oneOf: exactly one of the forms must fit")
+		told = append(told, exactlyOne)
 	}
-	return l.union(node, k, own, told, at)
+	return l.union(node, own, told, at)
 }
+
+const exactlyOne = "oneOf: exactly one of the forms must fit"
 
 // several reports whether more than one form is not just null.
 func several(forms []any) bool {
@@ -358,7 +359,7 @@ func several(forms []any) bool {
 
 // union offers several forms: OpenAI's strict form as such, Google's as the first one,
 // or, of objects, as one with the fields of all, and the others are told.
-func (l *lowerer) union(node map[string]any, k string, forms []any, told []string, at string) (map[string]any, error) {
+func (l *lowerer) union(node map[string]any, forms []any, told []string, at string) (map[string]any, error) {
 	var own []any
 	null := false
 	for _, f := range forms {
@@ -377,7 +378,7 @@ func (l *lowerer) union(node map[string]any, k string, forms []any, told []strin
 		return out, describe(out, node["description"], told, at)
 	}
 	if !l.strict || len(own) == 1 {
-		return l.first(node, k, own, told, null, at)
+		return l.first(node, own, told, null, at)
 	}
 	out := map[string]any{}
 	var offered []any
@@ -412,13 +413,17 @@ func distinct(all []any) (out []any) {
 }
 
 // first offers one of several forms and tells the others.
-func (l *lowerer) first(node map[string]any, k string, forms []any, told []string, null bool, at string) (map[string]any, error) {
+func (l *lowerer) first(node map[string]any, forms []any, told []string, null bool, at string) (map[string]any, error) {
 	one := forms[0]
 	if objects(forms) && len(forms) > 1 {
 		all := map[string]any{"type": "object"}
 		lift(all, forms, false)
 		one = all
-		told = append(told, fmt.Sprintf("%s: %s", word(k), value(forms)))
+		if all := value(forms); slices.Contains(told, exactlyOne) {
+			told = append(slices.DeleteFunc(told, func(s string) bool { return s == exactlyOne }), exactlyOne+": "+all)
+		} else {
+			told = append(told, "anyOf: "+all)
+		}
 	} else if len(forms) > 1 {
 		told = append(told, "Or: "+value(forms[1:]))
 	}
@@ -437,13 +442,6 @@ func (l *lowerer) first(node map[string]any, k string, forms []any, told []strin
 		out = l.orNull(out)
 	}
 	return out, describe(out, description, told, at)
-}
-
-func word(k string) string {
-	if k == "" {
-		return "anyOf"
-	}
-	return k
 }
 
 func objects(forms []any) bool {
