@@ -36,11 +36,12 @@ var plainInput = &inputSpec{schema: plainSchema}
 // is the caller's. What a model is offered that is not taken beyond that, its
 // descriptions tell.
 func (t *Tool) Schema() json.RawMessage {
-	text, err := t.SchemaFor(Neutral)
-	if err != nil { // a tool of As alone, or of OfferTo without Neutral
-		return t.schema().JSON()
+	for _, d := range []Dialect{Neutral, OpenAI} { // the second one takes any name, for a tool that OfferTo keeps from others
+		if text, err := t.SchemaFor(d); err == nil {
+			return text
+		}
 	}
-	return text
+	return t.schema().JSON()
 }
 
 func (t *Tool) schema() *schema.Schema {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // normal brings a schema, of the newest draft and without references, into one form
@@ -45,7 +43,14 @@ func normal(v any, at string, must bool) (any, error) {
 			node["maxItems"] = none
 		}
 	}
-	return node, declare(node, at, must)
+	missing := declare(node)
+	switch {
+	case missing == "":
+		return node, nil
+	case must:
+		return nil, fmt.Errorf("at %s: %s is required and not allowed, so no arguments would fit", at, quoteName(missing))
+	}
+	return false, nil
 }
 
 // normalParts brings the schemas within a schema into their form, in place.
@@ -55,18 +60,19 @@ func normalParts(node map[string]any, at string, must bool) error {
 		var err error
 		switch {
 		case oneSchema[k]:
-			node[k], err = normal(v, inner, must && (k == "items" || k == "additionalProperties"))
+			node[k], err = normal(v, inner, false)
 		case listSchema[k]:
 			list, _ := v.([]any)
 			for i, s := range list {
-				if list[i], err = normal(s, inner+"/"+strconv.Itoa(i), must && k == "prefixItems"); err != nil {
+				if list[i], err = normal(s, inner+"/"+strconv.Itoa(i), false); err != nil {
 					return err
 				}
 			}
 		case namedSchema[k]:
 			named, _ := v.(map[string]any)
+			required, _ := node["required"].([]any)
 			for name, s := range named {
-				if named[name], err = normal(s, inner+"/"+name, must && k == "properties"); err != nil {
+				if named[name], err = normal(s, inner+"/"+name, must && k == "properties" && slices.Contains(required, any(name))); err != nil {
 					return err
 				}
 			}
@@ -137,8 +143,9 @@ func dropForms(node map[string]any) bool {
 }
 
 // declare names among the properties of an object what it requires, and leaves out
-// those that it has no room for.
-func declare(node map[string]any, at string, must bool) error {
+// those that it has no room for. It returns a name that is required and not allowed;
+// empty: there is none.
+func declare(node map[string]any) (missing string) {
 	properties, _ := node["properties"].(map[string]any)
 	rest, closed := node["additionalProperties"], node["additionalProperties"] == false
 	for name, s := range properties {
@@ -146,6 +153,7 @@ func declare(node map[string]any, at string, must bool) error {
 			delete(properties, name)
 		}
 	}
+	isObject := node["type"] == "object"
 	required, _ := node["required"].([]any)
 	_, patterns := node["patternProperties"]
 	for _, r := range required {
@@ -153,9 +161,9 @@ func declare(node map[string]any, at string, must bool) error {
 		s, declared := properties[name]
 		switch {
 		case !ok || declared && s != false:
-		case must && (declared || closed && !patterns):
-			return fmt.Errorf("at %s: %s is required and not allowed, so no arguments would fit", at, quoteName(safetext.OneLine(name, maxName)))
-		case !declared && !patterns && !closed && (node["type"] == "object" || properties != nil):
+		case isObject && (declared || closed && !patterns):
+			return name
+		case !declared && !patterns && !closed && (isObject || properties != nil):
 			if s = rest; s == nil || s == true {
 				s = map[string]any{}
 			}
@@ -166,7 +174,7 @@ func declare(node map[string]any, at string, must bool) error {
 			properties[name] = s
 		}
 	}
-	return nil
+	return ""
 }
 
 // count adds up the places of a schema, and stops beyond a bound.
