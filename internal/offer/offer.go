@@ -41,10 +41,9 @@ type Limits struct {
 }
 
 var (
-	// Anthropic answers a request with "Property keys should match pattern" for any
-	// other name among the arguments; names within them it does not look at. See
-	// platform.claude.com/docs, "Define tools", and anthropics/claude-code issues
-	// of that text.
+	// Anthropic's API answers a request with "tools.N.custom.input_schema.properties:
+	// Property keys should match pattern" for any other name among the arguments; names
+	// within them it does not look at.
 	anthropicKey = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
 
 	// Google: "Parameter names must start with a letter or an underscore and must
