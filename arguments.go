@@ -1,13 +1,10 @@
 package duvotool
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/duvotool/duvotool/internal/engine"
@@ -30,10 +27,22 @@ func mustSchema(text string) *schema.Schema {
 	return s
 }
 
+// plainInput is what a tool without options takes. Its message is made elsewhere.
+var plainInput = &inputSpec{schema: plainSchema}
+
 // Schema returns the JSON Schema of the arguments that [Tool.CallArguments]
-// takes: that of [InputOf] or [InputSchema], else an object with one required
-// text, "input". It is of an object, has no references, and is the caller's.
-func (t *Tool) Schema() json.RawMessage { return slices.Clone(t.schema().JSON()) }
+// takes, in the [Neutral] dialect: that of [InputOf] or [InputSchema], else an
+// object with one required text, "input". It is of an object, has no references, and
+// is the caller's. What a model is offered that is not taken beyond that, its
+// descriptions tell.
+func (t *Tool) Schema() json.RawMessage {
+	for _, d := range []Dialect{Neutral, OpenAI} { // the second one takes any name, for a tool that OfferTo keeps from others
+		if text, err := t.SchemaFor(d); err == nil {
+			return text
+		}
+	}
+	return t.schema().JSON()
+}
 
 func (t *Tool) schema() *schema.Schema {
 	if t.input == nil {
@@ -49,10 +58,8 @@ func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (st
 	if t == nil {
 		return "", errNilTool
 	}
-	end := t.reg.callbackStart(ctx, string(arguments))
-	out, err := t.observe(t.runMessage(ctx, func() (string, error) { return t.message(arguments, false) }))
-	end(out, err)
-	return out, err
+	reply, err := t.Invoke(ctx, arguments)
+	return reply.text(err)
 }
 
 // message turns JSON arguments into what the Job is told, or returns an
@@ -62,7 +69,11 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 		return "", t.tooLong(len(arguments))
 	}
 	s := t.schema()
-	v, err := schema.Decode(arguments)
+	read := s.Read
+	if written {
+		read = schema.Decode
+	}
+	v, err := read(arguments)
 	if err != nil {
 		return "", t.badArguments("they are not JSON: " + err.Error() + "; expected " + s.Fields())
 	}
@@ -101,34 +112,6 @@ func (t *Tool) tooLong(size int) *outcome.InputError {
 	return &outcome.InputError{Tool: t.work.Name, Problem: fmt.Sprintf("the input has %d bytes, and at most %d are taken; shorten it", size, t.work.Settings.MaxInput)}
 }
 
-// fence is a block of code that a model puts around JSON.
-var fence = regexp.MustCompile("(?s)^```[a-zA-Z0-9]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```$")
-
-// jsonInput finds the arguments in what an agent that knows only texts hands
-// over: without a code fence, and out of the wrappings of a text in JSON and of
-// langchaingo's one argument.
-func (t *Tool) jsonInput(input string) []byte {
-	text := []byte(strings.TrimSpace(input))
-	for range 3 {
-		if m := fence.FindSubmatch(text); m != nil {
-			text = bytes.TrimSpace(m[1])
-		}
-		var s string
-		if json.Unmarshal(text, &s) == nil && strings.HasPrefix(strings.TrimSpace(s), "{") {
-			text = []byte(strings.TrimSpace(s))
-			continue
-		}
-		var wrapped map[string]json.RawMessage
-		const one = "__arg1"
-		if json.Unmarshal(text, &wrapped) == nil && len(wrapped) == 1 && wrapped[one] != nil && !t.schema().Has(one) {
-			text = bytes.TrimSpace(wrapped[one])
-			continue
-		}
-		break
-	}
-	return text
-}
-
 // inputMessage turns what Call and Run are given into what the Job is told.
 func (t *Tool) inputMessage(input string) (string, error) {
 	if t.input == nil {
@@ -137,20 +120,5 @@ func (t *Tool) inputMessage(input string) (string, error) {
 	if len(input) > t.work.Settings.MaxInput {
 		return "", t.tooLong(len(input))
 	}
-	return t.message(t.jsonInput(input), false)
-}
-
-// maxHint bounds what a description tells of the arguments, in characters.
-const maxHint = 1000
-
-// withHint adds to a typed tool's description what its arguments are, for models
-// that are not shown the schema.
-func (t *Tool) withHint(description string) string {
-	if t.input == nil {
-		return description
-	}
-	if !strings.HasSuffix(description, ".") {
-		description += "."
-	}
-	return description + " The input is " + safetext.OneLine(t.input.schema.Fields(), maxHint) + "."
+	return t.message([]byte(input), false)
 }

@@ -31,7 +31,7 @@ func (r *Registry) toolFor(a duvo.Assignment, folder string) (*Tool, error) {
 	if folder != "" && a.FolderID != "" {
 		tree[a.FolderID] = folderNode{id: a.FolderID, path: folder}
 	}
-	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.taken(nil))
+	names, _ := toolNames([]duvo.Assignment{a}, r.cfg.maxName, r.cfg.taken(nil))
 	t, err := r.newTool(a, names[a.ID], tree, b)
 	if err == nil && !r.discovered() {
 		t.work.Settings.Policy = onceNamesAreChecked{r, t.work.Settings.Policy}

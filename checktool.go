@@ -38,35 +38,35 @@ func (c *checkTool) Schema() json.RawMessage {
 	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the tool gave"}},"required":["handle"],"additionalProperties":false}`)
 }
 
+// FunctionDescription is Description.
+func (c *checkTool) FunctionDescription() string { return c.Description() }
+
+// SchemaFor is Schema in a dialect.
+func (c *checkTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, c.Schema()) }
+
 // CallArguments is Call with the arguments of Schema.
 func (c *checkTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
 	return c.Call(ctx, string(args)) // which finds the handle wherever it stands
 }
 
 func (c *checkTool) Call(ctx context.Context, input string) (string, error) {
-	end := c.reg.callbackStart(ctx, input)
-	out, err := c.call(ctx, input)
-	end(out, err)
-	return out, err
+	reply, err := c.Invoke(ctx, json.RawMessage(input))
+	return reply.text(err)
 }
 
-func (c *checkTool) call(ctx context.Context, input string) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
-	}
-	if c.reg.life.IsClosed() {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
-	}
+// Invoke finds the handle wherever it stands in the arguments.
+func (c *checkTool) Invoke(ctx context.Context, args json.RawMessage) (Reply, error) {
+	return c.reg.ownCall(ctx, string(args), func() (Reply, error) { return c.call(ctx, string(args)) })
+}
+
+func (c *checkTool) call(ctx context.Context, input string) (Reply, error) {
 	handle := handlePattern.FindString(strings.ToLower(react.Input(input)))
 	if handle == "" {
-		return "The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz.", nil
+		return refused("The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz."), nil
 	}
 	res, err := c.reg.eng.Check(ctx, handle)
-	switch {
-	case err != nil:
-		return "", err
-	case res == nil:
-		return fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle), nil
+	if err == nil && res == nil {
+		return refused(fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle)), nil
 	}
-	return res.Observation(), nil
+	return replyOf(res, err)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -43,11 +44,26 @@ func (c *continueTool) Schema() json.RawMessage {
 	return json.RawMessage(`{"type":"object","properties":{"handle":{"type":"string","description":"The handle that the Job's tool gave"},"message":{"type":"string","description":"What to say to the worker: plain words, or, where the Job's tool takes arguments, such arguments as JSON"}},"required":["handle","message"],"additionalProperties":false}`)
 }
 
+// SchemaFor is Schema in a dialect.
+func (c *continueTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, c.Schema()) }
+
 // CallArguments is Call with the arguments of Schema.
 func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	reply, err := c.Invoke(ctx, args)
+	return reply.text(err)
+}
+
+// Invoke takes the arguments of Schema.
+func (c *continueTool) Invoke(ctx context.Context, args json.RawMessage) (Reply, error) {
 	var in struct{ Handle, Message string }
-	if err := json.Unmarshal(args, &in); err != nil {
-		return `The arguments must be an object with the texts "handle" and "message".`, nil
+	raw, err := schema.Find(args)
+	if err == nil {
+		err = json.Unmarshal(raw, &in)
+	}
+	if err != nil {
+		return c.reg.ownCall(ctx, string(args), func() (Reply, error) {
+			return refused(`The arguments must be an object with the texts "handle" and "message".`), nil
+		})
 	}
 	// A handle in the message may be a Job's words, and what stands beside one in its
 	// own field is no message.
@@ -58,46 +74,35 @@ func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) 
 // who know no arguments.
 func (c *continueTool) Call(ctx context.Context, input string) (string, error) {
 	text := react.Input(input)
-	at := handleAnyCase.FindStringIndex(text)
-	if at == nil {
-		return c.say(ctx, text, "", "")
+	handle, message := "", ""
+	if at := handleAnyCase.FindStringIndex(text); at != nil {
+		handle, message = text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], " \t\r\n:,-")
 	}
-	return c.say(ctx, text, text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], " \t\r\n:,-"))
+	reply, err := c.say(ctx, text, handle, message)
+	return reply.text(err)
 }
 
-func (c *continueTool) say(ctx context.Context, input, handle, message string) (string, error) {
-	end := c.reg.callbackStart(ctx, input)
-	out, err := c.call(ctx, strings.ToLower(handle), message)
-	end(out, err)
-	return out, err
+func (c *continueTool) say(ctx context.Context, input, handle, message string) (Reply, error) {
+	return c.reg.ownCall(ctx, input, func() (Reply, error) { return c.call(ctx, strings.ToLower(handle), message) })
 }
 
-func (c *continueTool) call(ctx context.Context, handle, message string) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
-	}
-	if c.reg.life.IsClosed() {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
-	}
+func (c *continueTool) call(ctx context.Context, handle, message string) (Reply, error) {
 	if handle == "" {
-		return "The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message.", nil
+		return refused("The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message."), nil
 	}
 	after, known, err := c.reg.eng.After(ctx, handle)
 	switch {
 	case err != nil:
-		return "", err
+		return replyOf(nil, err)
 	case !known:
-		return fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle), nil
+		return refused(fmt.Sprintf("There is no Job with the handle %s in this conversation that could go on.", handle)), nil
 	case after == nil:
-		return "Nothing was said to the Job: it has not ended.", nil
+		return refused("Nothing was said to the Job: it has not ended."), nil
 	}
 	res, err := c.reg.Continue(ctx, after, message)
 	var bad *outcome.InputError
-	switch {
-	case errors.As(err, &bad):
-		return "Nothing was said to the Job: " + bad.Problem + ".", nil
-	case err != nil:
-		return "", err
+	if errors.As(err, &bad) {
+		return refused("Nothing was said to the Job: " + bad.Problem + "."), nil
 	}
-	return res.Observation(), nil
+	return replyOf(res, err)
 }

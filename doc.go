@@ -118,8 +118,14 @@
 // # Typed tools
 //
 // A tool takes plain text, or, with [InputOf], [RenderInput] or [InputSchema],
-// JSON arguments that are checked before a Job starts. [OutputOf] says what the
-// Job's answer must decode into. [As] gives a tool Go types at both ends.
+// JSON arguments that are checked before a Job starts. [Tool.SchemaFor] offers them in
+// the dialect of a provider. [OutputOf] says what the Job's answer must decode into.
+// [As] gives a tool Go types at both ends.
+//
+// # Frameworks
+//
+// [Registry.Tools] are langchaingo's. [Registry.Callables] are the same for any other
+// framework, and [RunCalls] runs the calls of one turn of a model.
 //
 // # Observation or error
 //

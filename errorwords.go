@@ -1,6 +1,7 @@
 package duvotool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -21,9 +22,15 @@ import (
 func ErrorText(err error) string {
 	var job *outcome.JobError
 	var input *outcome.InputError
+	var ended *outcome.OutcomeError
+	var answer *outcome.OutputError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &answer):
+		return fmt.Sprintf("Job %s completed, and its answer is not what the program asked for. Do not repeat the call: what it did was done.", hitl.SafeLine(answer.JobID, 64))
+	case errors.As(err, &ended) && errors.As(err, &job): // as Result.Err has it
+		return fmt.Sprintf("The outcome of Job %s is %s.", hitl.SafeLine(job.JobID, 64), hitl.SafeLine(string(ended.Outcome), 40))
 	case errors.As(err, &job) && job.JobID != "":
 		return fmt.Sprintf("The call did not come to its end, and how Job %s ends is not known here. Do not repeat it; a person must look. The reason: %s.",
 			hitl.SafeLine(job.JobID, 64), reason(err, job.Phase))
@@ -49,6 +56,10 @@ func reason(err error, phase outcome.Phase) string {
 		return "the program's approval policy failed, and nothing was answered"
 	case errors.Is(err, duvo.ErrUnavailable), errors.Is(err, duvo.ErrRateLimited):
 		return "Duvo cannot be reached"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time that the program gave the call is over"
+	case errors.Is(err, context.Canceled):
+		return "the program has cancelled the call"
 	}
 	return "a failure in the program, which its operators can see"
 }
@@ -82,4 +93,9 @@ var reasons = []struct {
 	{journal.ErrFailed, "the program's journal failed"},
 	{duvo.ErrUnauthorized, "Duvo does not accept the program's key"},
 	{duvo.ErrForbidden, "the program's key may not do this"},
+	{duvo.ErrNotFound, "Duvo does not know it, or does not show it to the program's key"},
+	{duvo.ErrMalformed, "Duvo's answer makes no sense to the program"},
+	{duvo.ErrConflict, "what Duvo knows of the Job did not allow it at this time"},
+	{duvo.ErrInvalid, "Duvo does not take what the program sent"},
+	{duvo.ErrTooLate, "it was too late to begin, so nothing was sent"},
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/invopop/jsonschema"
 	"github.com/stretchr/testify/require"
 )
 
@@ -77,6 +78,8 @@ type unwritable struct {
 	ID   string `json:"id"`
 	Harm func() `json:"-"`
 }
+
+func (u unwritable) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
 
 func (u unwritable) MarshalJSON() ([]byte, error) { u.Harm(); return nil, nil }
 

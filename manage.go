@@ -8,6 +8,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -133,6 +134,9 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 // else be undone by what follows.
 func (t *Tool) followUpMessage(text string) (string, error) {
 	message, err := t.inputMessage(text)
+	if t.input != nil && err == nil && !schema.NothingBeside([]byte(text)) {
+		err = &outcome.InputError{Problem: "there is something beside them"}
+	}
 	var bad *outcome.InputError
 	if t.input != nil && errors.As(err, &bad) {
 		return "", &outcome.InputError{Tool: t.work.Name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}

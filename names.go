@@ -4,44 +4,72 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/outcome"
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxToolName is the strictest consumer's bound: Google's models take a leading
-// letter or underscore and at most 63 characters.
-const maxToolName = 63
+// maxToolName is the strictest consumer's bound, and leastToolName what leaves room
+// for words beside an ID's end.
+const (
+	maxToolName   = offer.MaxName
+	leastToolName = 24
+)
+
+// ShortNames bounds the names of tools, in characters: 24 to 63, which is the default.
+// It is for hosts that put a server's name before a tool's and bound both together:
+// Cursor takes 60 with the server's name and a colon, Claude Code 64 with "mcp__", the
+// server's name and "__" before it. A name that is cut ends in the end of its
+// Assignment's ID, so that it stays the same when another one like it appears.
+func ShortNames(max int) Option {
+	return optionFunc(func(c *config) error {
+		if max < leastToolName || max > maxToolName {
+			return fmt.Errorf("ShortNames: %d is not between %d and %d", max, leastToolName, maxToolName)
+		}
+		c.maxName = max
+		return nil
+	})
+}
 
 // toolNames makes a name for each Assignment, by ID. Names match
 // ^[a-z_][a-z0-9_-]{0,62}$, are unique, and depend on nothing but the set of
 // Assignments and what taken tells. Where two would be the same, both get the end
 // of their ID as a suffix, and so does one whose name is taken. A name that loses
 // letters of another script gets it too, so that it neither changes when a second
-// such name appears nor is mistaken for it.
-func toolNames(all []duvo.Assignment, taken func(name, id string, suffixed bool) bool) (names map[string]string, collided []string) {
+// such name appears nor is mistaken for it, and so does one that is cut for the sake of
+// limit, the bound of [ShortNames] (0: none).
+func toolNames(all []duvo.Assignment, limit int, taken func(name, id string, suffixed bool) bool) (names map[string]string, collided []string) {
 	names = map[string]string{}
+	bound := maxToolName
+	if limit > 0 {
+		bound = limit
+	}
 	suffix := map[string]int{} // characters of the ID that an Assignment's name needs
 	base := map[string]string{}
 	for _, a := range all {
 		b, lossy := slug(a.Name)
 		base[a.ID] = b
-		if lossy {
+		if lossy || limit > 0 && len(b) > limit {
 			suffix[a.ID] = shortID
 		}
 	}
 	name := func(id string) string {
 		n := suffix[id]
 		if n == 0 {
-			return clip(base[id], maxToolName)
+			return clip(base[id], bound)
+		}
+		if n > bound-2 {
+			n = maxSuffix + 1
 		}
 		tail := idTail(id, n)
-		return clip(base[id], maxToolName-1-len(tail)) + "_" + tail
+		return clip(base[id], bound-1-len(tail)) + "_" + tail
 	}
 	clash := map[string]bool{}
 	for {

@@ -52,6 +52,8 @@ type config struct {
 	maxCatalog int
 	accept     func(outcome.Change) bool // nil: everything is offered
 	reserve    map[string]bool           // names that no Assignment gets
+	dialects   []Dialect                 // empty: Neutral
+	maxName    int                       // zero: maxToolName
 
 	drain time.Duration // zero: Close detaches at once
 

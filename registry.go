@@ -211,7 +211,7 @@ func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	r.mu.RLock()
 	before := r.catalog
 	r.mu.RUnlock()
-	names, collided := toolNames(all, r.cfg.taken(before.meant))
+	names, collided := toolNames(all, r.cfg.maxName, r.cfg.taken(before.meant))
 	cat := catalog{byID: map[string]*Tool{}, collided: collided}
 	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
 	cat.unmet = r.cfg.unmet(all, tree, cat.bound)

@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -18,9 +20,12 @@ const (
 	routerToolName = "duvo"
 	runToolName    = "duvo_run"
 
-	// maxListed is how many Assignments a router names. Providers take an enum
-	// of no more than 1,000 values.
-	maxListed = 1000
+	// maxListed is how many Assignments a router names, and maxListedChars how many
+	// characters their names have together. OpenAI takes an enum of no more than 1,000
+	// values, and of no more than 15,000 characters where there are more than 250; see
+	// "Supported schemas" of its guide to structured outputs.
+	maxListed      = 1000
+	maxListedChars = 15_000
 )
 
 // RouterTool returns the tool duvo, one tool for the whole catalog: its
@@ -91,14 +96,17 @@ func (t *routerTool) FunctionDescription() string {
 		return "Hands work to the Duvo Assignment with a name that " + searchToolName + " found."
 	}
 	_, folders := t.reg.assignmentsByFolder()
-	return "Hands work to one of the Duvo Assignments." + folders
+	return offer.Cut("Hands work to one of the Duvo Assignments."+folders, offer.MaxDescription)
 }
 
 // names returns the tools to list, and how many are left out.
 func (t *routerTool) names() (listed []*Tool, more int) {
 	all := t.reg.All()
-	if len(all) > maxListed {
-		return all[:maxListed], len(all) - maxListed
+	chars := 0
+	for i, own := range all {
+		if chars += len(own.work.Name); i >= maxListed || i >= 250 && chars > maxListedChars {
+			return all[:i], len(all) - i
+		}
 	}
 	return all, 0
 }
@@ -123,6 +131,9 @@ func (t *routerTool) Schema() json.RawMessage {
 	return schema
 }
 
+// SchemaFor is Schema in a dialect.
+func (t *routerTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, t.Schema()) }
+
 // Call takes the object that Description tells of.
 func (t *routerTool) Call(ctx context.Context, input string) (string, error) {
 	return t.CallArguments(ctx, json.RawMessage(react.Input(input)))
@@ -130,9 +141,15 @@ func (t *routerTool) Call(ctx context.Context, input string) (string, error) {
 
 // CallArguments is Call with the arguments of Schema.
 func (t *routerTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {
+	reply, err := t.Invoke(ctx, args)
+	return reply.text(err)
+}
+
+// Invoke takes the arguments of Schema.
+func (t *routerTool) Invoke(ctx context.Context, args json.RawMessage) (Reply, error) {
 	own, work, problem := t.route(args)
 	if problem != "" {
-		return t.reg.ownCall(ctx, string(args), func() (string, error) { return problem, nil })
+		return t.reg.ownCall(ctx, string(args), func() (Reply, error) { return refused(problem), nil })
 	}
 	return own.callWith(ctx, work)
 }
@@ -140,7 +157,11 @@ func (t *routerTool) CallArguments(ctx context.Context, args json.RawMessage) (s
 // route picks the tool and its arguments, or tells what is wrong.
 func (t *routerTool) route(args json.RawMessage) (own *Tool, work json.RawMessage, problem string) {
 	var in map[string]json.RawMessage // exact names: who looks at the arguments first must read what is done
-	if err := json.Unmarshal(args, &in); err != nil {
+	raw, err := schema.Find(args)
+	if err == nil {
+		err = json.Unmarshal(raw, &in)
+	}
+	if err != nil {
 		return nil, nil, "No Job was started: the arguments cannot be read. " + routerUse
 	}
 	for _, field := range slices.Sorted(maps.Keys(in)) {
@@ -194,14 +215,12 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 // callWith calls the tool with an input that is a JSON text, or any other JSON,
 // which is for tools whose input has fields. What stands in JSON is taken as it
 // is: it was not cut out of a model's words.
-func (t *Tool) callWith(ctx context.Context, input json.RawMessage) (string, error) {
+func (t *Tool) callWith(ctx context.Context, input json.RawMessage) (Reply, error) {
 	var text string
 	if len(input) > 0 && json.Unmarshal(input, &text) != nil {
 		text = string(input)
 	}
 	text = strings.TrimSpace(text)
-	end := t.reg.callbackStart(ctx, text)
-	out, err := t.observe(t.Run(ctx, text)) // which tells the model if there is none
-	end(out, err)
-	return out, err
+	// Run tells the model if there is no input.
+	return t.reg.invoke(ctx, text, func() (Reply, error) { return replyOf(t.Run(ctx, text)) })
 }

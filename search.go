@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
@@ -84,18 +86,18 @@ func (s *searchTool) Schema() json.RawMessage {
 	return json.RawMessage(`{"type":"object","properties":{"query":{"type":"string","description":"The task in a few words"}},"required":["query"],"additionalProperties":false}`)
 }
 
+// FunctionDescription is Description, within what providers take.
+func (s *searchTool) FunctionDescription() string {
+	return offer.Cut(s.Description(), offer.MaxDescription)
+}
+
+// SchemaFor is Schema in a dialect.
+func (s *searchTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, s.Schema()) }
+
 // Call takes the words, or an object with the field query.
 func (s *searchTool) Call(ctx context.Context, input string) (string, error) {
-	return s.reg.ownCall(ctx, input, func() (string, error) {
-		query := react.Input(input)
-		var args map[string]json.RawMessage
-		if json.Unmarshal([]byte(query), &args) == nil {
-			if err := json.Unmarshal(args["query"], &query); err != nil {
-				return `The arguments must be an object with the text field "query": the task in a few words.`, nil
-			}
-		}
-		return s.found(query), nil
-	})
+	reply, err := s.Invoke(ctx, json.RawMessage(input))
+	return reply.text(err)
 }
 
 // CallArguments is Call with the arguments of Schema.
@@ -103,21 +105,32 @@ func (s *searchTool) CallArguments(ctx context.Context, args json.RawMessage) (s
 	return s.Call(ctx, string(args))
 }
 
+// Invoke takes what Call takes.
+func (s *searchTool) Invoke(ctx context.Context, input json.RawMessage) (Reply, error) {
+	return s.reg.ownCall(ctx, string(input), func() (Reply, error) {
+		query := react.Input(string(input))
+		var args map[string]json.RawMessage
+		if raw, err := schema.Find([]byte(query)); err == nil && json.Unmarshal(raw, &args) == nil {
+			if err := json.Unmarshal(args["query"], &query); err != nil {
+				return refused(`The arguments must be an object with the text field "query": the task in a few words.`), nil
+			}
+		}
+		return Reply{Text: s.found(query)}, nil
+	})
+}
+
 // ownCall frames a call of one of the registry's own tools: it is told to the
 // callbacks, and refused once the context has ended or the registry is closed.
-func (r *Registry) ownCall(ctx context.Context, input string, call func() (string, error)) (string, error) {
-	end := r.callbackStart(ctx, input)
-	out, err := "", error(nil)
-	switch {
-	case ctx.Err() != nil:
-		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)}
-	case r.life.IsClosed():
-		err = &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed}
-	default:
-		out, err = call()
-	}
-	end(out, err)
-	return out, err
+func (r *Registry) ownCall(ctx context.Context, input string, call func() (Reply, error)) (Reply, error) {
+	return r.invoke(ctx, input, func() (Reply, error) {
+		switch {
+		case ctx.Err() != nil:
+			return replyOf(nil, &outcome.JobError{Phase: outcome.PhaseNew, Err: context.Cause(ctx)})
+		case r.life.IsClosed():
+			return replyOf(nil, &outcome.JobError{Phase: outcome.PhaseNew, Err: outcome.ErrClosed})
+		}
+		return call()
+	})
 }
 
 // found is what the model reads.

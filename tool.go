@@ -2,7 +2,6 @@ package duvotool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/internal/clone"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/outcome"
@@ -52,10 +52,7 @@ func (t *Tool) copy() *Tool {
 
 var _ tools.Tool = (*Tool)(nil)
 
-const (
-	maxDescription = 1024 // characters
-	maxShownName   = 200
-)
+const maxShownName = 200 // characters
 
 func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
 	cfg := r.cfg.tool.clone()
@@ -71,13 +68,14 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 	}
 	t := &Tool{reg: r, work: &engine.Work{Assignment: a, Name: name, Folder: tree[a.FolderID].path, Settings: cfg.Settings}, input: cfg.input}
 	if a.LatestBuild != nil {
-		t.description = safetext.OneLine(a.LatestBuild.Description, maxDescription)
+		t.description = safetext.OneLine(a.LatestBuild.Description, offer.MaxDescription)
 	}
 	if t.description == "" {
 		t.undescribed = true
 		t.description = fmt.Sprintf("The Duvo Assignment %q. Nobody has described what it does.", safetext.OneLine(a.Name, maxShownName))
 	}
-	return t, nil
+	t.description = offer.Cut(t.description, offer.MaxDescription)
+	return t, r.cfg.checkOffer(t)
 }
 
 // errNilTool is the error of calls on a nil tool, such as the first result of
@@ -88,9 +86,10 @@ var errNilTool = errtext.Errorf("duvotool: a call of a nil *Tool: %w", hitl.ErrN
 func (t *Tool) Name() string { return t.work.Name }
 
 // Description returns what the model reads of the tool: the description of the
-// Assignment's latest Build, as the last discovery or refresh saw it, on one line
-// of at most 1,024 characters. That of a typed tool then tells its arguments, for
-// agents that do not offer [Tool.Schema].
+// Assignment's latest Build, as the last discovery or refresh saw it, on one line.
+// That of a typed tool then tells its arguments, for agents that do not offer
+// [Tool.Schema]. All of it is at most 1,024 characters, a mark where it was cut
+// included.
 func (t *Tool) Description() string { return t.withHint(t.latest().description) }
 
 // FunctionDescription is Description without the arguments, for agents that
@@ -118,22 +117,8 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 	if t == nil {
 		return "", errNilTool
 	}
-	end := t.reg.callbackStart(ctx, input)
-	out, err := t.observe(t.Run(ctx, react.Input(input)))
-	end(out, err)
-	return out, err
-}
-
-// observe turns what a call came to into what the model reads.
-func (t *Tool) observe(res *outcome.Result, err error) (string, error) {
-	var bad *outcome.InputError
-	switch {
-	case errors.As(err, &bad):
-		return bad.Observation(), nil
-	case err != nil:
-		return "", err
-	}
-	return res.Observation(), nil
+	reply, err := t.reg.invoke(ctx, input, func() (Reply, error) { return replyOf(t.Run(ctx, react.Input(input))) })
+	return reply.text(err)
 }
 
 // Run runs a Job on the message and waits for its end. The error is nil

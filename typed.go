@@ -20,7 +20,10 @@ import (
 // plain text. The schema that a model is offered is T's: names from json tags,
 // descriptions, enums and bounds from jsonschema tags, as
 // github.com/invopop/jsonschema reads them; a field is required unless its json
-// tag says omitempty or omitzero.
+// tag says omitempty or omitzero, or an embedded pointer leads to it. What
+// encoding/json writes of a T fits: a pointer may be null, and of a nil slice or map
+// that [Typed.Run] is given nothing is there. A time.Duration is a number of
+// nanoseconds, and its description says so.
 //
 //	type Refund struct {
 //		Order  int64  `json:"order" jsonschema:"minimum=1"`
@@ -38,7 +41,8 @@ import (
 // field's in the case of its letters alone is refused.
 //
 // The option is refused for a type that has no schema of an object: one that
-// holds itself, or that decodes itself and does not tell its schema.
+// holds itself, that decodes or encodes itself and does not tell its schema, or that
+// has what no schema could tell, such as bounds of a number that is written as text.
 func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
 
 // RenderInput is [InputOf] with a message of your own to the Job: render is
@@ -68,11 +72,12 @@ func inputOption[T any](name string, render func(T) (string, error)) ToolOption 
 }
 
 // InputSchema lets a tool take arguments that fit a JSON Schema of an object,
-// given as JSON; see [InputOf]. It is of draft 2020-12 unless its $schema says
-// otherwise. What its references refer to is put in their place, because models'
-// providers take none; so a reference must be to a place in the schema itself,
-// and a recursive schema is refused. Patterns are in the syntax of package
-// regexp.
+// given as JSON; see [InputOf]. It is of draft 2020-12 unless its $schema names
+// another one from draft 4 on, and is then written in the words of 2020-12. What its
+// references refer to is put in their place, because models' providers take none; so a
+// reference must be to a place in the schema itself, and a recursive schema is
+// refused. Parts of allOf are merged, and an object that nothing fits is refused.
+// Patterns are in the syntax of package regexp.
 func InputSchema(raw json.RawMessage) ToolOption {
 	s, err := schema.Parse(raw)
 	if err == nil {
@@ -117,6 +122,7 @@ func CorrectOnce() ToolOption {
 // inputSpec is what a typed tool takes. It is never changed.
 type inputSpec struct {
 	schema  *schema.Schema
+	schemas written      // of it, as models are offered it
 	goType  reflect.Type // nil: the schema was given as JSON
 	message func(arguments []byte) (string, error)
 }
@@ -277,7 +283,7 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error
 // encode writes arguments as JSON, which may call methods of the program's types.
 func (t *Tool) encode(in any) (arguments []byte, err error) {
 	err = guard.Run(engine.ErrRenderPanic, func() (err error) {
-		if arguments, err = json.Marshal(in); err != nil {
+		if arguments, err = json.Marshal(&in); err != nil {
 			err = &outcome.InputError{Tool: t.work.Name, Problem: "the input cannot be written as JSON: " + hitl.SafeLine(err.Error(), 300)}
 		}
 		return err

@@ -634,7 +634,7 @@ func TestBadUse(t *testing.T) {
 		"WithTools: a tool is nil": func() (*langchaingo.Agent, error) {
 			return langchaingo.NewAgent(m, langchaingo.Tools{}, langchaingo.WithTools(nil))
 		},
-		"its type is string, and mu": func() (*langchaingo.Agent, error) {
+		"must be of": func() (*langchaingo.Agent, error) {
 			return langchaingo.NewAgent(m, langchaingo.Tools{odd(`{"type":"string"}`)})
 		},
 		"the schema of the tool \"o": func() (*langchaingo.Agent, error) { return langchaingo.NewAgent(m, langchaingo.Tools{odd(`{`)}) },

@@ -40,7 +40,9 @@ const (
 
 // apart gives the Assignments whose names the program's own tools have, or an
 // earlier one of a source that joins several registries, another one: with the end
-// of their ID, so that it is the same in every run. The slice is the caller's.
+// of their ID, so that it is the same in every run. So it does with one whose name has
+// been another Assignment's: a model that has read a name goes on meaning that one. The
+// slice is the caller's.
 func (a *Agent) apart(source []tools.Tool) []tools.Tool {
 	out := slices.Clone(source)
 	kept, all := map[string]bool{}, map[string]bool{} // names that are somebody's, and all that there are
@@ -54,19 +56,68 @@ func (a *Agent) apart(source []tools.Tool) []tools.Tool {
 		}
 	}
 	maps.Copy(all, kept)
+	a.mu.Lock()
+	for name := range a.meant {
+		all[name] = true
+	}
+	a.mu.Unlock()
 	for i, t := range source {
 		own, ok := t.(*duvotool.Tool)
 		switch {
-		case ok && kept[key(t)]:
-			name := otherName(own.Name(), own.Assignment().ID, all)
+		case ok && (kept[key(t)] || a.meansAnother(t)):
+			name := otherName(own.Name(), own.Assignment().ID, a.takenFrom(all, own.Assignment().ID))
 			out[i] = renamed{own, name}
 			all[key(out[i])] = true
 			a.tellName(own, name)
 		case ok:
 			kept[key(t)] = true
 		}
+		if ok {
+			a.remember(out[i])
+		}
 	}
 	return out
+}
+
+// takenFrom are the names that an Assignment cannot have: all but those that have stood
+// for it.
+func (a *Agent) takenFrom(all map[string]bool, id string) map[string]bool {
+	out := maps.Clone(all)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, was := range a.meant {
+		if strings.EqualFold(was, id) {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// maxMeant bounds the names that an agent remembers.
+const maxMeant = 200_000
+
+// remember keeps which Assignment a name stands for, for as long as the agent lives:
+// the registry remembers only the names that it has given itself.
+func (a *Agent) remember(t tools.Tool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.meant[key(t)]; !known && len(a.meant) < maxMeant {
+		a.meant[key(t)] = assignmentOf(t)
+	}
+}
+
+// meansAnother reports whether the name of a tool has stood for another Assignment.
+func (a *Agent) meansAnother(t tools.Tool) bool {
+	id := a.meantBy(key(t))
+	return id != "" && !strings.EqualFold(id, assignmentOf(t))
+}
+
+// meantBy returns the ID of the Assignment that a name has stood for first, by its key;
+// empty: none that is remembered.
+func (a *Agent) meantBy(name string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.meant[name]
 }
 
 // key is what two tools must not share.

@@ -48,7 +48,8 @@
 // # Tools of your own
 //
 // Any langchaingo tool takes part: it is offered with one text, "input". One
-// that has these two methods is offered with its own schema:
+// that has these two methods is offered with its own schema, brought into the form
+// that the model's provider takes:
 //
 //	Schema() json.RawMessage
 //	CallArguments(ctx context.Context, arguments json.RawMessage) (string, error)

@@ -8,7 +8,6 @@ func (a *Agent) Held() int {
 }
 
 var (
-	ForGoogle    = forGoogle
 	FunctionName = functionName
 	MaxHeld      = maxHeld
 )

@@ -3,41 +3,47 @@ package langchaingo
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/offer"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
 )
 
-// LLMTools makes of tools what llms.WithTools takes, each with its own schema.
-// The model tells which dialect of JSON Schema is understood: Google's takes
-// less than the others, so enums and formats are written into descriptions
-// there. A nil model means no particular one; a model of yours that wraps one of
-// langchaingo's should have a method Unwrap() llms.Model.
+// LLMTools makes of tools what llms.WithTools takes, each with its own schema, in
+// the dialect of the model's provider; see [duvotool.Dialect]. What Google's form
+// cannot hold is told in descriptions. A nil model means no particular one; a model
+// of yours that wraps one of langchaingo's should have a method Unwrap() llms.Model.
 //
 // Names are those of the tools, with an underscore for each character that
-// providers do not take. Two tools of one name are an error, and so is a schema
-// that is not that of an object.
+// providers do not take; descriptions are cut to what they take. An error are two
+// tools of one name, a schema that is not that of an object or that the provider does
+// not take, and more tools than it takes at once.
 func LLMTools(model llms.Model, ts []tools.Tool) ([]llms.Tool, error) {
+	if err := offer.CheckCount(dialect(model), len(ts)); err != nil {
+		return nil, errtext.Errorf("langchaingo: %w", err)
+	}
+	return llmTools(model, ts)
+}
+
+func llmTools(model llms.Model, ts []tools.Tool) ([]llms.Tool, error) {
 	out := make([]llms.Tool, 0, len(ts))
 	seen := map[string]bool{}
-	google := isGoogle(model)
 	for _, t := range ts {
 		name := functionName(t.Name())
 		if seen[strings.ToUpper(name)] {
 			return nil, fmt.Errorf("langchaingo: there are two tools named %q", name)
 		}
 		seen[strings.ToUpper(name)] = true
-		schema, err := parameters(t)
+		schema, err := parameters(dialect(model), t)
 		if err != nil {
-			return nil, fmt.Errorf("langchaingo: the schema of the tool %q: %w", name, err)
-		}
-		if google {
-			schema = forGoogle(schema, false)
+			return nil, errtext.Errorf("langchaingo: the schema of the tool %q: %w", name, err)
 		}
 		out = append(out, llms.Tool{Type: "function", Function: &llms.FunctionDefinition{
-			Name: name, Description: describe(t), Parameters: schema,
+			Name: name, Description: offer.Cut(describe(t), offer.MaxDescription), Parameters: schema,
 		}})
 	}
 	return out, nil
@@ -51,7 +57,7 @@ func describe(t tools.Tool) string {
 	return t.Description()
 }
 
-const maxName = 63 // bytes, of Google's models
+const maxName = offer.MaxName
 
 // functionName makes a name that all providers take: a letter or underscore,
 // then letters, digits, underscores and hyphens, 63 at most.
@@ -79,33 +85,75 @@ func functionName(name string) string {
 // plainParameters are those of a tool that takes one text.
 const plainParameters = `{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`
 
-// parameters returns a tool's schema as the providers want it: a map, of an
-// object, without what only says which dialect it is.
-func parameters(t tools.Tool) (map[string]any, error) {
+// parameters returns a tool's schema in a dialect, as the providers want it: a map.
+func parameters(d offer.Dialect, t tools.Tool) (map[string]any, error) {
 	text := json.RawMessage(plainParameters)
-	if s, ok := t.(interface{ Schema() json.RawMessage }); ok {
-		text = s.Schema()
+	switch own := t.(type) {
+	case interface {
+		SchemaFor(duvotool.Dialect) (json.RawMessage, error)
+	}:
+		var err error
+		if text, err = own.SchemaFor(duvotool.Dialect(d)); err != nil {
+			return nil, err
+		}
+		return asMap(text)
+	case interface{ Schema() json.RawMessage }:
+		text = own.Schema()
 	}
-	var schema map[string]any
-	if err := json.Unmarshal(text, &schema); err != nil {
+	s, err := schema.Parse(text)
+	if err == nil {
+		err = s.RequireObject()
+	}
+	if err == nil {
+		text, err = offer.Schema(d, s.Tree())
+	}
+	if err != nil {
 		return nil, err
 	}
-	if schema["type"] != "object" {
-		return nil, fmt.Errorf("its type is %v, and must be object", schema["type"])
-	}
-	delete(schema, "$schema")
-	delete(schema, "$id")
-	if schema["properties"] == nil {
-		schema["properties"] = map[string]any{}
-	}
-	return schema, nil
+	return asMap(text)
 }
 
-// isGoogle knows langchaingo's two providers of Google's models by their types,
-// so as not to depend on them.
-func isGoogle(model llms.Model) bool {
-	kind := provider(model)
-	return kind == "*googleai.GoogleAI" || kind == "*vertex.Vertex"
+func asMap(text json.RawMessage) (out map[string]any, err error) {
+	return out, json.Unmarshal(text, &out)
+}
+
+// ForDialect tells which dialect a model takes, and so its provider's limits, where
+// langchaingo's type does not: a server behind the openai provider that takes more tools
+// than OpenAI does, say, or a model of your own.
+//
+//	model = langchaingo.ForDialect(model, duvotool.Anthropic)
+func ForDialect(model llms.Model, d duvotool.Dialect) llms.Model { return speaker{model, d} }
+
+type speaker struct {
+	llms.Model
+	dialect duvotool.Dialect
+}
+
+// Unwrap returns the model.
+func (s speaker) Unwrap() llms.Model { return s.Model }
+
+// dialect is that of a model. langchaingo's providers are known by their types, so as
+// not to depend on them.
+func dialect(model llms.Model) offer.Dialect {
+	for inner := model; inner != nil; {
+		if s, ok := inner.(speaker); ok {
+			return offer.Dialect(s.dialect)
+		}
+		w, ok := inner.(interface{ Unwrap() llms.Model })
+		if !ok {
+			break
+		}
+		inner = w.Unwrap()
+	}
+	switch provider(model) {
+	case "*googleai.GoogleAI", "*vertex.Vertex":
+		return offer.Gemini
+	case "*openai.LLM":
+		return offer.OpenAI
+	case "*anthropic.LLM":
+		return offer.Anthropic
+	}
+	return offer.Neutral
 }
 
 // provider returns the type of a model, or of the one that it wraps.
@@ -118,138 +166,4 @@ func provider(model llms.Model) string {
 		model = w.Unwrap()
 	}
 	return fmt.Sprintf("%T", model)
-}
-
-// forGoogle rewrites a schema for langchaingo's googleai provider, which drops
-// all but type, description, properties, items and required, and refuses lists
-// of types. What it drops is told in the description.
-func forGoogle(schema map[string]any, nested bool) map[string]any {
-	out := map[string]any{}
-	var notes []string
-	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-
-	if options, key := alternatives(schema); len(options) > 0 {
-		// One of several: the first stands for all, and the rest is told.
-		base := map[string]any{}
-		for k, v := range schema {
-			if k != key {
-				base[k] = v
-			}
-		}
-		for k, v := range options[0] {
-			if base[k] == nil {
-				base[k] = v
-			}
-		}
-		if len(options) > 1 {
-			if text, err := json.Marshal(options[1:]); err == nil {
-				note("Or: %s", text)
-			}
-		}
-		schema = base
-	}
-	kind, null := oneType(schema)
-	if null {
-		note("May be null")
-	}
-	if values, ok := schema["enum"].([]any); ok {
-		note("One of: %s", list(values))
-	}
-	if v, ok := schema["const"]; ok {
-		note("Always: %s", list([]any{v}))
-	}
-	for _, k := range []string{"format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "default"} {
-		if v, ok := schema[k]; ok {
-			note("%s: %s", k, list([]any{v}))
-		}
-	}
-	properties, _ := schema["properties"].(map[string]any)
-	if kind == "object" && len(properties) == 0 && nested { // which Google refuses
-		kind = "string"
-		note("A JSON object")
-	}
-	out["type"] = kind
-	if kind == "object" {
-		own := map[string]any{}
-		for name, p := range properties {
-			if m, ok := p.(map[string]any); ok {
-				own[name] = forGoogle(m, true)
-			} else {
-				own[name] = map[string]any{"type": "string"}
-			}
-		}
-		out["properties"] = own
-		if r, ok := schema["required"]; ok {
-			out["required"] = r
-		}
-	}
-	if kind == "array" {
-		items, _ := schema["items"].(map[string]any)
-		out["items"] = forGoogle(items, true)
-	}
-	text, _ := schema["description"].(string)
-	if len(notes) > 0 {
-		text = strings.TrimSpace(strings.TrimRight(text, ". ") + ". " + strings.Join(notes, ". ") + ".")
-		text = strings.TrimPrefix(text, ". ")
-	}
-	if text != "" {
-		out["description"] = text
-	}
-	return out
-}
-
-// alternatives returns what anyOf or oneOf allow, but for null.
-func alternatives(schema map[string]any) (options []map[string]any, key string) {
-	for _, key := range []string{"anyOf", "oneOf", "allOf"} {
-		all, ok := schema[key].([]any)
-		if !ok {
-			continue
-		}
-		for _, o := range all {
-			if m, ok := o.(map[string]any); ok && m["type"] != "null" {
-				options = append(options, m)
-			}
-		}
-		return options, key
-	}
-	return nil, ""
-}
-
-// oneType returns the first type that is not null.
-func oneType(schema map[string]any) (kind string, null bool) {
-	switch t := schema["type"].(type) {
-	case string:
-		return t, false
-	case []any:
-		null = slices.Contains(t, any("null"))
-		for _, k := range t {
-			if s, ok := k.(string); ok && s != "null" {
-				return s, null
-			}
-		}
-	}
-	switch {
-	case schema["properties"] != nil:
-		return "object", null
-	case schema["items"] != nil:
-		return "array", null
-	}
-	return "string", null
-}
-
-// list tells values as a model reads them: texts as they are, all else as JSON.
-func list(values []any) string {
-	var parts []string
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			parts = append(parts, s)
-			continue
-		}
-		text, err := json.Marshal(v)
-		if err != nil {
-			text = []byte(fmt.Sprint(v))
-		}
-		parts = append(parts, string(text))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	safely "github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/llms"
 	"github.com/tmc/langchaingo/tools"
@@ -34,43 +33,54 @@ import (
 // [duvotool.WithOperationScope], so that a model that repeats itself starts no
 // second Job.
 func RunCalls(ctx context.Context, ts []tools.Tool, calls []llms.ToolCall) ([]llms.ToolCallResponse, error) {
-	byName := map[string]tools.Tool{}
-	for _, t := range ts {
-		byName[strings.ToUpper(functionName(t.Name()))] = t
+	offered := make([]duvotool.Callable, len(ts))
+	for i, t := range ts {
+		offered[i] = callable{t}
 	}
-	out := make([]llms.ToolCallResponse, len(calls))
-	ends := make([]error, len(calls))
-	var running sync.WaitGroup
-	var inTurn []func()
+	asked := make([]duvotool.ModelCall, len(calls))
 	for i, c := range calls {
-		out[i].ToolCallID = c.ID
-		if c.FunctionCall == nil {
+		if asked[i].ID = c.ID; c.FunctionCall != nil {
+			asked[i].Name, asked[i].Arguments = c.FunctionCall.Name, json.RawMessage(c.FunctionCall.Arguments)
+		}
+	}
+	replies, err := duvotool.RunCalls(ctx, offered, asked)
+	out := make([]llms.ToolCallResponse, len(calls))
+	for i, r := range replies {
+		out[i] = llms.ToolCallResponse{ToolCallID: r.ID, Name: r.Name, Content: r.Text}
+		switch {
+		case calls[i].FunctionCall == nil:
 			out[i].Content = "The call names no tool."
-			continue
-		}
-		out[i].Name = c.FunctionCall.Name
-		t := byName[strings.ToUpper(c.FunctionCall.Name)]
-		if t == nil {
-			out[i].Content = fmt.Sprintf("There is no tool %q.", hitl.SafeLine(c.FunctionCall.Name, 100))
-			continue
-		}
-		run := func() { out[i].Content, ends[i] = invoke(ctx, t, c.FunctionCall.Arguments) }
-		if !concurrent(t) {
-			inTurn = append(inTurn, run)
-			continue
-		}
-		running.Go(run)
-	}
-	for _, run := range inTurn {
-		run()
-	}
-	running.Wait()
-	for i, err := range ends {
-		if err != nil {
+		case r.Err != nil && endsRun(ctx, r.Err):
 			out[i].Content = "The call was given up: the program is stopping. What it may have started goes on."
 		}
 	}
-	return out, errors.Join(ends...)
+	return out, err
+}
+
+// A callable is any langchaingo tool as the root's runner takes it.
+type callable struct{ tools.Tool }
+
+func (c callable) Name() string { return functionName(c.Tool.Name()) }
+
+func (c callable) FunctionDescription() string { return describe(c.Tool) }
+
+func (c callable) SchemaFor(d duvotool.Dialect) (json.RawMessage, error) {
+	schema, err := parameters(offer.Dialect(d), c.Tool)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(schema)
+}
+
+// OneAtATime is for tools that say nothing about concurrent use.
+func (c callable) OneAtATime() bool { return !concurrent(c.Tool) }
+
+func (c callable) Invoke(ctx context.Context, args json.RawMessage) (duvotool.Reply, error) {
+	if own, ok := c.Tool.(duvotool.Callable); ok {
+		return own.Invoke(ctx, args)
+	}
+	text, err := invoke(ctx, c.Tool, string(args))
+	return duvotool.Reply{Text: text, IsError: err != nil}, err
 }
 
 // An argumentsTool is offered with its schema, and may be called at once with
@@ -142,7 +152,7 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 	switch {
 	case err == nil:
 		return out, nil
-	case ctx.Err() != nil, errors.Is(err, outcome.ErrClosed):
+	case endsRun(ctx, err):
 		return "", err
 	}
 	var job *outcome.JobError
@@ -150,4 +160,9 @@ func observe(ctx context.Context, out string, err error) (string, error) {
 		return "The tool failed: " + hitl.SafeLine(err.Error(), 300), nil
 	}
 	return duvotool.ErrorText(err), nil
+}
+
+// endsRun reports whether a call ended with its run, or with the registry.
+func endsRun(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, outcome.ErrClosed)
 }

@@ -84,10 +84,11 @@ func (f *finder) CallArguments(ctx context.Context, args json.RawMessage) (strin
 
 var foundLine = regexp.MustCompile(`(?m)^- ([a-zA-Z0-9_-]+)`)
 
-// found returns the tools that these steps have found and that still are there
-// under the same name, which a registry gives to no other one. It reads them off
-// what duvo_search itself has answered: so it holds for a run that another process
-// began.
+// found returns the tools that these steps have found and that still are there, under
+// the names that were found: of a name that the agent has given the Assignment which
+// it stood for then, whatever that is called by now, and else the one that has the
+// name, which a registry gives to no other one. It reads them off what duvo_search
+// itself has answered: so it holds for a run that another process began.
 func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 	var names []string // the latest last
 	for _, s := range steps {
@@ -106,18 +107,23 @@ func (f *finder) found(steps []schema.AgentStep) []tools.Tool {
 		}
 	}
 	names = names[max(0, len(names)-foundInAll):]
-	byName := map[string]*duvotool.Tool{}
+	byName, byID := map[string]*duvotool.Tool{}, map[string]*duvotool.Tool{}
 	for _, t := range f.agent.apart(f.agent.source.Tools()) {
-		switch own := t.(type) {
-		case *duvotool.Tool:
-			byName[own.Name()] = own
-		case renamed:
-			byName[own.Name()] = own.Tool
+		own, _ := t.(*duvotool.Tool)
+		if other, ok := t.(renamed); ok {
+			own = other.Tool
+		}
+		if own != nil {
+			byName[t.Name()], byID[strings.ToLower(assignmentOf(t))] = own, own
 		}
 	}
 	var out []tools.Tool
 	for _, n := range names {
-		if t := byName[n]; t != nil {
+		t := byName[n]
+		if id := f.agent.meantBy(strings.ToUpper(n)); id != "" {
+			t = byID[strings.ToLower(id)]
+		}
+		if t != nil {
 			out = append(out, disclosed{renamed{t, n}, min(shownOfEach, shownOfAll/len(names))})
 		}
 	}

@@ -183,6 +183,10 @@ func TestNumbersThatAreLabels(t *testing.T) {
 	}{
 		{false, []string{"none", "1"}, "1", ""},
 		{false, []string{"none", "01"}, "01", ""},
+		{false, []string{"2", "keep"}, "2", ""}, // stands at place 1
+		{false, []string{"2", "keep"}, "1", "2"},
+		{false, []string{"2", "1"}, "1", ""},
+		{true, []string{"2", "keep"}, "2", ""},
 		{false, []string{"none", " 1 "}, "1", ""},
 		{false, []string{"none", "1"}, "2", "1"},
 		{false, []string{"none", "7"}, "7", "7"}, // there is no [7]

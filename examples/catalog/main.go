@@ -34,7 +34,8 @@ type mode struct {
 
 var modes = []mode{
 	{"all as tools", func(m llms.Model, reg *duvotool.Registry) (agents.Agent, error) {
-		return langchaingo.NewAgent(m, reg)
+		// OpenAI itself takes 128 tools at most, and NewAgent says so.
+		return langchaingo.NewAgent(langchaingo.ForDialect(m, duvotool.Anthropic), reg)
 	}},
 	{"router", func(m llms.Model, reg *duvotool.Registry) (agents.Agent, error) {
 		return langchaingo.NewAgent(m, langchaingo.Tools{reg.RouterTool()})

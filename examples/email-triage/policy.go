@@ -59,14 +59,19 @@ func (a *answerFlags) Set(s string) error {
 	return nil
 }
 
-// find looks up the answer to a question. Both may hold an equals sign.
-func (a answerFlags) find(question string) (string, bool) {
+// find looks up the answer to a question. Both may hold an equals sign. Two flags that
+// answer one question differently are an error: neither is sent.
+func (a answerFlags) find(question string) (answer string, ok bool, err error) {
 	for _, s := range a {
-		if answer, ok := strings.CutPrefix(s, question+"="); ok {
-			return answer, true
+		one, is := strings.CutPrefix(s, question+"=")
+		if is && ok && one != answer {
+			return "", false, fmt.Errorf("-answer: the question %q has two answers, %q and %q", hitl.SafeLine(question, 80), hitl.SafeLine(answer, 80), hitl.SafeLine(one, 80))
+		}
+		if is {
+			answer, ok = one, true
 		}
 	}
-	return "", false
+	return answer, ok, nil
 }
 
 // decide answers a request if there is a flag for each of its questions.
@@ -76,9 +81,9 @@ func (a answerFlags) decide(_ context.Context, r hitl.Request) (hitl.Decision, e
 	}
 	answers := map[string]string{}
 	for _, q := range r.Questions {
-		answer, ok := a.find(q.Question)
-		if !ok {
-			return hitl.Pass(), nil
+		answer, ok, err := a.find(q.Question)
+		if err != nil || !ok {
+			return hitl.Pass(), err
 		}
 		answers[q.Question] = answer
 	}

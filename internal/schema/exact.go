@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/duvotool/duvotool/internal/safetext"
@@ -40,58 +39,34 @@ func checkNames(t reflect.Type, v any, at string) error {
 }
 
 func checkObject(t reflect.Type, v map[string]any, at string) error {
-	var fields map[string][]reflect.Type
+	var fields map[string]reflect.Type
 	switch t.Kind() {
 	case reflect.Map:
 	case reflect.Struct:
-		fields = map[string][]reflect.Type{}
-		addFields(t, fields, nil)
+		fields = map[string]reflect.Type{}
+		for _, f := range jsonFields(t) {
+			fields[f.name] = f.Type
+		}
 	default:
 		return nil
 	}
 	for name, e := range v {
 		inner := strings.TrimPrefix(at+"."+safetext.OneLine(name, 60), ".")
-		types := fields[name]
+		of := fields[name]
 		if t.Kind() == reflect.Map {
-			types = []reflect.Type{t.Elem()}
+			of = t.Elem()
 		}
-		for field := range fields {
-			if types == nil && strings.EqualFold(field, name) {
-				return fmt.Errorf("%s: there is no such name, but %q; names are the same only letter for letter", inner, field)
+		if of == nil {
+			for field := range fields {
+				if strings.EqualFold(field, name) {
+					return fmt.Errorf("%s: there is no such name, but %q; names are the same only letter for letter", inner, field)
+				}
 			}
+			continue
 		}
-		for _, ft := range types {
-			if err := checkNames(ft, e, inner); err != nil {
-				return err
-			}
+		if err := checkNames(of, e, inner); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// addFields adds the names of a struct that encoding/json knows, with their types,
-// those of embedded structs too. Where two hide each other both are there.
-func addFields(t reflect.Type, fields map[string][]reflect.Type, within []reflect.Type) {
-	if slices.Contains(within, t) {
-		return
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
-		ft := f.Type
-		if ft.Kind() == reflect.Pointer {
-			ft = ft.Elem()
-		}
-		switch {
-		case tag == "-":
-		case f.Anonymous && name == "" && ft.Kind() == reflect.Struct:
-			addFields(ft, fields, append(within[:len(within):len(within)], t))
-		case f.IsExported():
-			if name == "" {
-				name = f.Name
-			}
-			fields[name] = append(fields[name], f.Type)
-		}
-	}
 }

@@ -31,6 +31,7 @@ func words(s string) map[string]bool {
 // models take no $ref.
 type inliner struct {
 	root  map[string]any
+	draft int      // an older one, see older
 	open  []string // references that are being put in place
 	nodes int
 }
@@ -70,6 +71,7 @@ func (in *inliner) object(node map[string]any, at string) (any, error) {
 			out[k] = v
 		}
 	}
+	translate(out, in.draft)
 	ref, ok := node["$ref"]
 	if !ok {
 		return out, nil
@@ -78,7 +80,7 @@ func (in *inliner) object(node map[string]any, at string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return merge(target, out), nil
+	return beside(target, out), nil
 }
 
 // keyword handles one keyword of a schema object.
@@ -154,26 +156,15 @@ func (in *inliner) follow(v any, at string) (any, error) {
 	return in.schema(target, ref)
 }
 
-// merge puts what stands beside a reference together with what it refers to.
-func merge(target any, beside map[string]any) any {
-	if len(beside) == 0 {
+// beside puts what stands beside a reference together with what it refers to. Its
+// title and description win.
+func beside(target any, own map[string]any) any {
+	if len(own) == 0 {
 		return target
 	}
-	t, ok := target.(map[string]any)
-	if !ok {
-		return map[string]any{"allOf": []any{target, beside}}
-	}
-	for k := range beside {
-		if !annotations[k] {
-			out := maps.Clone(beside)
-			all, _ := out["allOf"].([]any)
-			out["allOf"] = append(slices.Clone(all), target)
-			return out
-		}
-	}
-	out := maps.Clone(t)
-	maps.Copy(out, beside)
-	return out
+	all, _ := own["allOf"].([]any)
+	own["allOf"] = append(slices.Clone(all), target)
+	return own
 }
 
 // resolve finds the place that a pointer such as #/$defs/name names.

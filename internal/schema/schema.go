@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -18,6 +18,7 @@ type Schema struct {
 	root     map[string]any
 	text     json.RawMessage
 	compiled *jsonschema.Schema
+	lenient  bool // nulls stand for what is empty, whoever wrote them
 }
 
 // place is the name that a schema is compiled under. Nothing is loaded from it.
@@ -38,16 +39,26 @@ func Parse(text []byte) (*Schema, error) {
 		}
 		root = map[string]any{} // what a Go interface has
 	}
-	draft := any("https://json-schema.org/draft/2020-12/schema")
+	draft := any(newest)
 	if d, ok := root["$schema"]; ok {
 		draft = d
 	}
-	in := &inliner{root: root}
+	year := older(draft)
+	if year > 0 {
+		if _, err := compile(root, draft); err != nil { // as somebody wrote it
+			return nil, err
+		}
+		draft = newest
+	}
+	in := &inliner{root: root, draft: year}
 	plain, err := in.schema(root, "#")
 	if err != nil {
 		return nil, err
 	}
-	flat := plain.(map[string]any) // an object stays one
+	flat, _ := plain.(map[string]any)
+	if flat, err = settle(flat); err != nil {
+		return nil, err
+	}
 	s := &Schema{root: flat}
 	if s.text, err = marshal(flat); err != nil {
 		return nil, err
@@ -56,6 +67,47 @@ func Parse(text []byte) (*Schema, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// settle brings a schema into its normal form. Nothing in it is shared: what stands
+// in several places is normal in each.
+func settle(flat map[string]any) (map[string]any, error) {
+	own, err := normal(deep(flat), "#", true)
+	if err != nil {
+		return nil, err
+	}
+	if count(own, maxPlaces) > maxPlaces {
+		return nil, fmt.Errorf("the schema has more than %d places once its parts are merged", maxPlaces)
+	}
+	root, ok := own.(map[string]any)
+	if !ok {
+		return nil, errors.New("the schema allows nothing")
+	}
+	if root["type"] == nil && kindsIn(root) == anObject {
+		root["type"] = "object" // as all its forms say
+	}
+	return root, nil
+}
+
+// maxPlaces bounds what a schema holds, each keyword and value counted.
+const maxPlaces = 20 * maxNodes
+
+func deep(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = deep(e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = deep(e)
+		}
+		return out
+	}
+	return v
 }
 
 // nowhere loads nothing: a schema cannot make this program read files or ask
@@ -72,10 +124,8 @@ func compile(flat map[string]any, draft any) (s *jsonschema.Schema, err error) {
 			err = fmt.Errorf("the schema cannot be used: %v", p)
 		}
 	}()
-	doc := map[string]any{"$schema": draft}
-	for k, v := range flat {
-		doc[k] = v
-	}
+	doc := maps.Clone(flat)
+	doc["$schema"] = draft
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nowhere{})
 	c.AssertFormat()
@@ -104,64 +154,10 @@ func (s *Schema) Has(name string) bool {
 	return property(s.root, name) != nil
 }
 
-// Tidy removes what a writer of JSON puts where there is nothing: a null for an
-// optional property that cannot be null. With lists set it makes empty lists and
-// objects of nulls where such are required, which is how Go writes a nil slice
-// and map. The value is changed and returned.
-func (s *Schema) Tidy(v any, lists bool) any { return tidy(s.root, v, lists) }
-
-func tidy(node map[string]any, v any, lists bool) any {
-	switch v := v.(type) {
-	case map[string]any:
-		required, _ := node["required"].([]any)
-		for name, e := range v {
-			p := property(node, name)
-			if p == nil {
-				continue
-			}
-			switch {
-			case e != nil || allowsNull(p):
-				v[name] = tidy(p, e, lists)
-			case !slices.Contains(required, any(name)):
-				delete(v, name)
-			case lists && p["type"] == "array":
-				v[name] = []any{}
-			case lists && p["type"] == "object" && p["properties"] == nil:
-				v[name] = map[string]any{}
-			}
-		}
-	case []any:
-		items, ok := node["items"].(map[string]any)
-		if !ok {
-			break
-		}
-		for i, e := range v {
-			v[i] = tidy(items, e, lists)
-		}
-	}
-	return v
-}
-
 func property(node map[string]any, name string) map[string]any {
 	properties, _ := node["properties"].(map[string]any)
 	p, _ := properties[name].(map[string]any)
 	return p
-}
-
-// allowsNull errs on the side of yes: then a null stays and is checked.
-func allowsNull(node map[string]any) bool {
-	for _, k := range []string{"const", "enum"} {
-		if _, ok := node[k]; ok {
-			return true
-		}
-	}
-	switch t := node["type"].(type) {
-	case string:
-		return t == "null"
-	case []any:
-		return slices.Contains(t, any("null"))
-	}
-	return true
 }
 
 // Check tells in words what of a decoded value does not fit: which places, and

@@ -229,7 +229,7 @@ func TestReferencesArePutInPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"type": "object", "required": ["to", "$ref"], "properties": {
 		"to": {"type": "object", "description": "what to pay", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]},
-		"more": {"type": "array", "items": {"minProperties": 1, "allOf": [{"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}]}},
+		"more": {"type": "array", "items": {"minProperties": 1, "type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}},
 		"$ref": {"type": "string"},
 		"same": {"type": "object", "description": "what to pay", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]},
 		"any": {}
