@@ -266,7 +266,7 @@ const (
 )
 
 // Quirks are what servers have been seen or documented to do beyond the
-// published description.
+// published description. A script adds one more by [Job.AskUntyped].
 type Quirks struct {
 	NestedPending   bool // the pending request stands within the run, as in Duvo's guide
 	ToolMessageLast bool // a tool message without text follows the last answer
