@@ -52,6 +52,7 @@ var noOpinion = hitl.AlwaysDeny()
 type elicit struct {
 	fallback hitl.Policy
 	allowed  hitl.Policy // nil: nothing
+	desk     *Desk       // nil: none
 }
 
 func (elicit) String() string { return "Elicit" }
@@ -85,8 +86,12 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 		}
 		return d.Via("Elicit(fallback)"), err
 	}
-	t, _ := ctx.Value(threadKey{}).(*thread)
-	form := formOf(req)
+	var asks chan *ask
+	if t, _ := ctx.Value(threadKey{}).(*thread); t != nil {
+		asks = t.asks
+	} else {
+		asks = e.desk.of(req.Caller.User)
+	}
 	if req.Kind == duvo.Approval {
 		if e.allowed == nil {
 			return e.unallowed(ctx, req)
@@ -100,9 +105,9 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 		}
 	}
 	switch {
-	case t == nil:
+	case asks == nil:
 		return e.instead(ctx, req, formAnswer{why: noHost})
-	case form == nil:
+	case formOf(req, true) == nil:
 		why := noForm
 		if err := req.CheckAnswerable(); err != nil {
 			why = "no answer fits: " + hitl.SafeLine(err.Error(), 500)
@@ -110,9 +115,9 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 		return e.instead(ctx, req, formAnswer{why: why})
 	}
 	for {
-		a := &ask{ctx: ctx, req: req, form: form, reply: make(chan formAnswer, 1)}
+		a := &ask{ctx: ctx, req: req, reply: make(chan formAnswer, 1)}
 		select {
-		case t.asks <- a:
+		case asks <- a:
 		case <-ctx.Done():
 			return hitl.Decision{}, context.Cause(ctx)
 		}
@@ -124,7 +129,7 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 			case answer.left:
 				continue // that is no answer: the next call about the Job asks again
 			}
-			return e.take(ctx, req, form, answer)
+			return e.take(ctx, req, a.form, answer)
 		case <-ctx.Done():
 			return hitl.Decision{}, context.Cause(ctx)
 		}
@@ -243,6 +248,7 @@ func filledIn(req *sdk.CallToolRequest, res *sdk.ElicitResult) formAnswer {
 // A form is a request as the host's user sees it.
 type form struct {
 	params *sdk.ElicitParams
+	lists  bool       // a field can have several values; else each option of a question with several answers is a field
 	labels [][]string // for each question, what its options are called in the form
 	word   string     // to be typed, because the form does not show all; empty: it does
 }
@@ -253,9 +259,10 @@ const (
 	maxFormLabel     = 200
 )
 
-// formOf makes the form of a request; nil where it has none.
-func formOf(req hitl.Request) *form {
-	f := &form{}
+// formOf makes the form of a request; nil where it has none. lists tells whether a
+// field can have several values: up to revision 2025-06-18 it cannot.
+func formOf(req hitl.Request, lists bool) *form {
+	f := &form{lists: lists}
 	properties := map[string]any{}
 	var required []string
 	switch {
@@ -280,6 +287,11 @@ func formOf(req hitl.Request) *form {
 			f.labels = append(f.labels, labels)
 			p := map[string]any{"type": "string", "title": titles[i]}
 			switch {
+			case len(labels) > 0 && q.MultiSelect && !lists:
+				for k, label := range labels {
+					properties[optionField(i, k)] = map[string]any{"type": "boolean", "title": label, "description": titles[i], "default": false}
+				}
+				continue
 			case len(labels) > 0 && q.MultiSelect:
 				p = map[string]any{"type": "array", "title": p["title"], "minItems": 1, "items": map[string]any{"type": "string", "enum": labels}}
 			case len(labels) > 0:
@@ -301,7 +313,11 @@ func formOf(req hitl.Request) *form {
 			required = append(required, wholeField)
 		}
 	}
-	raw, err := json.Marshal(map[string]any{"type": "object", "properties": properties, "required": required})
+	schema := map[string]any{"type": "object", "properties": properties}
+	if len(required) > 0 {
+		schema["required"] = required
+	}
+	raw, err := json.Marshal(schema)
 	if err != nil {
 		return nil
 	}
@@ -310,6 +326,9 @@ func formOf(req hitl.Request) *form {
 }
 
 func questionField(i int) string { return fmt.Sprintf("q%02d", i+1) }
+
+// optionField names the field of one option of a question.
+func optionField(i, k int) string { return fmt.Sprintf("%s_%02d", questionField(i), k+1) }
 
 // optionLabels are the options' labels, safe to show and different from each
 // other.
@@ -358,19 +377,8 @@ func (f *form) decision(req hitl.Request, a formAnswer) (hitl.Decision, bool) {
 	}
 	answers := map[string]string{}
 	for i, q := range req.Questions {
-		var chosen []string
-		switch v := a.content[questionField(i)].(type) {
-		case string:
-			chosen = []string{v}
-		case []any:
-			for _, item := range v {
-				s, ok := item.(string)
-				if !ok {
-					return hitl.Decision{}, false
-				}
-				chosen = append(chosen, s)
-			}
-		default:
+		chosen, ok := f.chosen(i, q, a)
+		if !ok {
 			return hitl.Decision{}, false
 		}
 		for k, label := range chosen {
@@ -389,6 +397,35 @@ func (f *form) decision(req hitl.Request, a formAnswer) (hitl.Decision, bool) {
 		answers[q.Question] = hitl.JoinChoices(chosen...)
 	}
 	return hitl.Answer(a.by, answers), true
+}
+
+// chosen reads what was filled in for a question; false if it was not as asked.
+func (f *form) chosen(i int, q duvo.QuestionItem, a formAnswer) (chosen []string, ok bool) {
+	if q.MultiSelect && len(f.labels[i]) > 0 && !f.lists {
+		for k, label := range f.labels[i] {
+			switch yes, isBool := a.content[optionField(i, k)].(bool); {
+			case yes:
+				chosen = append(chosen, label)
+			case !isBool && a.content[optionField(i, k)] != nil:
+				return nil, false
+			}
+		}
+		return chosen, len(chosen) > 0
+	}
+	switch v := a.content[questionField(i)].(type) {
+	case string:
+		return []string{v}, true
+	case []any:
+		for _, item := range v {
+			s, ok := item.(string)
+			if !ok {
+				return nil, false
+			}
+			chosen = append(chosen, s)
+		}
+		return chosen, true
+	}
+	return nil, false
 }
 
 // whoAnswers names the host's user, as far as is known.

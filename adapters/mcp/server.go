@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safelog"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/tmc/langchaingo/tools"
@@ -35,8 +37,13 @@ type Server struct {
 	mcp    *sdk.Server
 	log    *slog.Logger
 	scope  func(*sdk.CallToolRequest) string
+	link   func(hitl.Request) string
 	tools  []tools.Tool // nil: the registry's
 	secret []byte
+	desk   *Desk // nil: none
+
+	perUser bool            // calls join across the sessions of a user
+	journal journal.Journal // of what was returned; nil: it is not remembered
 
 	calls sync.WaitGroup // tools that run
 
@@ -47,6 +54,10 @@ type Server struct {
 	running map[*call]struct{}
 	threads map[string]*thread // of Jobs that other calls may be about, by owner and handle, or by operation
 	names   []string           // of the threads, oldest first
+	joints  map[joinName]*joint
+	joined  []joinName // oldest first
+	turns   int        // of joints that no journal counts
+	forms   map[*shown]struct{}
 }
 
 // A ServerOption configures a [Server].
@@ -66,6 +77,36 @@ func WithScope(scope func(*sdk.CallToolRequest) string) ServerOption {
 		s.scope = scope
 		return nil
 	}
+}
+
+// WithAnswerLink tells where a person can answer a request whose host shows no forms,
+// such as the page of its Job in Duvo: the reason that the model reads names it. An
+// empty link, or one that is not https, is none.
+func WithAnswerLink(link func(hitl.Request) string) ServerOption {
+	return func(s *Server) error {
+		if link == nil {
+			return errors.New("WithAnswerLink: the function is nil")
+		}
+		s.link = link
+		return nil
+	}
+}
+
+var errLink = errors.New("mcp: the function of WithAnswerLink panicked")
+
+// noForms tells why a host's user could not be asked.
+func (s *Server) noForms(req hitl.Request) string {
+	if s.link == nil {
+		return noForms
+	}
+	var link string
+	if err := guard.Run(errLink, func() error { link = s.link(req); return nil }); err != nil {
+		s.log.Error("mcp: there is no link", "error", err.Error())
+	}
+	if u, err := url.Parse(link); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return noForms
+	}
+	return noForms + "; a person can answer at " + hitl.SafeLine(link, 300)
 }
 
 // WithTools offers these tools of the registry in place of [duvotool.Registry.Tools].
@@ -123,7 +164,8 @@ func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
 		return nil, errors.New("mcp: the registry is nil")
 	}
 	s := &Server{reg: reg, log: slog.New(slog.DiscardHandler), secret: make([]byte, 32),
-		waiting: map[string]*call{}, running: map[*call]struct{}{}, threads: map[string]*thread{}}
+		waiting: map[string]*call{}, running: map[*call]struct{}{}, threads: map[string]*thread{},
+		joints: map[joinName]*joint{}, forms: map[*shown]struct{}{}}
 	_, _ = rand.Read(s.secret)
 	for _, o := range opts {
 		if o == nil {
@@ -195,7 +237,7 @@ func (s *Server) offer(t tools.Tool) {
 	run := func(ctx context.Context, arguments json.RawMessage) (string, error) {
 		input, err := inputOf(arguments)
 		if err != nil {
-			return "Nothing was done: " + err.Error() + ".", nil
+			return "", unfitError("Nothing was done: " + err.Error() + ".")
 		}
 		return t.Call(ctx, input)
 	}
@@ -203,7 +245,12 @@ func (s *Server) offer(t tools.Tool) {
 		schema, run = own.Schema(), own.CallArguments
 	}
 	d := describe(t.Name(), title, description, schema)
-	handle := s.handler(run)
+	_, jobs := t.(*duvotool.Tool)
+	switch t.Name() {
+	case s.reg.CheckTool().Name(), s.reg.ContinueTool().Name(), s.reg.RouterTool().Name(), s.reg.RunTool().Name():
+		jobs = true
+	}
+	handle := s.handler(run, jobs)
 	switch t.Name() {
 	case s.reg.CheckTool().Name():
 		handle = s.checking(run)
@@ -232,46 +279,56 @@ func inputOf(arguments json.RawMessage) (string, error) {
 	return input, nil
 }
 
-// handler makes a handler of a tool.
-func (s *Server) handler(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
+// handler makes a handler of a tool. jobs tells that it is one of the registry's, for
+// Jobs.
+func (s *Server) handler(run func(context.Context, json.RawMessage) (string, error), jobs bool) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return s.serve(ctx, req, "", run)
+		return s.serve(ctx, req, "", jobs, run)
 	}
 }
 
 // serve begins a call, or goes on with one. A call about a Job that was given a
 // handle carries what that Job asks.
-func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle string, run func(context.Context, json.RawMessage) (string, error)) (*sdk.CallToolResult, error) {
+func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle string, jobs bool, run func(context.Context, json.RawMessage) (string, error)) (*sdk.CallToolResult, error) {
 	if req.Params.RequestState != "" || len(req.Params.InputResponses) > 0 {
-		return s.enterAgain(ctx, req)
+		if res, err := s.enterAgain(ctx, req); res != nil || err != nil {
+			return res, err
+		}
 	}
-	runCtx, owner, operation, err := s.bind(ctx, req)
+	b, err := s.bind(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	t := newThread()
-	if handle != "" {
-		s.mu.Lock()
-		if known := s.threads[owner+handle]; known != nil {
-			t = known
-		}
-		s.mu.Unlock()
+	c := &call{owner: b.owner, what: what(req.Params.Name, req.Params.Arguments, userOf(req)), jobs: jobs, joint: b.joint}
+	s.mu.Lock()
+	switch known := s.threads[b.owner+handle]; {
+	case handle != "" && known != nil:
+		c.thread = known
+		c.joint = known.joint
+	case b.joint != nil:
+		c.thread = b.joint.thread
+	default:
+		c.thread = newThread()
 	}
-	if operation != "" { // any of its calls may carry what its Job asks
-		t = s.remember(operation, t)
+	s.mu.Unlock()
+	if b.operation != "" { // any of its calls may carry what its Job asks
+		c.thread = s.remember(b.operation, c.thread)
 	}
-	c := s.begin(runCtx, t, owner, what(req.Params.Name, req.Params.Arguments, userOf(req)), func(ctx context.Context) (string, error) {
-		return run(ctx, req.Params.Arguments)
-	})
-	return s.attend(ctx, req, c)
+	return s.attend(ctx, req, s.begin(b.ctx, c, func(ctx context.Context) (string, error) { return run(ctx, req.Params.Arguments) }))
 }
 
 var errScope = errors.New("mcp: the function of WithScope panicked")
 
-// bind gives a call's context what the registry goes by, and names whose handles
-// the call knows, by tenant and scope as the registry does, and the operation that
-// it belongs to; empty: one of its own.
-func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (_ context.Context, owner, operation string, err error) {
+// A binding is what a call is bound to.
+type binding struct {
+	ctx       context.Context // with what the registry goes by
+	owner     string          // whose handles the call knows, by tenant and scope as the registry does
+	operation string          // that the host has named; empty: none
+	joint     *joint          // of the same call before; nil: the host has named its operation, or the tool starts nothing
+}
+
+// bind tells what a call is bound to.
+func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (b binding, err error) {
 	user, scope := userOf(req), ""
 	if user != "" {
 		ctx = duvotool.WithCaller(ctx, hitl.Caller{Tenant: user, User: user})
@@ -280,29 +337,40 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (_ context.
 		err := guard.Run(errScope, func() error { scope = s.scope(req); return nil })
 		if err != nil {
 			s.log.Error("mcp: a call has no scope, and was refused", "tool", hitl.SafeLine(req.Params.Name, 80), "error", err.Error())
-			return nil, "", "", &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the program could not tell the scope of this call; nothing was done"}
+			return b, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the program could not tell the scope of this call; nothing was done"}
 		}
 		if scope != "" {
 			ctx = duvotool.WithOperationScope(ctx, scope)
-			operation = what("scope "+req.Params.Name+" "+scope, req.Params.Arguments, user)
+			b.operation = what("scope "+req.Params.Name+" "+scope, req.Params.Arguments, user)
 		}
 	}
+	b.owner = what("owner", json.RawMessage(scope), user)
 	if v, ok := req.Params.Meta[OperationKey]; ok {
 		key, isText := v.(string)
 		if !isText || key == "" {
-			return nil, "", "", &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
+			return b, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the operation key in _meta is no text"}
 		}
 		ctx = duvotool.WithOperationKey(ctx, key)
-		operation = what("key "+key, nil, user)
+		b.operation = what("key "+key, nil, user)
 	}
-	return ctx, what("owner", json.RawMessage(scope), user), operation, nil
+	if b.operation == "" {
+		if b.joint, err = s.join(ctx, req); err != nil {
+			s.log.Error("mcp: a call was refused", "tool", hitl.SafeLine(req.Params.Name, 80), "error", hitl.SafeLine(err.Error(), 300))
+			return b, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the journal cannot be read; nothing was done"}
+		}
+		if b.joint != nil {
+			ctx = duvotool.WithOperationKey(ctx, b.joint.key)
+		}
+	}
+	b.ctx = ctx
+	return b, nil
 }
 
 // checking makes the handler of check_job: the call carries what its Job asks
 // meanwhile.
 func (s *Server) checking(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return s.serve(ctx, req, handleForm.FindString(strings.ToLower(string(req.Params.Arguments))), run)
+		return s.serve(ctx, req, handleForm.FindString(strings.ToLower(string(req.Params.Arguments))), true, run)
 	}
 }
 
@@ -343,6 +411,9 @@ func (s *Server) Close(ctx context.Context) error {
 	for id, c := range s.waiting {
 		c.timer.Stop()
 		delete(s.waiting, id)
+	}
+	for f := range s.forms {
+		f.withdraw()
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
