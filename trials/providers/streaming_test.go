@@ -50,7 +50,9 @@ func openAIStream(turn int) []string {
 }
 
 func anthropicStream(turn int) []string {
-	event := func(kind, rest string) string { return "event: " + kind + "\ndata: {\"type\":\"" + kind + "\"" + rest + "}" }
+	event := func(kind, rest string) string {
+		return "event: " + kind + "\ndata: {\"type\":\"" + kind + "\"" + rest + "}"
+	}
 	out := []string{event("message_start", `,"message":{"id":"m","type":"message","role":"assistant","model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}`),
 		event("content_block_start", `,"index":0,"content_block":{"type":"text","text":""}`), event("ping", "")}
 	texts := map[int][]string{1: {"I ", "look."}, 2: {"All ", "done."}}[turn]
