@@ -288,11 +288,11 @@ func (c *Client) token() (string, error) {
 var errBadToken = errors.New("it gave no token that can be sent")
 
 // tokenError is a failure of the token source: for good where the issuer
-// refused, else to be tried again. Only the text of the cause is kept, since
+// refused, or the source says so by ErrUnauthorized, else to be tried again. Only the text of the cause is kept, since
 // the cause may hold more than it tells.
 func (c *Client) tokenError(op string, err error) error {
 	text := errors.New("token source: " + safetext.OneLine(c.redactor("")(err.Error()), maxTransportText))
-	temporary := !errors.Is(err, errBadToken)
+	temporary := !errors.Is(err, errBadToken) && !errors.Is(err, ErrUnauthorized)
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response != nil {
 		temporary = Temporary(kindOf(refused.Response.StatusCode))
