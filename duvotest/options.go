@@ -139,7 +139,8 @@ func WithPace(d time.Duration) Option {
 }
 
 // WithWebhookSecret sets the workspace's secret that signs webhooks. In the
-// form "whsec_<base64>" the decoded bytes are the key; else its own bytes are.
+// form "whsec_<base64>" the decoded bytes are the key; else its own bytes are, and of
+// base64 of 16 bytes or more the decoded ones too, by a second signature.
 func WithWebhookSecret(secret string) Option {
 	return func(c *config) error {
 		if strings.TrimSpace(secret) == "" {
