@@ -84,7 +84,7 @@ func (t *tokens) authorize(ctx context.Context, req *http.Request, resp *http.Re
 	stop()
 	var way *url.Error
 	if t.refused = nil; err != nil && !errors.As(err, &way) && !errors.Is(ctx.Err(), context.Canceled) { // whose time ran out has not authorized either
-		t.refused, t.at = fmt.Errorf("authorizing: %w (%w)", err, duvo.ErrUnauthorized), time.Now()
+		t.refused, t.at = &refusedError{err}, time.Now()
 		return nil, t.refused
 	}
 	if err != nil {
@@ -96,6 +96,12 @@ func (t *tokens) authorize(ctx context.Context, req *http.Request, resp *http.Re
 	}
 	return token, err
 }
+
+// A refusedError is that no token was given, and that asking again would not help.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string   { return "authorizing: " + e.err.Error() }
+func (e *refusedError) Unwrap() []error { return []error{e.err, duvo.ErrUnauthorized} }
 
 // renew returns another token than the one that was refused.
 func (t *tokens) renew(ctx context.Context, refused string, x *exchange) (string, error) {
