@@ -9,7 +9,7 @@ replace (
 
 require (
 	github.com/duvotool/duvotool v0.0.0
-	github.com/duvotool/duvotool/adapters/mcp v0.0.0-00010101000000-000000000000
+	github.com/duvotool/duvotool/adapters/mcp v0.0.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 )
 

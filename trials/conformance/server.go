@@ -43,6 +43,10 @@ func assignments() []duvotest.Assignment {
 			j.Sleep(200 * time.Millisecond)
 			j.Complete("done")
 		},
+		"test slow": func(j *duvotest.Job) {
+			j.Sleep(2500 * time.Millisecond)
+			j.Complete("slow, and done")
+		},
 		"test elicitation": approves, "test streaming elicitation": approves,
 		"test input required result elicitation": approves, "test input required result request state": approves,
 		"test input required result tampered state": approves, "test input required result capabilities": approves,
@@ -73,19 +77,22 @@ func (s *serving) close() {
 	s.duvo.Close()
 }
 
-// env is for a duvo-mcp on the emulator.
-func (s *serving) env() []string {
-	return append(os.Environ(), "DUVO_API_KEY="+s.duvo.Key(), "DUVO_TEAM_ID="+s.duvo.TeamID(), "DUVO_API_BASE_URL="+s.api.URL, "DUVO_MCP_TOKEN="+token)
+// secrets are what the environment of a duvo-mcp on the emulator has besides.
+func (s *serving) secrets() map[string]string {
+	return map[string]string{"DUVO_API_KEY": s.duvo.Key(), "DUVO_TEAM_ID": s.duvo.TeamID(), "DUVO_API_BASE_URL": s.api.URL, "DUVO_MCP_TOKEN": token}
 }
 
-var flags = []string{"-elicit", "all", "-poll", "20ms", "-wait", "2s"}
+var flags = []string{"-elicit", "all", "-poll", "20ms", "-wait", "4s"}
 
 // serve begins duvo-mcp.
 func (t *trial) serve(ctx context.Context) (*serving, error) {
 	s := &serving{duvo: duvotest.New(duvotest.WithAssignments(assignments()...))}
 	s.api = httptest.NewServer(s.duvo)
 	s.cmd = exec.CommandContext(ctx, t.duvo, append([]string{"-http", "127.0.0.1:0"}, flags...)...)
-	s.cmd.Env = s.env()
+	s.cmd.Env = os.Environ()
+	for name, value := range s.secrets() {
+		s.cmd.Env = append(s.cmd.Env, name+"="+value)
+	}
 	errs, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
