@@ -171,6 +171,16 @@ func TestWhatJoins(t *testing.T) {
 	}
 }
 
+// A Job that took longer than allowed may be at work all the same: the call again is
+// about it.
+func TestAJobThatExpiredIsJoined(t *testing.T) {
+	withHost(t, mcp.Elicit(nil), nil, func(t *testing.T, h *host) {
+		require.Contains(t, h.call(t, "refunds", "order 4711"), "do not start it again")
+		h.call(t, "refunds", "order 4711")
+		require.Len(t, h.d.Jobs(), 1)
+	}, duvotool.WithJobTimeout(10*time.Second))
+}
+
 // A result that went to a call which the host had cancelled was not returned; one
 // that was is not given again, after a restart either.
 func TestResultsThatWereNotReturned(t *testing.T) {

@@ -3,10 +3,15 @@ package mcp
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -138,7 +143,7 @@ func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, t *thr
 // became tells what became of a form.
 func (s *Server) became(ctx context.Context, req *sdk.CallToolRequest, res *sdk.ElicitResult, err error) formAnswer {
 	switch {
-	case ctx.Err() != nil, errors.Is(err, sdk.ErrConnectionClosed):
+	case ctx.Err() != nil, hasGone(err):
 		return formAnswer{left: true}
 	case err != nil:
 		s.log.Warn("mcp: asking the host's user", "error", hitl.SafeLine(err.Error(), 300))
@@ -146,6 +151,27 @@ func (s *Server) became(ctx context.Context, req *sdk.CallToolRequest, res *sdk.
 	}
 	return filledIn(req, res)
 }
+
+// hasGone reports whether an error tells that the host is gone: it has answered
+// nothing then, not even that it cannot ask.
+func hasGone(err error) bool {
+	var way *net.OpError
+	var told *jsonrpc.Error
+	switch {
+	case errors.As(err, &told):
+		return told.Code == codeClientClosing || told.Code == codeServerClosing
+	case errors.As(err, &way):
+		return true
+	}
+	return slices.ContainsFunc([]error{sdk.ErrConnectionClosed, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, os.ErrClosed, syscall.EPIPE},
+		func(gone error) bool { return errors.Is(err, gone) })
+}
+
+// The SDK's codes for a connection that is being closed, on either side.
+const (
+	codeClientClosing = -32003
+	codeServerClosing = -32004
+)
 
 // listen lets a form's answer go to an ask, for as long as that matters. Called with
 // mu held.

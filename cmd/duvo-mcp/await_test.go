@@ -57,7 +57,8 @@ func serveDuvo(t *testing.T, d *duvotest.Duvo, wait func(*http.Request)) {
 	t.Setenv("DUVO_API_BASE_URL", s.URL)
 }
 
-// launch begins the program over stdio, with a host that is told of changes.
+// launch begins the program over stdio, with a host. The function that it returns
+// ends the host as if it had died, and tells the program's exit code.
 func launch(t *testing.T, o *sdk.ClientOptions, args ...string) (*sdk.ClientSession, lines, func() int) {
 	toServer, fromHost := io.Pipe()
 	toHost, fromServer := io.Pipe()
@@ -68,8 +69,10 @@ func launch(t *testing.T, o *sdk.ClientOptions, args ...string) (*sdk.ClientSess
 		&sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	require.NoError(t, err)
 	return session, errs, func() int {
-		_ = session.Close()
-		return <-code
+		_ = fromHost.Close()
+		told := <-code
+		go func() { _ = session.Close() }() // it waits for its user
+		return told
 	}
 }
 
@@ -180,7 +183,8 @@ func TestARestartBetween(t *testing.T) {
 			defer d.Close()
 			serveDuvo(t, d, func(*http.Request) {})
 			args := append([]string{"-poll", "5ms", "-elicit", "all", "-journal", filepath.Join(t.TempDir(), "journal")}, args...)
-			leaving := make(chan struct{}) // the user does not answer until the host ends
+			leaving := make(chan struct{})
+			defer close(leaving) // a user who does not answer
 			users := func(answer func() *sdk.ElicitResult) *sdk.ClientOptions {
 				return &sdk.ClientOptions{ElicitationHandler: func(_ context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 					asked <- struct{}{}
@@ -204,17 +208,14 @@ func TestARestartBetween(t *testing.T) {
 			<-asked
 			giveUp()
 			require.Error(t, <-gone)
-			close(leaving)
 			require.Zero(t, end())
 
-			leaving = make(chan struct{})
 			s, _, end = launch(t, users(nil), append(args, "-wait", "100ms")...)
 			res, err := s.CallTool(t.Context(), p)
 			require.NoError(t, err)
 			out := res.Content[0].(*sdk.TextContent).Text
 			require.Contains(t, out, "check_job")
 			handle := out[strings.Index(out, "job-"):][:30]
-			close(leaving)
 			require.Zero(t, end())
 
 			yes := func() *sdk.ElicitResult {
