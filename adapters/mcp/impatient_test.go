@@ -124,6 +124,9 @@ func TestAHostThatGivesUpAndCallsAgain(t *testing.T) {
 							require.Contains(t, out, "Refunded.")
 							require.Len(t, d.Jobs(), 1)
 							require.Equal(t, map[bool]int{false: 0, true: 1}[asks], d.Count("respondToHumanRequest"))
+							if asks && !restart && revision < "2026-07-28" && patience < time.Minute {
+								require.Len(t, p.forms, 1, "the form stays open")
+							}
 							p.end()
 						})
 					})

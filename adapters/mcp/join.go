@@ -121,7 +121,7 @@ func (s *Server) returned(ctx context.Context, c *call) {
 	res, err := s.reg.Lookup(look, c.joint.key)
 	switch {
 	case errors.Is(err, outcome.ErrUnknownKey): // nothing was started
-	case err != nil, res.Outcome == outcome.OutcomePending, res.Outcome == outcome.OutcomeExpired, res.Outcome == outcome.OutcomeUnknown:
+	case err != nil, res.Outcome == outcome.OutcomePending, res.Outcome == outcome.OutcomeUnknown:
 		return // it may be at work
 	}
 	s.dropForms(c.thread)
