@@ -108,37 +108,43 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	if err := fs.Parse(args); err != nil {
 		return f, err
 	}
-	switch {
-	case fs.NArg() > 0:
+	if fs.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return f, f.check()
+}
+
+// check tells what is wrong with the flags' values.
+func (f *flags) check() error {
+	switch {
 	case f.transport != "rest" && f.transport != "mcp":
-		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
+		return fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case f.fallback != "deny" && f.fallback != "leave":
-		return f, fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
+		return fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
 	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.listWait < 0 || f.patience <= 0:
-		return f, errors.New("-wait, -poll, -refresh and -list-wait cannot be negative, and -patience must be positive")
+		return errors.New("-wait, -poll, -refresh and -list-wait cannot be negative, and -patience must be positive")
 	case strings.TrimSpace(f.scope) == "":
-		return f, errors.New("-scope is session, user, or a name")
+		return errors.New("-scope is session, user, or a name")
 	case f.link != "" && !strings.HasPrefix(f.link, "https://"):
-		return f, fmt.Errorf("-link: %q is no https URL", f.link)
+		return fmt.Errorf("-link: %q is no https URL", f.link)
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
-		return f, errors.New("-elicit is either all or IDs")
+		return errors.New("-elicit is either all or IDs")
 	}
 	for _, id := range f.elicit {
 		if id != "all" && len(f.only) > 0 && !contains(f.only, id) {
-			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", hitl.SafeLine(id, 80))
+			return fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", hitl.SafeLine(id, 80))
 		}
 	}
 	if f.http != "" {
 		host, _, err := net.SplitHostPort(f.http)
 		if err != nil {
-			return f, fmt.Errorf("-http: %q is no address such as 127.0.0.1:8080", f.http)
+			return fmt.Errorf("-http: %q is no address such as 127.0.0.1:8080", f.http)
 		}
 		if ip := net.ParseIP(host); !f.plainHTTP && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return f, fmt.Errorf("-http: %q would let the token travel unencrypted; use a loopback address, or -allow-plain-http behind something that speaks TLS", f.http)
+			return fmt.Errorf("-http: %q would let the token travel unencrypted; use a loopback address, or -allow-plain-http behind something that speaks TLS", f.http)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // run is the program; it returns the exit code. listening, if not nil, is told
