@@ -403,9 +403,7 @@ func (c *Client) StopJob(ctx context.Context, id string) error {
 	if err := checkID("Job", id); err != nil {
 		return noEffect(err)
 	}
-	// An empty object, because net/http sends a POST with neither GetBody nor
-	// bytes as an empty chunked one, which some servers refuse.
 	_, err := c.do(ctx, call{op: "stopRun", method: http.MethodPost, path: "/v2/runs/" + id + "/stop",
-		body: struct{}{}, repeatable: true, bare: true})
+		repeatable: true, bare: true})
 	return err
 }

@@ -152,10 +152,13 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	u.Path = strings.TrimRight(u.Path, "/") + k.path
 	u.RawQuery = k.query.Encode()
 	var body io.Reader
-	if k.mutation() {
-		// Never nil, and no GetBody: net/http would otherwise send a request
-		// that carries an Idempotency-Key a second time by itself.
+	switch {
+	case payload != nil:
+		// No GetBody: net/http would otherwise send a request that carries an
+		// Idempotency-Key a second time by itself.
 		body = io.NopCloser(bytes.NewReader(payload))
+	case k.mutation():
+		body = http.NoBody // nil, or an empty reader, would be sent chunked
 	}
 	var sent reach
 	req, err := http.NewRequestWithContext(sent.trace(ctx), k.method, u.String(), body)
@@ -168,7 +171,7 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	req.Header.Set("User-Agent", c.cfg.userAgent)
 	if k.mutation() {
 		req.ContentLength = int64(len(payload))
-		req.Header.Set("Idempotency-Key", k.key)
+		req.Header[keyHeader(payload)] = []string{k.key}
 		switch {
 		case k.raw != nil:
 			req.Header.Set("Content-Type", k.contentType)
@@ -217,6 +220,17 @@ func (c *Client) classify(k call, resp *http.Response, data []byte, readErr erro
 		return nil, notJSON(k)
 	}
 	return data, nil
+}
+
+// keyHeader is how the name of the Idempotency-Key is spelt in a request. What has
+// no body could always be sent again, and net/http does so with a request of which
+// it sees that it bears the key: it looks for the usual spelling alone. To a server
+// both are one.
+func keyHeader(payload []byte) string {
+	if payload == nil {
+		return "idempotency-key"
+	}
+	return "Idempotency-Key"
 }
 
 // hint tells what to look at after a failure that comes of how the client was set
@@ -280,11 +294,11 @@ func (c *Client) token() (string, error) {
 var errBadToken = errors.New("it gave no token that can be sent")
 
 // tokenError is a failure of the token source: for good where the issuer
-// refused, else to be tried again. Only the text of the cause is kept, since
+// refused, or the source says so by ErrUnauthorized, else to be tried again. Only the text of the cause is kept, since
 // the cause may hold more than it tells.
 func (c *Client) tokenError(op string, err error) error {
 	text := errors.New("token source: " + safetext.OneLine(c.redactor("")(err.Error()), maxTransportText))
-	temporary := !errors.Is(err, errBadToken)
+	temporary := !errors.Is(err, errBadToken) && !errors.Is(err, ErrUnauthorized)
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response != nil {
 		temporary = Temporary(kindOf(refused.Response.StatusCode))

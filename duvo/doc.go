@@ -35,7 +35,8 @@
 // file into one are the exceptions: they are repeated as reads are. All
 // attempts of one mutation carry the same Idempotency-Key, and net/http, which
 // by itself sends such a request again when a kept connection drops, is kept
-// from doing so. A Retry-After that is longer than the cap (see [WithRetries])
+// from doing so: where there is no body the header's name is written in lower
+// case, which a transport of yours may have to mind. A Retry-After that is longer than the cap (see [WithRetries])
 // is not waited for: the error carries it.
 //
 // # Files for a Job

@@ -68,8 +68,7 @@ type SandboxUpload struct {
 func (c *Client) CreateSandbox(ctx context.Context) (Sandbox, error) {
 	const op = "createSandbox"
 	var s Sandbox
-	// An empty object for the reason that StopJob has.
-	_, err := c.do(ctx, call{op: op, method: http.MethodPost, path: "/v2/sandboxes", body: struct{}{}, repeatable: true,
+	_, err := c.do(ctx, call{op: op, method: http.MethodPost, path: "/v2/sandboxes", repeatable: true,
 		decode: func(body []byte) error {
 			if err := json.Unmarshal(body, &s); err != nil {
 				return err

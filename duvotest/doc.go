@@ -58,7 +58,7 @@
 // Every operation on teams, Assignments, folders, Jobs, messages, human
 // requests and sandboxes, with their validation, their errors, Idempotency-Key
 // replay, rate limits ([WithRateLimit]), permissions ([WithForbidden]) and
-// webhooks. With quirks off every answer is valid by the published description.
+// webhooks. Without quirks every answer is valid by the published description.
 // Where that leaves room:
 //
 //   - The description gives a row of listRuns no status stopped or
@@ -79,7 +79,6 @@
 //   - A message to a waiting Job walks past its request as if approved, and
 //     the record tells it as Bypassed: the worst that a server might do. A
 //     message to a Job that failed or was stopped is kept and resumes nothing.
-//   - A request that [Job.AskUntyped] made cannot be answered through the API.
 //   - A Job that is started with a sandbox that does not exist, or has expired,
 //     is 404, as for an Assignment. A sandbox that a Job was started with lives
 //     on, the others as long as [WithSandboxes] says.
@@ -123,6 +122,9 @@
 //	ExtraMessages    so many messages come first, which makes more than a page
 //	OtherMessages    messages that are no answer stand among them, also in the
 //	                 assistant's role and last; why a Job failed is told by one of them
+//
+// [Job.AskUntyped] is one more, of a single request: its type is not described,
+// and it cannot be answered through the API.
 //
 // # Faults
 //

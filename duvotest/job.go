@@ -74,7 +74,7 @@ func (j *Job) Ask(title, description string, questions ...duvo.QuestionItem) map
 }
 
 // AskUntyped lets the Job wait for a request of a kind that the published
-// description does not know, such as "login". It ends by
+// description does not know, such as "login": a quirk, see [Quirks]. It ends by
 // [Duvo.AnswerElsewhere].
 func (j *Job) AskUntyped(kind, title string) {
 	j.ask(duvo.HumanRequest{Type: duvo.RequestType(kind), Title: title})

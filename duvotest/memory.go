@@ -46,6 +46,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	runtime.Gosched() // others get to run meanwhile, as over a network
 	in := r.Clone(ctx)
+	in.Header = canonical(r.Header)
 	in.Body = io.NopCloser(bytes.NewReader(body))
 	in.RequestURI = r.URL.RequestURI()
 	w := &memoryWriter{header: http.Header{}}
@@ -61,6 +62,17 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: w.sent, Request: r,
 		ContentLength: w.length(), Body: &memoryBody{ctx: ctx, rest: w.body, broken: w.aborted},
 	}, nil
+}
+
+// canonical spells the names of headers as a server reads them, however a client
+// has written them.
+func canonical(h http.Header) http.Header {
+	out := make(http.Header, len(h))
+	for name, values := range h {
+		name = http.CanonicalHeaderKey(name)
+		out[name] = append(out[name], values...)
+	}
+	return out
 }
 
 func (m memory) serve(w *memoryWriter, r *http.Request) {

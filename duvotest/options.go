@@ -139,7 +139,8 @@ func WithPace(d time.Duration) Option {
 }
 
 // WithWebhookSecret sets the workspace's secret that signs webhooks. In the
-// form "whsec_<base64>" the decoded bytes are the key; else its own bytes are.
+// form "whsec_<base64>" the decoded bytes are the key; else its own bytes are, and of
+// base64 of 16 bytes or more the decoded ones too, by a second signature.
 func WithWebhookSecret(secret string) Option {
 	return func(c *config) error {
 		if strings.TrimSpace(secret) == "" {
@@ -277,7 +278,7 @@ const (
 )
 
 // Quirks are what servers have been seen or documented to do beyond the
-// published description.
+// published description. A script adds one more by [Job.AskUntyped].
 type Quirks struct {
 	NestedPending   bool // the pending request stands within the run, as in Duvo's guide
 	ToolMessageLast bool // a tool message without text follows the last answer

@@ -192,7 +192,7 @@ func (s *job) send(e webhookEvent, n int) bool {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(h.ID, e.id)
 	req.Header.Set(h.Timestamp, strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set(h.Signature, SignWebhook(s.d.cfg.webhookSecret, e.id, now, e.body))
+	req.Header.Set(h.Signature, signatures(s.d.cfg.webhookSecret, e.id, now, e.body))
 	resp, err := s.d.cfg.webhookClient.Do(req)
 	if err != nil {
 		return false
@@ -203,6 +203,17 @@ func (s *job) send(e webhookEvent, n int) bool {
 	record.Status = resp.StatusCode
 	s.d.mu.Unlock()
 	return resp.StatusCode < 500
+}
+
+// signatures are those of a delivery: of a secret that is base64 and lacks "whsec_"
+// with either key that it may stand for, as libraries take it for one and people
+// for the other. Receivers want one of several to be right.
+func signatures(secret, id string, at time.Time, body []byte) string {
+	out := SignWebhook(secret, id, at, body)
+	if key, err := base64.StdEncoding.DecodeString(secret); err == nil && len(key) >= 16 {
+		out += " " + SignWebhook("whsec_"+secret, id, at, body)
+	}
+	return out
 }
 
 // SignWebhook returns the signature of a delivery in the form of Standard

@@ -58,8 +58,10 @@ func WithSystem(text string) Option {
 }
 
 // WithCallOptions sets options for each request to the model, such as
-// llms.WithMaxTokens. Those that are given to the executor win over them. Tools
-// are the agent's own.
+// llms.WithMaxTokens or llms.WithStreamingFunc. Those that are given to the executor
+// win over them, and so does streaming to its callbacks. Tools are the agent's own.
+// What is streamed of tool calls has the provider's form; the calls are run once
+// they are whole.
 func WithCallOptions(opts ...llms.CallOption) Option {
 	return func(a *Agent) error { a.options = append(a.options, opts...); return nil }
 }
@@ -234,7 +236,7 @@ func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[s
 		return nil, nil, err
 	}
 	messages, used := a.messages(steps, inputs)
-	opts := append(slices.Clone(a.options), chains.GetLLMCallOptions(options...)...)
+	opts := callOptions(a.options, chains.GetLLMCallOptions(options...))
 	if len(offered) > 0 {
 		opts = append(opts, llms.WithTools(offered))
 	}
@@ -250,6 +252,23 @@ func (a *Agent) Plan(ctx context.Context, steps []schema.AgentStep, inputs map[s
 		return nil, nil, fmt.Errorf("%w: the model answered with neither a text nor a tool call", agents.ErrUnableToParseOutput)
 	}
 	return nil, &schema.AgentFinish{ReturnValues: map[string]any{outputKey: text}, Log: text}, nil
+}
+
+// callOptions are those of the agent and then those of the executor, which win. Of
+// these the function for streaming is always among them, and mostly nil.
+func callOptions(own, given []llms.CallOption) []llms.CallOption {
+	var ours, theirs llms.CallOptions
+	for _, o := range own {
+		o(&ours)
+	}
+	for _, o := range given {
+		o(&theirs)
+	}
+	opts := append(slices.Clone(own), given...)
+	if theirs.StreamingFunc == nil && ours.StreamingFunc != nil {
+		opts = append(opts, llms.WithStreamingFunc(ours.StreamingFunc))
+	}
+	return opts
 }
 
 // start begins the calls that can run at once, and makes the actions. A call is

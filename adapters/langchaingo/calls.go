@@ -23,8 +23,8 @@ func callsIn(resp *llms.ContentResponse, used map[string]bool) (calls []llms.Too
 	}
 	var texts []string
 	take := func(c llms.ToolCall) {
-		if c.FunctionCall == nil {
-			return
+		if c.FunctionCall == nil || c.ID == "" && c.FunctionCall.Name == "" && c.FunctionCall.Arguments == "" {
+			return // the latter is a piece of a stream that holds nothing
 		}
 		c.Type = "function"
 		id := c.ID

@@ -14,26 +14,6 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-type threadKey struct{}
-
-// A thread is where a Job and the host's user meet: what the Job's policy asks
-// is served by whichever tool call about the Job is there to carry it, the one
-// that started it or a later one of check_job.
-type thread struct {
-	asks  chan *ask   // unbuffered: taken by a call that can carry it
-	lines chan string // of progress; what finds no place is left out
-}
-
-func newThread() *thread { return &thread{asks: make(chan *ask), lines: make(chan string, 64)} }
-
-// An ask is a request on its way to the host's user.
-type ask struct {
-	ctx   context.Context // ends when the answer no longer matters
-	req   hitl.Request
-	form  *form
-	reply chan formAnswer // takes one without waiting
-}
-
 // Progress tells the calls of a [Server] how their Jobs are doing. Give it to
 // [duvotool.WithObserver]; next, if it is not nil, is told every event too.
 func Progress(next func(outcome.Event)) func(outcome.Event) {
@@ -60,6 +40,8 @@ type call struct {
 	thread *thread
 	ctx    context.Context // with what the registry goes by
 	cancel context.CancelCauseFunc
+	jobs   bool          // its tool is about Jobs: where none was come to, the input was of no use
+	joint  *joint        // the operation that it belongs to; nil: one of its own
 	done   chan struct{} // closed once out and err are there
 	out    string
 	err    error
@@ -86,9 +68,9 @@ var (
 )
 
 // begin runs a tool in a goroutine of its own.
-func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run func(context.Context) (string, error)) *call {
-	c := &call{id: newID(), owner: owner, what: what, thread: t, done: make(chan struct{})}
-	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, t))
+func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (string, error)) *call {
+	c.id, c.done = newID(), make(chan struct{})
+	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, c.thread))
 	c.ctx = ctx
 	ctx, c.slip = handed.With(ctx)
 	s.mu.Lock()
@@ -119,57 +101,41 @@ func (s *Server) begin(ctx context.Context, t *thread, owner, what string, run f
 // attend serves a call until it has a result, or something to ask that ends
 // this request.
 func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) (*sdk.CallToolResult, error) {
+	if canElicit(req) {
+		s.takeOver(c)
+		s.showAgain(ctx, req, c.thread)
+	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	last := "the Job is at work"
-	elicitations := make(chan struct{})
-	open := 0 // elicitations whose forms are shown
-	defer func() {
-		for ; open > 0; open-- {
-			<-elicitations // they end with ctx, or with what they ask about
-		}
-	}()
-	ctx, leave := context.WithCancelCause(ctx)
-	defer leave(nil)
-	done := c.done
 	for {
-		if done == nil && open == 0 {
-			return s.finish(ctx, req, c)
-		}
+		var a *ask
 		select {
-		case <-done:
-			if done = nil; open > 0 {
-				last = "the Job waits for your answer"
-			}
-		case <-elicitations:
-			if open--; done == nil {
-				c = s.look(c)
-				done = c.done
-			}
-		case a := <-c.thread.asks:
-			switch {
-			case !canElicit(req):
-				a.reply <- formAnswer{why: noForms}
-			case hasInputRequests(req):
-				return s.inputRequired(req, c, a)
-			default:
-				open++
-				go func() {
-					defer func() { elicitations <- struct{}{} }()
-					a.reply <- s.elicit(ctx, req, a)
-				}()
-			}
+		case <-c.done:
+			return s.finish(ctx, req, c)
+		case a = <-c.thread.asks:
+		case a = <-s.desk.of(userOf(req)):
 		case last = <-c.thread.lines:
 			s.tell(ctx, req, c, last)
 		case <-beat.C:
 			s.tell(ctx, req, c, last)
 		case <-ctx.Done():
-			// The host has left. That is no answer to anything: the Job is
-			// left as it is, unless the registry was told to stop it.
-			leave(nil)
+			// The host has left. That is no answer to anything: the Job is left as
+			// it is, unless the registry was told to stop it, and a form that is
+			// open stays for the next call about it.
+			s.keepForms(c.thread)
 			c.cancel(context.Cause(ctx))
 			<-c.done
 			return nil, context.Cause(ctx)
+		}
+		switch {
+		case a == nil:
+		case !canElicit(req):
+			a.reply <- formAnswer{why: s.noForms(a.req)}
+		case hasInputRequests(req):
+			return s.inputRequired(req, c, a)
+		default:
+			s.show(ctx, req, c.thread, a)
 		}
 	}
 }
@@ -181,9 +147,8 @@ func (s *Server) look(c *call) *call {
 	if c.err != nil || handle == "" {
 		return c
 	}
-	again := s.begin(c.ctx, c.thread, c.owner, c.what, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
-	again.told = c.told
-	return again
+	again := &call{owner: c.owner, what: c.what, thread: c.thread, joint: c.joint, told: c.told}
+	return s.begin(c.ctx, again, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
 }
 
 // tell sends progress, where the host asked for it.
@@ -208,15 +173,25 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			more = false
 		}
 	}
-	if c.err != nil {
+	var unfit unfitError
+	switch {
+	case errors.As(c.err, &unfit):
+		return failed(unfit.Error()), nil
+	case c.err != nil:
 		s.log.Error("mcp: a call failed", "tool", hitl.SafeLine(req.Params.Name, 80), "error", hitl.SafeLine(c.err.Error(), 2000))
 		return failed(errorText(c.err)), nil
 	}
 	for _, h := range c.slip.Handles() {
 		_ = s.remember(c.owner+h, c.thread)
 	}
-	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
+	s.returned(ctx, c)
+	return &sdk.CallToolResult{IsError: c.jobs && c.slip.None(), Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
 }
+
+// An unfitError tells a model why what it gave could not be used.
+type unfitError string
+
+func (e unfitError) Error() string { return string(e) }
 
 // errorText is what the model at a host is told of an error. It is a stranger's, so
 // of a tool of the program's own too it is the kind alone.
@@ -233,27 +208,3 @@ func failed(text string) *sdk.CallToolResult {
 
 // handleForm finds a handle in what a model gives to check_job.
 var handleForm = regexp.MustCompile(`job-[a-z2-7]{26}`)
-
-// elicit shows a form to the user of a host with a revision before 2026-07-28.
-func (s *Server) elicit(ctx context.Context, req *sdk.CallToolRequest, a *ask) formAnswer {
-	own, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(a.ctx, cancel)()
-	res, err := req.Session.Elicit(own, a.form.params)
-	switch {
-	case ctx.Err() != nil, errors.Is(err, sdk.ErrConnectionClosed):
-		return formAnswer{left: true}
-	case err != nil:
-		s.log.Warn("mcp: asking the host's user", "error", hitl.SafeLine(err.Error(), 300))
-		return formAnswer{why: askingFailed}
-	}
-	return filledIn(req, res)
-}
-
-func canElicit(req *sdk.CallToolRequest) bool {
-	caps := req.ClientCapabilities()
-	return caps != nil && caps.Elicitation != nil && (caps.Elicitation.Form != nil || caps.Elicitation.URL == nil)
-}
-
-// hasInputRequests reports whether the peer is asked by input requests.
-func hasInputRequests(req *sdk.CallToolRequest) bool { return req.ProtocolVersion() >= "2026-07-28" }

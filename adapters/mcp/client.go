@@ -51,7 +51,9 @@ func With(opts ...duvo.Option) Option {
 // WithOAuth takes tokens from a handler of the SDK in place of an API key, for
 // example one made by extauth.NewClientCredentialsHandler. The handler finds
 // the authorization server by the metadata that the MCP server names; it is
-// asked again when a token is refused. Give the handler an HTTP client with a
+// asked again when a token is refused, and once when one is good for too little and
+// the server tells so. Who does not authorize is not asked again for a minute:
+// until then requests fail with [duvo.ErrUnauthorized]. Give the handler an HTTP client with a
 // timeout: nothing else bounds how long it takes to renew a token.
 func WithOAuth(h auth.OAuthHandler) Option {
 	return func(o *options) error {

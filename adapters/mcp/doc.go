@@ -58,12 +58,24 @@
 // request stays open in Duvo. A form that is too short for the text of a request
 // takes more than a yes.
 //
+// A host that gives up on a call and calls again gets the Job that it has: within a
+// session, the same tool and input is one Job until its result was returned in a
+// call that the host had not cancelled. After that it is a call like any other.
+// [WithUserScope] joins across a user's sessions, and over a restart with the
+// registry's journal. A form that is open stays open when its call is over, by the
+// wait budget or because the host gave up, and its answer counts: at once while the
+// Job is watched, else once the next call about it comes, within a quarter of an
+// hour. A [Desk] is for requests of Jobs that no call is there for.
+//
 // A tool's name stands for one Assignment for as long as the server lives: where a
 // refresh swaps two names, both tools get new ones, and a host with the old list
 // is refused.
 //
 // With peers of revision 2026-07-28 a question ends the request, and the answer
-// comes with the next one; it is bound, by a signed state, to the call, the session
-// and the digest of what was asked. A host that does not come back within half an
+// comes with the next one; it is bound, by a signed state, to the tool, its
+// arguments, the session and the digest of what was asked. A state that is not good
+// for the call is an error of the protocol, and one without an answer is asked
+// again. A host that does not come back within half an
 // hour is a caller that has left: nothing is decided.
+// One that calls anew is asked anew.
 package mcp

@@ -70,11 +70,11 @@ func FuzzResult(f *testing.F) {
 // No state that this server has not signed opens.
 func FuzzState(f *testing.F) {
 	s := &Server{secret: []byte("0123456789abcdef0123456789abcdef")}
-	good := s.seal(state{"call", 1, "digest", "what"})
+	good := s.seal(state{"call", "thread", 1, "digest", "what"})
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add("." + good)
-	f.Add((&Server{secret: []byte("another")}).seal(state{"call", 1, "digest", "what"}))
+	f.Add((&Server{secret: []byte("another")}).seal(state{"call", "thread", 1, "digest", "what"}))
 	f.Fuzz(func(t *testing.T, sealed string) {
 		st, ok := s.open(sealed)
 		if ok && s.seal(st) != strings.TrimRight(sealed, "\r\n") && sealed != good {
@@ -85,7 +85,7 @@ func FuzzState(f *testing.F) {
 
 // Only an approve that is true approves, and answers fit or are none.
 func FuzzForm(f *testing.F) {
-	for _, s := range []string{`{"approve":true}`, `{"approve":"true"}`, `{"q01":["a, b","c"],"q02":"x"}`, `{"q01":"c","q02":""}`, `{"q01":["c","c"]}`, `null`, `{}`} {
+	for _, s := range []string{`{"approve":true}`, `{"approve":"true"}`, `{"q01":["a, b","c"],"q02":"x"}`, `{"q01":"c","q02":""}`, `{"q01":["c","c"]}`, `{"q01_01":true,"q01_03":true,"q02":"x"}`, `{"q01_01":"true","q02":"x"}`, `null`, `{}`} {
 		f.Add([]byte(s))
 	}
 	approval := hitl.Request{Kind: duvo.Approval, Title: "t"}
@@ -97,12 +97,14 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		a := formAnswer{content: content, by: "x"}
-		d, ok := formOf(approval).decision(approval, a)
+		d, ok := formOf(approval, true).decision(approval, a)
 		if yes, _ := content["approve"].(bool); ok && (d.Verdict == hitl.Approved) != yes {
 			t.Fatalf("%s is %v", raw, d.Verdict)
 		}
-		if d, ok := formOf(question).decision(question, a); ok && d.Verdict != hitl.Answered {
-			t.Fatalf("%s is %v", raw, d.Verdict)
+		for _, lists := range []bool{true, false} {
+			if d, ok := formOf(question, lists).decision(question, a); ok && d.Verdict != hitl.Answered {
+				t.Fatalf("%s is %v", raw, d.Verdict)
+			}
 		}
 	})
 }

@@ -89,7 +89,7 @@ func TestFormsThatReadTwoWays(t *testing.T) {
 		require.Zero(t, h.d.Count("respondToHumanRequest"))
 	})
 	joined := asking(duvo.QuestionItem{Question: "Which?", MultiSelect: true, Options: []duvo.Choice{{Label: "Refund"}, {Label: "Close"}, {Label: "Refund, Close"}}})
-	withServer(t, joined, mcp.Elicit(nil), fill(map[string]any{"q01": []any{"Refund", "Close"}}), func(t *testing.T, h *host) {
+	withServer(t, joined, mcp.Elicit(nil), fill(map[string]any{"q01": []any{"Refund", "Close"}, "q01_01": true, "q01_02": true}), func(t *testing.T, h *host) {
 		require.Contains(t, h.call(t, "refunds", "x"), "can be read as more than one choice")
 		require.Len(t, h.forms, 1)
 		require.Zero(t, h.d.Count("respondToHumanRequest"))

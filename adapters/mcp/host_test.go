@@ -184,7 +184,7 @@ func TestHostListsAndCalls(t *testing.T) {
 }
 
 func TestQuestionsByElicitation(t *testing.T) {
-	user := fill(map[string]any{"q01": []any{"a, b", "c"}, "q02": `so\u{202e}`, "q03": "because"})
+	user := fill(map[string]any{"q01": []any{"a, b", "c"}, "q01_01": true, "q01_02": true, "q02": `so\u{202e}`, "q03": "because"})
 	withHost(t, mcp.Elicit(nil), func(p *sdk.ElicitParams) (*sdk.ElicitResult, error) {
 		raw, _ := json.Marshal(p.RequestedSchema)
 		var schema struct {

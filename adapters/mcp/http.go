@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -23,7 +25,7 @@ const idleSession = time.Hour
 // that verify accepts; see [Token] for one that is fixed. The user of its
 // TokenInfo becomes the caller of the Jobs, and no other user can reach them.
 // opts may be nil; it names the metadata of the resource where an authorization
-// server gives out the tokens.
+// server gives out the tokens. What is refused is told so by WWW-Authenticate.
 //
 // Peers of revision 2026-07-28 are served without sessions, older ones with. A
 // call that waits for its user's answer lives in this process all the same: where
@@ -42,7 +44,41 @@ func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerToke
 		}
 		stateful.ServeHTTP(w, r)
 	})
-	return http.NewCrossOriginProtection().Handler(auth.RequireBearerToken(verify, opts)(choose)), nil
+	return http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose)), nil
+}
+
+// challenged lets through what has a good token. Everything else is told, as HTTP
+// wants it, that a bearer token is asked for, and what is wrong with the one that
+// was sent.
+func challenged(verify auth.TokenVerifier, opts *auth.RequireBearerTokenOptions, next http.Handler) http.Handler {
+	through := auth.RequireBearerToken(verify, opts)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w.(*challenge).ResponseWriter, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		through.ServeHTTP(&challenge{w, r.Header.Get("Authorization") != ""}, r)
+	})
+}
+
+// A challenge is an answer of which it is not known yet whether it refuses a token.
+type challenge struct {
+	http.ResponseWriter
+	sent bool // there was a token, or what stands for one
+}
+
+func (c *challenge) WriteHeader(status int) {
+	problem := map[int]string{http.StatusForbidden: "insufficient_scope"}[status]
+	if status == http.StatusUnauthorized && c.sent {
+		problem = "invalid_token"
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		told := c.Header().Get("WWW-Authenticate")
+		params := strings.TrimPrefix(told, "Bearer ")
+		if problem != "" {
+			problem = fmt.Sprintf("error=%q", problem)
+		}
+		c.Header().Set("WWW-Authenticate", strings.TrimSpace("Bearer "+strings.Join(slices.DeleteFunc([]string{problem, params}, func(s string) bool { return s == "" }), ", ")))
+	}
+	c.ResponseWriter.WriteHeader(status)
 }
 
 // minToken is how long a fixed token must be, in bytes.

@@ -130,6 +130,7 @@ func TestHTTPNeedsAToken(t *testing.T) {
 		require.NoError(t, err)
 		_ = resp.Body.Close()
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+		require.Equal(t, map[bool]string{true: "Bearer", false: `Bearer error="invalid_token"`}[token == ""], resp.Header.Get("WWW-Authenticate"))
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	require.Empty(t, s.d.Jobs())

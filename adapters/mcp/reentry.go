@@ -8,9 +8,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -25,6 +28,7 @@ func newID() string { return strings.ToLower(rand.Text()) }
 // state binds a re-entry.
 type state struct {
 	Call   string `json:"call"`
+	Thread string `json:"thread"`
 	Round  int    `json:"round"`
 	Digest string `json:"digest"`
 	What   string `json:"what"` // of tool, arguments and caller
@@ -75,6 +79,7 @@ func (s *Server) inputRequired(req *sdk.CallToolRequest, c *call, a *ask) (*sdk.
 		c.cancel(errEnded)
 		return failed(errEnded.Error()), nil
 	}
+	a.form = formOf(a.req, true)
 	c.waits, c.shown = a, lasting(req)
 	c.round++
 	s.waiting[c.id] = c
@@ -91,7 +96,7 @@ func (s *Server) inputRequired(req *sdk.CallToolRequest, c *call, a *ask) (*sdk.
 		}
 	})
 	return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{answerID: a.form.params},
-		RequestState: s.seal(state{c.id, c.round, a.req.Digest(), c.what})}, nil
+		RequestState: s.seal(state{c.id, c.thread.id, c.round, a.req.Digest(), c.what})}, nil
 }
 
 // lasting returns the session of a request, where it lasts longer than that
@@ -105,32 +110,62 @@ func lasting(req *sdk.CallToolRequest) *sdk.ServerSession {
 
 const noReentry = "This answer belongs to no request that waits for one. Nothing was decided by it."
 
-// enterAgain goes on with a call that waits for its user's answer.
+// errState is the error for a state that is not one of ours, or not for this call.
+func errState() error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the request state is not one that this server gave for this call; nothing was decided"}
+}
+
+// enterAgain goes on with a call that waits for its user's answer. It returns
+// nothing where the request is to be served like a first one: its Job is under way,
+// and what was answered is not what it waits for.
 func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 	st, ok := s.open(req.Params.RequestState)
 	if !ok || st.What != what(req.Params.Name, req.Params.Arguments, userOf(req)) {
-		return failed(noReentry), nil
+		return nil, errState()
 	}
+	answer, answered := req.Params.InputResponses[answerID].(*sdk.ElicitResult)
+	answered = answered && answer != nil
 	s.mu.Lock()
-	c := s.waiting[st.Call]
-	if c == nil || c.round != st.Round || c.waits.req.Digest() != st.Digest || c.shown != lasting(req) {
+	c := s.waitsFor(st)
+	switch {
+	case c == nil:
+		again := slices.ContainsFunc(slices.Collect(maps.Values(s.joints)), func(j *joint) bool { return j.thread.id == st.Thread })
 		s.mu.Unlock()
+		if again {
+			return nil, nil
+		}
 		return failed(noReentry), nil
+	case c.shown != lasting(req):
+		s.mu.Unlock()
+		return nil, errState()
 	}
-	delete(s.waiting, st.Call)
+	delete(s.waiting, c.id)
 	a := c.waits
 	c.waits = nil
 	c.timer.Stop()
 	s.mu.Unlock()
-	answer := formAnswer{why: noAnswer}
-	if res, ok := req.Params.InputResponses[answerID].(*sdk.ElicitResult); ok && res != nil {
-		answer = filledIn(req, res)
+	if !answered {
+		return s.inputRequired(req, c, a)
 	}
-	a.reply <- answer
+	a.reply <- filledIn(req, answer)
 	select {
 	case <-c.done: // its wait budget was used up meanwhile
 		c = s.look(c)
 	default:
 	}
 	return s.attend(ctx, req, c)
+}
+
+// waitsFor returns the call that waits for the answer to what a state tells: the one
+// that asked, or one that has taken it over. Called with mu held.
+func (s *Server) waitsFor(st state) *call {
+	if c := s.waiting[st.Call]; c != nil && c.waits.req.Digest() == st.Digest {
+		return c
+	}
+	for _, c := range s.waiting {
+		if c.thread.id == st.Thread && c.waits.req.Digest() == st.Digest {
+			return c
+		}
+	}
+	return nil
 }

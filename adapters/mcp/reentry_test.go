@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -45,6 +46,16 @@ func text(t *testing.T, res *sdk.CallToolResult, err error) string {
 	return res.Content[0].(*sdk.TextContent).Text
 }
 
+// requireBadState wants the error of the protocol for a state that is not good for
+// the call.
+func requireBadState(t *testing.T, err error) {
+	t.Helper()
+	var told *jsonrpc.Error
+	require.ErrorAs(t, err, &told)
+	require.Equal(t, int64(jsonrpc.CodeInvalidParams), told.Code)
+	require.Contains(t, told.Message, "nothing was decided")
+}
+
 // An answer counts only for the request that its user saw, once.
 func TestReentryIsBound(t *testing.T) {
 	yes := &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}
@@ -71,9 +82,9 @@ func TestReentryIsBound(t *testing.T) {
 			"unsigned":           params("refunds", "order 4711", body+".", yes),
 			"an empty signature": params("refunds", "order 4711", body, yes),
 		} {
-			res, err := s.CallTool(t.Context(), p)
-			require.Contains(t, text(t, res, err), "Nothing was decided", name)
-			require.True(t, res.IsError, name)
+			t.Log(name)
+			_, err := s.CallTool(t.Context(), p)
+			requireBadState(t, err)
 		}
 		synctest.Wait()
 		require.Empty(t, h.approvals())
@@ -85,12 +96,14 @@ func TestReentryIsBound(t *testing.T) {
 		require.Contains(t, second.InputRequests["decision"].(*sdk.ElicitParams).Message, "Tell the customer")
 		require.Equal(t, map[string]bool{"Refund 120 EUR": true}, h.approvals())
 
-		// The first state again, for the second request.
-		res, err := s.CallTool(t.Context(), params("refunds", "order 4711", first.RequestState, yes))
-		require.Contains(t, text(t, res, err), "Nothing was decided")
+		// The first state again, for the second request: it is shown again.
+		third, err := s.CallTool(t.Context(), params("refunds", "order 4711", first.RequestState, yes))
+		require.NoError(t, err)
+		require.True(t, third.NeedsInput())
+		require.Contains(t, third.InputRequests["decision"].(*sdk.ElicitParams).Message, "Tell the customer")
 		require.NotContains(t, h.approvals(), "Tell the customer")
 
-		res, err = s.CallTool(t.Context(), params("refunds", "order 4711", second.RequestState, yes))
+		res, err := s.CallTool(t.Context(), params("refunds", "order 4711", second.RequestState, yes))
 		require.Contains(t, text(t, res, err), "Refunded.")
 		require.Len(t, h.d.Jobs(), 2, "entering again starts nothing")
 	})
@@ -127,9 +140,11 @@ func TestHostThatDoesNotComeBack(t *testing.T) {
 		reads := h.d.Count("getRun")
 		time.Sleep(time.Hour)
 		require.Equal(t, reads, h.d.Count("getRun"), "the Job is left alone")
-		res, err := s.CallTool(t.Context(), params("refunds", "order 4711", first.RequestState, &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}))
-		require.Contains(t, text(t, res, err), "Nothing was decided")
+		again, err := s.CallTool(t.Context(), params("refunds", "order 4711", first.RequestState, &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}))
+		require.NoError(t, err)
+		require.True(t, again.NeedsInput(), "it is asked anew")
 		require.Empty(t, h.approvals())
+		require.Len(t, h.d.Jobs(), 1)
 	})
 }
 
@@ -201,18 +216,6 @@ func TestHandleOfALongJob(t *testing.T) {
 		require.Len(t, h.d.Jobs(), 1)
 		require.Contains(t, h.call(t, "check_job", "job-aaaaaaaaaaaaaaaaaaaaaaaaaa"), "no Job with the handle")
 	}, duvotool.WithWaitBudget(20*time.Second))
-}
-
-// The user may take longer than the budget.
-func TestFormOpenPastTheBudget(t *testing.T) {
-	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
-		time.Sleep(20 * time.Minute)
-		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}, nil
-	}, func(t *testing.T, h *host) {
-		out := h.call(t, "refunds", "order 4711")
-		require.Contains(t, out, "Refunded.")
-		require.Len(t, h.d.Jobs(), 1)
-	}, duvotool.WithWaitBudget(90*time.Second))
 }
 
 func TestOperationKeyOfTheHost(t *testing.T) {
@@ -289,39 +292,6 @@ func TestUpdate(t *testing.T) {
 		require.Equal(t, "new", list.Tools[0].Name)
 		require.Equal(t, "refunds", list.Tools[1].Name)
 	})
-}
-
-// A host that ends its call while the form is open has decided nothing; the next
-// call shows the form again.
-func TestFormIsShownAgain(t *testing.T) {
-	shown := 0
-	withHost(t, mcp.Elicit(nil, hitl.For(refundsID)), func(*sdk.ElicitParams) (*sdk.ElicitResult, error) {
-		if shown++; shown%3 == 1 {
-			time.Sleep(time.Hour)
-		}
-		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"approve": true}}, nil
-	}, func(t *testing.T, h *host) {
-		if h.InitializeResult().ProtocolVersion >= "2026-07-28" {
-			t.Skip("there the call that asks has ended")
-		}
-		out := h.call(t, "refunds", "order 4711")
-		handle := out[strings.Index(out, "job-"):][:30]
-		time.Sleep(5 * time.Minute)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, err := h.CallTool(ctx, &sdk.CallToolParams{Name: "check_job", Arguments: map[string]any{"handle": handle}})
-		cancel()
-		require.Error(t, err)
-		synctest.Wait()
-		require.Empty(t, h.approvals())
-		for range 5 {
-			if out = h.call(t, "check_job", handle); strings.Contains(out, "completed") {
-				break
-			}
-		}
-		require.Contains(t, out, "Refunded.")
-		require.Equal(t, 3, shown)
-		shown = 0
-	}, duvotool.WithWaitBudget(20*time.Second))
 }
 
 // Two calls with one key are one operation: each may carry the question.

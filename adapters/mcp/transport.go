@@ -3,6 +3,7 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/duvotool/duvotool/duvo"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
 // A transport carries the requests of a duvo.Client as tool calls of an MCP
@@ -90,8 +93,8 @@ func (e unsentError) NoEffect() bool { return true }
 var errClosed = errors.New("the MCP client is closed")
 
 // RoundTrip sends one request. It sends it again only after an answer that the
-// server gives before it looks at the call: its session is gone, or its token
-// is no longer good.
+// server gives before it looks at the call: its session is gone, its token is no
+// longer good, or is good for too little.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	call, err := translate(r)
 	if err == nil && call.name == directUpload {
@@ -104,6 +107,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, unsentError{err}
 	}
 	header := r.Header
+	tried := map[int]bool{} // to be authorized, by the status that asked for it
 	for again := false; ; again = true {
 		s, refused, err := t.open(r.Context(), call.endpoint, header)
 		if err != nil {
@@ -115,9 +119,14 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			x = s.call(r.Context(), call, header)
 		}
 		switch {
-		case x.status == http.StatusUnauthorized && t.oauth != nil && !again:
+		case t.oauth != nil && !tried[x.status] && (x.status == http.StatusUnauthorized || x.stepUp()):
+			tried[x.status] = true
 			token, err := t.oauth.renew(r.Context(), header.Get("Authorization"), x)
-			if err != nil {
+			switch {
+			case errors.Is(err, duvo.ErrUnauthorized): // asking once more would bring nothing else
+				body, _ := json.Marshal(map[string]string{"error": "unauthorized", "message": err.Error()})
+				return answer(r, http.StatusUnauthorized, x.answered, body), nil
+			case err != nil:
 				return nil, unsentError{err}
 			}
 			header = header.Clone()
@@ -145,6 +154,16 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return x.response(r, call.operation)
 	}
+}
+
+// stepUp reports whether the server refused a token because it is good for too
+// little, and told so.
+func (x *exchange) stepUp() bool {
+	if x.status != http.StatusForbidden {
+		return false
+	}
+	told, err := oauthex.ParseWWWAuthenticate(x.answered.Values("WWW-Authenticate"))
+	return err == nil && slices.ContainsFunc(told, func(c oauthex.Challenge) bool { return c.Params["error"] == "insufficient_scope" })
 }
 
 // cmpErr returns the first error that is not nil.

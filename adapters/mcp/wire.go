@@ -80,8 +80,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if isCall {
 		header = x.header
-		if key := header.Values("Idempotency-Key"); len(key) > 0 {
-			out.Header["Idempotency-Key"] = key
+		for name, key := range header { // a request without a body spells it otherwise
+			if http.CanonicalHeaderKey(name) == "Idempotency-Key" {
+				out.Header["Idempotency-Key"] = key
+			}
 		}
 	}
 	for _, name := range []string{"Authorization", "User-Agent"} {

@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/duvotool/duvotool v0.0.0
+	github.com/duvotool/duvotool/adapters/bolt v0.0.0
 	github.com/duvotool/duvotool/adapters/mcp v0.0.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/stretchr/testify v1.12.1
@@ -25,17 +26,19 @@ require (
 	github.com/segmentio/encoding v0.5.4 // indirect
 	github.com/tmc/langchaingo v0.1.14 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
 	go.starlark.net v0.0.0-20230302034142-4b1e35fe2254 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/sys v0.41.0 // indirect
+	golang.org/x/sys v0.45.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	golang.org/x/time v0.15.0 // indirect
 )
 
 replace (
 	github.com/duvotool/duvotool => ../..
+	github.com/duvotool/duvotool/adapters/bolt => ../../adapters/bolt
 	github.com/duvotool/duvotool/adapters/mcp => ../../adapters/mcp
 )

@@ -11,6 +11,11 @@
 // account is needed:
 //
 //	duvo-mcp -emulator -elicit all
+//
+// Hosts are greeted at once; the Assignments are listed meanwhile, and what is wrong
+// with the key or the flags is told to hosts that ask for the tools, and on stderr.
+// A host that gives up on a call and calls again gets the Job that it has, see
+// -scope. With -journal, and -scope user, so does one that calls after a restart.
 package main
 
 import (
@@ -26,18 +31,14 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/bolt"
 	"github.com/duvotool/duvotool/adapters/mcp"
-	"github.com/duvotool/duvotool/adapters/mcp/duvotestmcp"
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/safetext"
-	"github.com/duvotool/duvotool/outcome"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -63,6 +64,10 @@ type flags struct {
 	patience  time.Duration
 	poll      time.Duration
 	refresh   time.Duration
+	listWait  time.Duration
+	journal   string
+	scope     string
+	link      string
 	verbose   bool
 }
 
@@ -95,42 +100,57 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
 	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
 	fs.DurationVar(&f.refresh, "refresh", 10*time.Minute, "how often the Assignments are listed again; 0: never")
+	fs.DurationVar(&f.listWait, "list-wait", 20*time.Second, "how long a host that asks for the tools waits while the Assignments are listed for the first time; after that it gets none, and is told when they are there")
+	fs.StringVar(&f.journal, "journal", "", "keep what was begun in this `FILE`, so that a restart goes on with it; it holds the Jobs' inputs and outputs")
+	fs.StringVar(&f.scope, "scope", "session", "what a call that is repeated joins: `session|user|NAME`. session: the Job that is under way in the host's session; user: in any session of its user, and with -journal after a restart too; any other name: whatever was ever called under that name, which starts nothing twice")
+	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
 	if err := fs.Parse(args); err != nil {
 		return f, err
 	}
-	switch {
-	case fs.NArg() > 0:
+	if fs.NArg() > 0 {
 		return f, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return f, f.check()
+}
+
+// check tells what is wrong with the flags' values.
+func (f *flags) check() error {
+	switch {
 	case f.transport != "rest" && f.transport != "mcp":
-		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
+		return fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case f.fallback != "deny" && f.fallback != "leave":
-		return f, fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
-	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.patience <= 0:
-		return f, errors.New("-wait, -poll and -refresh cannot be negative, and -patience must be positive")
+		return fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
+	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.listWait < 0 || f.patience <= 0:
+		return errors.New("-wait, -poll, -refresh and -list-wait cannot be negative, and -patience must be positive")
+	case strings.TrimSpace(f.scope) == "":
+		return errors.New("-scope is session, user, or a name")
+	case f.link != "" && !strings.HasPrefix(f.link, "https://"):
+		return fmt.Errorf("-link: %q is no https URL", f.link)
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
-		return f, errors.New("-elicit is either all or IDs")
+		return errors.New("-elicit is either all or IDs")
 	}
 	for _, id := range f.elicit {
 		if id != "all" && len(f.only) > 0 && !contains(f.only, id) {
-			return f, fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", hitl.SafeLine(id, 80))
+			return fmt.Errorf("-elicit names %q, which -only leaves out; name it there too, or not at all", hitl.SafeLine(id, 80))
 		}
 	}
 	if f.http != "" {
 		host, _, err := net.SplitHostPort(f.http)
 		if err != nil {
-			return f, fmt.Errorf("-http: %q is no address such as 127.0.0.1:8080", f.http)
+			return fmt.Errorf("-http: %q is no address such as 127.0.0.1:8080", f.http)
 		}
 		if ip := net.ParseIP(host); !f.plainHTTP && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return f, fmt.Errorf("-http: %q would let the token travel unencrypted; use a loopback address, or -allow-plain-http behind something that speaks TLS", f.http)
+			return fmt.Errorf("-http: %q would let the token travel unencrypted; use a loopback address, or -allow-plain-http behind something that speaks TLS", f.http)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // run is the program; it returns the exit code. listening, if not nil, is told
 // the address of -http.
 func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) int {
+	errs = &turns{w: errs}
 	f, err := parseFlags(args, errs)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -138,11 +158,29 @@ func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteClose
 	if err == nil {
 		err = serve(ctx, f, in, out, errs, listening)
 	}
-	if err != nil {
+	var told *toldError
+	switch {
+	case err == nil:
+		return 0
+	case !errors.As(err, &told):
 		fmt.Fprintln(errs, "duvo-mcp:", hitl.SafeLine(err.Error(), 1000))
-		return 1
 	}
-	return 0
+	return 1
+}
+
+// A toldError is one that stands on stderr already.
+type toldError struct{ error }
+
+// turns lets several goroutines write, one after the other.
+type turns struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (t *turns) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.Write(b)
 }
 
 func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) error {
@@ -150,43 +188,27 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	if f.verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
-	backend, closeBackend, err := connect(ctx, &f, log)
-	if err != nil {
-		return err
+	p := &program{flags: f, desk: mcp.NewDesk(), log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level})), errs: errs}
+	if !f.emulator && strings.TrimSpace(os.Getenv(duvo.EnvAPIKey)) == "" {
+		return fmt.Errorf("set %s, or use -emulator", duvo.EnvAPIKey)
 	}
-	defer closeBackend()
-	var server atomic.Pointer[mcp.Server]
-	observe := mcp.Progress(func(e outcome.Event) {
-		if s := server.Load(); s != nil && e.Kind == outcome.EventRefreshed {
-			s.Update()
+	if f.journal != "" {
+		j, err := bolt.Open(f.journal)
+		if err != nil {
+			return fmt.Errorf("-journal: %w", err)
 		}
-	})
-	opts := []duvotool.Option{
-		duvotool.WithPolicy(policyFor(f)), duvotool.WithObserver(observe),
-		duvotool.WithWaitBudget(f.budget), duvotool.WithLogger(log),
+		defer j.Close()
+		p.journal = j
 	}
-	if f.poll > 0 {
-		opts = append(opts, duvotool.WithPollInterval(f.poll))
-	}
-	if f.refresh > 0 {
-		opts = append(opts, duvotool.WithRefreshEvery(f.refresh))
-	}
-	for _, id := range f.only {
-		opts = append(opts, duvotool.Keep(duvotool.ByID(id).Optional())) // the policy's CheckNames names the flag
-	}
-	reg, err := duvotool.Discover(ctx, backend, opts...)
-	if bad := (*flagError)(nil); errors.As(err, &bad) {
-		return bad // how it got here concerns nobody
-	} else if err != nil {
+	s, err := mcp.Awaiting(f.listWait, p.serverOptions()...)
+	if err != nil {
 		return err
 	}
-	s, err := mcp.NewServer(reg, mcp.WithServerLogger(log))
-	if err != nil {
-		return errors.Join(err, reg.Close(ctx))
-	}
-	server.Store(s)
-	fmt.Fprintf(errs, "duvo-mcp: %s on offer\n", safetext.Count(len(reg.All()), "Assignment", "Assignments"))
+	p.server = s
+	discovering, stop := context.WithCancel(ctx)
+	defer stop()
+	discovered := make(chan error, 1)
+	go func() { discovered <- p.discover(discovering) }()
 	if f.http == "" {
 		err = s.Run(ctx, &sdk.IOTransport{Reader: in, Writer: out})
 		if errors.Is(err, io.EOF) {
@@ -198,13 +220,18 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 	if ctx.Err() != nil {
 		err = nil // asked to end
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	return errors.Join(err, s.Close(closing), reg.Close(closing))
+	if err == nil && ctx.Err() == nil { // what is wrong is told, also to a host that leaves at once
+		time.AfterFunc(f.listWait, stop)
+	} else {
+		stop()
+	}
+	return errors.Join(err, <-discovered, p.close(ctx))
 }
 
 // policyFor makes the policy of the flags, with a check of the IDs they name.
-func policyFor(f flags) hitl.Policy { return hitl.FirstOf(flagNames{f}, decider(f)) }
+func policyFor(f flags, desk *mcp.Desk) hitl.Policy {
+	return hitl.FirstOf(flagNames{f}, decider(f, desk))
+}
 
 // flagNames is a policy without an opinion: it refuses flags that name what is
 // not there.
@@ -242,7 +269,7 @@ func contains(ids []string, id string) bool {
 	return slices.ContainsFunc(ids, func(s string) bool { return strings.EqualFold(s, id) })
 }
 
-func decider(f flags) hitl.Policy {
+func decider(f flags, desk *mcp.Desk) hitl.Policy {
 	fallback := hitl.AlwaysDeny()
 	if f.fallback == "leave" {
 		fallback = hitl.LeaveToDuvo()
@@ -255,44 +282,9 @@ func decider(f flags) hitl.Policy {
 		if f.elicit[0] != "all" && !contains(f.elicit, id) {
 			return fallback.Decide(ctx, r)
 		}
-		return mcp.Elicit(fallback, hitl.For(id)).Decide(ctx, r)
+		return desk.Elicit(fallback, hitl.For(id)).Decide(ctx, r)
 	})
 	return hitl.Timeout(f.patience, ask, fallback)
-}
-
-// connect returns the way to Duvo, or to one in this process.
-func connect(ctx context.Context, f *flags, log *slog.Logger) (backend duvotool.Backend, done func(), err error) {
-	opts := []duvo.Option{duvo.WithLogger(log)}
-	if f.emulator {
-		d := duvotest.New(duvotest.WithScenario(duvotest.Demo()))
-		if f.poll == 0 {
-			f.poll = 100 * time.Millisecond
-		}
-		if f.transport == "rest" {
-			return d.Client(opts...), d.Close, nil
-		}
-		c, err := mcp.Connect(ctx, mcp.With(duvotestmcp.New(d).Options()...), mcp.With(opts...))
-		if err != nil {
-			d.Close()
-			return nil, nil, err
-		}
-		return c, func() { _ = c.Close(); d.Close() }, nil
-	}
-	if strings.TrimSpace(os.Getenv(duvo.EnvAPIKey)) == "" {
-		return nil, nil, fmt.Errorf("set %s, or use -emulator", duvo.EnvAPIKey)
-	}
-	if f.transport == "mcp" {
-		c, err := mcp.FromEnv(ctx, mcp.With(opts...))
-		if err != nil {
-			return nil, nil, err
-		}
-		return c, func() { _ = c.Close() }, nil
-	}
-	c, err := duvo.FromEnv(opts...)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c, c.CloseIdleConnections, nil
 }
 
 // listen serves Streamable HTTP until ctx ends.

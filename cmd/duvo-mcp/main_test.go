@@ -66,7 +66,7 @@ func TestStdio(t *testing.T) {
 		"approved":              {yes, []string{"-elicit", "all"}, "refund of 120 EUR"},
 		"approved over MCP":     {yes, []string{"-elicit", "all", "-transport", "mcp"}, "refund of 120 EUR"},
 		"declined":              {no, []string{"-elicit", "all", "-wait", "500ms"}, "declined to answer. Nobody decided against it"},
-		"no elicitation":        {nil, []string{"-elicit", "all", "-wait", "500ms"}, "shows no forms"},
+		"no elicitation":        {nil, []string{"-elicit", "all", "-wait", "3s"}, "shows no forms"},
 		"nobody may approve":    {yes, nil, "store credit"},
 		"another may, this not": {yes, []string{"-elicit", demoID("Newsletter")}, "store credit"},
 	} {

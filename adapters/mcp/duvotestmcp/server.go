@@ -231,7 +231,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, h http.Handler, b
 		case rec.aborted:
 			s.cut(w, rec, m.ID)
 		case rec.status == http.StatusUnauthorized, rec.status == http.StatusTooManyRequests, rec.status >= 500 && !s.toolErrors,
-			!strings.HasPrefix(rec.header.Get("Content-Type"), "application/json") && rec.status < 300:
+			rec.status < 300 && !rec.isJSON():
 			rec.copyTo(w)
 			return
 		}
@@ -366,7 +366,7 @@ func request(ctx context.Context, op duvotest.Operation, args map[string]json.Ra
 			}
 			query.Set(name, value)
 		}
-	} else {
+	} else if len(rest) > 0 {
 		encoded, err := json.Marshal(rest)
 		if err != nil {
 			return nil, err
@@ -379,7 +379,7 @@ func request(ctx context.Context, op duvotest.Operation, args map[string]json.Ra
 	}
 	req.URL.RawQuery = query.Encode()
 	req.RequestURI = req.URL.RequestURI()
-	if op.Method != http.MethodGet {
+	if body != http.NoBody {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, nil
@@ -463,6 +463,13 @@ type recorded struct {
 	header  http.Header
 	body    []byte
 	aborted bool // it broke off
+}
+
+// isJSON reports whether a tool could hand the answer on: it is told to be JSON, or
+// is an object all the same, as the body of a fault can be.
+func (r recorded) isJSON() bool {
+	return strings.HasPrefix(r.header.Get("Content-Type"), "application/json") ||
+		bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("{")) && json.Valid(r.body)
 }
 
 func (r recorded) copyTo(w http.ResponseWriter) {

