@@ -265,16 +265,16 @@ func TestFollowUpOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// oldFollowUps writes the records of follow-ups as an earlier version did.
+// oldFollowUps writes the records of follow-ups as an early version did, which took
+// the message for the input.
 func oldFollowUps(t *testing.T, j journal.Journal) {
 	for rec, err := range j.Unfinished(t.Context()) {
 		require.NoError(t, err)
+		rec.Data = asBefore(t, rec.Data)
 		var e map[string]any
 		require.NoError(t, json.Unmarshal(rec.Data[2:], &e))
 		f, ok := e["follow_up"].(map[string]any)
-		if !ok {
-			continue
-		}
+		require.True(t, ok)
 		e["input"] = f["message"]
 		delete(f, "message")
 		delete(f, "added")

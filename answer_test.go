@@ -283,7 +283,7 @@ func TestCorrectionSurvivesDeath(t *testing.T) {
 		_, p := life(t, d, journal.NewMemory(), "")
 		steps = p.steps
 	}, duvotest.WithAssignment(answering("It is fine.", `{"result":"ok"}`)))
-	require.Contains(t, strings.Join(steps, ","), "after put 3,before message,after message,", "the intent is recorded first")
+	require.Contains(t, strings.Join(steps, ","), "after put 4,before message,after message,", "the intent is recorded first")
 	for _, at := range steps {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			j := journal.NewMemory()
@@ -293,7 +293,7 @@ func TestCorrectionSurvivesDeath(t *testing.T) {
 			require.Equal(t, outcome.OutcomeCompleted, res.Outcome, at)
 			require.LessOrEqual(t, len(postedMessages(d)), 1, at)
 			require.Len(t, d.Jobs(), 1)
-			if at == "after put 3" || at == "before message" { // whether it was sent is not known any more
+			if at == "after put 4" || at == "before message" { // whether it was sent is not known any more
 				require.Empty(t, postedMessages(d))
 				require.Contains(t, res.Note, "its answer is not what was asked for")
 				return

@@ -18,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
@@ -41,6 +42,12 @@ func (a *auditLog) Record(_ context.Context, r audit.Record) error {
 	}
 	a.records = append(a.records, r)
 	return nil
+}
+
+func (a *auditLog) failOn(e audit.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = e
 }
 
 func TestAuditTellsTheStory(t *testing.T) {
@@ -105,8 +112,10 @@ func TestAuditTellsTheStory(t *testing.T) {
 		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
 		d.Inject(duvotest.Fault{Op: "respondToHumanRequest", Kind: duvotest.StatusBefore, Status: 401})
 		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
-		require.ErrorIs(t, err, duvo.ErrUnauthorized)
-		require.Equal(t, []string{"failed approved sent policy"}, spaced(log)[3:])
+		require.NoError(t, err, "it is sent again once the credential is good")
+		require.Equal(t, 2, d.Count("respondToHumanRequest"))
+		require.Equal(t, []string{"failed approved not sent policy", "sent approved not sent policy", "delivered approved accepted policy", "outcome completed"}, spaced(log)[3:])
+		require.Contains(t, log.records[3].Error, "check DUVO_API_KEY")
 	}, duvotest.WithAssignment(refunds))
 }
 
@@ -124,23 +133,26 @@ func spaced(a *auditLog) []string {
 	return out
 }
 
-// A record that cannot be written before a response holds the response back.
+// A record that cannot be written before a response holds the response back, and
+// what waits goes on by itself once it can be.
 func TestFailedAuditSendsNothing(t *testing.T) {
 	for _, event := range []audit.Event{audit.Requested, audit.Decided, audit.Sent} {
 		for _, panics := range []bool{false, true} {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				log := &auditLog{fail: event, panics: panics}
 				reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
-				_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
-				require.ErrorIs(t, err, audit.ErrWrite)
+				var res *outcome.Result
+				var err error
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					res, err = mustTool(reg, "refunds").Run(t.Context(), "4711")
+				}()
+				time.Sleep(2 * time.Hour)
 				require.Zero(t, d.Count("respondToHumanRequest"))
 				require.Equal(t, duvo.StatusWaiting, d.Jobs()[0].Status)
-
-				// Once it can be written again, the call can be taken up.
-				var je *outcome.JobError
-				require.ErrorAs(t, err, &je)
-				log.fail = ""
-				res, err := mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), je.Key), "4711")
+				log.failOn("")
+				<-ended
 				require.NoError(t, err)
 				require.Equal(t, "refunded", res.Output)
 				require.Equal(t, 1, d.Count("respondToHumanRequest"))
@@ -155,6 +167,73 @@ func TestFailedAuditSendsNothing(t *testing.T) {
 			require.Equal(t, "refunded", res.Output)
 		}, duvotest.WithAssignment(refunds))
 	}
+}
+
+// While the audit cannot be written nothing is started, also where nobody tries the
+// record again that is missing; and it works again by itself.
+func TestNothingStartsWithoutAnAudit(t *testing.T) {
+	for _, event := range []audit.Event{audit.Requested, audit.Outcome} {
+		for _, journaled := range []bool{false, true} {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				log := &auditLog{fail: event}
+				opts := []duvotool.Option{duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil)}
+				if journaled {
+					opts = append(opts, duvotool.WithJournal(journal.NewMemory()))
+				}
+				reg := discover(t, d.Client(), opts...)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
+					require.NoError(t, err)
+				}()
+				time.Sleep(time.Hour)
+				for range 3 {
+					_, err := mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), "k"), "4712")
+					require.ErrorIs(t, err, audit.ErrWrite)
+				}
+				require.Equal(t, 1, d.Count("startRun"))
+				log.failOn("")
+				if event == audit.Requested { // tried again by who waits
+					time.Sleep(time.Minute)
+				}
+				_, err := mustTool(reg, "refunds").Run(duvotool.WithOperationKey(t.Context(), "k"), "4712")
+				require.NoError(t, err)
+				<-ended
+				require.Equal(t, 2, d.Count("startRun"))
+				var story []string
+				for _, r := range log.records {
+					if r.JobID == d.Jobs()[0].ID {
+						story = append(story, string(r.Event))
+					}
+				}
+				require.Equal(t, []string{"requested", "decided", "sent", "delivered", "outcome"}, story, "none is missing, and none is there twice")
+			}, duvotest.WithAssignment(refunds))
+		}
+	}
+}
+
+// readyLog tells whether it can be written.
+type readyLog struct {
+	auditLog
+	err error
+}
+
+func (r *readyLog) Ready(context.Context) error { return r.err }
+
+// A log that tells by itself that it cannot be written lets nothing be started.
+func TestAnAuditThatIsNotReady(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		log := &readyLog{err: audit.ErrUnavailable}
+		reg := discover(t, d.Client(), duvotool.WithAudit(log), decide(hitl.Approve("kim", ""), nil))
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
+		require.ErrorIs(t, err, audit.ErrWrite)
+		require.ErrorIs(t, err, audit.ErrUnavailable)
+		require.Zero(t, d.Count("startRun"))
+		log.err = nil
+		_, err = mustTool(reg, "refunds").Run(t.Context(), "4711")
+		require.NoError(t, err)
+	}, duvotest.WithAssignment(refunds))
 }
 
 func TestAuditFile(t *testing.T) {

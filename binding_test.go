@@ -112,9 +112,9 @@ func TestReadsOfAnotherJob(t *testing.T) {
 			}
 		}}
 		reg := discover(t, b, duvotool.WithJobTimeout(time.Minute), duvotool.StopOn(outcome.TimedOut))
-		res, err := mustTool(reg, "refunds").Run(t.Context(), "5")
-		require.NoError(t, err)
-		require.Equal(t, outcome.OutcomeExpired, res.Outcome, "not what another Job has come to")
+		_, err := mustTool(reg, "refunds").Run(t.Context(), "5")
+		require.ErrorIs(t, err, outcome.ErrOtherJob, "not what another Job has come to")
+		require.Equal(t, 1, d.Count("stopRun"))
 	}, duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Sleep(time.Hour); j.Complete("") }}))
 }
 

@@ -93,7 +93,23 @@ func (p *process) Get(ctx context.Context, key string) (journal.Record, error) {
 func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dead = true
+	if !p.dead {
+		p.dead = true
+		close(p.died)
+	}
+}
+
+// while returns a context of a caller in the process, who dies with it.
+func (p *process) while(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-p.died:
+			cancel(errDead)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx
 }
 
 func (p *process) isDead() bool {
@@ -199,7 +215,7 @@ func callIn(t *testing.T, p *process, key, input string, opts ...duvotool.Option
 	reg, err := duvotool.Discover(context.Background(), p, append([]duvotool.Option{duvotool.WithJournal(p), asked}, opts...)...)
 	require.NoError(t, err)
 	end := func() { _ = reg.Close(context.Background()) }
-	res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), key), input)
+	res, err := reg.All()[0].Run(duvotool.WithOperationKey(p.while(t.Context()), key), input)
 	return res, end, err
 }
 

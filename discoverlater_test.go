@@ -40,6 +40,7 @@ func TestDiscoverLater(t *testing.T) {
 				ctx, cancel := context.WithCancel(duvotool.WithOperationKey(t.Context(), "order 4711"))
 				_, err = mustTool(first, "refunds").Start(ctx, "order 4711")
 				require.NoError(t, err)
+				synctest.Wait() // the Job is started
 				cancel()
 				closing, end := context.WithTimeout(context.Background(), time.Minute)
 				defer end()
@@ -137,9 +138,9 @@ func TestDiscoverLaterAsksNoPolicyUnchecked(t *testing.T) {
 		closing, end := context.WithTimeout(context.Background(), time.Minute)
 		defer end()
 		require.NoError(t, first.Close(closing))
-		down := true
+		var up atomic.Bool
 		d.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault {
-			if op == "listAgents" && down {
+			if op == "listAgents" && !up.Load() {
 				return &duvotest.Fault{Kind: duvotest.StatusBefore, Status: 403}
 			}
 			return nil
@@ -152,7 +153,7 @@ func TestDiscoverLaterAsksNoPolicyUnchecked(t *testing.T) {
 			require.Len(t, reg.Jobs(), 1, "it waits")
 			require.NotNil(t, reg.Jobs()[0].Request)
 			require.Zero(t, d.Count("respondToHumanRequest"))
-			down = false
+			up.Store(true)
 		}
 		require.NoError(t, d.AddAssignment(duvotest.Assignment{Name: "Refundz"}))
 		time.Sleep(3 * time.Minute)

@@ -155,7 +155,7 @@
 //	Duvo cannot be reached to start the Job       *JobError              *JobError
 //	the journal cannot be read or written         *JobError              *JobError
 //	the policy erred, panicked or does not fit    *JobError              *JobError
-//	an audit record cannot be written             *JobError              *JobError
+//	no Job may start, as the audit fails          *JobError              *JobError
 //	Duvo refused the response                     *JobError              *JobError
 //	the context ended                             *JobError              *JobError
 //	reads of the Job stay malformed for minutes   *JobError              *JobError

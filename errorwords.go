@@ -94,6 +94,7 @@ var reasons = []struct {
 	{duvo.ErrUnauthorized, "Duvo does not accept the program's key"},
 	{duvo.ErrForbidden, "the program's key may not do this"},
 	{duvo.ErrNotFound, "Duvo does not know it, or does not show it to the program's key"},
+	{duvo.ErrTooLarge, "Duvo's answer is larger than the program takes"},
 	{duvo.ErrMalformed, "Duvo's answer makes no sense to the program"},
 	{duvo.ErrConflict, "what Duvo knows of the Job did not allow it at this time"},
 	{duvo.ErrInvalid, "Duvo does not take what the program sent"},

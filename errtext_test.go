@@ -65,7 +65,6 @@ func TestErrorsAreReadable(t *testing.T) {
 func TestFailuresAreReadable(t *testing.T) {
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	failing := func(err error) audit.Log { return auditFunc(func() error { return err }) }
 	for name, c := range map[string]struct {
 		fault duvotest.Fault
 		opts  []duvotool.Option
@@ -77,8 +76,6 @@ func TestFailuresAreReadable(t *testing.T) {
 		"no team":      {duvotest.Fault{Op: "listMyTeams", Kind: duvotest.StatusBefore, Status: 401}, nil, "", "check DUVO_API_KEY"},
 		"folders":      {duvotest.Fault{Op: "listAgentFolders", Kind: duvotest.StatusBefore, Status: 403}, []duvotool.Option{duvotool.Keep(duvotool.InFolder("x"))}, "", "check DUVO_TEAM_ID"},
 		"start":        {duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 401}, nil, "4711", "check DUVO_API_KEY"},
-		"audit":        {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(fmt.Errorf("duvotool: the file: %w", os.ErrClosed)))}, "4711", "file already closed"},
-		"audit itself": {duvotest.Fault{}, []duvotool.Option{duvotool.WithAudit(failing(audit.ErrWrite))}, "4711", "audit"},
 		"policy":       {duvotest.Fault{}, []duvotool.Option{decide(hitl.Decision{}, hitl.ErrPolicyPanic)}, "4711", "panicked"},
 		"decision":     {duvotest.Fault{}, []duvotool.Option{decide(hitl.Answer("kim", nil), nil)}, "4711", "does not fit"},
 		"option":       {duvotest.Fault{}, []duvotool.Option{duvotool.WithPolicy(hitl.FirstOf())}, "", "no policies"},
@@ -113,6 +110,22 @@ func TestFailuresAreReadable(t *testing.T) {
 	_, err = duvotool.Discover(t.Context(), gone)
 	require.ErrorIs(t, err, duvo.ErrUnavailable)
 	readable(t, err.Error())
+}
+
+// The same of an audit that cannot be written, which lets nothing be started.
+func TestAuditFailuresAreReadable(t *testing.T) {
+	for says, cause := range map[string]error{"file already closed": fmt.Errorf("duvotool: the file: %w", os.ErrClosed), "audit": audit.ErrWrite} {
+		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+			reg := discover(t, d.Client(), duvotool.WithAudit(auditFunc(func() error { return cause })))
+			go func() { _, _ = mustTool(reg, "refunds").Run(t.Context(), "4711") }()
+			time.Sleep(time.Hour)
+			_, err := mustTool(reg, "refunds").Run(t.Context(), "4712")
+			require.ErrorIs(t, err, audit.ErrWrite)
+			require.ErrorContains(t, err, says)
+			readable(t, err.Error())
+			require.Equal(t, 1, d.Count("startRun"))
+		}, duvotest.WithAssignment(refunds))
+	}
 }
 
 type auditFunc func() error

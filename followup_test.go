@@ -132,9 +132,9 @@ func TestFollowUpIsPostedOnce(t *testing.T) {
 				j := journal.NewMemory()
 				p := newProcess(j, d.Client(), at)
 				reg := open(t, p, p)
-				first, err := reg.All()[0].Run(t.Context(), "a")
+				first, err := reg.All()[0].Run(p.while(t.Context()), "a")
 				require.NoError(t, err)
-				_, err = reg.Continue(duvotool.WithOperationKey(t.Context(), "second"), first, "b")
+				_, err = reg.Continue(duvotool.WithOperationKey(p.while(t.Context()), "second"), first, "b")
 				require.Error(t, err)
 				_ = reg.Close(context.Background())
 				reg = open(t, d.Client(), j)
@@ -228,4 +228,29 @@ func TestContinueToolKeepsTheMessageWhole(t *testing.T) {
 		require.Contains(t, out, "about İptal")
 		require.NotContains(t, out, "made up")
 	})
+}
+
+// TestNoMessagePassesOneOnItsWay: what a caller who left has said may land late, and
+// until it can no longer nothing else is said to the Job, without a journal too.
+func TestNoMessagePassesOneOnItsWay(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		reg := discover(t, d.Client(), approveAfter(time.Hour, nil))
+		defer shut(t, reg)
+		first, err := reg.All()[0].Run(t.Context(), "a")
+		require.NoError(t, err)
+		d.Inject(duvotest.Fault{Op: "postRunMessage", Kind: duvotest.LateEffect, EffectDelay: 20 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = reg.Continue(ctx, first, "b")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = reg.Continue(t.Context(), first, "ask")
+		var bad *outcome.InputError
+		require.ErrorAs(t, err, &bad)
+		require.ErrorContains(t, err, "is being talked to by another call")
+		time.Sleep(90 * time.Second)
+		res, err := reg.Continue(t.Context(), first, "c")
+		require.NoError(t, err)
+		require.Equal(t, "about c", res.Output)
+		require.Equal(t, 2, d.Count("postRunMessage"))
+	}, duvotest.WithAssignment(talker))
 }

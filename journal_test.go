@@ -209,16 +209,20 @@ func (f *failing) Put(ctx context.Context, r journal.Record) (uint64, error) {
 	return f.Journal.Put(ctx, r)
 }
 
-// TestJournalFails: what cannot be recorded is not done.
+// TestJournalFails: what cannot be recorded is not done. Nothing is started then,
+// and what waits goes on by itself once it can be recorded.
 func TestJournalFails(t *testing.T) {
-	for from, want := range map[int64]struct{ starts, responds int }{
-		1: {0, 0}, // the intent
-		2: {1, 0}, // whose Job it is
-		4: {1, 0}, // the request
-		5: {1, 0}, // the decision
-		6: {1, 0}, // whose request it is
-		7: {1, 0}, // the sending
-		8: {1, 1}, // the delivery and the result: they can be read again
+	for from, want := range map[int64]struct {
+		starts, responds int
+		err              error // nil: with the result
+	}{
+		1: {0, 0, journal.ErrFailed},        // the intent
+		2: {1, 0, context.DeadlineExceeded}, // whose Job it is
+		4: {1, 0, context.DeadlineExceeded}, // the request
+		5: {1, 0, context.DeadlineExceeded}, // the decision
+		6: {1, 0, context.DeadlineExceeded}, // whose request it is
+		7: {1, 0, context.DeadlineExceeded}, // the sending
+		8: {1, 1, nil},                      // the delivery and the result: they can be read again
 	} {
 		for _, cause := range []error{errors.New("disk full"), nil} {
 			t.Run(fmt.Sprint(from, cause), func(t *testing.T) {
@@ -228,18 +232,19 @@ func TestJournalFails(t *testing.T) {
 					j := &failing{Journal: journal.NewMemory(), from: from, err: cause}
 					reg := open(t, d.Client(), j, approveAfter(time.Second, nil))
 					defer shut(t, reg)
-					res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
+					ctx, enough := context.WithTimeout(duvotool.WithOperationKey(t.Context(), "k"), time.Hour)
+					defer enough()
+					res, err := reg.All()[0].Run(ctx, "1 EUR")
 					require.Equal(t, want.starts, d.Count("startRun"))
 					require.Equal(t, want.responds, d.Count("respondToHumanRequest"))
-					if want.responds == 0 {
-						require.ErrorIs(t, err, journal.ErrFailed)
-						if cause != nil {
-							require.ErrorIs(t, err, cause)
-						}
-					} else {
-						require.NoError(t, err)
+					require.ErrorIs(t, err, want.err)
+					if errors.Is(want.err, journal.ErrFailed) && cause != nil {
+						require.ErrorIs(t, err, cause)
+					}
+					if want.err == nil {
 						require.Equal(t, "refunded 1 EUR", res.Output)
 					}
+					require.Less(t, j.n.Load(), int64(1000), "it is not tried without a pause")
 					j.n.Store(-1000) // it is well again
 					res, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "1 EUR")
 					require.NoError(t, err)

@@ -189,7 +189,7 @@ func TestDeathWhileNamed(t *testing.T) {
 					j := journal.NewMemory()
 					p := newProcess(j, d.Client(), at)
 					reg := open(t, p, p, duvotool.OncePerScope())
-					_, err := reg.All()[0].Run(scoped(t, "s", "order 1"), "refund 1")
+					_, err := reg.All()[0].Run(p.while(scoped(t, "s", "order 1")), "refund 1")
 					require.Error(t, err)
 					_ = reg.Close(context.Background())
 					p = newProcess(j, d.Client(), "")

@@ -274,7 +274,8 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithAudit keeps a record of every human request and what became of it. If a
-// record cannot be written before a response, the response is not sent.
+// record cannot be written before a response, the response waits until it can be;
+// meanwhile no Job is started. See [audit.Log].
 func WithAudit(a audit.Log) Option {
 	return optionFunc(func(c *config) error {
 		if a == nil {
@@ -581,7 +582,7 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 			}
 			c.webhookKeys = append(c.webhookKeys, keys...)
 		}
-		c.WebhookURL = u
+		c.WebhookURL, c.WebhookKey = u, c.webhookKeys[0]
 		return nil
 	})
 }

@@ -16,6 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// forAnHour is how long a caller waits for what may mend.
+func forAnHour(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Hour)
+}
+
 // The table "what is an observation, what is an error" of the package
 // documentation, row by row.
 func TestObservationOrError(t *testing.T) {
@@ -63,7 +68,7 @@ func TestObservationOrError(t *testing.T) {
 			outcome: outcome.OutcomePending, observation: `kind "login"`, starts: 1},
 		"suspended": {opts: []duvotool.Option{decide(hitl.Suspend(), nil)},
 			outcome: outcome.OutcomePending, observation: "was put off", starts: 1},
-		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: audit.Requested})}, err: audit.ErrWrite, starts: 1},
+		"audit fails": {opts: []duvotool.Option{duvotool.WithAudit(&auditLog{fail: audit.Requested})}, err: context.DeadlineExceeded, starts: 1, ctx: forAnHour},
 		"unknown start": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, errors.New("lost") }},
 			outcome: outcome.OutcomeUnknown, observation: "cannot be told whether a Job", starts: -1},
 
@@ -76,7 +81,7 @@ func TestObservationOrError(t *testing.T) {
 		"assignment 404": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 404} }}, observation: "no such Assignment", inputErr: true, starts: 1},
 
 		"wrong key":   {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 401} }}, err: duvo.ErrUnauthorized, starts: 1},
-		"forbidden":   {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 403} }}, err: duvo.ErrForbidden, starts: 1},
+		"forbidden":   {backend: &fake{job: func(int) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 403} }}, err: context.DeadlineExceeded, starts: 1, ctx: forAnHour},
 		"unreachable": {backend: &fake{start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{}, &duvo.APIError{Status: 429} }}, err: duvo.ErrRateLimited, starts: 6},
 		"policy errs": {opts: []duvotool.Option{decide(hitl.Approve("ops", ""), context.DeadlineExceeded)}, err: context.DeadlineExceeded, starts: 1},
 		"policy panics": {opts: []duvotool.Option{duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { panic("no") }))},
@@ -87,9 +92,7 @@ func TestObservationOrError(t *testing.T) {
 				return duvo.Job{Status: duvo.StatusWaiting, Pending: &approval}, nil
 			}}, err: duvo.ErrInvalid, starts: 1},
 		"context ended": {backend: &fake{job: running}, err: context.DeadlineExceeded, starts: 1,
-			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, time.Minute)
-			}},
+			ctx: forAnHour},
 		"key stands for another call": {err: outcome.ErrKeyReused, starts: 1,
 			before: func(r *duvotool.Registry) {
 				_, _ = r.All()[0].Run(duvotool.WithOperationKey(context.Background(), "k"), "another input")
@@ -101,6 +104,7 @@ func TestObservationOrError(t *testing.T) {
 			backend: &fake{job: running, start: func(int, duvo.StartJob) (duvo.Job, error) { return duvo.Job{ID: "job-1"}, nil }},
 			before: func(r *duvotool.Registry) {
 				_, _ = r.All()[0].Start(context.Background(), "another input")
+				synctest.Wait() // it has started
 			}},
 		"closed": {before: func(r *duvotool.Registry) { _ = r.Close(context.Background()) }, err: outcome.ErrClosed},
 	} {

@@ -19,7 +19,6 @@ import (
 	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
-	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -341,6 +340,6 @@ func (r *Registry) Close(ctx context.Context) error {
 		_ = r.Wait(patience)
 		cancel()
 	}
-	r.eng.Interrupt(outcome.ErrClosed)
+	r.eng.Interrupt()
 	return r.eng.Close(ctx)
 }

@@ -36,7 +36,7 @@ func lives(t *testing.T, p duvotest.Profile, opts []duvotool.Option, steps ...fu
 					}
 					step(t, d, mustTool(reg, "refunds"))
 				}
-			}, duvotest.WithAssignment(refunds), duvotest.WithProfile(p))
+			}, duvotest.WithAssignment(slowRefunds), duvotest.WithProfile(p))
 		})
 	}
 }
@@ -85,7 +85,7 @@ func TestWhatHasNotFinishedIsNeverForgotten(t *testing.T) {
 		want outcome.Outcome
 	}{
 		"pending": {[]duvotool.Option{decide(hitl.Nobody("kim is away"), nil)}, outcome.OutcomePending},
-		"expired": {[]duvotool.Option{duvotool.WithJobTimeout(time.Nanosecond)}, outcome.OutcomeExpired},
+		"expired": {[]duvotool.Option{duvotool.WithJobTimeout(10 * time.Second)}, outcome.OutcomeExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lives(t, duvotest.Profile{Idempotency: duvotest.KeysIgnored}, append([]duvotool.Option{duvotool.WithRetention(time.Hour)}, c.opts...),

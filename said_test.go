@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,32 +125,41 @@ func TestWhoStillWatchesHearsWhatWasSaid(t *testing.T) {
 }
 
 // TestNobodyIsAskedWhereWhatWasSaidIsNotKnown: nothing is sent while the journal
-// does not tell it.
+// does not tell it, and the operation goes on by itself once it does.
 func TestNobodyIsAskedWhereWhatWasSaidIsNotKnown(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		w := &witness{then: hitl.AutoApprove(hitl.For(refundsID))}
 		j := &silentJournal{Journal: journal.NewMemory(), kind: "say-"}
 		reg := open(t, d.Client(), j, duvotool.WithPolicy(w))
-		_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
-		require.ErrorIs(t, err, journal.ErrFailed)
+		done := make(chan *outcome.Result, 1)
+		go func() {
+			res, _ := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
+			done <- res
+		}()
+		time.Sleep(time.Hour)
 		require.Empty(t, w.requests())
 		require.Zero(t, d.Count("respondToHumanRequest"))
-		j.kind = "none"
-		res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
-		require.NoError(t, err)
+		require.Len(t, reg.Jobs(), 1)
+		require.Empty(t, done)
+		j.speaks.Store(true)
+		res := <-done
+		require.NotNil(t, res)
 		require.Equal(t, "refunded", res.Output)
+		require.Len(t, w.requests(), 1)
+		require.Equal(t, 1, d.Count("respondToHumanRequest"))
 		shut(t, reg)
 	}, duvotest.WithAssignment(refunds))
 }
 
-// A silentJournal tells nothing of records of one kind.
+// A silentJournal tells nothing of records of one kind until it speaks.
 type silentJournal struct {
 	journal.Journal
-	kind string
+	kind   string
+	speaks atomic.Bool
 }
 
 func (j *silentJournal) Get(ctx context.Context, key string) (journal.Record, error) {
-	if strings.HasPrefix(key, j.kind) {
+	if strings.HasPrefix(key, j.kind) && !j.speaks.Load() {
 		return journal.Record{}, errors.New("the disk is gone")
 	}
 	return j.Journal.Get(ctx, key)

@@ -338,6 +338,7 @@ func sleepers(t *testing.T, v *vandal, d *duvotest.Duvo, reg *duvotool.Registry,
 	time.Sleep(time.Minute)
 	cancel()
 	wg.Wait()
+	synctest.Wait() // it is recorded by now that nobody works on it
 	var id string
 	for _, j := range d.Jobs() {
 		if j.Input == "sleep" {

@@ -182,7 +182,7 @@ func TestUnlistedJobs(t *testing.T) {
 		}
 		begin := time.Now()
 		wg.Wait()
-		require.Less(t, time.Since(begin), 2*time.Minute)
+		require.Less(t, time.Since(begin), 5*time.Minute, "that it is not found proves nothing for minutes")
 	}, duvotest.WithAssignment(crowdWorker))
 }
 

@@ -95,7 +95,7 @@ func TestRecordedApproval(t *testing.T) {
 // the policy's runs any more, neither live nor after a restart.
 func TestLateDecisionOfASuspendedRequest(t *testing.T) {
 	later := duvotool.WithPolicy(hitl.Timeout(time.Minute, decisionOf(hitl.Suspend()), hitl.AlwaysDeny()))
-	for _, dies := range []string{"", "after put 4"} {
+	for _, dies := range []string{"", "after put 5"} { // decided and not sent
 		synctest.Test(t, func(t *testing.T) {
 			d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 			defer d.Close()

@@ -18,9 +18,12 @@ import (
 // own, to change as it likes. See [Slog]
 // and [OpenFile].
 //
-// If a record of a request, a decision or a sending cannot be written, nothing
-// is sent and the call returns a [*outcome.JobError] that wraps [ErrWrite]. A record of
-// what has already happened that cannot be written is logged as an error.
+// If a record of a request, a decision or a sending cannot be written, nothing is
+// sent: the Job waits on, as long as somebody waits for it, and goes on once the
+// record can be. While records cannot be written no Job is started, and calls that
+// would start one return a [*outcome.JobError] that wraps [ErrWrite]. A record of
+// what has already happened that cannot be written is logged as an error, and tried
+// once more before the next start.
 type Log interface {
 	Record(context.Context, Record) error
 }

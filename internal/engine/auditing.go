@@ -3,49 +3,93 @@ package engine
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
-	"time"
+	"sync"
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
-// audit writes one record about the operation. about fills in the rest.
-func (op *operation) audit(event audit.Event, about func(*audit.Record)) error {
-	log := op.eng.cfg.Audit
-	if log == nil {
-		return nil
+// auditTrouble is what is known of an audit that could not be written: nothing is
+// started until it can be.
+type auditTrouble struct {
+	mu     sync.Mutex
+	err    error // nil: it can be written
+	record audit.Record
+	tried  *run // tries to write the record again as long as it goes on; nil: nobody does
+}
+
+// writeAudit writes one record of the audit.
+func (eng *Engine) writeAudit(ctx context.Context, rec audit.Record) error {
+	err := eng.callAudit(ctx, func(ctx context.Context) error { return eng.cfg.Audit.Record(ctx, rec) })
+	if err != nil {
+		eng.log.Error("duvotool: an audit record was not written", "event", string(rec.Event), "job", rec.JobID, "error", hitl.SafeLine(err.Error(), 500))
 	}
-	r := audit.Record{Event: event, At: time.Now(), Key: op.key, JobID: op.job.id, AssignmentID: op.work.Assignment.ID,
-		Assignment: op.work.Assignment.Name, BuildID: op.job.buildID, Caller: op.caller, Status: op.job.status}
-	about(&r)
-	// What happened is kept also when nobody waits for it any more.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.PostTimeout)
+	return err
+}
+
+// callAudit calls the audit log. What happened is kept also when nobody waits for it
+// any more. Errors match audit.ErrWrite.
+func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eng.cfg.PostTimeout)
 	defer cancel()
 	err := guard.Run(audit.ErrWrite, func() error {
-		defer op.eng.life.Callback("audit log")()
-		return log.Record(ctx, r)
+		defer eng.life.Callback("audit log")()
+		return f(ctx)
 	})
-	if err == nil {
-		return nil
-	}
-	op.eng.log.Error("duvotool: an audit record was not written", "event", string(event), "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
-	if errors.Is(err, audit.ErrWrite) {
+	if err == nil || errors.Is(err, audit.ErrWrite) {
 		return err
 	}
 	return errtext.Errorf("%w: %w", audit.ErrWrite, err)
 }
 
-// about fills in a record what is known of a request and its decision.
-func (p *pendingState) about(r *audit.Record) {
-	r.RequestID, r.Digest, r.RequestedAt = p.id, p.digest, p.firstSeen
-	r.Kind, r.Title = p.request.Kind, p.request.Title
-	if e := p.entry; e != nil {
-		r.Verdict, r.By, r.Reason, r.Source, r.Path = e.Verdict.String(), e.By, e.Reason, e.Source, e.Path
-		r.People = slices.Clone(e.People)
-		r.Answers, r.DecidedAt, r.Delivery = maps.Clone(e.Answers), e.DecidedAt, e.Delivery // the log may redact them
+// audit writes one record about the operation.
+func (op *operation) audit(r *run, s *lifecycle.State, line lifecycle.Line, note string) error {
+	if op.eng.cfg.Audit == nil {
+		return nil
 	}
+	rec := op.auditRecord(s, line, note)
+	err := op.eng.writeAudit(r.base, rec)
+	t := &op.eng.auditing
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err, t.tried = err, nil; err != nil {
+		t.record = rec
+		if line.Kind.Binding() {
+			t.tried = r
+		}
+	}
+	return err
+}
+
+// auditable reports why nothing may be started: the audit could not be written when
+// it was tried last, and cannot be now. A record that nobody tries again is; one
+// that somebody does tells nothing new, unless the audit can be asked itself.
+func (eng *Engine) auditable(ctx context.Context) error {
+	t := &eng.auditing
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tried := t.tried != nil && t.tried.base.Err() == nil
+	if t.err != nil && !tried {
+		if t.err = eng.writeAudit(ctx, t.record); t.err != nil {
+			return t.err
+		}
+	}
+	p, ok := eng.cfg.Audit.(audit.Prober)
+	if !ok {
+		return t.err
+	}
+	return eng.callAudit(ctx, p.Ready)
+}
+
+// begins reports whether a record announces what is to be sent for the first time,
+// and nobody waits for yet: a start or a follow-up.
+func begins(r *lifecycle.Record) bool {
+	if r.Stage == lifecycle.Starting {
+		return r.Start.Open && !r.Start.Earlier
+	}
+	a := &r.Message.Attempt
+	return r.Stage == lifecycle.Posting && r.Message.Kind == lifecycle.FollowUpMessage && a.Open && !a.Earlier
 }

@@ -16,6 +16,7 @@ type (
 	callerKey struct{}
 	opKey     struct{}
 	scopeKey  struct{}
+	startKey  struct{} // of a follow-up: what its Job was started with
 )
 
 func WithCallerOf(ctx context.Context, c hitl.Caller) context.Context {

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool/audit"
-	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 )
@@ -26,14 +25,6 @@ type claim struct {
 // A holder says which operation started a Job.
 type holder struct {
 	Operation string `json:"operation"`
-}
-
-// name returns what claims and the like call the operation by.
-func (op *operation) name() string {
-	if op.record != nil {
-		return op.record.key
-	}
-	return op.slot()
 }
 
 // claimOf names a claim. IDs in other case are the same IDs.
@@ -151,60 +142,55 @@ func (l *ledger) claim(mine claim, about []string) (theirs *claim, err error) {
 	return nil, fmt.Errorf("%w: a claim changes all the time", journal.ErrFailed)
 }
 
-// claim makes a request that was decided this operation's to answer. It returns
-// false if another operation was first, which is then recorded, or if the run has
-// ended. Nothing is sent before.
-func (op *operation) claim(p *pendingState) bool {
-	s := &op.job
-	if p.claimed {
-		return true
+// claim makes the Job, or a request of it, this operation's.
+func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
+	failed := func(err error) lifecycle.Event {
+		r.note(lifecycle.CauseJournal, err)
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		return lifecycle.Claimed{Name: f.Name, Failed: true}
 	}
-	if !s.held && s.followUp == nil {
-		if err := op.eng.ops.hold(op, s.id); err != nil {
-			if errors.Is(err, outcome.ErrForeignJob) || !op.holdBack(p, err) {
-				op.fail(err)
+	op.do(func() lifecycle.Event {
+		if op.after.jobID != "" && f.Request == "" {
+			return op.takeTurn(r, f, failed)
+		}
+		if op.after.jobID == "" {
+			err := op.eng.ops.hold(op, f.Job)
+			switch {
+			case errors.Is(err, outcome.ErrForeignJob) && f.Request == "":
+				return lifecycle.Claimed{Name: f.Name, TakenBy: "another operation"}
+			case errors.Is(err, outcome.ErrForeignJob):
+				// Nobody has decided: it was never our Job.
+				r.note(lifecycle.CauseForeign, err)
+				op.post(lifecycle.Read{Began: op.eng.clock(), Failed: lifecycle.Foreign})
+				return lifecycle.Claimed{Name: f.Name, Failed: true}
+			case err != nil:
+				return failed(err)
 			}
-			return false
 		}
-		s.held = true
-	}
-	theirs, err := op.eng.ops.claim(op, s.id, *p.entry)
-	switch {
-	case err != nil:
-		if !op.holdBack(p, err) {
-			op.fail(err)
+		if f.Request == "" {
+			return lifecycle.Claimed{Name: f.Name}
 		}
-		return false
-	case theirs != nil:
-		op.outrun(p, *theirs)
-		return false
-	}
-	p.claimed = true
-	return true
+		theirs, err := op.eng.ops.claim(op, f.Job, entryOf(s.Record.Request(f.Request)))
+		switch {
+		case err != nil:
+			return failed(err)
+		case theirs != nil:
+			op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", f.Job, "request", f.Request)
+			r.noteTheirs(f.Request, theirs.Decision)
+			return lifecycle.Claimed{Name: f.Name, TakenBy: fmt.Sprintf("%s by %s", theirs.Decision.Verdict, hitl.Decider(theirs.Decision.By))}
+		}
+		return lifecycle.Claimed{Name: f.Name}
+	}, failed)
 }
 
-// outrun takes in that another operation has decided the request.
-func (op *operation) outrun(p *pendingState, theirs claim) {
-	s := &op.job
-	lost := &outcome.DecidedError{Entry: theirs.Decision}
-	op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", s.id, "request", p.id)
-	_ = op.audit(audit.Failed, func(r *audit.Record) {
-		p.about(r)
-		r.Error = "the decision does not count: " + hitl.SafeLine(lost.Error(), 300)
-	})
-	_ = op.audit(audit.Elsewhere, func(r *audit.Record) {
-		p.about(r)
-		r.Verdict, r.By, r.Reason, r.Path, r.Answers, r.People = "", "", "", "", nil, nil
-		r.Source, r.Delivery = hitl.SourceElsewhere, ""
-	})
-	op.addNote(fmt.Sprintf("the request %q was decided by another operation on the same Job: %s by %s",
-		hitl.SafeLine(p.request.Title, 100), lost.Entry.Verdict, hitl.Decider(lost.Entry.By)))
-	p.answerDeciders(lost)
-	p.sealed, p.stage, p.outrun = nil, stageDone, true
-	op.delivered(p, p.fate())
-	s.dirty = true
-	op.at(outcome.PhaseWatching, s.id)
-	s.watch.Schedule(time.Second)
+// noteTheirs remembers what another operation has decided.
+func (r *run) noteTheirs(request string, d hitl.DecisionEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.theirs == nil {
+		r.theirs = map[string]hitl.DecisionEntry{}
+	}
+	r.theirs[strings.ToLower(request)] = d
 }
 
 // once puts a record about a thing, unless there is one: then it reads that into
@@ -232,14 +218,14 @@ func (l *ledger) once(v any, kind string, parts ...string) (journal.Record, erro
 
 // keepAll keeps what belongs to operations that are not done from being forgotten
 // before them.
-func (l *ledger) keepAll(ctx context.Context, before time.Time) error {
+func (l *ledger) keepAll(ctx context.Context, before time.Time, open func(journal.Record) (*lifecycle.Record, error)) error {
 	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
 			return err
 		}
-		var e entry
-		if err = l.open(rec, &e); err == nil {
-			err = l.keep(ctx, e, before)
+		r, err := open(rec)
+		if err == nil {
+			err = l.keep(ctx, r, before)
 		}
 		if err != nil {
 			return err
@@ -249,7 +235,7 @@ func (l *ledger) keepAll(ctx context.Context, before time.Time) error {
 }
 
 // keep puts anew what belongs to an operation, where it was put before a time.
-func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
+func (l *ledger) keep(ctx context.Context, r *lifecycle.Record, before time.Time) error {
 	touch := func(kind string, parts ...string) error {
 		rec, found, err := l.find(ctx, kind, parts...)
 		if err != nil || !found || !rec.At.Before(before) {
@@ -260,48 +246,25 @@ func (l *ledger) keep(ctx context.Context, e entry, before time.Time) error {
 		}
 		return err
 	}
+	o := r.Order
 	var errs []error
-	if e.JobID != "" && e.FollowUp == nil {
-		errs = append(errs, touch(holderRecord, strings.ToLower(e.JobID)))
+	if r.Job != "" && o.After == nil {
+		errs = append(errs, touch(holderRecord, strings.ToLower(r.Job)))
 	}
-	if e.JobID != "" {
-		errs = append(errs, touch(saidRecord, strings.ToLower(e.JobID)))
+	if r.Job != "" {
+		errs = append(errs, touch(saidRecord, strings.ToLower(r.Job)))
 	}
-	if e.Own != "" {
-		errs = append(errs, touch(aliasRecord, e.Caller.Tenant, e.Own))
+	if o.Own != "" {
+		errs = append(errs, touch(aliasRecord, o.Caller.Tenant, o.Own))
 	}
-	if e.Handle != "" {
-		errs = append(errs, touch(handleRecord, e.Handle))
+	if o.Handle != "" {
+		errs = append(errs, touch(handleRecord, o.Handle))
 	}
-	for _, q := range e.Requests {
-		errs = append(errs, touch(claimRecord, claimOf(e.JobID, q.ID)...))
-		if about := spelledClaimOf(e.JobID, q.ID); about != nil {
+	for _, q := range r.Requests {
+		errs = append(errs, touch(claimRecord, claimOf(r.Job, q.ID)...))
+		if about := spelledClaimOf(r.Job, q.ID); about != nil {
 			errs = append(errs, touch(claimRecord, about...))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// keepBelongings keeps what belongs to an operation that ends now for as long as
-// its outcome. It is there already, and new enough, unless the Job took long.
-func (op *operation) keepBelongings() {
-	l := op.eng.ledger
-	if l == nil {
-		return
-	}
-	slack := op.eng.cfg.Retention / 10
-	if op.job.startedAt.IsZero() || time.Since(op.job.startedAt) < slack {
-		return
-	}
-	if err := l.keep(context.Background(), op.entry(), time.Now().Add(-slack)); err != nil {
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", op.job.id, "error", hitl.SafeLine(err.Error(), 500))
-	}
-}
-
-// foreign ends the run because the server answered the start with a Job that
-// another operation holds.
-func (op *operation) foreign(job duvo.Job, err error) {
-	op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.Assignment.ID,
-		"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
-	op.fail(err)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,238 +11,224 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/clone"
-	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// liveMessages tells the observer what the Job has said since the last time. It
-// returns true if the run has ended.
-func (op *operation) liveMessages(job duvo.Job) bool {
-	s := &op.job
-	if !op.work.Settings.LiveMessages {
-		return false
+// collect reads the messages of the Job: of one that has ended, or to find out what
+// was said to it up to now.
+func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
+	failed := func(err error) lifecycle.Event {
+		op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		r.note(lifecycle.CauseGivenUp, err)
+		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
 	}
-	if s.live == nil {
-		s.live = &liveState{}
-	}
-	if !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(s.live.read) {
-		return false
-	}
-	n := 0
-	for m, err := range op.eng.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
-		if op.cancelled() {
-			return true
+	op.do(func() lifecycle.Event {
+		if s.Record.Stage == lifecycle.Posting {
+			return op.searchMessages(r, s, f, failed)
 		}
+		messages, full, err := op.readMessages(r, f.Job)
 		if err != nil {
-			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
-			return false // it is only progress
+			return failed(err)
+		}
+		after := min(f.After, len(messages))
+		e := lifecycle.Collected{Name: f.Name, Count: len(messages) - after, Output: duvo.LastAnswer(messages[after:])}
+		if e.Part, err = json.Marshal(messages[after:]); err != nil {
+			return failed(err)
+		}
+		op.checkAnswer(&e, &s.Record, messages)
+		if full {
+			e.Note = "it has more messages than are read; the output may not be its last word"
+		}
+		if why := duvo.FailureReason(messages[after:]); statusOf(s) == duvo.StatusFailed && why != "" {
+			e.Note = joinNotes(e.Note, "Duvo tells why: "+hitl.SafeLine(why, 500))
+		}
+		return e
+	}, failed)
+}
+
+// readMessages reads all messages of a Job, as far as the bounds allow.
+func (op *operation) readMessages(r *run, job string) (messages []duvo.Message, full bool, err error) {
+	var size int64
+	for m, err := range op.eng.backend.Messages(duvo.WithPriority(r.wanted(), duvo.Background), job) {
+		if err != nil {
+			return nil, false, err
+		}
+		size += m.Size()
+		if len(messages) >= op.work.Settings.MaxMessages || size > op.work.Settings.MaxOutput {
+			return messages, true, nil
+		}
+		messages = append(messages, clone.Message(m))
+		op.tellMessage(r, len(messages), m)
+	}
+	return messages, false, nil
+}
+
+// searchMessages counts the messages that stand before one that is to be posted, or
+// looks for it.
+func (op *operation) searchMessages(r *run, s *lifecycle.State, f lifecycle.Collect, failed func(error) lifecycle.Event) lifecycle.Event {
+	n, size := 0, 0
+	var users []string
+	for m, err := range op.eng.backend.Messages(r.wanted(), f.Job) {
+		if err != nil {
+			return failed(err)
 		}
 		if n++; n > op.work.Settings.MaxMessages {
-			break
+			return failed(fmt.Errorf("the Job has more than %d messages", op.work.Settings.MaxMessages))
 		}
-		op.tellMessage(n, m)
+		if m.Role != "user" || m.Text == "" {
+			continue
+		}
+		if f.Find != "" && n > f.After && m.Text == f.Find {
+			return lifecycle.Collected{Name: f.Name, Count: max(n-f.After, 0), Found: true}
+		}
+		if size <= 2*op.work.Settings.MaxInput {
+			users, size = append(users, m.Text), size+len(m.Text)
+		}
 	}
-	s.live.read = job.UpdatedAt
-	return op.cancelled()
+	e := lifecycle.Collected{Name: f.Name, Count: max(n-f.After, 0)}
+	if o := s.Record.Order; o.After != nil && f.Find == "" {
+		e.Added = gathered(o, users)
+		if limit := op.work.Settings.MaxInput; len(e.Added) > limit {
+			e.Problem = tooMuchSaid(op.after.jobID, len(e.Added), limit)
+			r.note(lifecycle.CauseRefused, &outcome.InputError{Tool: op.work.Name, Problem: e.Problem})
+		}
+	}
+	return e
+}
+
+func tooMuchSaid(job string, n, limit int) string {
+	return fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
+		n, hitl.SafeLine(job, 64), limit)
+}
+
+// gathered is what messages will have added to a Job with a follow-up, as the texts
+// of its users tell: the Result that is continued may be of an earlier turn, and
+// what was said since must not be lost on those who decide. What only the Result
+// knows stays.
+func gathered(o *lifecycle.Order, users []string) string {
+	if len(users) > 0 && strings.TrimSpace(users[0]) == strings.TrimSpace(o.Input) {
+		users = users[1:]
+	}
+	all := strings.Join(users, turnBreak)
+	if known := o.After.Known; known != "" && !strings.Contains(all, known) {
+		all = strings.TrimSuffix(known+turnBreak+all, turnBreak)
+	}
+	return strings.TrimPrefix(all+turnBreak+o.After.Text, turnBreak)
+}
+
+// turnBreak stands between what one message has added and the next.
+const turnBreak = "\n\n"
+
+// checkAnswer looks for what OutputOf asks for in the last words of a Job that has
+// ended.
+func (op *operation) checkAnswer(e *lifecycle.Collected, rec *lifecycle.Record, messages []duvo.Message) {
+	want := op.work.Settings.Output
+	if want == nil || duvo.Status(rec.Status) != duvo.StatusCompleted {
+		return
+	}
+	after := 0
+	if rec.Order.After != nil { // talk goes on as people do: what fits is taken, and nothing is asked for
+		after = rec.Earlier
+	}
+	data, problem := want.Find(duvo.LastAnswer(messages[min(after, len(messages)):]))
+	e.Data = data
+	if data != nil || rec.Order.After != nil {
+		return
+	}
+	e.Problem, e.Correct = problem, correction(problem, want.Schema)
+	if m := &rec.Message; m.Kind == lifecycle.CorrectMessage {
+		e.Silent = len(messages) <= m.After || duvo.LastAnswer(messages[m.After:]) == ""
+	}
+}
+
+func correction(problem string, s *schema.Schema) string {
+	return "Your work is done; only the form of your last answer cannot be used: " + problem + ".\n" +
+		"Do no work again and start nothing new. Give the same answer once more, as one JSON value and no other words, " +
+		"fitting this JSON Schema:\n" + string(s.JSON())
+}
+
+// How much of an answer is read as JSON, in bytes.
+const (
+	maxWhole    = 8 << 20  // of an answer that is nothing but JSON
+	maxSearched = 1 << 20  // at the end of one that has JSON in it
+	maxTried    = 16 << 20 // for what proves not to be JSON
+)
+
+// outcomeOf maps a terminal status.
+func outcomeOf(s duvo.Status) outcome.Outcome {
+	switch s {
+	case duvo.StatusCompleted:
+		return outcome.OutcomeCompleted
+	case duvo.StatusFailed:
+		return outcome.OutcomeFailed
+	case duvo.StatusInterrupted:
+		return outcome.OutcomeInterrupted
+	}
+	return outcome.OutcomeStopped
+}
+
+// liveMessages is what the observer was told of a Job's messages.
+type liveMessages struct {
+	told    int       // messages
+	read    time.Time // updated_at of the Job when they were last read
+	reading bool
+}
+
+// tellLive tells the observer what the Job has said since the last time.
+func (op *operation) tellLive(r *run, job duvo.Job) {
+	if !op.work.Settings.LiveMessages || job.Status.Terminal() {
+		return
+	}
+	r.mu.Lock()
+	skip := r.live.reading || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(r.live.read)
+	r.live.reading = r.live.reading || !skip
+	r.mu.Unlock()
+	if skip {
+		return
+	}
+	done := func() lifecycle.Event {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.live.reading = false
+		return nil
+	}
+	op.do(func() lifecycle.Event {
+		defer done()
+		_, _, err := op.readMessages(r, job.ID)
+		if err != nil { // it is only progress
+			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", job.ID, "error", hitl.SafeLine(err.Error(), 500))
+			return nil
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.live.read = job.UpdatedAt
+		return nil
+	}, func(error) lifecycle.Event { return nil })
 }
 
 // tellMessage tells the observer of the nth message, once.
-func (op *operation) tellMessage(n int, m duvo.Message) {
-	s := &op.job
+func (op *operation) tellMessage(r *run, n int, m duvo.Message) {
 	if !op.work.Settings.LiveMessages {
 		return
 	}
-	if s.live == nil {
-		s.live = &liveState{}
+	r.mu.Lock()
+	fresh := n > r.live.told
+	if fresh {
+		r.live.told = n
 	}
-	if n > s.live.told {
-		s.live.told = n
+	r.mu.Unlock()
+	if fresh {
 		m = clone.Message(m)
-		op.tell(outcome.Event{Kind: outcome.EventMessage, JobID: s.id, Status: s.status, Message: &m})
+		s := op.latest()
+		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &m})
 	}
 }
 
-// conclude reads all messages of a Job that has ended.
-func (op *operation) conclude(job duvo.Job) {
-	s := &op.job
-	op.at(outcome.PhaseCollecting, s.id)
-	op.nothingPending()
-	var messages []duvo.Message
-	var size int64
-	for m, err := range op.eng.backend.Messages(duvo.WithPriority(op.run.ctx, duvo.Background), s.id) {
-		if op.cancelled() {
-			return
-		}
-		if errors.Is(err, duvo.ErrNotFound) {
-			op.addNote("its messages are no longer there")
-			break
-		}
-		if err != nil && op.readAgain(err) {
-			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
-			s.watch.Retry()
-			return
-		}
-		if err != nil {
-			op.fail(err)
-			return
-		}
-		size += int64(len(m.Text))
-		if m.ToolCall != nil {
-			size += int64(len(m.ToolCall.Arguments))
-		}
-		if m.ToolResult != nil {
-			size += int64(len(m.ToolResult.Result))
-		}
-		if len(messages) >= op.work.Settings.MaxMessages || size > op.work.Settings.MaxOutput {
-			op.addNote("it has more messages than are read; the output may not be its last word")
-			break
-		}
-		messages = append(messages, clone.Message(m))
-		op.tellMessage(len(messages), m)
+func contextCause(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
 	}
-	if op.cancelled() || op.tellReasons(job.Status) || op.checkAnswer(job.Status, messages) {
-		return
-	}
-	op.settle(outcomeOf(job.Status), messages)
-}
-
-// tellReasons posts the reasons of denials to a Job that has ended, once, if
-// that is wished for. It returns true if the Job runs on, or the run has ended.
-func (op *operation) tellReasons(status duvo.Status) bool {
-	s := &op.job
-	text := s.reasons()
-	messenger, ok := op.eng.backend.(messenger)
-	if !op.work.Settings.TellReason || s.told || !ok || text == "" || !takesMessages(status) {
-		return false
-	}
-	// A message resumes whatever waits, so the Job is read just before.
-	read := time.Now()
-	job, err := op.readJob(op.run.ctx, s.id)
-	if op.cancelled() {
-		return true
-	}
-	if err != nil || !takesMessages(job.Status) {
-		op.addNote("the reasons of denials were not told to the Job")
-		return false
-	}
-	s.told = true
-	if !op.mustSave() || op.cancelled() {
-		return true
-	}
-	err = op.postTo(messenger, read, takesMessages, text, "duvotool-"+digest.Of("reasons", s.id))
-	if err != nil {
-		op.eng.log.Warn("duvotool: telling a Job the reasons of denials", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
-		if !duvo.MayHaveTakenEffect(err) {
-			op.addNote("the reasons of denials could not be told to the Job")
-			return op.cancelled()
-		}
-		op.addNote("whether the Job was told the reasons of denials is not known")
-	}
-	s.watch.Alive(false)
-	s.watch.Schedule(op.timeLeft())
-	return true
-}
-
-// takesMessages reports whether a message to a Job in this status walks past
-// nothing.
-func takesMessages(s duvo.Status) bool {
-	return s == duvo.StatusCompleted || s == duvo.StatusInterrupted
-}
-
-// reasons returns the reasons of the denials that reached the Job.
-func (s *jobState) reasons() string {
-	var b strings.Builder
-	for _, e := range s.entries {
-		if e.Verdict == hitl.Denied && e.Reason != "" && (e.Delivery == hitl.Accepted || e.Delivery == hitl.Unconfirmed) {
-			what := "denied"
-			if e.Source == hitl.SourceTimeout {
-				what = "not approved in time"
-			}
-			fmt.Fprintf(&b, "The request %q was %s: %s\n", hitl.SafeLine(e.Title, 200), what, hitl.SafeLine(e.Reason, 1000))
-		}
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// unknown ends the run because nobody can tell whether a Job was started.
-func (op *operation) unknown(why string) {
-	op.addNote(why)
-	op.eng.log.Error("duvotool: cannot tell whether a Job was started; a person must look", "assignment", op.work.Assignment.ID, "operation", op.key)
-	op.settle(outcome.OutcomeUnknown, nil)
-}
-
-// settle ends the run with an outcome.
-func (op *operation) settle(o outcome.Outcome, messages []duvo.Message) {
-	res := op.resultSoFar(o)
-	if f := op.job.followUp; f != nil {
-		messages = messages[min(f.After, len(messages)):] // since then
-	}
-	res.Messages, res.Output = messages, lastWords(messages)
-	if a := op.job.answer; a != nil {
-		res.Data = a.data
-	}
-	if op.work.Settings.FollowUps && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted) {
-		res.Handle = op.detach(op.run)
-	}
-	op.finish(res)
-}
-
-func (s *jobState) decisions() []hitl.DecisionEntry {
-	var out []hitl.DecisionEntry
-	for _, e := range s.entries {
-		out = append(out, e.Clone())
-	}
-	return out
-}
-
-func (op *operation) addNote(note string) { op.job.note = joinNotes(op.job.note, note) }
-
-func joinNotes(a, b string) string {
-	switch {
-	case a == "":
-		return b
-	case strings.Contains("; "+a+"; ", "; "+b+"; "): // so calls that come back do not lengthen it
-		return a
-	}
-	return a + "; " + b
-}
-
-// stopJob asks for the Job to be stopped and reads what came of it: a success
-// proves nothing, and a Job that completed meanwhile has completed. It returns
-// the last read, nil if there was none.
-func (op *operation) stopJob() *duvo.Job {
-	stopper, ok := op.eng.backend.(stopper)
-	if !ok {
-		return nil
-	}
-	s := &op.job
-	if s.stopping = true; op.save(nil) != nil {
-		op.addNote("that it is to be stopped could not be recorded")
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(op.run.ctx), op.eng.cfg.PostTimeout)
-	defer cancel()
-	if err := stopper.StopJob(ctx, s.id); err != nil {
-		op.eng.log.Warn("duvotool: stopping a Job", "job", s.id, "error", hitl.SafeLine(err.Error(), 500))
-	}
-	var last *duvo.Job
-	for pause := 100 * time.Millisecond; ; pause *= 2 {
-		job, err := op.readJob(ctx, s.id)
-		if err == nil {
-			last, s.status = &job, job.Status
-			if job.Status.Terminal() {
-				return last
-			}
-		}
-		if pause > 2*time.Second || ctx.Err() != nil {
-			break
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
-	}
-	op.addNote("stopping the Job was asked for, but it has not ended")
-	return last
+	return errors.New("nobody waits for the Job any more")
 }

@@ -5,15 +5,20 @@
 // journal. It knows Assignments by the [Work] that it is handed, and neither
 // catalogs nor tools.
 //
-// operation.go has callers, runs and the mailbox; operations.go keys; job.go what
-// comes next for a Job; start.go, locate.go and files.go its start; decide.go,
-// respond.go, claims.go and suspend.go its requests; collect.go, answer.go and
-// followup.go its end and what comes after; entry.go, ledger.go and journalguard.go
-// what the journal holds; resume.go what is done after a restart.
+// operation.go has the mailbox and the state; run.go what belongs to a stretch of
+// work; calls.go those who wait; effects.go carries effects out: record.go, send.go,
+// read.go, ask.go, collect.go, files.go, locate.go and claims.go each some of them;
+// result.go and tell.go say what came of it. operations.go, once.go and handles.go
+// find operations by their keys; people.go, manage.go, lookup.go and reconcile.go are
+// for the program; ledger.go and journalguard.go for the journal.
 package engine
 
 import (
+	"crypto/rand"
 	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/lifetime"
@@ -35,11 +40,20 @@ type Engine struct {
 	queue   *queue
 	ledger  *ledger // nil: there is no journal
 	catalog Catalog
+	replica string                 // this engine, unlike any other
+	born    time.Time              // when the monotonic clock of the lifecycle began
+	options sync.Map               // lifecycle.Options, by *Work
+	print   atomic.Pointer[string] // the latest of credential
+	last    struct {
+		sync.Mutex
+		at time.Time // that now returned
+	}
 
 	tokens     pairs  // the Jobs that webhooks with which tokens were about
 	boxes      pairs  // the sandboxes of Jobs that were read to find one
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
+	auditing   auditTrouble
 }
 
 // A Catalog is what an engine asks of whoever knows the Assignments.
@@ -51,8 +65,9 @@ type Catalog interface {
 }
 
 func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell func(outcome.Event), c Catalog) *Engine {
-	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, boxes: pairs{max: locateKept}}
+	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, replica: rand.Text(), born: time.Now(), boxes: pairs{max: locateKept}}
 	e.watcher = watch.NewWatcher(b, life, log, cfg.PollEvery, cfg.TrustLists)
+	e.watcher.Now = e.now
 	e.events = newEventQueue(tell, log)
 	e.queue = newQueue(cfg.JobLimit)
 	e.ledger = newLedger(cfg, life)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -21,7 +22,8 @@ func (eng *Engine) RunUntil(ctx context.Context, w *Work, input string, enough <
 
 // Continue posts a message to the Job of a Result and waits for its next end.
 func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result, message string) (*outcome.Result, error) {
-	return eng.run(ctx, w, message, &followUp{JobID: after.JobID, Turn: after.Key, Message: message, start: after.Input, Known: after.FollowUp})
+	ctx = context.WithValue(ctx, startKey{}, after.Input)
+	return eng.run(ctx, w, message, &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp})
 }
 
 // Check tells how the operation with this handle is doing; nil if the caller
@@ -38,7 +40,7 @@ func (eng *Engine) Check(ctx context.Context, handle string) (*outcome.Result, e
 	if err != nil {
 		return nil, err
 	}
-	res = op.resultFor(ctx, res)
+	op.addressTo(ctx, res)
 	res.ShowAtMost(op.work.Settings.MaxObservation)
 	handOut(ctx, res)
 	return res, nil
@@ -55,9 +57,10 @@ func (eng *Engine) After(ctx context.Context, handle string) (after *outcome.Res
 	if op == nil || !op.work.Settings.FollowUps {
 		return nil, false, nil
 	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	return op.result, true, nil
+	if s := op.latest(); s.Record.Result != nil {
+		after = op.result(s)
+	}
+	return after, true, nil
 }
 
 // Tell hands an event to the observer.
@@ -70,9 +73,27 @@ func (eng *Engine) Delivered(token, jobID, delivery string) {
 	eng.wake(jobID, delivery)
 }
 
-// Interrupt ends all that is under way with a cause, for its callers too.
-func (eng *Engine) Interrupt(cause error) {
-	eng.ops.each(func(op *operation) { op.interrupt(cause) })
+// Interrupt ends all that is under way, for its callers too. From this moment on
+// nothing is started or posted.
+func (eng *Engine) Interrupt() {
+	eng.ops.each(func(op *operation) { op.interrupt() })
+}
+
+func (op *operation) interrupt() {
+	op.mu.Lock()
+	r := op.run
+	op.mu.Unlock()
+	if r == nil && !op.busy() {
+		return
+	}
+	if r != nil {
+		r.mu.Lock()
+		r.cancel(outcome.ErrClosed)
+		r.mu.Unlock()
+	}
+	op.eng.life.Again() // it is busy
+	defer op.eng.life.Leave()
+	op.post(lifecycle.Closed{})
 }
 
 // Close waits until nothing of the lifetime runs any more and the observer has

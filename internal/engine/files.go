@@ -8,56 +8,49 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
 type filesKey struct{}
 
 var errNoFiles = errors.New("the files of the call that began this operation are not here; call again with them")
 
-// stage makes the sandbox that the Job is started with, if it is to have one. It
-// returns false if the run has ended.
-func (op *operation) stage() bool {
-	s := &op.job
-	files, _ := op.run.ctx.Value(filesKey{}).(fs.FS)
-	if s.sandbox != "" || s.doubtful || files == nil && !s.files && !op.work.Settings.Marked {
-		return true
+// stage makes the sandbox that the Job is started with.
+func (op *operation) stage(r *run, f lifecycle.StageFiles) {
+	answer := func(id string, err error) lifecycle.Event {
+		if err == nil && id == "" {
+			err = errors.New("the backend made a sandbox without an ID")
+		}
+		if err == nil {
+			return lifecycle.Staged{Name: f.Name, Sandbox: id}
+		}
+		r.note(lifecycle.CauseFiles, err)
+		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		if duvo.Temporary(err) {
+			return lifecycle.Staged{Name: f.Name, Failed: lifecycle.Nothing}
+		}
+		return lifecycle.Staged{Name: f.Name, Failed: lifecycle.Refusal}
 	}
-	make := func(ctx context.Context) (string, error) { return "", errNoFiles }
+	op.do(func() lifecycle.Event { return answer(op.makeSandbox(r)) }, func(err error) lifecycle.Event { return answer("", err) })
+}
+
+func (op *operation) makeSandbox(r *run) (id string, err error) {
+	ctx := r.wanted()
+	files, _ := ctx.Value(filesKey{}).(fs.FS)
 	switch {
 	case files != nil:
-		s.files = true
-		if b, ok := op.eng.backend.(fileStager); ok {
-			make = func(ctx context.Context) (string, error) { return b.StageFiles(ctx, files) }
-		} else {
-			make = func(context.Context) (string, error) {
-				return "", fmt.Errorf("the backend %T cannot stage files", op.eng.backend)
-			}
+		b, ok := op.eng.backend.(fileStager)
+		if !ok {
+			return "", fmt.Errorf("the backend %T cannot stage files", op.eng.backend)
 		}
-	case !s.files:
-		make = func(ctx context.Context) (string, error) {
-			box, err := op.eng.backend.(sandboxMaker).CreateSandbox(ctx) // checked by Discover
-			return box.ID, err
-		}
+		return b.StageFiles(ctx, files)
+	case op.known().Order.Files:
+		return "", errNoFiles
 	}
-	for attempt := 1; ; attempt++ {
-		id, err := make(op.run.ctx)
-		switch {
-		case op.cancelled():
-			return false
-		case err == nil && id == "":
-			op.fail(errors.New("the backend made a sandbox without an ID"))
-			return false
-		case err == nil:
-			s.sandbox = id
-			return true
-		}
-		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.key, "attempt", attempt, "error", hitl.SafeLine(err.Error(), 500))
-		if !duvo.Temporary(err) || attempt == startAttempts {
-			op.fail(err)
-			return false
-		}
-		if !op.pause(err, attempt, false) {
-			return false
-		}
-	}
+	return emptySandbox(ctx, op.eng.backend)
+}
+
+func emptySandbox(ctx context.Context, b Port) (string, error) {
+	box, err := b.(sandboxMaker).CreateSandbox(ctx) // checked by Discover
+	return box.ID, err
 }

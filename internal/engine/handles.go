@@ -70,7 +70,7 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	if l == nil || recorded {
 		return handle
 	}
-	e := handleEntry{op.record.key, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
+	e := handleEntry{op.record, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
 		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
@@ -79,6 +79,21 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.moreLocked().recorded[handle] = true
+	return handle
+}
+
+// ownHandle returns the handle for the operation's own caller, which finds it from
+// now on.
+func (op *operation) ownHandle() string {
+	o, own := op.eng.ops, bearer{op.caller.User, op.scope}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	handle := op.handleLocked(own)
+	if o.byKey[op.slot()] == op {
+		o.find(handle, grant{op, own})
+	}
 	return handle
 }
 

@@ -10,18 +10,18 @@ import (
 // hide takes the token of the webhook's URL out of a start's error, which may
 // repeat what was sent: who knows the token can make deliveries for the Job. The
 // error is otherwise as it was.
-func (b *startState) hide(err error) error {
-	token := tokenOf(b.webhook)
+func hide(err error, webhook string) error {
+	token := tokenOf(webhook)
 	if err == nil || token == "" {
 		return err
 	}
-	hide := func(text string) string { return withoutSecret(text, token) }
+	without := func(text string) string { return withoutSecret(text, token) }
 	text := err.Error()
 	var api *duvo.APIError
-	if hide(text) == text && (!errors.As(err, &api) || hide(api.Message) == api.Message) {
+	if without(text) == text && (!errors.As(err, &api) || without(api.Message) == api.Message) {
 		return err
 	}
-	return &hiddenError{hide(text), err, hide}
+	return &hiddenError{without(text), err, without}
 }
 
 // shownOfSecret is how many letters of a secret a text that was cut may show.

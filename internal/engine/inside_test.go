@@ -42,19 +42,6 @@ func emptyOperation(t *testing.T, retention time.Duration) (*Engine, *operation)
 	return eng, op
 }
 
-// TestResumeAfterSomebodyElse: a run that somebody else has begun is not replaced,
-// whose callers would wait for ever.
-func TestResumeAfterSomebodyElse(t *testing.T) {
-	_, op := emptyOperation(t, time.Hour)
-	require.True(t, op.eng.life.Enter())
-	theirs := newRun(t.Context())
-	op.run = theirs
-	op.resume(false)
-	require.Same(t, theirs, op.run)
-	op.fail(context.Canceled)
-	<-theirs.done
-}
-
 // TestForgettingSparesWhatIsAboutToBegin: Close would not find it.
 func TestForgettingSparesWhatIsAboutToBegin(t *testing.T) {
 	eng, op := emptyOperation(t, time.Nanosecond)

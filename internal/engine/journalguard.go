@@ -117,6 +117,12 @@ func (k journalKey) opens(bound, data []byte) bool {
 	return err == nil
 }
 
+// An unusable error is of a record that cannot be used, now or later, as long as
+// nobody sees to it.
+type unusable struct{ error }
+
+func (e *unusable) Unwrap() error { return e.error }
+
 // A witness remembers which revisions of records a process has seen. Its methods
 // may be called at once.
 type witness struct {
@@ -168,7 +174,7 @@ func (w *witness) forget(before time.Time) {
 func (m mark) newerThan(r journal.Record) bool { return r.Revision < m.revision && !r.At.After(m.at) }
 
 func wentBack(key string, from, to uint64) error {
-	return fmt.Errorf("%w: the record %s went back from revision %d to %d: somebody has put an older one in its place", journal.ErrFailed, key, from, to)
+	return &unusable{fmt.Errorf("%w: the record %s went back from revision %d to %d: somebody has put an older one in its place", journal.ErrFailed, key, from, to)}
 }
 
 // vanished tells what is wrong with a record that is not there; nil if nothing is.
@@ -176,5 +182,5 @@ func (m mark) vanished(key string, retention time.Duration) error {
 	if m.revision == 0 || m.done || time.Since(m.at) > retention { // else others may have done and forgotten it
 		return nil
 	}
-	return fmt.Errorf("%w: the record %s, which was not done, is gone", journal.ErrFailed, key)
+	return &unusable{fmt.Errorf("%w: the record %s, which was not done, is gone", journal.ErrFailed, key)}
 }

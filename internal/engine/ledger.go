@@ -12,11 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/digest"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/journal"
@@ -221,7 +224,9 @@ func (l *ledger) close(v any) ([]byte, error) {
 
 // open reads a record's data.
 func (l *ledger) open(r journal.Record, v any) error {
-	bad := func(why string) error { return fmt.Errorf("%w: the record %s %s", journal.ErrFailed, r.Key, why) }
+	bad := func(why string) error {
+		return &unusable{fmt.Errorf("%w: the record %s %s", journal.ErrFailed, r.Key, why)}
+	}
 	if len(r.Data) < 2 {
 		return bad("is cut off")
 	}
@@ -249,4 +254,23 @@ func (l *ledger) open(r journal.Record, v any) error {
 		return bad("is no valid JSON")
 	}
 	return nil
+}
+
+// forget deletes what the journal need not hold any more. What belongs to an
+// operation that is not done is first put anew, also what would be old enough a
+// while from now.
+func (l *ledger) forget(before time.Time, slack time.Duration, open func(journal.Record) (*lifecycle.Record, error), log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	l.witness.forget(before)
+	err := l.keepAll(ctx, before.Add(slack), open)
+	if err == nil {
+		err = l.safely(func() error {
+			_, err := l.journal.Forget(ctx, before)
+			return err
+		})
+	}
+	if err != nil {
+		log.Error("duvotool: forgetting old records of the journal", "error", hitl.SafeLine(err.Error(), 500))
+	}
 }

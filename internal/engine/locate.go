@@ -4,19 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/clone"
-	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/watch"
-	"github.com/duvotool/duvotool/outcome"
 )
 
 // How the Job of a start is looked for whose answer was lost.
@@ -28,60 +24,74 @@ const (
 
 var errTooMany = errors.New("too many Jobs have been started since")
 
-// otherAtWork waits while the process that recorded a start may still be at it.
-// It returns false if the run has ended or goes on from a newer record.
-func (op *operation) otherAtWork() bool {
-	s := &op.job
-	if !s.doubtful || s.owner == "" {
-		return true
-	}
-	for {
-		left := time.Until(s.lastSent.Add(op.eng.cfg.PostTimeout + startDoubtPause))
-		if left <= 0 {
-			return true
-		}
-		t := time.NewTimer(min(left, startDoubtPause))
-		select {
-		case <-t.C:
-		case <-op.run.ctx.Done():
-			t.Stop()
-		}
-		if op.cancelled() {
-			return false
-		}
-		rec, found, err := op.eng.ledger.get(op.run.ctx, op.record.key)
-		if err == nil && found && rec.Revision != op.record.revision {
-			op.adopt()
-			return false
-		}
-	}
-}
-
 // locate looks for the Job that a start in doubt has made, by what only that Job
 // can have: the token of its webhook, or its sandbox. Text tells no twins apart.
 // A delivery is only a hint of which Job to look at: its signature does not cover
-// the URL with the token. It returns an empty ID if there is none, or nothing to
-// know it by.
-func (op *operation) locate() (jobID string, err error) {
-	s := &op.job
-	if id := op.eng.tokens.get(tokenOf(s.webhook)); id != "" {
-		switch ours, err := op.startedBySend(id); {
-		case err != nil:
-			return "", err
-		case ours:
-			return id, nil
-		}
-		// Another delivery may name the right one.
-		op.eng.tokens.drop(tokenOf(s.webhook))
+// the URL with the token.
+func (op *operation) locate(r *run, s *lifecycle.State, f lifecycle.Locate) {
+	failed := func(err error) lifecycle.Event {
+		op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.wanted().Err() == nil}
 	}
-	lister, ok := op.eng.backend.(watch.Lister)
-	if s.sandbox == "" || !ok {
+	op.do(func() lifecycle.Event {
+		ctx := duvo.WithPriority(r.wanted(), duvo.Normal)
+		sent := timeOf(f.Since)
+		id, err := op.hinted(ctx, s.Record.Order.Webhook, sent)
+		if id == "" && err == nil && f.Sandbox != "" {
+			id, err = op.inSandbox(ctx, f.Sandbox, sent)
+		}
+		if err != nil {
+			return failed(err)
+		}
+		if id == "" {
+			return lifecycle.Located{Name: f.Name}
+		}
+		return op.locatedJob(ctx, r, f.Name, id, failed)
+	}, failed)
+}
+
+// locatedJob reads the Job that was found, and makes it this operation's.
+func (op *operation) locatedJob(ctx context.Context, r *run, name uint64, id string, failed func(error) lifecycle.Event) lifecycle.Event {
+	job, err := op.eng.backend.Job(ctx, id)
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		return lifecycle.Located{Name: name, Job: id} // and gone since, as the next read tells
+	case err == nil:
+		err = op.another(job, id)
+	}
+	if err == nil {
+		err = op.eng.ops.hold(op, id)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return lifecycle.Located{Name: name, Job: id, Created: wallOf(job.CreatedAt), Build: job.BuildID, Status: string(job.Status)}
+}
+
+// hinted returns the Job that a webhook told of, if it can be that of a start.
+func (op *operation) hinted(ctx context.Context, webhook string, sent time.Time) (string, error) {
+	token := tokenOf(webhook)
+	id := op.eng.tokens.get(token)
+	if id == "" {
 		return "", nil
 	}
-	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
+	ours, err := op.startedBySend(ctx, id, sent)
+	if ours || err != nil {
+		return id, err
+	}
+	op.eng.tokens.drop(token) // another delivery may name the right one
+	return "", nil
+}
+
+// inSandbox returns the Job with this sandbox; empty if there is none.
+func (op *operation) inSandbox(ctx context.Context, sandbox string, sent time.Time) (string, error) {
+	lister, ok := op.eng.backend.(watch.Lister)
+	if !ok {
+		return "", nil
+	}
 	var rows []duvo.Job
 	var cut error
-	for row, err := range op.eng.jobsSince(ctx, lister, op.work.Assignment.ID, s.firstSent.Add(-locateSkew)) {
+	for row, err := range op.eng.jobsSince(ctx, lister, op.work.Assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil && !errors.Is(err, errTooMany) {
 			return "", err
 		}
@@ -91,39 +101,49 @@ func (op *operation) locate() (jobID string, err error) {
 	}
 	// It is probably one of those that were created when the start was sent.
 	slices.SortStableFunc(rows, func(a, b duvo.Job) int {
-		return cmp.Compare(a.CreatedAt.Sub(s.firstSent).Abs(), b.CreatedAt.Sub(s.firstSent).Abs())
+		return cmp.Compare(a.CreatedAt.Sub(sent).Abs(), b.CreatedAt.Sub(sent).Abs())
 	})
 	known := op.eng.ops.byJob()
 	for _, row := range rows {
 		if known[strings.ToLower(row.ID)] != nil {
 			continue
 		}
-		// A sandbox stays a Job's for good. What was read is not read again, so
-		// that looking for many among many, with failures, comes to an end.
-		box := op.eng.boxes.get(row.ID)
-		if box == "" {
-			job, err := op.eng.backend.Job(ctx, row.ID)
-			if err != nil && !errors.Is(err, duvo.ErrNotFound) {
-				return "", err
-			}
-			if err == nil && op.another(job, row.ID) != nil {
-				continue // whatever it was told of, it is not this Job
-			}
-			box = job.SandboxID
-			op.eng.boxes.note(row.ID, box)
+		box, err := op.sandboxOf(ctx, row.ID)
+		if err != nil {
+			return "", err
 		}
-		if box == s.sandbox {
+		if box == sandbox {
 			return row.ID, nil
 		}
 	}
 	return "", cut
 }
 
+// sandboxOf returns the sandbox of a Job; empty if it has none, or is not of our
+// Assignment. A sandbox stays a Job's for good: what was read is not read again, so
+// that looking for many among many, with failures, comes to an end.
+func (op *operation) sandboxOf(ctx context.Context, id string) (string, error) {
+	if box := op.eng.boxes.get(id); box != "" {
+		return box, nil
+	}
+	job, err := op.eng.backend.Job(ctx, id)
+	switch {
+	case errors.Is(err, duvo.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", err
+	case op.another(job, id) != nil:
+		return "", nil // whatever it was told of, it is not this Job
+	}
+	op.eng.boxes.note(id, job.SandboxID)
+	return job.SandboxID, nil
+}
+
 // startedBySend reports whether the Job that a delivery told of can be that of the
 // start in doubt: it runs our Assignment, was created when the start had been
 // sent, belongs to no other operation, and was first told our input. What is not
 // told counts against it.
-func (op *operation) startedBySend(id string) (bool, error) {
+func (op *operation) startedBySend(ctx context.Context, id string, sent time.Time) (bool, error) {
 	refuse := func(why string) (bool, error) {
 		op.eng.log.Warn("duvotool: a webhook delivery told of a Job that is not the one of this start; it is not taken", "assignment", op.work.Assignment.ID,
 			"operation", op.key, "job", hitl.SafeLine(id, 64), "why", why)
@@ -132,7 +152,6 @@ func (op *operation) startedBySend(id string) (bool, error) {
 	if other := op.eng.ops.byJob()[strings.ToLower(id)]; other != nil && other != op {
 		return refuse("it is another operation's")
 	}
-	ctx := duvo.WithPriority(op.run.ctx, duvo.Normal)
 	job, err := op.eng.backend.Job(ctx, id)
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
@@ -141,7 +160,7 @@ func (op *operation) startedBySend(id string) (bool, error) {
 		return false, err
 	case op.another(job, id) != nil || job.AssignmentID == "":
 		return refuse("it is not told to run this Assignment")
-	case job.CreatedAt.Before(op.job.firstSent.Add(-locateSkew)): // the zero time too
+	case job.CreatedAt.Before(sent.Add(-locateSkew)): // the zero time too
 		return refuse("it is not told to be created since the start was sent")
 	}
 	n := 0
@@ -153,7 +172,7 @@ func (op *operation) startedBySend(id string) (bool, error) {
 			break
 		}
 		if m.Role == "user" {
-			if strings.TrimSpace(m.Text) != strings.TrimSpace(op.inputNow()) {
+			if strings.TrimSpace(m.Text) != strings.TrimSpace(op.known().Order.Input) {
 				return refuse("it was started with another message")
 			}
 			return true, nil
@@ -162,10 +181,15 @@ func (op *operation) startedBySend(id string) (bool, error) {
 	return refuse("its messages do not tell what it was started with")
 }
 
-// jobsSince lists the Jobs of an Assignment, the oldest first.
+// jobsSince lists the Jobs of an Assignment that were created since a time, the
+// newest first. It does not ask the server for those since then: a server may take
+// that for when they completed, and leave out what runs. A Job that is started
+// meanwhile moves the others down the list, so that some come twice, and none is
+// skipped.
 func (eng *Engine) jobsSince(ctx context.Context, lister watch.Lister, assignment string, since time.Time) func(func(duvo.Job, error) bool) {
 	return func(yield func(duvo.Job, error) bool) {
-		f := duvo.JobFilter{AssignmentID: assignment, Since: since, OldestFirst: true, PageSize: watch.PageRows}
+		f := duvo.JobFilter{AssignmentID: assignment, PageSize: watch.PageRows}
+		seen := map[string]bool{}
 		for {
 			page, err := lister.JobPage(ctx, f)
 			if err != nil {
@@ -173,10 +197,14 @@ func (eng *Engine) jobsSince(ctx context.Context, lister watch.Lister, assignmen
 				return
 			}
 			for _, row := range page.Jobs {
+				if !row.CreatedAt.IsZero() && row.CreatedAt.Before(since) {
+					return // as are all that follow
+				}
 				// A server may not heed the filter.
-				if row.AssignmentID != "" && !strings.EqualFold(row.AssignmentID, assignment) || !row.CreatedAt.IsZero() && row.CreatedAt.Before(since) {
+				if seen[row.ID] || row.AssignmentID != "" && !strings.EqualFold(row.AssignmentID, assignment) {
 					continue
 				}
+				seen[row.ID] = true
 				if !yield(row, nil) {
 					return
 				}
@@ -200,180 +228,4 @@ func tokenOf(webhook string) string {
 		return ""
 	}
 	return u.Query().Get(TokenParam)
-}
-
-// Candidates is Registry.Candidates of package duvotool.
-func (eng *Engine) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
-	op, sent, err := eng.unknown(ctx, unknown)
-	if err != nil {
-		return nil, err
-	}
-	lister, ok := eng.backend.(watch.Lister)
-	if !ok {
-		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", eng.backend)
-	}
-	out := []duvo.Job{} // [] in JSON, not null
-	known := eng.ops.byJob()
-	for row, err := range eng.jobsSince(ctx, lister, op.work.Assignment.ID, sent.Add(-locateSkew)) {
-		if err != nil && errors.Is(err, errTooMany) && len(out) > 0 {
-			break // those first started are the likelier ones
-		}
-		if err != nil {
-			return nil, err
-		}
-		if known[strings.ToLower(row.ID)] == nil {
-			out = append(out, clone.Job(row))
-		}
-	}
-	return out, nil
-}
-
-// unknown finds an operation with an unknown outcome, and when its start was
-// first sent.
-func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, time.Time, error) {
-	op, err := eng.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if op == nil {
-		return nil, time.Time{}, outcome.ErrUnknownJob
-	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if op.result == nil || op.result.Outcome != outcome.OutcomeUnknown || op.run != nil {
-		op.unkeyed = false // the error tells it
-		return nil, time.Time{}, &outcome.JobError{Key: op.key, JobID: op.jobID, Assignment: op.work.Assignment.Name, Err: errors.New("the outcome is not unknown")}
-	}
-	// Nothing runs, so nobody owns the mail.
-	if f := op.job.followUp; f != nil {
-		return op, f.SentAt, nil
-	}
-	return op, op.job.firstSent, nil
-}
-
-// Reconcile is Registry.Reconcile of package duvotool.
-func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
-	if hitl.PersonKey(by) == "" {
-		return errors.New("duvotool: reconciling: it is not said who reconciles")
-	}
-	op, _, err := eng.unknown(ctx, unknown)
-	if err != nil {
-		return err
-	}
-	var job duvo.Job
-	if jobID != "" {
-		if job, err = eng.backend.Job(ctx, jobID); err != nil {
-			return err
-		}
-		if err := op.another(job, jobID); err != nil {
-			return errtext.Errorf("duvotool: reconciling: %w", err)
-		}
-		if job := op.after.jobID; job != "" && !strings.EqualFold(job, jobID) {
-			return fmt.Errorf("duvotool: reconciling: the message was for Job %s", job)
-		}
-		if other := eng.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
-			return fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))
-		}
-	}
-	if !eng.life.Enter() {
-		return outcome.ErrClosed
-	}
-	run := newRun(WithCallerOf(ctx, op.caller))
-	run.detached = true
-	op.mu.Lock()
-	if op.run != nil || op.result == nil || op.result.Outcome != outcome.OutcomeUnknown {
-		op.unkeyed = false // the error tells it
-		op.mu.Unlock()
-		eng.life.Leave()
-		return &outcome.JobError{Key: op.key, Assignment: op.work.Assignment.Name, Err: errors.New("it was reconciled meanwhile")}
-	}
-	op.result, op.run = nil, run
-	reply := make(chan error, 1)
-	op.postLocked(run, func(op *operation) { // the first of its run: whatever comes, there is a reply
-		err := errors.New("duvotool: reconciling: it panicked")
-		defer func() { reply <- err }()
-		err = op.reconciled(job, by)
-	})
-	op.mu.Unlock()
-	select {
-	case err := <-reply:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx) // it is done all the same
-	}
-}
-
-// reconciled takes in what a person has found out.
-func (op *operation) reconciled(job duvo.Job, by string) error {
-	s := &op.job
-	before := *s
-	if f := s.followUp; f != nil {
-		c := *f
-		s.followUp = &c
-	}
-	var err error
-	if job.ID != "" && s.followUp == nil {
-		if err = op.eng.ops.hold(op, job.ID); err != nil {
-			op.unreconciled(before)
-			return errtext.Errorf("duvotool: reconciling: %w", err)
-		}
-		s.held = true
-	}
-	err = op.audit(audit.Reconciled, func(r *audit.Record) { r.JobID, r.By = job.ID, by })
-	s.note = ""
-	switch f := s.followUp; {
-	case f != nil && job.ID != "":
-		f.Posted, f.Doubtful = true, false
-		op.at(outcome.PhaseWatching, s.id)
-	case f != nil:
-		f.Doubtful, f.SentAt, s.parked = false, time.Time{}, true
-		op.at(outcome.PhaseNew, s.id)
-	case job.ID != "":
-		s.id, s.buildID, s.status, s.created, s.startedAt, s.startState = job.ID, job.BuildID, job.Status, job.CreatedAt, time.Now(), nil
-		op.at(outcome.PhaseWatching, s.id)
-	default:
-		s.startState, s.parked = &startState{webhook: op.eng.cfg.webhookURLFor()}, true
-		op.at(outcome.PhaseNew, "")
-	}
-	if err == nil {
-		err = op.save(nil)
-	}
-	if err == nil {
-		err = op.eng.ops.bar(op, false)
-	}
-	if err != nil {
-		_ = op.audit(audit.Failed, func(r *audit.Record) {
-			r.JobID, r.By, r.Error = job.ID, by, "it is not known whether the reconciliation counts: "+hitl.SafeLine(err.Error(), 500)
-		})
-		op.unreconciled(before)
-		return err
-	}
-	op.eng.ops.reconciled(op)
-	if job.ID == "" {
-		op.failAs(op.errorOf(errors.New("a person has found that no Job was started")))
-		return nil
-	}
-	op.tell(outcome.Event{Kind: outcome.EventStarted, JobID: s.id, Status: s.status})
-	op.begin()
-	return nil
-}
-
-// unreconciled leaves the outcome unknown, as it was.
-func (op *operation) unreconciled(before jobState) {
-	op.job = before
-	op.at(outcome.PhaseStarting, op.job.id)
-	op.conclusion(op.resultSoFar(outcome.OutcomeUnknown), false)
-}
-
-func (op *operation) errorOf(cause error) *outcome.JobError {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	return op.errorLocked(cause)
-}
-
-// reconciled lets the Assignment in again.
-func (o *operations) reconciled(op *operation) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.letIn(op)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 )
@@ -27,7 +28,6 @@ func (eng *Engine) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	if err != nil {
 		return nil, err
 	}
-	res = res.Clone()
 	res.Handle = ""
 	res.Repeated = true
 	res.ShowAtMost(op.work.Settings.MaxObservation)
@@ -43,7 +43,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 		o.mu.Lock()
 		op = o.byKey[slotOf(tenant, name)]
 		o.mu.Unlock()
-		if op != nil && (l == nil || op.underWay()) {
+		if op != nil && (l == nil || op.busy()) {
 			return op, false, nil
 		}
 		if l != nil {
@@ -77,53 +77,70 @@ func (eng *Engine) restoreAfter(rec journal.Record, before *operation) (*operati
 	op, err := eng.restore(rec)
 	if err == nil && before != nil {
 		before.mu.Lock()
-		op.news.err = before.news.err
+		op.err = before.err
 		before.mu.Unlock()
 	}
 	return op, err
 }
 
-func (op *operation) underWay() bool {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	return op.run != nil
-}
-
 // standing tells how the operation stands, without waiting for it.
 func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Result, error) {
+	s := op.latest()
+	r := &s.Record
 	op.mu.Lock()
-	res, running, jobID, over := op.result, op.run != nil, op.jobID, op.ended != 0
-	if res == nil && running {
-		res = op.pendingLocked()
-	}
+	over := op.ended != 0
 	op.mu.Unlock()
 	if restored {
-		over = op.job.parked
+		over = r.Parked()
 	}
 	switch {
-	case res != nil:
+	case r.Result != nil && !s.Live.Running:
+		return op.result(s), nil
+	case op.busy():
+		res := op.soFar(s, outcome.OutcomePending)
+		op.waitsNote(s, res)
 		return res, nil
-	case jobID == "" && over:
-		return op.unstarted(), nil
-	case jobID == "":
-		res = op.parkedResult(outcome.OutcomePending, "")
+	case r.Job == "" && over:
+		return op.unstarted(s), nil
+	case r.Job == "":
+		res := op.parked(s, outcome.OutcomePending, "")
 		res.Note = "nobody in this process works on it, and its Job is not known yet"
 		return res, nil
 	}
-	job, err := op.eng.backend.Job(ctx, jobID)
+	res, err := op.looked(ctx, s)
 	if err == nil {
-		err = op.another(job, jobID)
+		res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
+	}
+	return res, err
+}
+
+// looked reads the Job of an operation that nobody works on.
+func (op *operation) looked(ctx context.Context, s *lifecycle.State) (*outcome.Result, error) {
+	job, err := op.eng.backend.Job(ctx, s.Record.Job)
+	if err == nil {
+		err = op.another(job, s.Record.Job)
 	}
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
-		res = op.parkedResult(outcome.OutcomeGone, "")
+		return op.parked(s, outcome.OutcomeGone, ""), nil
 	case err != nil:
 		return nil, op.errorOf(err)
 	case job.Status.Terminal():
-		res = op.parkedResult(outcomeOf(job.Status), job.Status)
-	default:
-		res = op.parkedResult(outcome.OutcomePending, job.Status)
+		return op.parked(s, outcomeOf(job.Status), job.Status), nil
 	}
-	res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
-	return res, nil
+	return op.parked(s, outcome.OutcomePending, job.Status), nil
+}
+
+// check waits for an operation as far as the budget goes. It never begins one,
+// so that looking is all that it does: of a call that ended with an error it
+// tells what there is.
+func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
+	s := op.latest()
+	switch idle := !op.busy() && s.Record.Result == nil; {
+	case idle && s.Record.Job == "":
+		return op.unstarted(s), nil
+	case idle:
+		return op.looked(ctx, s)
+	}
+	return op.wait(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -42,10 +43,8 @@ func (k callKey) astray(op *operation, asked, scope string) error {
 func (op *operation) begun() bool {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.run != nil || op.result != nil || op.jobID != "" || op.ended == 0 {
-		return true
-	}
-	return !op.startedNothing()
+	r := &op.state.Record
+	return op.busyLocked() || r.Result != nil || op.ended == 0 || !startedNothing(r)
 }
 
 // seek finds the operation of a key: under the key itself, or, where that of the
@@ -81,7 +80,7 @@ func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope
 
 // seekSpelled is seek under the key that earlier versions made of the ID of an
 // Assignment as it was spelled; key is returned where there is no operation.
-func (o *operations) seekSpelled(ctx context.Context, w *Work, input string, follow *followUp, key callKey) (*operation, callKey, error) {
+func (o *operations) seekSpelled(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp, key callKey) (*operation, callKey, error) {
 	spelled, err := keyFor(ctx, w, input, follow)
 	if err != nil || spelled.key == key.key {
 		return nil, key, err

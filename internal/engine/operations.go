@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/runscope"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -58,7 +59,7 @@ type callKey struct {
 
 // open finds or makes the operation of a call. repeated tells that it was
 // there before.
-func (o *operations) open(ctx context.Context, w *Work, input string, follow *followUp) (op *operation, repeated bool, err error) {
+func (o *operations) open(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp) (op *operation, repeated bool, err error) {
 	key, err := keyFor(ctx, w.folded(), input, follow)
 	if err != nil {
 		return nil, false, err
@@ -102,7 +103,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 		}
 	}
 	if op == nil {
-		op, repeated = o.insert(o.newOperation(w, key, input, caller, follow))
+		op, repeated = o.insert(o.newOperation(ctx, w, key, startInput(ctx, input, follow), caller, follow))
 	} else {
 		op, repeated = o.keyed(op), true
 	}
@@ -112,8 +113,8 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.after.same(follow.of())
-	if repeated && (other || key.exact && op.said() != input) {
+	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.after.same(afterOf(follow))
+	if repeated && (other || key.exact && saidBy(op.known()) != input) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
 	}
@@ -124,11 +125,13 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *fo
 // same moment because nobody had it is found again; where another has the key by
 // now, that one is returned.
 func (o *operations) keyed(op *operation) *operation {
+	if op.known().Unkeyed {
+		op.tryPost(lifecycle.Named{})
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op.mu.Lock()
-	op.unkeyed = false
-	if op.fresh && op.run == nil && op.result == nil && op.ended != 0 {
+	if op.fresh && op.run == nil && op.state.Record.Result == nil && op.ended != 0 {
 		op.ended = time.Now().UnixNano() // not forgotten while a call is about to take it up
 	}
 	op.mu.Unlock()
@@ -153,27 +156,18 @@ func onceKey(scope, assignment string) string {
 	return scopePrefix + digest.Of("once", scope, assignment)
 }
 
-// startedNothing reports of an operation that has ended whether nothing was
-// started. Called with mu held.
-func (op *operation) startedNothing() bool {
-	b := op.job.startState // nothing runs, so nobody owns the mail
-	return op.jobID == "" && (b == nil || !b.doubtful)
+// startedNothing reports whether nothing was started, nor may have been.
+func startedNothing(r *lifecycle.Record) bool {
+	return r.Job == "" && !r.Start.Open && !r.Start.Earlier
 }
 
-func (o *operations) newOperation(w *Work, key callKey, input string, caller hitl.Caller, follow *followUp) *operation {
-	op := &operation{eng: o.eng, work: w, key: key.key, fresh: key.fresh, unkeyed: key.fresh, scope: key.scope, input: input, caller: caller, after: follow.of(), phase: outcome.PhaseNew}
-	if o.eng.ledger != nil {
-		op.record = &recordRef{key: op.recordName()}
-		op.handle = newHandle() // recorded with the operation from the beginning
+// startInput is what the Job of a call was, or is to be, started with.
+func startInput(ctx context.Context, input string, follow *lifecycle.FollowUp) string {
+	if follow == nil {
+		return input
 	}
-	if follow != nil {
-		op.input = follow.start
-	}
-	if key.own != "" {
-		op.moreLocked().own = key.own // nobody else has it yet
-	}
-	op.job.init(op, follow)
-	return op
+	start, _ := ctx.Value(startKey{}).(string)
+	return start
 }
 
 func (o *operations) failed(w *Work, key string, err error) error {
@@ -185,9 +179,13 @@ func (o *operations) failed(w *Work, key string, err error) error {
 func (op *operation) reword(input string) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.run == nil && op.result == nil && op.jobID == "" && op.phase == outcome.PhaseNew && op.ended != 0 {
-		op.input = input
+	r := &op.state.Record
+	if op.busyLocked() || r.Result != nil || !startedNothing(r) || r.Order.After != nil || op.ended == 0 || r.Order.Input == input {
+		return
 	}
+	order := *r.Order
+	order.Input = input
+	op.next = &order
 }
 
 func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
@@ -211,12 +209,12 @@ func (o *operations) insert(op *operation) (now *operation, there bool) {
 func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
 	op.mu.Lock()
-	if op.handle != "" && op.record != nil && op.record.revision > 0 { // it may have been given out
+	if op.handle != "" && op.state.Live.Revision > 0 && op.record != "" { // it may have been given out
 		o.find(op.handle, grant{op, bearer{op.caller.User, op.scope}})
 	}
-	id := strings.ToLower(op.jobID)
+	id := strings.ToLower(op.state.Record.Job)
 	op.mu.Unlock()
-	if id != "" && op.after.jobID == "" && o.holders[id] == nil { // restored: nothing runs yet
+	if id != "" && op.after.jobID == "" && o.holders[id] == nil {
 		o.holdLocked(op, id)
 	}
 }
@@ -251,7 +249,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 // keep inserts an operation that was restored, unless it needs nothing more: then
 // the journal keeps it.
 func (o *operations) keep(op *operation) *operation {
-	if op.result != nil && op.result.Outcome != outcome.OutcomeUnknown {
+	if r := op.known().Result; r != nil && r.Outcome != lifecycle.Unknown {
 		return op
 	}
 	op, _ = o.insert(op)
@@ -261,13 +259,10 @@ func (o *operations) keep(op *operation) *operation {
 // reread returns an operation as it is now, where another process may have
 // reconciled what is unknown here.
 func (o *operations) reread(ctx context.Context, op *operation) (*operation, error) {
-	op.mu.Lock()
-	idle := op.isUnknown()
-	op.mu.Unlock()
-	if !idle {
+	if !op.isUnknown() {
 		return op, nil
 	}
-	rec, found, err := o.eng.ledger.get(ctx, op.record.key)
+	rec, found, err := o.eng.ledger.get(ctx, op.record)
 	if err != nil || !found {
 		return op, err
 	}
@@ -277,9 +272,7 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	op.mu.Lock()
-	same := !op.isUnknown() || op.record.revision >= rec.Revision // nothing runs, so nobody owns the mail
-	op.mu.Unlock()
+	same := !op.isUnknown() || op.latest().Live.Revision >= rec.Revision
 	switch other := o.byKey[op.slot()]; {
 	case same:
 		return op, nil
@@ -295,10 +288,10 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 	return now, nil
 }
 
-// isUnknown reports whether the outcome is unknown and nothing goes on about it.
-// Called with mu held.
-func (op *operation) isUnknown() bool {
-	return op.run == nil && op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
+// hasUnknown reports whether the outcome of an operation is unknown.
+func (op *operation) hasUnknown() bool {
+	r := op.known().Result
+	return r != nil && r.Outcome == lifecycle.Unknown
 }
 
 // A barrier is what the journal holds of an Assignment that unknown outcomes bar
@@ -331,10 +324,7 @@ func (o *operations) barred(ctx context.Context, tenant, scope, assignment strin
 		if err != nil {
 			return nil, err
 		}
-		op.mu.Lock()
-		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
-		op.mu.Unlock()
-		if bars {
+		if op.hasUnknown() {
 			return op, nil
 		}
 	}
@@ -368,10 +358,7 @@ func (o *operations) barredBy(ctx context.Context, tenant, scope, assignment str
 		if op == nil {
 			continue
 		}
-		op.mu.Lock()
-		bars := op.result != nil && op.result.Outcome == outcome.OutcomeUnknown
-		op.mu.Unlock()
-		if bars {
+		if op.hasUnknown() {
 			return op, nil
 		}
 	}
@@ -432,23 +419,31 @@ func unknownSlot(tenant, scope, assignment string) string {
 	return slotOf(tenant, slotOf(scope, strings.ToLower(assignment)))
 }
 
-// settled notes that an operation, or a call of it, has an outcome. One that no
-// key of a caller's stands for is dropped once it has ended, and so is one that
-// the journal holds.
-func (o *operations) settled(op *operation, came outcome.Outcome, detached, journaled bool) {
+// bars reports whether an operation keeps its Assignment out of its scope, as far
+// as this process has noted.
+func (o *operations) bars(op *operation) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if came == outcome.OutcomeUnknown {
-		o.keepOut(op)
-		return
-	}
+	return slices.Contains(o.unknown[unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)], op)
+}
+
+// settled notes that a run of an operation is over. One that no key of a caller's
+// stands for is dropped once it has ended, and so is one that the journal holds.
+func (o *operations) settled(op *operation, detached bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := op.latest()
+	r := &s.Record
 	op.mu.Lock()
-	unkeyed := op.unkeyed
+	findable := detached || op.record == "" && op.handle != "" // it was given out
 	op.mu.Unlock()
 	switch {
-	case endsCall(came) && unkeyed:
-		// It may be resumed by its Job or its handle for a while: see sweep.
-	case unkeyed && !detached, journaled:
+	case op.busy():
+	case r.Result == nil:
+		// It may be taken up by its key, its Job or its handle for a while: see sweep.
+	case r.Result.Outcome == lifecycle.Unknown:
+		o.keepOut(op)
+	case r.Unkeyed && !findable, op.record != "" && !s.Live.Dirty:
 		o.drop(op)
 	}
 }
@@ -477,13 +472,13 @@ func (o *operations) drop(op *operation) {
 		delete(o.byKey, op.slot())
 	}
 	op.mu.Lock()
-	id := strings.ToLower(op.jobID)
+	id := strings.ToLower(op.state.Record.Job)
 	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.handle) {
 		if o.byHandle[handle].op == op {
 			delete(o.byHandle, handle)
 		}
 	}
-	own := op.extrasLocked().own
+	own := op.state.Record.Order.Own
 	op.mu.Unlock()
 	if o.holders[id] == op {
 		delete(o.holders, id)
@@ -504,12 +499,7 @@ func (o *operations) sweep() {
 	}
 	o.swept = time.Now()
 	for _, op := range o.byKey {
-		op.mu.Lock()
-		done := op.result != nil && op.result.Outcome != outcome.OutcomeUnknown
-		left := op.run == nil && op.result == nil && op.ended != 0 && (op.unkeyed || op.fresh && op.startedNothing()) // else its run is about to begin
-		old := (done || left) && time.Since(time.Unix(0, op.ended)) > o.retention
-		op.mu.Unlock()
-		if old {
+		if op.isOld(o.retention) {
 			o.drop(op)
 		}
 	}
@@ -518,29 +508,58 @@ func (o *operations) sweep() {
 		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {
 			defer o.eng.life.Leave()
-			l.forget(before, slack, o.eng.log)
+			l.forget(before, slack, o.eng.recordOf, o.eng.log)
 		}()
 	}
 }
 
+// isOld reports whether an operation ended longer ago than d, and may be forgotten.
+func (op *operation) isOld(d time.Duration) bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	r := &op.state.Record
+	done := r.Result != nil && r.Result.Outcome != lifecycle.Unknown
+	left := r.Result == nil && op.ended != 0 && (r.Unkeyed || op.fresh && startedNothing(r))
+	return !op.busyLocked() && (done || left) && time.Since(time.Unix(0, op.ended)) > d // else its run is about to begin
+}
+
 // converse notes that the Job of a follow-up is being talked to, or no longer.
-// false means that another follow-up does so.
+// false means that another follow-up does so, or that what it said may be on its way.
 func (o *operations) converse(op *operation, on bool) bool {
 	id := strings.ToLower(op.after.jobID)
+	quiet := o.quiet(id, op) // not under the lock
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.talks[id]
 	switch {
-	case on && now != nil && now != op:
+	case on && now != nil && now != op && now != quiet:
 		return false
 	case on && o.talks == nil:
 		o.talks = map[string]*operation{id: op}
 	case on:
 		o.talks[id] = op
-	case now == op:
+	case now == op && now == quiet:
 		delete(o.talks, id)
 	}
 	return true
+}
+
+// quiet returns the follow-up that has talked to a Job, if nothing of it can come
+// any more: it does not run, unless it is op itself, and nothing is on its way.
+func (o *operations) quiet(id string, op *operation) *operation {
+	o.mu.Lock()
+	other := o.talks[id]
+	o.mu.Unlock()
+	if other == nil || other != op && other.busy() || o.onItsWay(other.known()) {
+		return nil
+	}
+	return other
+}
+
+// onItsWay reports whether a message that was sent may still take effect unseen.
+func (o *operations) onItsWay(r *lifecycle.Record) bool {
+	m := &r.Message.Attempt
+	return r.Result == nil && (m.Open || m.Earlier) && time.Since(timeOf(m.Until)) < o.eng.cfg.PostTimeout+o.eng.cfg.Settle
 }
 
 // byJob returns the operations by the IDs of their Jobs, in lower case. It takes
@@ -548,12 +567,8 @@ func (o *operations) converse(op *operation, on bool) bool {
 func (o *operations) byJob() map[string]*operation {
 	out := map[string]*operation{}
 	o.each(func(op *operation) {
-		op.mu.Lock()
-		defer op.mu.Unlock()
-		if op.jobID != "" {
-			if other := out[strings.ToLower(op.jobID)]; other == nil || op.run != nil {
-				out[strings.ToLower(op.jobID)] = op
-			}
+		if id := strings.ToLower(op.known().Job); id != "" && (out[id] == nil || op.busy()) {
+			out[id] = op
 		}
 	})
 	return out
@@ -575,7 +590,7 @@ const (
 )
 
 // keyFor makes the operation key of a call.
-func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callKey, error) {
+func keyFor(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp) (callKey, error) {
 	refuse := func(err error) (callKey, error) {
 		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: w.Assignment.Name, Err: err}
 	}
@@ -600,7 +615,7 @@ func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callK
 		}
 		switch {
 		case follow != nil:
-			return callKey{key: scopePrefix + digest.Of("follow-up", scope, follow.JobID, follow.Turn, input), exact: true}, nil
+			return callKey{key: scopePrefix + digest.Of("follow-up", scope, follow.Job, follow.Turn, input), exact: true}, nil
 		case w.Settings.OncePerScope:
 			return callKey{key: onceKey(scope, w.Assignment.ID), own: own}, nil
 		}
@@ -611,7 +626,7 @@ func keyFor(ctx context.Context, w *Work, input string, follow *followUp) (callK
 	}
 	if run := runscope.Of(ctx); run != "" {
 		if follow != nil {
-			return callKey{key: scopePrefix + digest.Of("run's follow-up", run, follow.JobID, follow.Turn, input), exact: true}, nil
+			return callKey{key: scopePrefix + digest.Of("run's follow-up", run, follow.Job, follow.Turn, input), exact: true}, nil
 		}
 		return callKey{key: scopePrefix + digest.Of("run", run, w.Assignment.ID, input), exact: true}, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 )
@@ -120,64 +120,51 @@ func (o *operations) say(jobID string, change func(said) (said, error)) error {
 // forgetSaid forgets what was said to Jobs that no operation here is about, long
 // ago. Called with mu held.
 func (o *operations) forgetSaid() {
-	if len(o.saidTo) == 0 {
+	if len(o.saidTo) == 0 && len(o.talks) == 0 {
 		return
 	}
 	about := map[string]bool{}
 	for _, op := range o.byKey {
-		op.mu.Lock()
-		about[strings.ToLower(op.jobID)] = true
-		op.mu.Unlock()
+		about[strings.ToLower(op.known().Job)] = true
 	}
 	for id, s := range o.saidTo {
 		if !about[id] && time.Since(s.at) > o.retention {
 			delete(o.saidTo, id)
 		}
 	}
+	for id := range o.talks { // what was on its way at the end of its run
+		if !about[id] {
+			delete(o.talks, id)
+		}
+	}
 }
 
 // say notes the message of a follow-up before it is posted, and takes in what
-// others have said meanwhile. It returns false if the run has ended, because with
-// the message it would be more than anybody can check, or because that cannot be
-// noted.
-func (op *operation) say() bool {
-	f := op.job.followUp
-	var added string
-	err := op.eng.ops.say(op.job.id, func(s said) (said, error) {
-		added = f.Added
+// others have said meanwhile. It fails if with the message it would be more than
+// anybody can check.
+func (op *operation) say(rec *lifecycle.Record) error {
+	f, own := rec.Order.After, rec.Message.Added
+	return op.eng.ops.say(rec.Job, func(s said) (said, error) {
 		if s.has(op.name()) {
-			added = s.with(f.Added)
-			s.Added = added
+			s.Added = s.with(own)
 			return s, nil
 		}
-		if others := f.others(s); others != "" {
-			added = others + turnBreak + f.Message
+		added := own
+		if others := othersSaid(own, f.Text, s); others != "" {
+			added = others + turnBreak + f.Text
 		}
 		if limit := op.work.Settings.MaxInput; len(added) > limit {
-			return said{}, &outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("with this message %d bytes would have been added to Job %s since its start, and at most %d are allowed; start a new Job",
-				len(added), hitl.SafeLine(op.job.id, 64), limit)}
+			return said{}, &outcome.InputError{Tool: op.work.Name, Problem: tooMuchSaid(rec.Job, len(added), limit)}
 		}
-		s.Added, s.Turns = added, append(slices.Clone(s.Turns), turn{op.name(), f.Message})
+		s.Added, s.Turns = added, append(slices.Clone(s.Turns), turn{op.name(), f.Text})
 		return s, nil
 	})
-	var tooMuch *outcome.InputError
-	switch {
-	case errors.As(err, &tooMuch):
-		op.failAs(err)
-		return false
-	case err != nil:
-		op.fail(err)
-		return false
-	}
-	f.Added = added
-	op.addedNow(added)
-	return true
 }
 
-// others returns what others have said, with what the Job does not tell of yet, or
-// never will.
-func (f *followUp) others(s said) string {
-	all := strings.TrimSuffix(strings.TrimSuffix(f.Added, f.Message), turnBreak)
+// othersSaid returns what others have said, with what the Job does not tell of yet,
+// or never will. added is what the Job told, and the own message at its end.
+func othersSaid(added, own string, s said) string {
+	all := strings.TrimSuffix(strings.TrimSuffix(added, own), turnBreak)
 	told := turnBreak + all + turnBreak
 	for _, t := range s.Turns {
 		one := turnBreak + t.Message + turnBreak
@@ -190,36 +177,38 @@ func (f *followUp) others(s said) string {
 	return all
 }
 
-// hear takes in what was said to the Job up to now, by whichever operation, before
-// its policy is asked about the request with this ID. It returns false if the run
-// has ended because that cannot be known.
-func (op *operation) hear(requestID string) bool {
-	s := &op.job
-	if p := s.requests[requestID]; s.heardFor == requestID && p != nil && !p.gone && p.stage != stageNew {
-		return true // a message is posted to no Job that waits
+// heard returns what was said to the Job up to the request with this ID, if that
+// need not be looked up: it is asked about already, or there is no journal.
+func (op *operation) heard(r *run, request string) (added string, known bool) {
+	s := op.latest()
+	if op.eng.ledger == nil {
+		all, _, _ := op.eng.ops.said(s.Record.Job) // it takes no time
+		return all.with(s.Record.Message.Added), true
 	}
-	all, _, err := op.eng.ops.said(s.id)
+	p := s.Record.Request(request)
+	if p == nil || p.Gone {
+		return "", false
+	}
+	a, _ := s.Live.Ask(p.ID)
+	if p.Stage == lifecycle.Unasked && a.Turn == 0 && !a.Suspended {
+		return "", false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	added, known = r.heard[strings.ToLower(request)]
+	return added, known // a message is posted to no Job that waits
+}
+
+// hear looks up what was said to the Job up to now, by whichever operation.
+func (op *operation) hear(r *run, request string) (string, error) {
+	rec := op.known()
+	all, _, err := op.eng.ops.said(rec.Job)
 	if err != nil {
-		op.fail(fmt.Errorf("what was said to the Job since its start is not known, so nothing is decided about it: %w", err))
-		return false
+		return "", err
 	}
-	s.heardFor = requestID
-	op.addedNow(all.with(s.followUp.added()))
-	return true
-}
-
-// addedNow notes what messages have added to the Job.
-func (op *operation) addedNow(added string) {
-	op.job.added = added
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	op.added = added
-}
-
-// addedSoFar returns what messages have added to the Job, as far as it is known.
-func (s *jobState) addedSoFar() string {
-	if s.heardFor == "" && s.added == "" {
-		return s.followUp.added()
-	}
-	return s.added
+	added := all.with(rec.Message.Added)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = map[string]string{strings.ToLower(request): added}
+	return added, nil
 }

@@ -25,6 +25,7 @@ type Config struct {
 	JournalKeys []journalKey
 	NoResume    bool
 	WebhookURL  *url.URL // nil: none
+	WebhookKey  []byte   // what the tokens of webhooks' URLs are made with; never empty with a WebhookURL
 	OffersCheck bool     // some tool has a wait budget
 }
 

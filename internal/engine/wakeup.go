@@ -2,11 +2,12 @@ package engine
 
 import (
 	"cmp"
-	"crypto/rand"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/digest"
 )
 
 const (
@@ -14,14 +15,17 @@ const (
 )
 
 // webhookURLFor returns the URL for one operation's Job: with a token, so that
-// nobody can guess it. It is never logged.
-func (c Config) webhookURLFor() string {
+// nobody can guess it. It is the same whenever the same start is sent, also where
+// the journal was lost: another body under its Idempotency-Key would be refused. It
+// is never logged.
+func (c Config) webhookURLFor(tenant, key, assignment string) string {
 	if c.WebhookURL == nil {
 		return ""
 	}
 	u := *c.WebhookURL
 	q := u.Query()
-	q.Set(TokenParam, rand.Text())
+	what := digest.Of("webhook", tenant, key, strings.ToLower(assignment))
+	q.Set(TokenParam, nameCoding.EncodeToString(digest.MAC(c.WebhookKey, []byte("duvotool webhook token "+what))[:16]))
 	u.RawQuery = q.Encode()
 	return u.String()
 }

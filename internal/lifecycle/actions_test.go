@@ -113,7 +113,11 @@ func (w *world) exchanges(i int, do doer, spend spender) {
 			}
 			n.answered(i, e)
 		})
+		if w.scene.opts.Hinted {
+			do("is told of no Job", i, func(n *world) { n.answered(i, Located{Name: x.Name}) })
+		}
 		if w.scene.searchFaults {
+			spend(bFaults, "cannot look for the Job", i, func(n *world) { n.answered(i, Located{Name: x.Name, Failed: true, Odd: true}) })
 			spend(bFaults, "fails to look for the Job", i, func(n *world) { n.answered(i, Located{Name: x.Name, Failed: true}) })
 		}
 	case Claim:
@@ -152,6 +156,13 @@ func (w *world) saves(i int, x Save, do doer, spend spender) {
 	failed := func(n *world) { n.answered(i, SaveFailed{Name: x.Name}) }
 	if w.full {
 		do("finds the journal full", i, failed)
+		return
+	}
+	if x.LinesOnly {
+		do("writes lines", i, func(n *world) { n.answered(i, Saved{x.Name, x.Revision}) })
+		if w.scene.saveFaults {
+			spend(bFaults, "fails to write lines", i, failed)
+		}
 		return
 	}
 	sh := &w.jr[w.procs[i].op]
@@ -193,8 +204,8 @@ func (w *world) sends(i int, do doer, spend spender) {
 	if !w.scene.sendFaults {
 		return
 	}
-	spend(bFaults, "sends, and the answer is lost", i, func(n *world) { t := n.begins(i, x); n.land(i, x, t); answer(n, Sent{Reply: Doubt}) })
-	spend(bFaults, "sends in vain, and the answer is lost", i, func(n *world) { n.begins(i, x); answer(n, Sent{Reply: Doubt}) })
+	spend(bFaults, "sends, and the answer is lost", i, func(n *world) { t := n.begins(i, x); n.land(i, x, t); answer(n, Sent{Reply: Doubt, Local: true}) })
+	spend(bFaults, "sends in vain, and the answer is lost", i, func(n *world) { n.begins(i, x); answer(n, Sent{Reply: Doubt, Local: true}) })
 	spend(bFaults, "cannot send", i, func(n *world) { answer(n, Sent{Reply: Nothing, RetryAfter: n.scene.retryAfter}) })
 	if w.scene.refusals {
 		spend(bFaults, "is refused", i, func(n *world) { answer(n, Sent{Reply: Refusal}) })
@@ -202,7 +213,12 @@ func (w *world) sends(i int, do doer, spend spender) {
 	if _, stop := x.(StopJob); w.scene.late && !stop {
 		spend(bFaults, "sends, and it lands late", i, func(n *world) {
 			t := n.begins(i, x)
-			n.later(i, x, t)
+			n.later(i, x, t, w.scene.opts.Post+w.scene.opts.Settle)
+			answer(n, Sent{Reply: Doubt, Local: true})
+		})
+		spend(bFaults, "sends, the answer tells nothing, and it lands late", i, func(n *world) {
+			t := n.begins(i, x)
+			n.later(i, x, t, w.scene.opts.Settle)
 			answer(n, Sent{Reply: Doubt})
 		})
 	}

@@ -6,6 +6,10 @@ import "slices"
 func (t *turn) called(e Called) {
 	l, r := &t.Live, &t.Record
 	one := []int{e.Caller}
+	if e.Reword && t.untouched() {
+		r.Order, r.Stage, r.Job, r.Message = e.Order, New, "", Message{}
+	}
+	asleep := t.putOff()
 	switch {
 	case l.Closed:
 		t.emit(Release{Callers: one, Cause: CauseClosed})
@@ -17,13 +21,68 @@ func (t *turn) called(e Called) {
 			t.begin()
 			l.Detached, l.Informed = true, true
 		}
+	case asleep != "":
+		t.emit(Interim{Callers: one, Request: asleep})
 	default:
 		if r.Order == nil {
 			r.Order = e.Order
 		}
+		if !l.Running && r.Parked() {
+			t.askAnew()
+		}
 		t.begin()
 		l.Callers++
 		l.Admitted = l.Admitted || !e.Queued
+	}
+}
+
+// askAnew lets the policy be asked again about what it could ask nobody, now that
+// somebody calls again: that was nobody's decision, and nothing was sent for it.
+func (t *turn) askAnew() {
+	for i := range t.Record.Requests {
+		p := &t.Record.Requests[i]
+		if p.Stage != Stuck || p.Decision == nil || !p.Decision.Nobody {
+			continue
+		}
+		p.Delivery = Superseded
+		t.past(p)
+		t.undecide(p)
+		t.Live.Dirty = t.Live.Dirty || t.Live.Revision > 0
+	}
+}
+
+// untouched reports whether nothing runs, nothing was sent and nothing is in doubt,
+// so that another order may take the place of the first.
+func (t *turn) untouched() bool {
+	l, r := &t.Live, &t.Record
+	if l.Running || r.Order == nil || r.Result != nil || r.Start != (Attempt{}) {
+		return false
+	}
+	m := &r.Message
+	return r.Stage == New || r.Stage == Posting && m.Kind == FollowUpMessage && m.Attempt == (Attempt{})
+}
+
+// putOff returns a request that waits for a decision from outside; empty: none.
+func (t *turn) putOff() string {
+	if !t.Wanted() {
+		return ""
+	}
+	for _, a := range t.Live.Asks {
+		if p := t.Record.Request(a.ID); a.Suspended && p != nil && p.Stage == Unasked {
+			return p.ID
+		}
+	}
+	return ""
+}
+
+// named is keyTold at any time. Where nothing runs, a run begins that only writes
+// it down: what is parked would be forgotten otherwise.
+func (t *turn) named() {
+	l, r := &t.Live, &t.Record
+	t.keyTold()
+	if l.Dirty && !l.Running && !l.Closed && r.Result == nil {
+		l.Running, l.Informed = true, true
+		t.fail(CauseLeft, "", true)
 	}
 }
 
@@ -38,12 +97,15 @@ func (t *turn) resumed(e Resumed) {
 		l.Elsewhere = 0
 	}
 	t.begin()
-	l.Detached, l.Admitted = true, true
+	l.Detached, l.Admitted, l.Young = true, !e.Queued, e.Calm
 }
 
 // begin begins a run, if there is none.
 func (t *turn) begin() {
 	l, r := &t.Live, &t.Record
+	if l.Running && l.Informed && r.Result == nil { // it only writes something down
+		l.Running, l.Informed, l.End = false, false, nil
+	}
 	if l.Running {
 		return
 	}
@@ -54,7 +116,7 @@ func (t *turn) begin() {
 	f := r.Order.After
 	if f != nil && r.Stage == New {
 		r.Stage, r.Job = Posting, f.Job
-		r.Message = Message{Kind: FollowUpMessage, Text: r.Order.Input, Key: r.Order.StartKey, After: -1}
+		r.Message = Message{Kind: FollowUpMessage, Text: f.Text, Key: r.Order.StartKey, After: -1}
 	}
 	if f != nil && t.o.Claims && t.o.on(guardClaim) {
 		l.Claim = f.Job
@@ -75,14 +137,15 @@ func (t *turn) seenAgain() {
 	l.Detached, l.Admitted = true, true
 }
 
-// hold writes this process among those that work on the operation. It returns
-// true if it was not there.
+// hold writes this process among those that work on the operation, also in place
+// of one that has closed. It returns true if it was not there.
 func (t *turn) hold() bool {
 	l, r := &t.Live, &t.Record
 	if slices.Contains(r.Holders, l.Replica) || r.Result != nil {
 		return false
 	}
-	r.Holders = append(slices.Clone(r.Holders), l.Replica)
+	others := slices.DeleteFunc(slices.Clone(r.Holders), func(h string) bool { return h == Orphan })
+	r.Holders = append(others, l.Replica)
 	l.Dirty = l.Dirty || l.Revision > 0
 	return true
 }
@@ -121,35 +184,54 @@ func (t *turn) finish() bool {
 // the holder's mark, and then the callers. Nothing else is sent.
 func (t *turn) windDown() bool {
 	l, r := &t.Live, &t.Record
-	t.withdraw()
+	t.withdraw(callEnded)
 	if t.leaveStop() {
 		r.Stop = Stop{Asked: true, Then: StopLeave}
 		l.Dirty = true
 	}
+	calls := l.End != nil && l.End.Calls != ""
+	if l.Callers+len(l.Over) > 0 && !calls && !l.Informed && r.Result == nil {
+		t.keyTold() // the error tells it
+	}
 	t.letGo()
-	if l.Dirty && l.Revision+uint64(len(r.Holders)) > 0 && l.SaveFails < t.parkTries() {
+	if l.End != nil && l.End.Mute {
+		l.Dirty, l.Untold = false, false
+	}
+	if (l.Untold || l.Dirty && l.Revision+uint64(len(r.Holders)) > 0) && l.SaveFails < t.parkTries() {
 		return t.save()
 	}
 	if r.Stop.Asked && !r.Stop.Done && !l.Dirty && t.mayStopNow() {
 		return t.sendStop()
 	}
-	if l.Informed || r.Result != nil && !l.Dirty {
+	// What was reconciled in vain is no result that anybody waits for.
+	vain := l.End != nil && (l.End.Cause == CauseJournal || l.End.Cause == CauseTaken)
+	if l.Informed || r.Result != nil && !l.Dirty && !vain {
 		return t.finish()
 	}
-	cause, text := CauseLeft, ""
-	switch {
-	case l.End != nil:
-		cause, text = l.End.Cause, l.End.Text
-	case l.Closed:
-		cause = CauseClosed
-	}
-	t.emit(Release{Cause: cause, Text: text})
+	t.release()
 	t.rest()
 	return false
 }
 
+// release lets all callers go without a result: with how the Job stands, or with
+// an error.
+func (t *turn) release() {
+	end := End{Cause: CauseLeft}
+	switch l := &t.Live; {
+	case l.End != nil:
+		end = *l.End
+	case l.Closed:
+		end.Cause = CauseClosed
+	}
+	if end.Calls != "" {
+		t.emit(EndCalls{Outcome: end.Calls, Note: end.Text})
+		return
+	}
+	t.emit(Release{Cause: end.Cause, Text: end.Text})
+}
+
 // parkTries is how often recording is tried while the run winds down.
-func (t *turn) parkTries() int {
+func (t *turn) parkTries() int8 {
 	if t.Live.Fact && t.o.on(guardFacts) {
 		return 3
 	}
@@ -168,12 +250,12 @@ func (t *turn) leaveStop() bool {
 	return t.o.StopOnLeave && l.Callers == 0
 }
 
-// letGo takes this process out of those that work on the operation, unless the
-// next one is to take it up by itself.
+// letGo takes this process out of those that work on the operation. Where it closes
+// and the next one is to take the operation up by itself, that is said instead.
 func (t *turn) letGo() {
 	l, r := &t.Live, &t.Record
 	inFlight := r.Job != "" || r.Start.Earlier || l.Detached
-	if l.Closed && l.End == nil && inFlight || l.End != nil && !l.End.Park && inFlight || r.Result != nil {
+	if l.End != nil && !l.End.Park && inFlight || r.Result != nil {
 		return
 	}
 	i := slices.Index(r.Holders, l.Replica)
@@ -181,6 +263,9 @@ func (t *turn) letGo() {
 		return
 	}
 	r.Holders = slices.Delete(slices.Clone(r.Holders), i, i+1)
+	if l.Closed && l.End == nil && inFlight && !slices.Contains(r.Holders, Orphan) {
+		r.Holders = append(r.Holders, Orphan)
+	}
 	if !t.o.on(guardHolders) {
 		r.Holders = nil
 	}
@@ -205,16 +290,8 @@ func (t *turn) rest() {
 	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil
 	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
-	l.BadReads = 0
+	l.BadReads, l.Young = 0, false
 	l.Missing, l.Odd, l.Refused, l.Stuck, l.Human = 0, 0, false, 0, false
-	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines = Fetch{}, 0, 0, 0, nil
-	l.Fails, l.Claimed = 0, false
-}
-
-// fail ends the run without a result. park says that nobody takes it up by
-// itself.
-func (t *turn) fail(cause Cause, text string, park bool) {
-	if t.Live.End == nil {
-		t.Live.End = &End{cause, text, park}
-	}
+	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines, l.Untold = nil, 0, 0, 0, nil, false
+	l.Fails, l.Late, l.Claimed = 0, 0, false
 }

@@ -71,10 +71,23 @@ func (w *world) finished(i int, f Finish) {
 		}
 	case Gone:
 		w.fail("told gone, and the Job is there")
+	}
+}
+
+// callsEnded checks how callers are told that the Job stands.
+func (w *world) callsEnded(i int, f EndCalls) {
+	if r := w.procs[i].st.Record.Result; r != nil {
+		w.fail("told %s, and it has ended", f.Outcome)
+	}
+	switch f.Outcome {
 	case Expired:
 		if w.hist.worked+w.scene.opts.Stale < w.scene.opts.JobTimeout {
 			w.fail("told expired after %d", w.hist.worked)
 		}
+		w.hist.worked = 0
+	case Pending:
+	default:
+		w.fail("calls end as %s", f.Outcome)
 	}
 }
 
@@ -112,6 +125,9 @@ func (w *world) checkAlive(i int) {
 	l := &p.st.Live
 	if (p.callers > 0 || p.detached) && p.x == nil && p.wake == 0 && !p.watching && !l.Closed {
 		w.fail("somebody waits, and nothing will happen")
+	}
+	if p.deciders > 0 && !l.Running {
+		w.fail("nobody tells who decided what came of it")
 	}
 	if p.wake > w.now.Mono+50 {
 		w.fail("nothing will happen for %v", p.wake-w.now.Mono)

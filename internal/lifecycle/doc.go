@@ -5,9 +5,8 @@
 // It does no I/O, reads no clock, draws nothing at random, starts nothing and
 // waits for nothing, so that it can be explored exhaustively, hosted anywhere and
 // read in an afternoon. Times and fresh IDs arrive in events. A driver carries
-// the effects out and feeds back what came of them; see [Effect]. Package engine
-// does not run on it yet: until it does, this is the model that says what is right
-// where the two differ.
+// the effects out and feeds back what came of them; see [Effect]. Package engine is
+// that driver.
 //
 // # What is known
 //
@@ -17,7 +16,7 @@
 // The stage of an operation, and where it goes from there:
 //
 //	stage       means                                        goes to
-//	new         nothing was announced                        starting, posting
+//	new         nothing was announced                        starting, posting, watching, collecting, ended
 //	starting    a start was announced, the Job is unknown    new, watching, collecting, ended
 //	watching    the Job is known                             collecting, ended
 //	collecting  the Job has ended, its messages are unread   watching, posting, ended
@@ -40,9 +39,22 @@
 //
 // A settled or stuck request is unasked again only if no response to it was ever
 // sent: it was left to others or could not be answered, and reads differently now
-// or was away meanwhile. It is sending again where another process took it for
-// over and this one may have sent a response. A request that was announced and not sent counts as
-// decided.
+// or was away meanwhile; or nobody could be asked, and somebody calls again. It is
+// sending again where another process took it for over and this one may have sent a
+// response. A request that was announced and not sent counts as decided. A decision
+// that could not be recorded is taken back, and counts only if the journal holds it
+// all the same. How a request was whose decision is thrown away stands in
+// [Record].Past.
+//
+// # Calls
+//
+// A call may end before the operation does. It then gets how the Job stands
+// ([EndCalls]), as pending where the Job waits for what nobody here can give and as
+// expired where the Job's own time is over; or an error ([Release]). In both cases
+// the operation is parked as it is, and the next call goes on with it, with all its
+// time. Only what the Job came to, that it is gone, and that nobody can tell are a
+// [Result]. While a decision is put off, whoever calls gets what is known at once
+// ([Interim]), and the operation goes on without callers.
 //
 // # Exchanges
 //
@@ -61,22 +73,30 @@
 //     earlier attempt may have done, and is young by the monotonic and by the
 //     wall clock, which has not gone back since.
 //  4. Every send has a [Window]. Whoever carries it out looks at both clocks just
-//     before, and answers [TooLate] once it is over.
+//     before, and answers [TooLate] once it is over. Where that is so again and
+//     again the run ends: something takes too long before every send.
 //  5. An announcement that was not used is withdrawn when the callers leave, the
-//     text changes or its time is over. After a death it counts as doubt.
+//     text changes or its time is over, and the audit is told. After a death it
+//     counts as doubt.
 //  6. What is in doubt is not repeated before its effect must have landed: the end
 //     of its window, the longest send and the settle time, and, if another
-//     process announced it, the time to record the answer. A start with a mark is
-//     searched for until then, and not repeated while the search fails. Where the
-//     server honours keys and checks a response against its request, a response
-//     is repeated after a short pause.
+//     process announced it, the time to record the answer; a response or message
+//     that the server has answered, and not told what became of it, the settle time
+//     alone. A start with a mark is
+//     searched for until then, and not repeated while the search fails; one without
+//     is looked for once, where webhooks may have told of its Job. Where the server
+//     honours keys and checks a response against its request, a response is repeated
+//     after a short pause.
 //  7. Before a response is sent that another process decided, and before any is
 //     repeated, today's rules are asked and the age of the decision is looked at.
 //     If it may not be sent: it is asked again where it never was, and told as
 //     unconfirmed where it may have been.
 //  8. In a conflict what was intended here is dropped, and what has happened (a
 //     Job, a doubt, an accepted response, a posted message, an outcome) is merged
-//     into the other's record and saved again.
+//     into the other's record and saved again. So is a decision that was to be
+//     recorded just now, where the other record has decided nothing about the
+//     same text. What is for the audit alone puts no record, which others would
+//     meet as a conflict.
 //  9. A recorded time that lies ahead of the clock by more than the skew is of
 //     unknown age: what is bound by age is not sent. What must be waited for is
 //     waited for by the monotonic clock, at most as long as it can take.
@@ -86,15 +106,18 @@
 // A read that fails proves nothing at once: [Down] and [NotAllowed] are waited
 // out; [Missing] makes a Job gone after three reads over a while, under the
 // credential that started it; [Odd] is given up after three over a while, and
-// stays listed ([Record].Trouble). A save that fails starts nothing and gives up
-// nothing: what waits stays pending, what has happened is saved later, and
-// callers who only wait for a result get it.
+// stays listed ([Record].Trouble). What is told of another Job or Assignment
+// ([Foreign], [Elsewhere]) ends the run, and nothing is decided about a Job of which
+// nothing tells that it runs the Assignment. A save that fails starts nothing and
+// gives up nothing: what waits stays pending, what has happened is saved later, and
+// callers who only wait for a result get it. What a person has found counts once it
+// is recorded.
 //
 // # Who works on it
 //
 // [Record].Holders lists the replicas that work on an operation. None means that
-// it is parked: nobody takes it up by itself. An operation in flight keeps its
-// holder when its process closes, so that the next one takes it up.
+// it is parked: nobody takes it up by itself. A process that closes leaves [Orphan]
+// in its place with an operation in flight, so that the next one takes it up.
 //
 // # Room
 //

@@ -21,6 +21,8 @@ type (
 		Revision uint64
 		Record   *Record
 		Lines    []Line
+
+		LinesOnly bool // the journal has the record, which is not put: answered by Saved with the same revision, or SaveFailed
 	}
 	// Load reads the record. Answered by Loaded.
 	Load struct{ Name uint64 }
@@ -30,9 +32,8 @@ type (
 	StartJob struct {
 		Name    uint64
 		Window  Window
-		Body    json.RawMessage
+		Order   *Order
 		Sandbox string
-		Key     string
 	}
 	// Locate looks for the Job with the mark. It reads every row of a list that
 	// was created since, whether it is over or not. Answered by Located.
@@ -76,7 +77,7 @@ type (
 		Window Window
 		Job    string
 	}
-	// Collect reads a page of messages. Find is a message that is looked for
+	// Collect reads a page of messages, at most Limit; zero: all. Find is a message that is looked for
 	// among them; empty: none. Answered by Collected.
 	Collect struct {
 		Name  uint64
@@ -124,6 +125,12 @@ type (
 		Callers  []int
 		Recorded bool
 	}
+	// EndCalls gives callers how the Job stands, as pending or expired. The run is
+	// over, the operation is not: whoever calls again goes on with it.
+	EndCalls struct {
+		Outcome Outcome
+		Note    string
+	}
 	// Release gives callers an error. Callers lists them; nil: all, and the run
 	// is over.
 	Release struct {
@@ -145,11 +152,18 @@ type (
 )
 
 // A Line is a record of the audit. What it tells of a request stands in the
-// record beside it.
+// record beside it, but for a decision that does not count.
 type Line struct {
 	Kind    LineKind
 	Request string
 	Text    string
+	About   *Request // the request as it was then; nil: it is about none
+}
+
+// Binding reports whether nothing goes on that the line tells of until it is
+// written.
+func (k LineKind) Binding() bool {
+	return k == LineRequested || k == LineDecided || k == LineSent || k == LineReconciled
 }
 
 // A LineKind tells what a line is about.
@@ -166,6 +180,8 @@ const (
 	LineElsewhere  LineKind = "elsewhere"
 	LineOutcome    LineKind = "outcome"
 	LineReconciled LineKind = "reconciled"
+	LineNotSent    LineKind = "not sent"    // what was announced to the audit was not sent after all
+	LineNotCounted LineKind = "not counted" // a decision that the audit was told of does not count, or perhaps not
 )
 
 // An AskEnd tells a policy why its answer no longer matters.
@@ -191,6 +207,8 @@ const (
 	FateRefused    Fate = "refused"     // Duvo did not take it
 	FateClosed     Fate = "closed"      // Close was called
 	FateInDoubt    Fate = "in doubt"    // it may have reached Duvo
+	FateUnrecorded Fate = "unrecorded"  // it could not be recorded, and counts only if the journal holds it all the same; it may be decided again
+	FateHeld       Fate = "held"        // it counts, and was not sent yet because the journal or the audit cannot be written
 )
 
 // A Notice is something to tell of.
@@ -207,6 +225,7 @@ const (
 	NoticeTrouble   Notice = "trouble" // something fails that may mend
 	NoticeMended    Notice = "mended"
 	NoticeTwoJobs   Notice = "two jobs" // another process knows another Job
+	NoticeAdopted   Notice = "adopted"  // another process has recorded something; it goes on from there
 )
 
 func (Save) effect()       {}
@@ -228,6 +247,7 @@ func (AskPolicy) effect()  {}
 func (EndAsk) effect()     {}
 func (Interim) effect()    {}
 func (Finish) effect()     {}
+func (EndCalls) effect()   {}
 func (Release) effect()    {}
 func (TellReply) effect()  {}
 func (Tell) effect()       {}

@@ -118,7 +118,7 @@ func (e *encoder) record(r *Record) {
 	e.s(r.Writer)
 	e.attempt(&r.Start)
 	e.flags(r.Job != "", r.Sandbox != "", r.Credential == "own", r.Order == nil, r.Told, r.Corrected, r.Stop.Asked, r.Stop.Done,
-		r.Result != nil, r.Message.Posted, r.Trouble != "")
+		r.Result != nil, r.Message.Posted, r.Trouble != "", r.Ours, r.Unkeyed)
 	if r.Result != nil {
 		e.s(string(r.Result.Outcome))
 		return
@@ -128,7 +128,7 @@ func (e *encoder) record(r *Record) {
 	if e.opts.JobTimeout > 0 {
 		e.n(int(min(r.Worked, e.opts.JobTimeout)))
 	}
-	e.b = append(e.b, byte(len(r.Requests)))
+	e.b = append(e.b, byte(r.Earlier), byte(len(r.Requests)))
 	for i := range r.Requests {
 		e.request(&r.Requests[i])
 	}
@@ -155,7 +155,7 @@ func (e *encoder) request(p *Request) {
 	e.s(p.ID)
 	e.s(p.Digest)
 	e.s(string(p.Stage))
-	e.flags(p.Gone, p.Decision != nil)
+	e.flags(p.Gone, p.Reached, p.Decision != nil, p.Decision != nil && p.Decision.Nobody)
 	e.s(string(p.Delivery))
 	if p.Decision != nil {
 		e.b = append(e.b, p.Decision.Body...)
@@ -168,7 +168,7 @@ func (e *encoder) request(p *Request) {
 
 func (e *encoder) proc(w *world, p *proc) {
 	e.flags(p.alive, p.closed, p.detached, p.watching, p.wish, p.blind, p.st != nil, p.seen == w.look(), p.x != nil, p.answer != nil, p.read != nil)
-	e.b = append(e.b, byte(p.lives), byte(p.callers))
+	e.b = append(e.b, byte(p.lives), byte(p.callers), byte(p.deciders))
 	if p.st == nil {
 		return
 	}
@@ -235,14 +235,18 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 
 func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	own := sh.record != nil && sh.record.Writer == r.Writer && sh.record.Serial == r.Serial
-	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Fact, l.Revision == sh.rev, l.Revision == 0, own,
-		l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.Fetch.Whole)
-	e.b = append(e.b, byte(l.Callers), byte(len(l.Over)), byte(l.SaveFails), byte(l.Fails), byte(l.StopFails), byte(l.Fetch.Cursor))
+	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Again, l.Fact, l.Untold, l.Revision == sh.rev, l.Revision == 0, own,
+		l.announces("") && l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.fetched().Whole, l.fetched().Lost, l.Reconciling != nil, l.Young)
+	e.b = append(e.b, byte(l.Callers), byte(len(l.Over)), byte(l.SaveFails), byte(l.Fails), byte(l.Late), byte(l.StopFails), byte(l.fetched().Cursor))
 	if l.End != nil {
 		e.s(string(l.End.Cause))
+		e.s(string(l.End.Calls))
 	}
 	e.future(l.SaveAfter)
-	if l.Announced.Kind != "" {
+	e.mono(l.fetched().Odd)
+	e.mono(l.fetched().Missing)
+	e.n(int(l.fetched().Misses))
+	if l.announces("") {
 		e.s(string(l.Announced.Kind))
 		e.future(l.Announced.To.Mono)
 		e.n(int(max(time.Duration(l.Announced.To.Wall-e.now.Wall), -1)))
@@ -260,7 +264,7 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 		e.moment(l.Since, true)
 	}
 	e.mono(l.Missing)
-	e.n(l.BadReads)
+	e.n(int(l.BadReads))
 	e.mono(l.Odd)
 	e.mono(l.Stuck)
 	if l.Wish != 0 {
@@ -274,15 +278,15 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	e.read(l.Noted)
 	for i := range l.Asks {
 		a := &l.Asks[i]
-		p := r.request(a.ID)
+		p := r.Request(a.ID)
 		e.s(a.ID)
-		e.flags(a.Turn != 0, a.Suspended, a.Checked, a.Claimed, a.Refused, a.Answer != nil, len(a.Replies) > 0)
+		e.flags(a.Turn != 0, a.Suspended, a.Checked, a.Claimed, a.Refused, a.Answer != nil, len(a.Replies) > 0, a.Unheld)
 		if p != nil && (p.Stage == Decided || p.Stage == Sending) {
 			e.moment(a.Since, true)
 			e.mono(a.NotBefore)
 			e.moment(a.Decided, e.opts.DecisionMax > 0)
 		}
-		e.b = append(e.b, byte(a.Fails))
+		e.b = append(e.b, byte(a.Fails), byte(a.Late))
 		if a.Answer != nil {
 			e.s(a.Answer.Digest)
 			if a.Answer.Decision != nil {

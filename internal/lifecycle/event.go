@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // An Event is something that has happened. The answers of exchanges bear the
@@ -14,8 +16,12 @@ type Event interface{ event() }
 type Called struct {
 	Caller int    // to be told apart from others of this process
 	Order  *Order // what it wants; the first one counts, and another that is not the same is refused
+	Reword bool   // it counts in place of the first, where nothing was sent for that
 	Queued bool   // its turn to start has not come: Admitted will tell
 }
+
+// Named is that somebody has been told the key, and may come back with it.
+type Named struct{}
 
 // Admitted is the turn to start.
 type Admitted struct{}
@@ -28,7 +34,11 @@ type BudgetOver struct{ Caller int }
 
 // Resumed takes the operation up without callers. Alone says that no other
 // process can be alive that shares the journal.
-type Resumed struct{ Alone bool }
+type Resumed struct {
+	Alone  bool
+	Calm   bool // it is one of many: the first read may come at the watcher's pace
+	Queued bool // its turn to start has not come
+}
 
 // Closed is that nothing more may be sent.
 type Closed struct{}
@@ -47,6 +57,7 @@ type Read struct {
 	End     Outcome // where the status is terminal; empty: it is not
 	Human   bool    // the Job waits for a person
 	Pending *Ticket // the request that it waits for; nil: none that the API shows
+	Ours    bool    // it is told that the Job runs the Assignment
 	Build   string
 	Updated Time // when the Job last changed, by Duvo's clock; zero: not told
 }
@@ -54,29 +65,10 @@ type Read struct {
 // A Ticket is a human request as a read shows it.
 type Ticket struct {
 	ID, Digest, Kind, Title string
-	Known                   bool            // its kind can be answered
-	Question                bool            // a denial cannot be sent
-	Body                    json.RawMessage // what the decider sees
-}
-
-// A Class is what a failure proves.
-type Class string
-
-// The classes.
-const (
-	Down       Class = "down"    // 5xx, 429, network: nothing
-	NotAllowed Class = "denied"  // 401, 403: nothing about the Job
-	Missing    Class = "missing" // 404 or no Job: nothing at once
-	Odd        Class = "odd"     // 302, 409, a page that makes no sense
-	TooLarge   Class = "large"   // of messages: fewer must be asked for at once
-)
-
-// Listed is a row of a list. It hints at what a read may show.
-type Listed struct {
-	Began   Moment
-	Status  string
-	End     Outcome
-	Updated Time
+	Build                   string        // that the Job is said to run; empty: not told
+	Known                   bool          // its kind can be answered
+	Question                bool          // a denial cannot be sent
+	Shown                   *hitl.Request // what the decider sees, but for when it was first seen; never changed
 }
 
 // Seen is that somebody has seen the Job that was gone, or that reads make sense
@@ -96,6 +88,7 @@ type Answered struct {
 // told by a [Reply] with the same name.
 type Decide struct {
 	Request, Digest string
+	Build           string // that it was shown with
 	Decision        *Decision
 	Reply           string
 }
@@ -105,7 +98,11 @@ type StopAsked struct{ By string }
 
 // Reconciled is what a person has found about an operation whose outcome is
 // unknown: its Job, or, where that is empty, that there is none.
-type Reconciled struct{ Job, By string }
+type Reconciled struct {
+	Job, By       string
+	Created       Time
+	Build, Status string
+}
 
 // The answers of exchanges.
 type (
@@ -127,6 +124,7 @@ type (
 	SaveFailed struct {
 		Name   uint64
 		Fenced bool
+		Lost   bool // what the journal holds cannot be used, and that does not mend by itself
 	}
 	// Loaded is the record as the journal holds it; a failure leaves Record nil.
 	Loaded struct {
@@ -150,13 +148,18 @@ type (
 		Created    Time
 		Build      string
 		Status     string
+		Ours       bool   // it is told that the Job runs the Assignment
+		Broken     bool   // of a response in doubt: the code that sends it has panicked, and would do so again
 		Text       string // of a failure, safe to show
 	}
 	// Located is the Job with the mark; empty: there is none.
 	Located struct {
-		Name   uint64
-		Failed bool
-		Job    string
+		Name          uint64
+		Failed        bool
+		Odd           bool // and another search is of no use
+		Job           string
+		Created       Time
+		Build, Status string
 	}
 	// Claimed is that the Job or request is this operation's; TakenBy names the
 	// operation whose it is instead.
@@ -181,7 +184,10 @@ type (
 		Output  string          // the last words of the Job on this page; empty: none
 		Found   bool            // the message that was asked about is among them
 		Data    json.RawMessage // of the last page: the typed answer
-		Problem string          // of the last page: why the answer does not fit
+		Problem string          // of the last page: why the answer does not fit, or why the message may not be posted
+		Added   string          // of the last page before a follow-up: what messages come to with it
+		Note    string          // what else is to be told
+		Silent  bool            // of the last page: the Job has not said anything since it was asked for a correction
 		Correct string          // of the last page: what to post about it
 	}
 )
@@ -199,10 +205,12 @@ const (
 	Refusal   Proof = "refusal" // the server does not take it
 	TooLate   Proof = "late"    // it was not sent, because its window was over
 	NotThere  Proof = "missing" // what it is about is not found
+	Elsewhere Proof = "foreign" // the server told of a Job that is another operation's, or of another Assignment
 	CannotAct Proof = "cannot"  // nothing here can send it
 )
 
 func (Called) event()     {}
+func (Named) event()      {}
 func (Admitted) event()   {}
 func (Left) event()       {}
 func (BudgetOver) event() {}
@@ -211,6 +219,7 @@ func (Closed) event()     {}
 func (Renewed) event()    {}
 func (Tick) event()       {}
 func (Read) event()       {}
+func (Progress) event()   {}
 func (Listed) event()     {}
 func (Seen) event()       {}
 func (Answered) event()   {}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -18,65 +19,74 @@ type Live struct {
 	Admitted bool // its turn has come to start
 	Closed   bool // nothing more may be sent
 	Detached bool // it goes on without callers
+	Informed bool // callers have the result
 	Callers  int
 	Over     []int // callers whose wait budget is used up, and who were not told yet
-	Informed bool  // callers have the result
 
 	End *End // why the run is to end without a result; nil: it is not
 
 	Counter   uint64   // of exchanges and questions
 	Exchange  Exchange // in flight
 	Dirty     bool     // the record differs from the journal's in what matters
+	Again     bool     // it does so by what came while it was put there
 	Fact      bool     // and in something that has happened
+	Untold    bool     // lines are to be written though the record need not be
+	SaveFails int8     // in a row
 	SaveAfter time.Duration
-	SaveFails int
-	Lines     []Line    // for the audit, to be written before the record
-	Announced Announced // in the record, and not sent yet
+	Lines     []Line     // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
+	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
 
 	NotBefore time.Duration // of the next step of a start or message
-	Fails     int           // of it, in a row
+	Fails     int8          // of it, in a row
+	Late      int8          // attempts at it in a row that could not begin in time
+	NoRepeat  bool          // the server refuses it, so that it can only be found
+	Claimed   bool          // the Job
 	Since     Moment        // of the last attempt at a message: reads from before prove nothing
 	Search    Search        // for a start or message in doubt
 	Elsewhere time.Duration // until when another process may be at work on the start
 	LoadAfter time.Duration // when to look again whether it was
-	NoRepeat  bool          // the server refuses it, so that it can only be found
 	Claim     string        // the Job that is to be claimed before it is known; empty: none
-	Claimed   bool          // the Job
 
-	Watching bool          // the watcher reads the Job
-	Wish     time.Duration // since when a read is wished for; zero: it is not
-	Read     *Read         // the last that was taken in
-	Noted    *Read         // a newer one, not taken in yet
-	Missing  time.Duration // since when the Job is not found
-	Odd      time.Duration // since when reads make no sense
-	BadReads int           // that told the same of the two, in a row; three are enough
-	Refused  bool          // the credential is refused
+	Reconciling *Record // as it was before a person has told what is true, which is not recorded yet; nil: nobody has
+
+	Watching  bool          // the watcher reads the Job
+	Refused   bool          // the credential is refused
+	Human     bool          // the Job waited for a person at the last look
+	StopFails int8          // stops that did not end the Job, in a row
+	BadReads  int8          // that told the same of Missing and Odd, in a row; three are enough
+	Young     bool          // nothing new can be expected of it: the first read may come at the watcher's pace
+	Wish      time.Duration // since when a read is wished for; zero: it is not
+	Read      *Read         // the last that was taken in
+	Noted     *Read         // a newer one, not taken in yet
+	Missing   time.Duration // since when the Job is not found
+	Odd       time.Duration // since when reads make no sense
 
 	Look  time.Duration // when the Job's own time was last counted
-	Human bool          // the Job waited for a person then
 	Stuck time.Duration // since when it waits for what nobody here can give
 
-	Asks      []Ask // by request
-	StopFails int
-	StopSent  time.Duration
+	Asks     []Ask // by request
+	StopSent time.Duration
 
-	Fetch Fetch         // messages that are being collected
+	Fetch *Fetch        // messages that are being collected; never changed; nil: none were asked for
 	Wake  time.Duration // the next Tick that was asked for; zero: none
 }
 
 // An Ask is what a process knows of a request.
 type Ask struct {
 	ID        string
+	Ticket    *Ticket // as it was shown last; nil: not by this process
 	Turn      uint64  // of the question that is under way; zero: none is
 	Suspended bool    // the policy has put the decision off
-	Answer    *answer // that came, and is not taken in yet
+	Unheld    bool    // it was decided, and the journal does not hold that yet
 	Checked   bool    // today's rules allow what was decided
 	Claimed   bool    // no other operation has decided
 	Refused   bool    // the server refused the response; a read must tell why
+	Late      int8    // attempts in a row that could not begin in time
+	Fails     int8    // that provably did nothing, in a row
+	Answer    *answer // that came, and is not taken in yet
 	Since     Moment  // of the decision or the last attempt: reads from before prove nothing
 	Decided   Moment  // of the decision, if it was made by this process
 	NotBefore time.Duration
-	Fails     int
 	Replies   []string // who decided from outside and waits to be told
 }
 
@@ -85,7 +95,8 @@ type answer struct {
 	Digest   string
 	Decision *Decision // nil: there is none
 	Error    string
-	Reply    string // it came from outside; who is to be told
+	Reply    string   // it came from outside; who is to be told
+	Beaten   []string // who came second, and is told that it was decided
 }
 
 // An Exchange names what was asked of the driver and is not answered.
@@ -115,7 +126,7 @@ const (
 
 // Announced is a send that the record tells of.
 type Announced struct {
-	Kind    ExchangeKind // empty: none
+	Kind    ExchangeKind
 	Request string
 	Durable bool // the journal holds it
 	To      Moment
@@ -132,7 +143,9 @@ type Search struct {
 type End struct {
 	Cause Cause
 	Text  string
-	Park  bool // nobody takes it up by itself
+	Park  bool    // nobody takes it up by itself
+	Mute  bool    // nothing more is recorded: the record is somebody else's, or cannot be used
+	Calls Outcome // callers are told how the Job stands; empty: they get an error
 }
 
 // A Cause tells why callers get no result.
@@ -142,7 +155,7 @@ type Cause string
 const (
 	CauseLeft       Cause = "left"        // the last caller has left
 	CauseClosed     Cause = "closed"      // Close was called
-	CauseFailed     Cause = "failed"      // a start or message did nothing, again and again
+	CauseFailed     Cause = "failed"      // a start or message did nothing, again and again, or the code that sends is broken
 	CauseRefused    Cause = "refused"     // Duvo does not take it
 	CauseJournal    Cause = "journal"     // the journal or audit cannot be written, so nothing was started
 	CausePolicy     Cause = "policy"      // the policy failed, so nothing was sent
@@ -152,6 +165,10 @@ const (
 	CauseBusy       Cause = "busy"        // the Job has not ended, so nothing was said to it
 	CauseGivenUp    Cause = "given up"    // reads have made no sense for long
 	CauseFenced     Cause = "fenced"      // another process owns it now
+	CauseCalls      Cause = "calls"       // only the calls end: see EndCalls
+	CauseForeign    Cause = "foreign"     // what was told is of another Job or Assignment
+	CauseNobodys    Cause = "nobody's"    // nothing tells which Assignment the Job runs, so nothing is decided about it
+	CauseTooLate    Cause = "too late"    // something takes too long before every send
 	CauseNotStarted Cause = "not started" // a person has found that nothing was started
 	CauseFiles      Cause = "files"       // files could not be staged
 )
@@ -159,22 +176,63 @@ const (
 // A Fetch is how far messages have been collected.
 type Fetch struct {
 	Cursor  int
-	Size    int // messages to ask for at once; zero: as the options say
+	Size    int // messages to ask for at once; zero: as the options say, or all
 	Bytes   int
 	Whole   bool // all are here that will be
 	Parts   []json.RawMessage
 	Output  string
 	Data    json.RawMessage
-	Problem string // why the answer does not fit; empty: it fits, or need not
-	Correct string // what to post about it
+	Problem string        // why the answer does not fit; empty: it fits, or need not
+	Silent  bool          // the Job has not said anything since it was asked for a correction
+	Odd     time.Duration // since when they make no sense; zero: they do
+	Missing time.Duration // since when they are not found; zero: they are
+	Misses  int8          // in a row; three are enough
+	Lost    bool          // they are no longer there
+	Correct string        // what to post about it
+}
+
+// Ask returns what is known of a request, in whatever case its ID is written.
+func (l *Live) Ask(id string) (a Ask, ok bool) {
+	if p := l.find(id); p != nil {
+		return *p, true
+	}
+	return Ask{}, false
+}
+
+func (l *Live) find(id string) *Ask {
+	for i := range l.Asks {
+		if strings.EqualFold(l.Asks[i].ID, id) {
+			return &l.Asks[i]
+		}
+	}
+	return nil
+}
+
+// announces reports whether a send of this kind is announced; empty: of any kind.
+func (l *Live) announces(kind ExchangeKind) bool {
+	return l.Announced != nil && (kind == "" || l.Announced.Kind == kind)
+}
+
+// fetched returns how far messages have been collected.
+func (l *Live) fetched() Fetch {
+	if l.Fetch == nil {
+		return Fetch{}
+	}
+	return *l.Fetch
+}
+
+// fetching returns a copy of how far messages have been collected, in its place and
+// for changing it.
+func (l *Live) fetching() *Fetch {
+	f := l.fetched()
+	l.Fetch = &f
+	return &f
 }
 
 // ask returns what is known of a request, for changing it.
 func (l *Live) ask(id string) *Ask {
-	for i := range l.Asks {
-		if l.Asks[i].ID == id {
-			return &l.Asks[i]
-		}
+	if p := l.find(id); p != nil {
+		return p
 	}
 	l.Asks = append(l.Asks, Ask{ID: id})
 	return &l.Asks[len(l.Asks)-1]

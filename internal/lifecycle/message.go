@@ -1,16 +1,26 @@
 package lifecycle
 
 import (
+	"strconv"
 	"strings"
-	"time"
+
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // takes reports whether a message walks past nothing in a Job that ended so.
 func takes(o Outcome) bool { return o == Completed || o == Interrupted }
 
+// fits reports whether the message may go to a Job that ended so.
+func (m *Message) fits(o Outcome) bool {
+	return o == Completed || m.Kind != CorrectMessage && takes(o)
+}
+
 // post posts the message, once.
 func (t *turn) post() bool {
 	l, m := &t.Live, &t.Record.Message
+	if t.Record.Credential == "" { // a follow-up: it started no Job
+		t.Record.Credential = l.Print
+	}
 	t.watch()
 	if t.pending(l.NotBefore) {
 		return false
@@ -27,14 +37,11 @@ func (t *turn) post() bool {
 		t.wantRead(max(l.Since.Mono, l.NotBefore, readBegan(l.Read)+1))
 		return false
 	}
-	if !takes(l.Read.End) && t.o.on(guardMessage) {
+	if !m.fits(l.Read.End) && t.o.on(guardMessage) {
 		return t.notEnded()
 	}
-	if l.Announced.Kind != PostingX {
+	if !l.announces(PostingX) {
 		m.Before = l.Read.Updated
-	}
-	if t.Record.Credential == "" {
-		t.Record.Credential = l.Print
 	}
 	if !t.ready(PostingX, "", &m.Attempt) {
 		return true
@@ -51,13 +58,6 @@ func (t *turn) post() bool {
 	return true
 }
 
-func readBegan(e *Read) (m time.Duration) {
-	if e == nil {
-		return -1
-	}
-	return e.Began.Mono
-}
-
 // freshEnd reports whether the last read is just before what is sent now.
 func (t *turn) freshEnd() bool {
 	l := &t.Live
@@ -70,7 +70,7 @@ func (t *turn) freshEnd() bool {
 // notEnded goes on where the Job has not ended so that it could take a message.
 func (t *turn) notEnded() bool {
 	l, m := &t.Live, &t.Record.Message
-	t.withdraw()
+	t.withdraw(readAgain)
 	if m.Attempt.Earlier {
 		// Perhaps it is our message that it works on. It will show.
 		l.Search.Done = false
@@ -85,27 +85,27 @@ func (t *turn) notEnded() bool {
 func (t *turn) dropMessage(cause Cause, why string) {
 	r := &t.Record
 	kind := r.Message.Kind
-	t.withdraw()
+	t.withdraw(readAgain)
 	t.Live.Dirty = true
 	if kind == FollowUpMessage {
 		r.Stage, r.Message, r.Job = New, Message{}, ""
 		t.fail(cause, why, true)
 		return
 	}
-	r.Message = Message{}
-	r.Stage = Watching
-	r.Note = join(r.Note, noteOf(kind)+" could not be posted: "+why)
-}
-
-func noteOf(k MessageKind) string {
-	if k == ReasonMessage {
-		return "the reasons of denials"
+	r.Message = Message{Added: r.Message.Added}
+	r.Stage, t.Live.Read = Watching, nil
+	note := "it could not be asked to correct its answer"
+	switch {
+	case kind == ReasonMessage && cause == CauseBusy:
+		note = "the reasons of denials were not told to the Job"
+	case kind == ReasonMessage:
+		note = "the reasons of denials could not be told to the Job"
 	}
-	return "the wish for an answer in the right form"
+	r.Note = join(r.Note, note)
 }
 
 // settleMessage finds out what became of a message in doubt. busy is false once
-// it may be repeated.
+// it may be repeated, which only a follow-up is: nobody misses the others.
 func (t *turn) settleMessage() (more, busy bool) {
 	l, r := &t.Live, &t.Record
 	m := &r.Message
@@ -114,14 +114,16 @@ func (t *turn) settleMessage() (more, busy bool) {
 	}
 	d, known := age(m.Attempt.First, t.now, t.o.Skew)
 	tooOld := t.o.StartMax > 0 && (!known || d >= t.o.StartMax)
-	if !tooOld && !l.NoRepeat && r.Credential == l.Print {
+	if m.Kind == FollowUpMessage && !tooOld && !l.NoRepeat {
 		return false, false
 	}
 	if m.Kind == FollowUpMessage {
 		t.unknown("its message was sent, and no answer told whether it was taken")
 		return true, true
 	}
-	r.Note = join(r.Note, "whether "+noteOf(m.Kind)+" reached the Job is not known")
+	if m.Kind == ReasonMessage {
+		r.Note = join(r.Note, "whether the Job was told the reasons of denials is not known")
+	}
 	t.posted(false)
 	return true, true
 }
@@ -131,12 +133,15 @@ func (t *turn) posted(known bool) {
 	l, r := &t.Live, &t.Record
 	m := &r.Message
 	m.Posted = known
+	if m.Kind == FollowUpMessage {
+		r.Earlier = max(m.After, 0)
+	}
 	m.Attempt = Attempt{Until: t.now.Wall}
 	r.Stage = Watching
-	l.Search, l.NotBefore, l.Fails, l.NoRepeat = Search{}, 0, 0, false
+	l.Search, l.NotBefore, l.Fails, l.Late, l.NoRepeat = Search{}, 0, 0, 0, false
 	l.Read, l.Noted, l.Look, l.Human = nil, nil, t.now.Mono, false
-	l.Fetch, l.Stuck = Fetch{}, 0
-	l.Wish = 0
+	l.Fetch, l.Stuck = nil, 0
+	l.Wish, l.Young = 0, false
 	t.fact()
 	t.watch()
 	t.wantRead(t.now.Mono)
@@ -150,21 +155,25 @@ func (t *turn) messageSent(e Sent) {
 	case OK:
 		t.posted(true)
 		return
-	case Doubt:
+	case Doubt, Elsewhere:
 		t.inDoubt(&m.Attempt)
 		l.Search = Search{}
-		l.NotBefore = t.now.Mono + t.o.settle()
+		l.NotBefore = t.now.Mono + t.o.settleAfter(e)
 		return
 	}
 	unopen(&m.Attempt)
+	if e.Reply != TooLate {
+		l.Late = 0
+	}
 	switch e.Reply {
 	case TooLate:
+		t.messageLate(e.Text)
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
-		if !m.Attempt.Earlier && l.Fails >= max(t.o.Attempts, 1) {
+		if !m.Attempt.Earlier && l.Fails >= t.o.attempts() {
 			t.dropMessage(CauseFailed, e.Text)
 		}
 	default:
@@ -176,14 +185,33 @@ func (t *turn) messageSent(e Sent) {
 	}
 }
 
-// reasons returns the reasons of the denials that reached the Job.
+// messageLate gives up a message, or the run, where something takes too long
+// before every attempt.
+func (t *turn) messageLate(why string) {
+	m := &t.Record.Message
+	switch {
+	case !t.tooLate(&t.Live.Late):
+	case m.Attempt.Earlier:
+		t.fail(CauseTooLate, why, true)
+	default:
+		t.dropMessage(CauseTooLate, why)
+	}
+}
+
+// reasons tells the Job why what it asked for was denied, as far as a denial has
+// reached it; empty: nothing is to be told.
 func (r *Record) reasons() string {
 	var b strings.Builder
 	for _, p := range r.Requests {
 		d := p.Decision
-		if d != nil && d.Verdict == Denied && d.Reason != "" && (p.Delivery == Accepted || p.Delivery == Unconfirmed) {
-			b.WriteString("The request \"" + p.Title + "\" was denied: " + d.Reason + "\n")
+		if d == nil || d.Verdict != Denied || d.Given.Reason == "" || p.Delivery != Accepted && p.Delivery != Unconfirmed {
+			continue
 		}
+		what := "denied"
+		if d.Given.Source == hitl.SourceTimeout {
+			what = "not approved in time"
+		}
+		b.WriteString("The request " + strconv.Quote(hitl.SafeLine(p.Title, 200)) + " was " + what + ": " + hitl.SafeLine(d.Given.Reason, 1000) + "\n")
 	}
 	return strings.TrimSpace(b.String())
 }

@@ -25,12 +25,12 @@ type Options struct {
 
 	BackoffMin time.Duration // after a first failure; doubled with each further one
 	BackoffMax time.Duration // the longest pause, whatever a server asks for
-	Attempts   int           // of a start or message that provably did nothing; zero: one
+	Attempts   int           // of a start or message that provably did nothing, and of any send that cannot begin in time; zero: one; at most eight
 
 	JobTimeout  time.Duration // of the Job's own time, without that of people
 	MaxMessages int           // that are collected
 	MaxBytes    int           // of text that is collected
-	PageSize    int           // messages asked for at once; zero: one
+	PageSize    int           // messages asked for at once; zero: all
 	MaxKept     int           // bytes of messages that the record keeps
 
 	KeysHonoured bool // the server honours idempotency keys, and checks a response against its request
@@ -40,7 +40,9 @@ type Options struct {
 	TellReason   bool // reasons of denials are posted to the Job when it has ended
 	Correct      bool // a typed answer that does not fit is asked for once more
 
-	StopOnLeave, StopOnTimeout, StopOnDeniedQuestion, StopOnPolicyFailure bool
+	Hinted bool // webhooks may tell of the Job of a start in doubt
+
+	StopOnLeave, StopOnTimeout, StopOnDeniedQuestion, StopOnNobody, StopOnPolicyFailure bool
 
 	without guard // removed by tests alone
 }
@@ -93,9 +95,21 @@ func (o *Options) settle() time.Duration {
 	return o.Post + o.Settle
 }
 
+// settleAfter is settle once the attempt has ended in this way: what the server has
+// answered is not on its way any more.
+func (o *Options) settleAfter(e Sent) time.Duration {
+	if e.Local || o.KeysHonoured {
+		return o.settle()
+	}
+	return o.Settle
+}
+
+// attempts is how often what provably did nothing is tried.
+func (o *Options) attempts() int8 { return int8(min(max(o.Attempts, 1), 8)) }
+
 // backoff is the pause after a number of failures, or what the server asks for,
 // within bounds.
-func (o *Options) backoff(failures int, retryAfter time.Duration) time.Duration {
+func (o *Options) backoff(failures int8, retryAfter time.Duration) time.Duration {
 	d := o.BackoffMin << min(max(failures-1, 0), 6)
 	if retryAfter > 0 {
 		if !o.on(guardRetry) {

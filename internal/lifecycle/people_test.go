@@ -1,6 +1,10 @@
 package lifecycle
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/duvotool/duvotool/hitl"
+)
 
 // reads lets a Job be read.
 func (w *world) reads(i int, do doer, spend spender) {
@@ -89,10 +93,11 @@ func (w *world) questions(i int, do doer, spend spender) {
 		return
 	}
 	for _, a := range w.procs[i].st.Live.Asks {
-		p := w.procs[i].st.Record.request(a.ID)
+		p := w.procs[i].st.Record.Request(a.ID)
 		if a.Suspended && p != nil {
 			do("decides later", i, func(n *world) {
 				req, ver := reqOf(p.ID), verOf(p.Digest)
+				n.procs[i].deciders++
 				n.step(i, Decide{Request: p.ID, Digest: p.Digest, Decision: n.decision(i, req, ver, Approved), Reply: "who"})
 			})
 		}
@@ -109,7 +114,10 @@ func (w *world) decision(i int, req, ver int8, v Verdict) *Decision {
 		w.hist.decided[req][ver] |= bit
 	}
 	op := string(rune('0' + w.procs[i].op))
-	return &Decision{Verdict: v, Reason: "because", Body: []byte(`"` + digests(req, ver) + letter + op + `"`), Key: digests(req, ver)}
+	if v == Denied && w.scene.question {
+		return &Decision{Verdict: v, Nobody: w.scene.nobody, Why: "nothing answers it"}
+	}
+	return &Decision{Verdict: v, Given: hitl.Decision{Reason: "because"}, Body: []byte(`"` + digests(req, ver) + letter + op + `"`), Key: digests(req, ver)}
 }
 
 // people lets callers come and go.

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // noteRead notes what a read has shown. Older ones than the last tell nothing.
 func (t *turn) noteRead(e *Read) {
@@ -37,24 +40,14 @@ func (t *turn) listed(e Listed) {
 	t.wantRead(t.now.Mono)
 }
 
-// wantRead wishes for a read that begins at or after since, unless such a one is
-// wished for already.
-func (t *turn) wantRead(since time.Duration) {
-	l := &t.Live
-	if l.Wish >= since && l.Wish != 0 {
-		return
-	}
-	l.Wish = t.now.Mono
-	t.emit(ReadNow{Since: t.now.Mono})
-}
-
-// watch lets the Job be read.
-func (t *turn) watch() {
-	l := &t.Live
-	if !l.Watching {
-		l.Watching = true
-		t.emit(Watch{Job: t.Record.Job})
-		t.wantRead(t.now.Mono)
+// progress tells that a list shows another status of a Job on its way. What was
+// read goes before it.
+func (t *turn) progress(e Progress) {
+	l, r := &t.Live, &t.Record
+	onItsWay := l.Read == nil || l.Read.End == "" && !l.Read.Human
+	if l.Running && r.Stage == Watching && onItsWay && e.Status != r.Status {
+		r.Status = e.Status
+		t.emit(Tell{Kind: NoticeStatus, Text: e.Status})
 	}
 }
 
@@ -86,6 +79,9 @@ func (t *turn) absorb() bool {
 // unread takes in a read that failed. Nothing is proven by it at once.
 func (t *turn) unread(c Class) {
 	l, r := &t.Live, &t.Record
+	if r.Result != nil {
+		return // it came to that already
+	}
 	if c == Missing && r.Credential != l.Print && t.o.on(guardCredential) {
 		c = NotAllowed // another credential may not see the Job
 	}
@@ -104,9 +100,15 @@ func (t *turn) unread(c Class) {
 			t.emit(Tell{Kind: NoticeTrouble, Text: "the Job is not found"})
 		}
 		if t.now.Mono-l.Missing >= t.o.MissingGrace && l.BadReads == 3 || !t.o.on(guardMissing) {
+			if t.ended() {
+				t.lost() // how it ended is known
+				return
+			}
 			t.over("")
 			t.end(Gone)
 		}
+	case Foreign:
+		t.fail(CauseForeign, "", true)
 	case Odd:
 		if l.BadReads = min(l.BadReads+1, 3); l.Odd == 0 {
 			l.Missing, l.Odd, l.BadReads = 0, t.now.Mono, 1
@@ -130,7 +132,7 @@ func (t *turn) seen(e *Read) {
 		t.wakeAt(t.now.Mono + t.o.Pause)
 		return
 	}
-	l.Read = e
+	l.Read, l.Young = e, false
 	t.count(e.Human)
 	if e.Status != r.Status {
 		r.Status = e.Status
@@ -139,16 +141,19 @@ func (t *turn) seen(e *Read) {
 	if e.Build != "" {
 		r.Build = e.Build
 	}
+	if e.Ours && !r.Ours {
+		r.Ours, l.Dirty = true, true
+	}
 	if r.Stage != Watching {
 		return
 	}
 	switch {
 	case e.End != "":
 		t.over("")
-		r.Stage, l.Fetch = Collecting, Fetch{}
-		if r.Order.After != nil {
-			l.Fetch.Cursor = max(r.Message.After, 0)
-		}
+		r.Stop.Done = r.Stop.Asked
+		r.Stage, l.Fetch = Collecting, nil
+	case e.Pending != nil && e.Pending.Known && !r.Ours:
+		t.fail(CauseNobodys, "", true)
 	case e.Pending != nil && e.Pending.Known:
 		t.over(e.Pending.ID)
 		t.shown(e.Pending)
@@ -167,16 +172,6 @@ func (t *turn) lags(e *Read) bool {
 	return known && d < t.o.Lag
 }
 
-// count adds to the Job's own time what has passed since the last look, unless it
-// waited for a person then or does now.
-func (t *turn) count(human bool) {
-	l := &t.Live
-	if !l.Human && !human || !t.o.on(guardHuman) {
-		t.Record.Worked += t.now.Mono - l.Look
-	}
-	l.Look, l.Human = t.now.Mono, human
-}
-
 // watching goes on with a Job that has not ended, as far as anybody knows.
 func (t *turn) watching() bool {
 	l, r := &t.Live, &t.Record
@@ -191,14 +186,16 @@ func (t *turn) watching() bool {
 	if e == nil || e.End != "" {
 		return false
 	}
-	if e.Pending == nil || !e.Pending.Known {
-		if e.Human {
-			return t.stuckFor(t.o.StuckGrace, "the Job waits for something that nobody here can answer")
-		}
+	switch {
+	case e.Pending != nil && !e.Pending.Known:
+		return t.stuckFor(t.o.StuckGrace, "the Job waits for a request of kind "+strconv.Quote(e.Pending.Kind)+", which this program cannot answer")
+	case e.Pending == nil && e.Human:
+		return t.stuckFor(t.o.StuckGrace, "the Job waits for something that Duvo's API does not show")
+	case e.Pending == nil:
 		l.Stuck = 0
 		return false
 	}
-	p := r.request(e.Pending.ID)
+	p := r.Request(e.Pending.ID)
 	if p == nil {
 		return false
 	}
@@ -210,11 +207,19 @@ func (t *turn) watching() bool {
 		l.Stuck = 0
 		return t.respond(p, e.Pending)
 	case Stuck:
+		if t.stopsFor(p) {
+			return true
+		}
 		return t.stuckFor(t.o.StuckGrace, p.Why)
 	case Settled:
-		if p.Decision != nil && p.Decision.Verdict != LeftAlone && e.Began.Mono > l.ask(p.ID).Since.Mono {
-			return t.stuckFor(t.o.AcceptedGrace, "the response was sent, and the Job still waits")
+		if p.Decision == nil || p.Decision.Verdict == LeftAlone || e.Began.Mono <= l.ask(p.ID).Since.Mono {
+			return false
 		}
+		why := "the response was sent, and the Job still waits"
+		if p.Why != "" {
+			why = p.Why
+		}
+		return t.stuckFor(t.o.AcceptedGrace, why)
 	}
 	return false
 }
@@ -222,7 +227,7 @@ func (t *turn) watching() bool {
 // lagging wishes for another read where the last one lagged behind a message.
 func (t *turn) lagging() bool {
 	l := &t.Live
-	if l.Read != nil || l.Wish != 0 {
+	if l.Read != nil || l.Wish != 0 || l.Young {
 		return false
 	}
 	if m := &t.Record.Message; m.Posted {
@@ -235,7 +240,7 @@ func (t *turn) lagging() bool {
 	return true
 }
 
-// expired ends the operation when the Job's own time is over.
+// expired ends the calls when the Job's own time is over.
 func (t *turn) expired() bool {
 	l, r := &t.Live, &t.Record
 	if t.o.JobTimeout == 0 || l.Human && t.o.on(guardHuman) {
@@ -250,19 +255,24 @@ func (t *turn) expired() bool {
 		t.wantRead(readBegan(l.Read) + 1)
 		return false
 	}
-	if t.o.StopOnTimeout && !r.Stop.Asked {
+	if t.o.StopOnTimeout && (!r.Stop.Asked || r.Stop.Done) {
 		r.Stop = Stop{Asked: true, Then: StopExpire}
-		t.Live.Dirty = true
+		l.StopSent, l.StopFails, l.Dirty = 0, 0, true
 		return true
 	}
-	r.Note = join(r.Note, "its time limit is over")
-	t.over("")
-	t.end(Expired)
+	t.expire()
 	return true
 }
 
-// stuckFor ends the operation when the Job has waited long enough for what
-// nobody here can give.
+// expire ends the calls because the Job's own time is over. Whoever calls again
+// gives it as much again.
+func (t *turn) expire() {
+	t.Record.Worked, t.Live.Look, t.Live.Dirty = 0, t.now.Mono, true
+	t.endCalls(Expired, overNote(t.o.JobTimeout))
+}
+
+// stuckFor ends the calls when the Job has waited long enough for what nobody
+// here can give.
 func (t *turn) stuckFor(grace time.Duration, why string) bool {
 	l := &t.Live
 	if l.Stuck == 0 {
@@ -271,7 +281,6 @@ func (t *turn) stuckFor(grace time.Duration, why string) bool {
 	if t.pending(l.Stuck + grace) {
 		return false
 	}
-	t.Record.Note = join(t.Record.Note, why+"; somebody must look in Duvo")
-	t.end(Pending)
+	t.endCalls(Pending, why+"; somebody must look in Duvo")
 	return true
 }

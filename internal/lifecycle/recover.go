@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ func Recover(r *Record, revision uint64, o *Options, replica, print string, now 
 	t := &turn{State: Make(o, replica, print), now: now, o: o}
 	t.Live.Revision = revision
 	t.take(r)
+	t.Live.StopFails = stopAttempts - 1 // what was perhaps sent already is sent once
 	return t.State
 }
 
@@ -26,9 +28,13 @@ func (t *turn) take(c *Record) {
 	l, r := &t.Live, &t.Record
 	*r = *c
 	r.Requests = slices.Clone(c.Requests)
-	l.Announced, l.Search, l.NotBefore, l.Elsewhere = Announced{}, Search{}, 0, 0
+	if res := r.Result; res != nil && (res.Outcome == Pending || res.Outcome == Expired) {
+		// An earlier version ended the operation with its calls.
+		r.Result, r.Holders, r.Stage = nil, nil, Watching
+	}
+	l.Announced, l.Search, l.NotBefore, l.Elsewhere = nil, Search{}, 0, 0
 	l.Read, l.Noted, l.Dirty, l.Fact = nil, nil, false, false
-	l.Fetch, l.StopSent = Fetch{}, 0
+	l.Fetch, l.StopSent, l.Reconciling = nil, 0, nil
 	if a := &r.Start; a.Open || a.Earlier {
 		rest := t.waitOut(a)
 		l.Search.Until = t.now.Mono + rest + t.o.settle() + t.o.Recording
@@ -49,17 +55,64 @@ func (t *turn) take(c *Record) {
 
 func (t *turn) takeRequest(p *Request) {
 	a := t.Live.ask(p.ID)
-	*a = Ask{ID: p.ID, Replies: a.Replies, Turn: a.Turn, Suspended: a.Suspended, Answer: a.Answer}
+	*a = Ask{ID: p.ID, Ticket: a.Ticket, Replies: a.Replies, Turn: a.Turn, Suspended: a.Suspended, Answer: a.Answer}
 	if p.Attempt.Open || p.Attempt.Earlier {
-		a.NotBefore = t.now.Mono + t.waitOut(&p.Attempt) + t.afterDoubt()
+		a.NotBefore = t.now.Mono + t.waitOut(&p.Attempt) + t.afterDoubt(t.o.settle())
 		openIsDoubt(&p.Attempt)
 	}
 	if p.Stage != Unasked {
 		t.endAsk(p.ID, AskElsewhere)
-		if len(a.Replies) > 0 {
-			t.replyAll(a, FateDecided)
-		}
 	}
+}
+
+// decideAgain puts decisions that were to be recorded just now into the record that
+// another process has put first, where that one has decided nothing about the same
+// text. The put of one of them comes first in the end.
+func (t *turn) decideAgain(mine *Record, asks []Ask) {
+	for i := range asks {
+		before := &asks[i]
+		m, p := mine.Request(before.ID), t.Record.Request(before.ID)
+		if !before.Unheld || m == nil || p == nil || m.Decision == nil || m.Gone || p.Gone || p.Stage != Unasked {
+			continue
+		}
+		if p.Digest != m.Digest || !strings.EqualFold(p.Build, m.Build) {
+			continue
+		}
+		first := p.FirstSeen
+		*p = *m
+		p.FirstSeen = first
+		*t.Live.ask(p.ID) = *before
+		t.Live.Dirty = true
+	}
+}
+
+// decidedThere settles, after another process's record was taken, which decisions
+// of this process count: those that stand in it.
+func (t *turn) decidedThere(mine *Record, asks []Ask) {
+	for i := range asks {
+		before := &asks[i]
+		m, p, a := mine.Request(before.ID), t.Record.Request(before.ID), t.Live.ask(before.ID)
+		if m == nil || m.Decision == nil || p != nil && p.decidedAs(m) {
+			if p != nil && m != nil && !a.Unheld && (p.Stage == Settled || p.Stage == Stuck) {
+				t.replyAll(a, fateOf(p))
+			}
+			continue
+		}
+		if before.Unheld {
+			t.notCounted(m, "the decision does not count: another process has the operation in hand")
+		}
+		fate := FateChanged
+		if p != nil && p.Decision != nil {
+			fate = FateDecided
+		}
+		t.replyAll(a, fate)
+	}
+}
+
+// decidedAs reports whether two records hold one and the same decision.
+func (p *Request) decidedAs(m *Request) bool {
+	d, e := p.Decision, m.Decision
+	return d != nil && e != nil && p.DecidedAt == m.DecidedAt && p.Digest == m.Digest && d.Verdict == e.Verdict && d.Given.By == e.Given.By && d.Given.Path == e.Given.Path
 }
 
 // waitOut is how long another process's announcement may still be used.
@@ -94,24 +147,31 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		return
 	}
 	if mine.Order != nil && !mine.Order.Same(c.Order) {
-		l.Dirty = false
-		t.fail(CauseKeyReused, "", true)
+		l.Dirty, l.Revision = false, 0
+		t.mute(CauseKeyReused)
 		return
 	}
-	t.withdraw() // what was not sent was only intended
+	l.Lines = nil
+	t.withdraw(inOtherHands) // what was not sent was only intended
 	mine = t.Record
 	mine.Requests = slices.Clone(mine.Requests)
 	asks := slices.Clone(l.Asks)
 	search, notBefore := l.Search, l.NotBefore
-	l.SaveFails, l.SaveAfter, l.Lines = 0, 0, nil
+	l.SaveFails, l.SaveAfter = 0, 0
 	t.take(c)
 	t.Record.Serial = max(mine.Serial, t.Record.Serial)
+	if !mine.Unkeyed {
+		t.keyTold()
+	}
 	if t.o.on(guardMerge) {
 		t.merge(&mine, asks)
 		if t.Record.Start.Earlier && mine.Start.Earlier {
 			l.Search.Until, l.NotBefore = max(search.Until, l.Search.Until), max(notBefore, l.NotBefore)
 		}
 	}
+	t.decideAgain(&mine, asks)
+	t.decidedThere(&mine, asks)
+	l.Untold = len(l.Lines) > 0
 }
 
 // recordGone goes on where the journal has lost the record: what nobody has
@@ -119,8 +179,8 @@ func (t *turn) conflict(c *Record, revision uint64) {
 func (t *turn) recordGone() {
 	l := &t.Live
 	l.Revision = 0
-	if l.Announced.Kind != "" {
-		t.withdraw()
+	if l.announces("") {
+		t.withdraw(inOtherHands)
 	}
 	l.Dirty = true
 }
@@ -131,8 +191,8 @@ func (t *turn) merge(mine *Record, asks []Ask) {
 	switch {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt
-		r.Start, r.Stage, r.Result = Attempt{}, mine.Stage, nil
-		r.Message, r.Told, r.Corrected = mine.Message, mine.Told, mine.Corrected
+		r.Start, r.Stage, r.Result, r.Ours = Attempt{}, mine.Stage, nil, mine.Ours
+		r.Message, r.Earlier, r.Told, r.Corrected = mine.Message, mine.Earlier, mine.Told, mine.Corrected
 		l.Search, l.NotBefore, l.Elsewhere = Search{}, 0, 0
 		t.fact()
 	case mine.Job != "" && r.Job != mine.Job:
@@ -148,7 +208,7 @@ func (t *turn) merge(mine *Record, asks []Ask) {
 	for i := range mine.Requests {
 		t.mergeRequest(&mine.Requests[i], asks)
 	}
-	t.mergeMessage(&mine.Message, mine.Stage)
+	t.mergeMessage(mine)
 	if mine.Result != nil && r.Result == nil && mine.Job == r.Job && mine.Job != "" {
 		r.Result, r.Stage, r.Note, r.Holders = mine.Result, Ended, mine.Note, nil
 		t.fact()
@@ -160,7 +220,7 @@ func (t *turn) mergeRequest(m *Request, asks []Ask) {
 	if !m.sent() {
 		return
 	}
-	p := t.Record.request(m.ID)
+	p := t.Record.Request(m.ID)
 	if p == nil {
 		t.Record.Requests = append(t.Record.Requests, *m)
 	} else if p.Stage == Settled && p.Delivery != Superseded || p.Stage == Stuck || p.Stage == Sending && m.Stage == Sending {
@@ -172,7 +232,7 @@ func (t *turn) mergeRequest(m *Request, asks []Ask) {
 		*p = *m
 	}
 	for _, a := range asks {
-		if a.ID == m.ID {
+		if strings.EqualFold(a.ID, m.ID) {
 			n := t.Live.ask(m.ID)
 			a.Turn, a.Answer, a.Replies, a.Suspended = n.Turn, n.Answer, n.Replies, n.Suspended
 			*n = a
@@ -182,43 +242,14 @@ func (t *turn) mergeRequest(m *Request, asks []Ask) {
 }
 
 // mergeMessage keeps that a message was posted, or may have been.
-func (t *turn) mergeMessage(m *Message, stage Stage) {
-	r := &t.Record
+func (t *turn) mergeMessage(mine *Record) {
+	r, m, stage, earlier := &t.Record, &mine.Message, mine.Stage, mine.Earlier
 	if m.Kind == "" || r.Message.Kind != "" && r.Message.Kind != m.Kind || r.Stage == Ended {
 		return
 	}
 	theirs := r.Message.Posted || r.Message.Attempt.Earlier
 	if m.Posted && !r.Message.Posted || m.Attempt.Earlier && !theirs {
-		r.Message, r.Stage = *m, stage
+		r.Message, r.Stage, r.Earlier = *m, stage, earlier
 		t.fact()
-	}
-}
-
-// reconciled takes in what a person has found about an operation whose outcome is
-// unknown.
-func (t *turn) reconciled(e Reconciled) {
-	l, r := &t.Live, &t.Record
-	if l.Running || l.Closed || r.Result == nil || r.Result.Outcome != Unknown {
-		return
-	}
-	t.line(LineReconciled, "", e.By)
-	r.Result, r.Note = nil, ""
-	l.Search, l.NotBefore, l.NoRepeat, l.Elsewhere = Search{}, 0, false, 0
-	l.Running, l.Detached, l.Admitted, l.Look, l.Dirty = true, true, true, t.now.Mono, true
-	switch follow := r.Order.After != nil; {
-	case follow && e.Job != "":
-		t.posted(true)
-	case follow:
-		r.Stage, r.Job, r.Message = New, "", Message{}
-	case e.Job != "":
-		t.started(Sent{Job: e.Job})
-		if t.o.Claims {
-			l.Claim = e.Job
-		}
-	default:
-		r.Stage, r.Start, r.Sandbox = New, Attempt{}, ""
-	}
-	if e.Job == "" {
-		t.fail(CauseNotStarted, "", true)
 	}
 }

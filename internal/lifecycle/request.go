@@ -1,16 +1,21 @@
 package lifecycle
 
+import (
+	"slices"
+	"strings"
+)
+
 // sent reports whether a response to the request has reached the server, or may
 // have: it must remain the only one.
 func (p *Request) sent() bool {
-	return p.Stage == Sending || p.Attempt.Open || p.Attempt.Earlier || p.Delivery == Accepted || p.Delivery == Refused || p.Delivery == Unconfirmed
+	return p.Stage == Sending || p.Reached || p.Attempt.Open || p.Attempt.Earlier || p.Delivery == Accepted || p.Delivery == Refused || p.Delivery == Unconfirmed
 }
 
 // over notes that every request but one has ended, whoever ended it.
 func (t *turn) over(except string) {
 	for i := range t.Record.Requests {
 		p := &t.Record.Requests[i]
-		if p.ID == except || p.Stage == Settled && p.Gone {
+		if strings.EqualFold(p.ID, except) || p.Stage == Settled && p.Gone {
 			continue
 		}
 		was := p.Stage
@@ -21,6 +26,9 @@ func (t *turn) over(except string) {
 		t.endAsk(p.ID, AskElsewhere)
 		t.forgetAnnounced(p.ID)
 		p.Stage, p.Gone = Settled, true
+		if p.Decision != nil && p.Decision.Nobody && !t.Record.Stop.Asked {
+			p.Delivery = Superseded // somebody else could decide
+		}
 		switch was {
 		case Decided:
 			t.delivered(p, Superseded)
@@ -36,8 +44,8 @@ func (t *turn) over(except string) {
 
 // forgetAnnounced takes back the announcement of a response that was not sent.
 func (t *turn) forgetAnnounced(id string) {
-	if n := t.Live.Announced; n.Kind == Responding && n.Request == id {
-		t.withdraw()
+	if n := t.Live.Announced; t.Live.announces(Responding) && strings.EqualFold(n.Request, id) {
+		t.withdraw(readAgain)
 	}
 }
 
@@ -52,14 +60,19 @@ func (p *Request) fate() Delivery {
 
 // shown takes in that the Job waits for a request.
 func (t *turn) shown(q *Ticket) {
-	p := t.Record.request(q.ID)
+	p := t.Record.Request(q.ID)
 	if p == nil {
-		t.Record.Requests = append(t.Record.Requests, Request{ID: q.ID, Digest: q.Digest, Kind: q.Kind, Title: q.Title, FirstSeen: t.now.Wall})
+		t.Record.Requests = append(t.Record.Requests, q.request(t.now.Wall))
+		t.Live.ask(q.ID).Ticket = q
 		t.line(LineRequested, q.ID, "")
 		t.Live.Dirty = true
 		return
 	}
-	changed := p.Digest != q.Digest && t.o.on(guardDigest)
+	changed := p.reads(q) && t.o.on(guardDigest)
+	t.Live.ask(p.ID).Ticket = q
+	if p.Build == "" {
+		p.Build = q.Build
+	}
 	if changed {
 		t.forgetAnnounced(p.ID)
 	}
@@ -74,6 +87,24 @@ func (t *turn) shown(q *Ticket) {
 	}
 }
 
+// request makes the request that a ticket shows first.
+func (q *Ticket) request(first Time) Request {
+	return Request{ID: q.ID, Digest: q.Digest, Kind: q.Kind, Title: q.Title, Build: q.Build, FirstSeen: first}
+}
+
+// reads reports whether a ticket shows the request otherwise than before: with
+// another text, or of another Build of the Job, which may mean something else by it.
+func (p *Request) reads(q *Ticket) bool {
+	return p.Digest != q.Digest || p.Build != "" && q.Build != "" && !strings.EqualFold(p.Build, q.Build)
+}
+
+// past keeps how a request was whose decision is thrown away.
+func (t *turn) past(p *Request) {
+	if p.Decision != nil {
+		t.Record.Past = append(slices.Clip(t.Record.Past), *p)
+	}
+}
+
 // reset makes a request one that nothing was decided about: its text is another,
 // it was away for a while, or what was decided may not be sent.
 func (t *turn) reset(p *Request, q *Ticket) {
@@ -82,13 +113,23 @@ func (t *turn) reset(p *Request, q *Ticket) {
 	if p.Stage == Decided {
 		t.delivered(p, Superseded)
 	}
-	first := p.FirstSeen
-	if p.Digest != q.Digest {
+	t.past(p)
+	first, fate := p.FirstSeen, FateNotPending
+	if p.reads(q) {
 		first = t.now.Wall // another text has deadlines of its own
+		if p.Decision == nil {
+			fate = FateChanged
+		}
 	}
-	*p = Request{ID: q.ID, Digest: q.Digest, Kind: q.Kind, Title: q.Title, FirstSeen: first}
+	id := p.ID
+	*p = q.request(first)
+	p.ID = id
 	a := t.Live.ask(p.ID)
-	*a = Ask{ID: p.ID}
+	if a.Answer != nil {
+		t.replyTo(a.Answer, fate)
+	}
+	t.replyAll(a, fate)
+	*a = Ask{ID: p.ID, Ticket: q}
 	t.line(LineRequested, p.ID, "")
 	t.Live.Dirty = true
 }
@@ -131,42 +172,26 @@ func (t *turn) endAsk(id string, cause AskEnd) {
 
 // endAsks ends all questions, because nobody wants the operation to go on.
 func (t *turn) endAsks() {
-	cause, fate := AskLeft, FateNotPending
-	if t.Live.Closed {
-		cause, fate = AskClosed, FateClosed
-	}
 	for i := range t.Live.Asks {
 		a := &t.Live.Asks[i]
-		if a.Answer != nil && a.Answer.Reply != "" {
-			t.emit(TellReply{Reply: a.Answer.Reply, Fate: fate})
+		cause, fate := AskLeft, FateNotPending
+		if t.Live.Closed {
+			cause, fate = AskClosed, FateClosed
+		}
+		if a.Answer != nil {
+			t.replyTo(a.Answer, fate)
 		}
 		a.Answer = nil
 		t.endAsk(a.ID, cause)
-		if p := t.Record.request(a.ID); p != nil && p.sent() {
+		switch p := t.Record.Request(a.ID); {
+		case p == nil:
+		case p.sent():
 			fate = FateInDoubt
+		case p.Stage == Decided && !a.Unheld && !t.Live.Closed:
+			fate = FateHeld // by whoever takes it up
 		}
 		t.replyAll(a, fate)
 	}
-}
-
-// replyAll tells who decided from outside what came of it.
-func (t *turn) replyAll(a *Ask, f Fate) {
-	for _, reply := range a.Replies {
-		t.emit(TellReply{Reply: reply, Fate: f})
-	}
-	a.Replies = nil
-}
-
-func fateOf(p *Request) Fate {
-	switch p.Delivery {
-	case Refused:
-		return FateRefused
-	case Superseded:
-		return FateNotPending
-	case Unconfirmed:
-		return FateInDoubt
-	}
-	return FateTaken
 }
 
 // answered notes what the policy has decided. An answer to a question that was
@@ -174,7 +199,7 @@ func fateOf(p *Request) Fate {
 func (t *turn) answered(e Answered) {
 	for i := range t.Live.Asks {
 		a := &t.Live.Asks[i]
-		if a.ID != e.Request || a.Turn == 0 || a.Turn != e.Turn {
+		if !strings.EqualFold(a.ID, e.Request) || a.Turn == 0 || a.Turn != e.Turn {
 			continue
 		}
 		a.Turn = 0
@@ -187,17 +212,19 @@ func (t *turn) answered(e Answered) {
 
 // decideLater notes a decision from outside, or refuses it.
 func (t *turn) decideLater(e Decide) {
-	l, p := &t.Live, t.Record.request(e.Request)
+	l, p := &t.Live, t.Record.Request(e.Request)
 	fate := Fate("")
 	switch {
 	case l.Closed:
 		fate = FateClosed
 	case p == nil || !l.Running || e.Decision == nil:
 		fate = FateNotPending
-	case p.Digest != e.Digest:
+	case p.Digest != e.Digest, !strings.EqualFold(p.Build, e.Build):
 		fate = FateChanged
 	case p.Decision != nil:
 		fate = FateDecided
+	case l.ask(p.ID).beats(e):
+		return
 	case !l.ask(p.ID).Suspended:
 		fate = FateNotPending
 	default:
@@ -209,47 +236,57 @@ func (t *turn) decideLater(e Decide) {
 	t.emit(TellReply{Reply: e.Reply, Fate: fate})
 }
 
+// beats notes that somebody was faster whose decision is not taken in yet. It
+// returns false where nobody was.
+func (a *Ask) beats(e Decide) bool {
+	if a.Answer == nil || a.Answer.Reply == "" || a.Answer.Digest != e.Digest {
+		return false
+	}
+	n := *a.Answer
+	n.Beaten = append(slices.Clip(n.Beaten), e.Reply)
+	a.Answer = &n
+	return true
+}
+
 // decided takes in a decision.
 func (t *turn) decided(id string, n *answer) {
-	l, p := &t.Live, t.Record.request(id)
+	l, p := &t.Live, t.Record.Request(id)
 	a := l.ask(id)
 	if p == nil || p.Stage != Unasked || p.Digest != n.Digest && t.o.on(guardDigest) {
-		if n.Reply != "" {
-			t.emit(TellReply{Reply: n.Reply, Fate: FateChanged})
+		fate := FateChanged
+		if p != nil && p.Decision != nil {
+			fate = FateDecided
 		}
+		t.replyTo(n, fate)
 		return
 	}
 	d := n.Decision
 	if d == nil {
 		t.line(LineUndecided, id, n.Error)
 		t.fail(CausePolicy, n.Error, true)
-		l.Dirty = true // for the audit
+		l.Untold = true
 		return
 	}
 	if n.Reply != "" {
 		a.Replies = append(a.Replies[:len(a.Replies):len(a.Replies)], n.Reply)
 	}
-	t.line(LineDecided, id, string(d.Verdict))
-	l.Dirty = true
+	made := *p
+	made.Decision, made.DecidedAt = d, t.now.Wall
+	t.lineAbout(LineDecided, string(d.Verdict), &made, id)
 	if d.Verdict == Suspended {
-		a.Suspended = true
-		t.suspend(id)
+		a.Suspended, l.Untold = true, true
 		t.emit(Tell{Kind: NoticeSuspended, Request: id})
 		return
 	}
-	p.Decision, p.DecidedAt = d, t.now.Wall
-	a.Decided, a.Since, a.Checked = t.now, t.now, true
-	question := l.Read != nil && l.Read.Pending != nil && l.Read.Pending.ID == id && l.Read.Pending.Question
+	p.Decision, p.DecidedAt, l.Dirty = d, t.now.Wall, true
+	t.replyTo(&answer{Beaten: n.Beaten}, FateDecided)
+	a.Decided, a.Since, a.Checked, a.Unheld = t.now, t.now, true, true
 	switch {
 	case d.Verdict == LeftAlone:
 		p.Stage = Settled
-	case d.Verdict == Denied && question:
-		p.Stage, p.Why = Stuck, "the question was denied, which Duvo has no answer for, and the Job still waits"
-		if t.o.StopOnDeniedQuestion && !t.Record.Stop.Asked {
-			t.Record.Stop = Stop{Asked: true}
-		}
+	case d.Body == nil:
+		p.Stage, p.Why = Stuck, d.Why
 	default:
 		p.Stage = Decided
 	}
-	t.emit(Tell{Kind: NoticeDecided, Request: id})
 }

@@ -1,6 +1,11 @@
 package lifecycle
 
-import "time"
+import (
+	"strconv"
+	"time"
+
+	"github.com/duvotool/duvotool/hitl"
+)
 
 // respond sends the sealed response, or finds out what became of it. It is called
 // while the last read shows the request.
@@ -40,10 +45,10 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 			return true
 		}
 	}
-	if p.Stage == Decided {
-		t.line(LineSent, p.ID, "")
-	}
 	announced := t.ready(Responding, p.ID, &p.Attempt)
+	if !announced {
+		t.line(LineSent, p.ID, "") // as it is before
+	}
 	p.Stage = Sending
 	if !announced {
 		return true
@@ -59,24 +64,6 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 	a.Checked = false // before it is repeated the rules are asked
 	t.emit(Respond{Name: t.exchange(Responding, p.ID), Window: t.anyTime(w), Job: t.Record.Job, Request: p.ID, Body: p.Decision.Body, Key: p.Decision.Key})
 	return true
-}
-
-// fresh reports whether a read is just before what is sent now: asked for after
-// a moment, and not old by either clock.
-func (t *turn) fresh(e *Read, since Moment) bool {
-	if e == nil {
-		return false
-	}
-	if !t.o.on(guardRead) {
-		return true
-	}
-	if e.Began.Mono < since.Mono {
-		return false
-	}
-	if !t.o.on(guardWall) {
-		return t.now.Mono-e.Began.Mono <= t.o.Stale
-	}
-	return e.Began.within(t.o.Stale, t.now)
 }
 
 // tooOld reports whether a decision may not be sent any more.
@@ -111,7 +98,7 @@ func (t *turn) mayNotSend(p *Request, q *Ticket, why string) bool {
 
 // checked takes in whether today's rules allow what was decided.
 func (t *turn) checked(x Exchange, e Checked) {
-	p := t.Record.request(x.Request)
+	p := t.Record.Request(x.Request)
 	if p == nil || p.Stage != Decided && p.Stage != Sending {
 		return
 	}
@@ -119,18 +106,30 @@ func (t *turn) checked(x Exchange, e Checked) {
 		t.Live.ask(p.ID).Checked = true
 		return
 	}
-	t.mayNotSend(p, &Ticket{ID: p.ID, Digest: p.Digest, Kind: p.Kind, Title: p.Title}, "a rule denies it now")
+	if p.sent() {
+		t.Record.Note = join(t.Record.Note, "a response that an earlier process may have sent was not sent again: the policy denies by now what it says")
+	}
+	q := t.Live.ask(p.ID).Ticket
+	if q == nil {
+		q = &Ticket{ID: p.ID, Digest: p.Digest, Kind: p.Kind, Title: p.Title, Build: p.Build}
+	}
+	t.mayNotSend(p, q, "a rule denies it now")
 }
 
 // requestClaimed takes in whether another operation has decided.
 func (t *turn) requestClaimed(id string, e Claimed) {
-	p, a := t.Record.request(id), t.Live.ask(id)
+	p, a := t.Record.Request(id), t.Live.ask(id)
 	switch {
 	case e.Failed:
 		a.Fails = min(a.Fails+1, 8)
 		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, 0)
+		t.replyAll(a, FateHeld)
 	case e.TakenBy != "" && p != nil:
-		p.Stage, p.Why = Settled, "the operation "+e.TakenBy+" has answered it"
+		p.Stage, p.Why = Settled, "another operation has decided the request, and the Job still waits"
+		t.Record.Note = join(t.Record.Note, "the request "+strconv.Quote(hitl.SafeLine(p.Title, 100))+" was decided by another operation on the same Job: "+e.TakenBy)
+		t.notCounted(p, "the decision does not count: the request was already "+e.TakenBy)
+		t.line(LineElsewhere, id, "")
+		t.replyAll(a, FateDecided)
 		t.delivered(p, p.fate())
 	case e.TakenBy == "":
 		a.Claimed, a.Fails = true, 0
@@ -139,7 +138,7 @@ func (t *turn) requestClaimed(id string, e Claimed) {
 
 // responseSent takes in the answer to a response.
 func (t *turn) responseSent(id string, e Sent) {
-	p := t.Record.request(id)
+	p := t.Record.Request(id)
 	if p == nil {
 		return
 	}
@@ -151,12 +150,16 @@ func (t *turn) responseSent(id string, e Sent) {
 		p.Stage, p.Attempt = Settled, Attempt{}
 		t.count(false) // from now on the Job works again
 		t.delivered(p, Accepted)
-		t.wantRead(t.now.Mono)
+		t.Live.Young = true
 		return
-	case Doubt:
+	case Doubt, Elsewhere:
 		t.inDoubt(&p.Attempt)
-		a.NotBefore = t.now.Mono + t.afterDoubt()
+		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.settleAfter(e))
 		t.line(LineFailed, id, e.Text)
+		t.Live.Untold = true
+		if e.Broken {
+			t.fail(CauseFailed, e.Text, true)
+		}
 		return
 	}
 	unopen(&p.Attempt)
@@ -164,23 +167,34 @@ func (t *turn) responseSent(id string, e Sent) {
 	if !p.Attempt.Earlier && !refused {
 		p.Stage = Decided
 	}
-	t.line(LineFailed, id, e.Text)
+	if e.Reply != TooLate {
+		a.Late = 0
+		t.line(LineFailed, id, e.Text)
+	}
+	t.Live.Untold = true
 	switch {
 	case e.Reply == TooLate:
+		a.Checked = true // nothing was sent since
+		t.line(LineNotSent, id, e.Text)
+		if t.tooLate(&a.Late) {
+			t.Live.Dirty = true
+			t.fail(CauseTooLate, e.Text, true)
+		}
 	case refused && !p.Attempt.Earlier:
-		a.Refused = true // a read tells whether it was answered elsewhere
+		a.Refused, p.Reached = true, true // a read tells whether it was answered elsewhere
 	case refused:
-		a.NotBefore = t.now.Mono + t.afterDoubt() // proves nothing about the earlier one
+		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.settleAfter(e)) // proves nothing about the earlier one
 	default:
 		a.Fails = min(a.Fails+1, 8)
 		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, e.RetryAfter)
 	}
 }
 
-// afterDoubt is how long to wait before a response is repeated.
-func (t *turn) afterDoubt() time.Duration {
+// afterDoubt is how long to wait before a response is repeated whose effect may
+// still land for a while.
+func (t *turn) afterDoubt(settle time.Duration) time.Duration {
 	if !t.o.on(guardSettle) {
 		return 1
 	}
-	return t.o.settle()
+	return settle
 }

@@ -2,18 +2,10 @@ package lifecycle
 
 import "slices"
 
-// fact notes that something has happened that the record must tell.
-func (t *turn) fact() { t.Live.Dirty, t.Live.Fact = true, true }
-
-// line adds to what is written to the audit before the record.
-func (t *turn) line(kind LineKind, request, text string) {
-	t.Live.Lines = append(slices.Clip(t.Live.Lines), Line{kind, request, text})
-}
-
 // save puts the record into the journal. It returns false if that must wait.
 func (t *turn) save() bool {
 	l, r := &t.Live, &t.Record
-	if l.SaveFails > 0 && t.wanted() {
+	if l.SaveFails > 0 && t.Wanted() {
 		if r.Result != nil && !l.Informed {
 			// What Duvo holds can be read again; callers do not wait for a disk.
 			l.Informed, l.Detached, l.Callers, l.Over = true, true, 0, nil
@@ -23,11 +15,13 @@ func (t *turn) save() bool {
 			return false
 		}
 	}
-	r.Writer = l.Replica
-	r.Serial++
+	if l.Dirty {
+		r.Writer = l.Replica
+		r.Serial++
+	}
 	c := *r
 	c.Requests = slices.Clone(r.Requests)
-	t.emit(Save{Name: t.exchange(Saving, ""), Revision: l.Revision, Record: &c, Lines: l.Lines})
+	t.emit(Save{Name: t.exchange(Saving, ""), Revision: l.Revision, Record: &c, Lines: l.Lines, LinesOnly: !l.Dirty})
 	return true
 }
 
@@ -37,16 +31,42 @@ func (t *turn) saved(e Saved) {
 	if l.SaveFails > 0 {
 		t.emit(Tell{Kind: NoticeMended, Text: "the journal"})
 	}
-	l.Revision = e.Revision
-	l.Dirty, l.Fact, l.Lines, l.SaveFails, l.SaveAfter = false, false, nil, 0, 0
-	if l.Announced.Kind != "" {
-		l.Announced.Durable = true
+	l.Revision, l.Reconciling = e.Revision, nil
+	l.Dirty, l.Again, l.Untold = l.Again, false, false
+	l.Fact, l.Lines, l.SaveFails, l.SaveAfter = false, nil, 0, 0
+	if l.announces("") {
+		n := *l.Announced
+		n.Durable = true
+		l.Announced = &n
 	}
 	for i := range t.Record.Requests {
 		p := &t.Record.Requests[i]
-		if p.Stage == Settled || p.Stage == Stuck {
-			t.replyAll(l.ask(p.ID), fateOf(p))
+		a := l.ask(p.ID)
+		if a.Unheld {
+			a.Unheld = false
+			t.emit(Tell{Kind: NoticeDecided, Request: p.ID})
 		}
+		if p.Stage == Settled || p.Stage == Stuck {
+			t.replyAll(a, fateOf(p))
+		}
+	}
+}
+
+// takeBack makes decisions none that were to be recorded just now. The journal may
+// hold them all the same, and then a conflict brings them back. Who decided from
+// outside may do so again; the policy is asked again.
+func (t *turn) takeBack() {
+	for i := range t.Record.Requests {
+		p := &t.Record.Requests[i]
+		a := t.Live.ask(p.ID)
+		if !a.Unheld || p.Gone {
+			continue
+		}
+		t.notCounted(p, "it is not known whether the decision counts, because recording it failed; it is sent only if the journal holds it")
+		outside := len(a.Replies) > 0
+		t.replyAll(a, FateUnrecorded)
+		t.undecide(p)
+		t.Live.ask(p.ID).Suspended = outside
 	}
 }
 
@@ -54,11 +74,23 @@ func (t *turn) saved(e Saved) {
 // be started is not; what waits stays pending until there is room.
 func (t *turn) saveFailed(e SaveFailed) {
 	l, r := &t.Live, &t.Record
+	t.takeBack()
+	if l.Reconciling != nil {
+		t.unreconciled()
+		if !e.Fenced {
+			return
+		}
+	}
 	if e.Fenced {
 		l.Dirty, l.Fact = false, false
-		t.withdraw()
-		l.Dirty = false
+		t.withdraw(inOtherHands)
+		l.Dirty, l.Untold = false, false
 		t.fail(CauseFenced, "", false)
+		return
+	}
+	if e.Lost {
+		t.withdraw(inOtherHands)
+		t.mute(CauseJournal)
 		return
 	}
 	if l.SaveFails == 0 {
@@ -69,13 +101,16 @@ func (t *turn) saveFailed(e SaveFailed) {
 	if l.Fact && !t.o.on(guardFacts) {
 		l.Dirty, l.Fact = false, false
 	}
-	if !t.wanted() {
+	if !t.Wanted() {
 		return
+	}
+	if l.announces(Responding) {
+		t.replyAll(l.ask(l.Announced.Request), FateHeld)
 	}
 	startOnly := r.Job == "" && !r.Start.Earlier && r.Result == nil
 	messageOnly := r.Stage == Posting && r.Message.Kind == FollowUpMessage && !r.Message.Attempt.Earlier
 	if startOnly || messageOnly || !t.o.on(guardPending) {
-		t.withdraw()
+		t.withdraw(callEnded)
 		l.Dirty = true // in case it is there all the same
 		l.SaveFails = 0
 		t.fail(CauseJournal, "", true)
@@ -85,19 +120,18 @@ func (t *turn) saveFailed(e SaveFailed) {
 // ready reports whether the journal tells of an attempt that may begin now. If it
 // does not, one is announced.
 func (t *turn) ready(kind ExchangeKind, request string, a *Attempt) bool {
-	n := &t.Live.Announced
-	if n.Kind == kind && n.Request == request && n.Durable && t.now.Mono <= n.To.Mono && t.now.Wall <= n.To.Wall {
+	n := t.Live.Announced
+	if n != nil && n.Kind == kind && n.Request == request && n.Durable && t.now.Mono <= n.To.Mono && t.now.Wall <= n.To.Wall {
 		return true
 	}
-	t.withdraw()
+	t.withdraw(readAgain)
 	to := t.now.Add(t.o.Window)
 	if a.First == 0 {
 		a.First = t.now.Wall
 	}
 	a.Open, a.Until = true, to.Wall
-	*n = Announced{Kind: kind, Request: request, To: to}
+	t.Live.Announced = &Announced{Kind: kind, Request: request, To: to, Durable: !t.o.on(guardDurable)}
 	if !t.o.on(guardDurable) {
-		n.Durable = true
 		return true
 	}
 	t.Live.Dirty = true
@@ -107,7 +141,7 @@ func (t *turn) ready(kind ExchangeKind, request string, a *Attempt) bool {
 // window is when the send that was announced may begin; it is announced no more.
 func (t *turn) window() Window {
 	w := Window{From: t.now, To: t.Live.Announced.To}
-	t.Live.Announced = Announced{}
+	t.Live.Announced = nil
 	return w
 }
 
@@ -119,14 +153,21 @@ func (t *turn) anyTime(w Window) Window {
 	return w
 }
 
+// Why what was announced is not sent.
+const (
+	callEnded    = "the call ended meanwhile"
+	readAgain    = "the Job is read once more"
+	inOtherHands = "another process has it in hand"
+)
+
 // withdraw takes back an announcement of what was not sent.
-func (t *turn) withdraw() {
+func (t *turn) withdraw(why string) {
 	l, r := &t.Live, &t.Record
 	n := l.Announced
-	if n.Kind == "" {
+	if n == nil {
 		return
 	}
-	l.Announced = Announced{}
+	l.Announced = nil
 	l.Dirty = l.Dirty || n.Durable
 	switch n.Kind {
 	case StartingX:
@@ -137,7 +178,8 @@ func (t *turn) withdraw() {
 	case PostingX:
 		unopen(&r.Message.Attempt)
 	case Responding:
-		if p := r.request(n.Request); p != nil && p.Stage == Sending {
+		t.line(LineNotSent, n.Request, why)
+		if p := r.Request(n.Request); p != nil && p.Stage == Sending {
 			unopen(&p.Attempt)
 			if !p.Attempt.Earlier {
 				p.Stage = Decided

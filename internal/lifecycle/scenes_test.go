@@ -27,6 +27,8 @@ func callScenes() []*scene {
 			sendFaults: true, late: true, refusals: true, slow: true, searchFaults: true},
 		{name: "starts: an old one is not repeated", opts: with(func(o *Options) { o.StartMax = 4 }), calls: 1, faults: 2, deaths: 1,
 			sendFaults: true, late: true, slow: true, keys: true, keyAge: 5},
+		{name: "starts: webhooks may tell, keys honoured, the search fails", opts: with(func(o *Options) { o.Hinted, o.StartMax = true, 4 }), calls: 2, faults: 2, deaths: 1, leaves: 1,
+			sendFaults: true, late: true, refusals: true, keys: true, searchFaults: true},
 
 		// Responses.
 		{name: "responses: a fault, a death, lax server", opts: quick(), requests: 2, calls: 1, faults: 1, deaths: 1, saveFaults: true, sendFaults: true, late: true, deny: true, startKeys: true},
@@ -74,6 +76,11 @@ func otherScenes() []*scene {
 
 		{name: "policies deny a question; an edit, an outsider, a death", opts: quick(), began: true, question: true, requests: 1, calls: 1, edits: 1, deaths: 1, outsiders: 1, deny: true},
 
+		{name: "policies can ask nobody; an edit, an outsider, a death, a stop", opts: with(func(o *Options) { o.StopOnNobody = true }), began: true, question: true, nobody: true, requests: 1, calls: 1, edits: 1, deaths: 1, outsiders: 1, deny: true},
+		{name: "policies can ask nobody, and are asked again", opts: quick(), began: true, question: true, nobody: true, requests: 1, calls: 2, edits: 1, leaves: 1, outsiders: 1, deny: true},
+
+		{name: "the journal fails while decisions are put off, a death", opts: quick(), began: true, requests: 1, calls: 1, faults: 2, deaths: 1, edits: 1, suspend: true, saveFaults: true},
+
 		// Replicas.
 		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
@@ -88,6 +95,7 @@ func deepScenes() []*scene {
 	return []*scene{
 		{name: "deep: replicas, a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "deep: replicas, leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
+		{name: "deep: replicas, decisions are put off, a fault", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, suspend: true, saveFaults: true, deny: true},
 		{name: "deep: replicas, a slow driver", opts: with(func(o *Options) { o.Settle = 0 }), began: true, procs: 2, requests: 2, slow: true},
 		{name: "deep: replicas, a fault, an edit, lax server", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, edits: 1, sendFaults: true, late: true},
 		{name: "deep: an edit, an outsider, a fault, a death, late effects", opts: quick(), began: true, requests: 2, faults: 1, edits: 1, outsiders: 1, deaths: 1, sendFaults: true, late: true, deny: true},

@@ -74,7 +74,7 @@ func (w *world) landStart() Sent {
 	s := &w.srv
 	known := w.scene.keyAge == 0 || w.now.Mono-s.keyAt <= w.scene.keyAge
 	if (w.scene.keys || w.scene.startKeys) && s.jobs > 0 && known {
-		return Sent{Job: "job", Status: "running"}
+		return Sent{Job: "job", Status: "running", Ours: true}
 	}
 	if s.jobs == 0 {
 		s.keyAt = w.now.Mono
@@ -86,7 +86,7 @@ func (w *world) landStart() Sent {
 	if s.status == none {
 		s.status = running
 	}
-	return Sent{Job: "job", Status: "running"}
+	return Sent{Job: "job", Status: "running", Ours: true}
 }
 
 // landResponse is a response that arrives. body is request, text, verdict and
@@ -159,9 +159,10 @@ func (w *world) land(i int, x Effect, touched bool) Sent {
 	return Sent{}
 }
 
-// later keeps an effect that lands late. It returns false if there is no room.
-func (w *world) later(i int, x Effect, touched bool) bool {
-	e := lateEffect{on: true, touched: touched, until: w.now.Mono + w.scene.opts.Post + w.scene.opts.Settle}
+// later keeps an effect that lands late, within a time. It returns false if there is
+// no room.
+func (w *world) later(i int, x Effect, touched bool, within time.Duration) bool {
+	e := lateEffect{on: true, touched: touched, until: w.now.Mono + within}
 	switch x := x.(type) {
 	case StartJob:
 		e.body = "start"
@@ -198,7 +199,7 @@ func (w *world) landLate(j int) {
 // show is what a read shows now.
 func (w *world) show() *Read {
 	s := &w.srv
-	r := &Read{Began: w.now, Status: statusNames[s.status], Updated: Time(s.updated)}
+	r := &Read{Began: w.now, Ours: true, Status: statusNames[s.status], Updated: Time(s.updated)}
 	switch s.status {
 	case waiting:
 		r.Human = true

@@ -27,7 +27,7 @@ func (t *turn) start() bool {
 	if d, _ := age(a.First, t.now, t.o.Skew); t.o.StartMax > 0 && t.o.on(guardStartMax) {
 		w = w.end(t.now.Add(t.o.StartMax - d))
 	}
-	t.emit(StartJob{Name: t.exchange(StartingX, ""), Window: t.anyTime(w), Body: r.Order.Body, Sandbox: r.Sandbox, Key: r.Order.StartKey})
+	t.emit(StartJob{Name: t.exchange(StartingX, ""), Window: t.anyTime(w), Order: r.Order, Sandbox: r.Sandbox})
 	return true
 }
 
@@ -47,7 +47,7 @@ func (t *turn) settleStart() (more, busy bool) {
 	if t.pending(l.NotBefore) {
 		return false, true
 	}
-	if r.Sandbox != "" && t.o.CanLocate && !s.Done {
+	if (t.marked() || t.o.Hinted) && !s.Done {
 		t.emit(Locate{Name: t.exchange(Locating, ""), Sandbox: r.Sandbox, Since: r.Start.First})
 		return true, true
 	}
@@ -60,10 +60,21 @@ func (t *turn) settleStart() (more, busy bool) {
 	return false, false
 }
 
+// marked reports whether the Job of a start can be told from all others. If not, a
+// search that finds nothing proves nothing.
+func (t *turn) marked() bool { return t.Record.Sandbox != "" && t.o.CanLocate }
+
 // located takes in what a search for the Job has found.
 func (t *turn) located(e Located) {
 	l, s := &t.Live, &t.Live.Search
+	d, known := age(t.Record.Start.First, t.now, t.o.Skew)
+	old := t.o.StartMax > 0 && (!known || d > t.o.StartMax)
+	const lost = "its start was sent, no answer told whether it took effect, and its Job cannot be looked for"
 	switch {
+	case e.Failed && !t.marked() && (e.Odd || old):
+		s.Done = true
+	case e.Failed && e.Odd && t.o.on(guardSearchFail):
+		t.unknown(lost)
 	case e.Failed && t.o.on(guardSearchFail):
 		if s.Failing == 0 {
 			s.Failing = t.now.Mono
@@ -71,15 +82,14 @@ func (t *turn) located(e Located) {
 		}
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		d, known := age(t.Record.Start.First, t.now, t.o.Skew)
-		if t.o.StartMax > 0 && (!known || d > t.o.StartMax) && t.now.Mono-s.Failing >= t.o.OddGrace {
-			t.unknown("its start was sent, no answer told whether it took effect, and its Job cannot be looked for")
+		if old && t.now.Mono-s.Failing >= t.o.OddGrace {
+			t.unknown(lost)
 		}
 	case e.Job != "":
-		t.started(Sent{Job: e.Job})
+		t.started(Sent{Job: e.Job, Created: e.Created, Build: e.Build, Status: e.Status})
 	default:
 		s.Failing, l.Fails = 0, 0
-		s.Done = t.now.Mono >= s.Until || !t.o.on(guardSearch) || e.Failed
+		s.Done = t.now.Mono >= s.Until || !t.o.on(guardSearch) || e.Failed || !t.marked()
 		if !s.Done {
 			l.NotBefore = t.now.Mono + t.o.Pause
 		}
@@ -94,30 +104,44 @@ func (t *turn) startSent(e Sent) {
 	case e.Reply == OK && e.Job != "":
 		t.started(e)
 		return
-	case e.Reply == OK, e.Reply == Doubt:
+	case e.Reply == OK, e.Reply == Doubt, e.Reply == Elsewhere:
+		// Nothing is known of a start that was answered with a Job of somebody else.
 		t.inDoubt(a)
 		l.Search = Search{Until: t.now.Mono + t.o.settle()}
 		l.NotBefore = t.now.Mono + t.o.Pause
+		if e.Reply == Elsewhere {
+			t.fail(CauseForeign, e.Text, true)
+		}
 		return
 	}
 	unopen(a)
 	if !a.Earlier {
 		r.Stage = New
 	}
+	if e.Reply != TooLate {
+		l.Late = 0
+	}
 	switch e.Reply {
 	case TooLate:
+		if t.tooLate(&l.Late) {
+			l.Dirty = true
+			t.fail(CauseTooLate, e.Text, true)
+		}
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
-		if !a.Earlier && (e.Reply == NoAccess || l.Fails >= max(t.o.Attempts, 1)) {
+		if a.Earlier && e.Reply == NoAccess {
+			l.NoRepeat = true
+		}
+		if !a.Earlier && (e.Reply == NoAccess || l.Fails >= t.o.attempts()) {
 			l.Dirty = true
 			t.fail(CauseFailed, e.Text, true)
 		}
 	case Refusal, NotThere, CannotAct:
 		if a.Earlier { // a refusal proves nothing about an earlier attempt
-			l.NoRepeat = true
+			l.NoRepeat, l.Search.Done = true, false // one more look
 			return
 		}
 		l.Dirty = true
@@ -129,9 +153,10 @@ func (t *turn) startSent(e Sent) {
 func (t *turn) started(e Sent) {
 	l, r := &t.Live, &t.Record
 	r.Job, r.Created, r.Build, r.Status = e.Job, e.Created, e.Build, e.Status
+	r.Ours = e.Ours
 	r.StartedAt, r.Start, r.Stage = t.now.Wall, Attempt{}, Watching
-	l.Search, l.NotBefore, l.Fails, l.Elsewhere, l.NoRepeat = Search{}, 0, 0, 0, false
-	l.Look = t.now.Mono
+	l.Search, l.NotBefore, l.Fails, l.Late, l.Elsewhere, l.NoRepeat = Search{}, 0, 0, 0, 0, false
+	l.Look, l.Young = t.now.Mono, true
 	t.fact()
 	t.emit(Tell{Kind: NoticeStarted})
 }
@@ -146,7 +171,7 @@ func (t *turn) staged(e Staged) {
 	case Nothing, Wait, Doubt:
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if l.Fails >= max(t.o.Attempts, 1) {
+		if l.Fails >= t.o.attempts() {
 			t.fail(CauseFiles, "", true)
 		}
 	default:
@@ -178,6 +203,11 @@ func (t *turn) claimed(x Exchange, e Claimed) {
 	case e.Failed:
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
+	case e.TakenBy != "" && r.Order.After == nil:
+		// A person was wrong about the Job.
+		l.Claim, r.Job, r.Status, r.Created, r.Build, r.StartedAt = "", "", "", 0, "", 0
+		t.unknown("its Job is another operation's")
+		t.fail(CauseTaken, e.TakenBy, true)
 	case e.TakenBy != "":
 		l.Claim = ""
 		if !r.Message.Attempt.Earlier {
@@ -187,32 +217,4 @@ func (t *turn) claimed(x Exchange, e Claimed) {
 	default:
 		l.Claim, l.Claimed, l.Fails = "", true, 0
 	}
-}
-
-// unknown ends the operation because nobody can tell whether its start or
-// message took effect. Only a person can settle that.
-func (t *turn) unknown(why string) {
-	t.Record.Note = join(t.Record.Note, why)
-	t.end(Unknown)
-}
-
-// end is the outcome.
-func (t *turn) end(o Outcome) {
-	l, r := &t.Live, &t.Record
-	t.withdraw()
-	r.Stage = Ended
-	r.Result = &Result{Outcome: o, EndedAt: t.now.Wall}
-	r.Holders = nil
-	t.line(LineOutcome, "", string(o))
-	t.endAsks()
-	l.Announced = Announced{}
-	t.fact()
-}
-
-// join adds to a note.
-func join(a, b string) string {
-	if a == "" || a == b {
-		return b
-	}
-	return a + "; " + b
 }

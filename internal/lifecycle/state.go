@@ -3,7 +3,11 @@ package lifecycle
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
 )
 
 // A State is all that is known of one operation: what the journal holds, and
@@ -36,6 +40,7 @@ type Record struct {
 	Serial  uint64   `json:"serial,omitempty"`  // which of that replica's writes it is
 	Term    uint64   `json:"term,omitempty"`    // of the owner's lease under which it was written; zero: there are no leases
 	Holders []string `json:"holders,omitempty"` // replicas that work on it; none: it is parked, and nobody takes it up by itself
+	Unkeyed bool     `json:"unkeyed,omitempty"` // the key was made for the call and told to nobody, so nobody comes back with it
 
 	Start      Attempt `json:"start,omitzero"`
 	Sandbox    string  `json:"sandbox,omitempty"`    // that the Job is started with, and known by
@@ -48,8 +53,11 @@ type Record struct {
 	StartedAt Time          `json:"started_at,omitzero"`
 	Worked    time.Duration `json:"worked,omitempty"` // the Job's own time, without that of people
 
+	Ours      bool      `json:"ours,omitempty"`      // the start or a read has told that the Job runs the Assignment
 	Requests  []Request `json:"requests,omitempty"`  // in the order they were seen
+	Past      []Request `json:"past,omitempty"`      // as requests were whose decision was thrown away, in the order it was
 	Message   Message   `json:"message,omitzero"`    // the latest that was or is to be posted
+	Earlier   int       `json:"earlier,omitempty"`   // messages that stand before the one of a follow-up, and are no part of its Result
 	Told      bool      `json:"told,omitempty"`      // the reasons of denials were posted, or perhaps so
 	Corrected bool      `json:"corrected,omitempty"` // a correction was asked for, or perhaps so
 
@@ -59,34 +67,40 @@ type Record struct {
 	Result  *Result `json:"result,omitempty"`
 }
 
-// An Order is what was called for. What the lifecycle carries without looking
-// inside is JSON.
+// An Order is what was called for. It is never changed.
 type Order struct {
 	Key        string          `json:"key"`
-	Fresh      bool            `json:"fresh,omitempty"` // the key was made for this call, so nobody comes back with it
+	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
 	Scope      string          `json:"scope,omitempty"`
-	Caller     json.RawMessage `json:"caller,omitempty"`
-	Assignment string          `json:"assignment"`        // its ID
-	Details    json.RawMessage `json:"details,omitempty"` // of the Assignment
-	Input      string          `json:"input"`
-	Body       json.RawMessage `json:"body,omitempty"`      // what each start posts, but for the sandbox
+	Caller     hitl.Caller     `json:"caller,omitzero"`
+	Assignment duvo.Assignment `json:"assignment"`
+	Folder     string          `json:"folder,omitempty"`
+	Input      string          `json:"input"`               // that the Job is started with
+	AnyInput   bool            `json:"any_input,omitempty"` // a call with another input is the same
 	StartKey   string          `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
+	Webhook    string          `json:"webhook,omitempty"`   // where Duvo reports progress; empty: nowhere
 	Files      bool            `json:"files,omitempty"`     // they are staged in a sandbox first
+	Handle     string          `json:"handle,omitempty"`    // of its own caller; perhaps not given out
 	After      *FollowUp       `json:"after,omitempty"`     // nil: it starts a Job of its own
 }
 
 // A FollowUp makes an operation begin with a message to a Job that has ended.
 type FollowUp struct {
-	Job  string `json:"job"`
-	Turn string `json:"turn"` // the key of the operation that it follows
+	Job   string `json:"job"`
+	Turn  string `json:"turn"`            // the key of the operation that it follows
+	Text  string `json:"text"`            // what is said
+	Known string `json:"known,omitempty"` // what messages have added, as the Result tells that is continued
 }
 
 // Same reports whether another call with this key asks for the same.
 func (o *Order) Same(p *Order) bool {
-	if o.Key != p.Key || o.Assignment != p.Assignment || o.Input != p.Input || (o.After == nil) != (p.After == nil) {
+	if o.Key != p.Key || !strings.EqualFold(o.Assignment.ID, p.Assignment.ID) || (o.After == nil) != (p.After == nil) {
 		return false
 	}
-	return o.After == nil || *o.After == *p.After
+	if o.After == nil {
+		return o.Input == p.Input || o.AnyInput
+	}
+	return strings.EqualFold(o.After.Job, p.After.Job) && o.After.Turn == p.After.Turn && o.After.Text == p.After.Text
 }
 
 // An Attempt is what is known of all attempts to send one thing.
@@ -116,9 +130,11 @@ type Request struct {
 	Digest    string       `json:"digest"` // of what the decider sees
 	Kind      string       `json:"kind"`
 	Title     string       `json:"title,omitempty"`
+	Build     string       `json:"build,omitempty"` // that the Job was said to run when it was asked about
 	FirstSeen Time         `json:"first_seen,omitzero"`
 	Stage     RequestStage `json:"stage,omitempty"`
-	Gone      bool         `json:"gone,omitempty"` // a read did not show it
+	Gone      bool         `json:"gone,omitempty"`    // a read did not show it
+	Reached   bool         `json:"reached,omitempty"` // the server has refused a response to it
 	Decision  *Decision    `json:"decision,omitempty"`
 	DecidedAt Time         `json:"decided_at,omitzero"`
 	Attempt   Attempt      `json:"attempt,omitzero"`
@@ -142,12 +158,11 @@ const (
 // sealed by the driver and never changed.
 type Decision struct {
 	Verdict Verdict         `json:"verdict"`
-	By      string          `json:"by,omitempty"`
-	Reason  string          `json:"reason,omitempty"`
-	Source  string          `json:"source,omitempty"`
-	Path    string          `json:"path,omitempty"`
-	Body    json.RawMessage `json:"body,omitempty"` // every attempt posts it
-	Key     string          `json:"key,omitempty"`  // the idempotency key of every attempt
+	Given   hitl.Decision   `json:"given"`            // as it was made
+	Body    json.RawMessage `json:"body,omitempty"`   // every attempt posts it; nil: there is nothing to send
+	Key     string          `json:"key,omitempty"`    // the idempotency key of every attempt
+	Nobody  bool            `json:"nobody,omitempty"` // it is for want of anybody to ask: whoever calls again has the policy asked again
+	Why     string          `json:"why,omitempty"`    // why there is nothing to send, and the Job waits on
 }
 
 // A Delivery is what became of a decision.
@@ -167,6 +182,7 @@ type Message struct {
 	Kind    MessageKind `json:"kind,omitempty"`
 	Text    string      `json:"text,omitempty"`
 	Key     string      `json:"key,omitempty"`
+	Added   string      `json:"added,omitempty"` // all that messages have added to the Job, a follow-up too
 	After   int         `json:"after,omitempty"` // how many messages stand before it
 	Before  Time        `json:"before,omitzero"` // when the Job last changed before it, by Duvo's clock
 	Attempt Attempt     `json:"attempt,omitzero"`
@@ -226,6 +242,10 @@ type Result struct {
 	Messages json.RawMessage `json:"messages,omitempty"` // nil also where they are too large to be kept
 }
 
+// Orphan stands among the holders for a process that has closed and left the
+// operation for the next one to take up.
+const Orphan = "-"
+
 // Parked reports whether nobody takes the operation up by itself.
 func (r *Record) Parked() bool { return len(r.Holders) == 0 }
 
@@ -237,7 +257,7 @@ func (r *Record) Done() bool {
 		return r.Result.Outcome != Unknown
 	}
 	inDoubt := r.Start.Earlier || r.Start.Open || r.Message.Attempt.Earlier || r.Message.Attempt.Open
-	return r.Parked() && (r.Order.Fresh || r.Stage == New && !inDoubt)
+	return r.Parked() && (r.Unkeyed || r.Stage == New && !inDoubt)
 }
 
 // Barred reports whether nothing more may be started of its Assignment in its
@@ -246,9 +266,11 @@ func (r *Record) Barred() bool {
 	return r.Result != nil && r.Result.Outcome == Unknown && r.Order.After == nil && r.Order.Scope != ""
 }
 
-func (r *Record) request(id string) *Request {
+// Request returns the request with this ID, in whatever case it is written; nil if
+// there is none. It is part of the record.
+func (r *Record) Request(id string) *Request {
 	for i := range r.Requests {
-		if r.Requests[i].ID == id {
+		if strings.EqualFold(r.Requests[i].ID, id) {
 			return &r.Requests[i]
 		}
 	}
@@ -259,4 +281,29 @@ func (r *Record) request(id string) *Request {
 func (s *State) clone() {
 	s.Record.Requests = slices.Clone(s.Record.Requests)
 	s.Live.Asks = slices.Clone(s.Live.Asks)
+}
+
+// A Class is what a failure proves.
+type Class string
+
+// The classes.
+const (
+	Down       Class = "down"    // 5xx, 429, network: nothing
+	NotAllowed Class = "denied"  // 401, 403: nothing about the Job
+	Missing    Class = "missing" // 404 or no Job: nothing at once
+	Odd        Class = "odd"     // 302, 409, a page that makes no sense
+	Foreign    Class = "foreign" // it is about another Job or Assignment
+	TooLarge   Class = "large"   // of messages: fewer must be asked for at once
+)
+
+// Progress is that a list shows another status of a Job on its way: something to
+// tell of, and nothing to go by.
+type Progress struct{ Status string }
+
+// Listed is a row of a list. It hints at what a read may show.
+type Listed struct {
+	Began   Moment
+	Status  string
+	End     Outcome
+	Updated Time
 }

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"slices"
-	"time"
 )
 
 // Step takes in one event and returns what is known then and what is to be done.
@@ -29,61 +28,27 @@ func Step(s State, e Event, now Moment) (State, []Effect) {
 	return t.State, t.effects
 }
 
-// A turn is one Step under way.
-type turn struct {
-	State
-	now     Moment
-	o       *Options
-	effects []Effect
-	wake    time.Duration // the next Tick that is wanted
-}
-
-func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
-
-func (t *turn) wakeAt(at time.Duration) { t.wake = sooner(t.wake, max(at, t.now.Mono+1)) }
-
-// pending returns whether a time has not come yet, and then wants a Tick for it.
-func (t *turn) pending(at time.Duration) bool {
-	if at <= t.now.Mono {
-		return false
-	}
-	t.wakeAt(at)
-	return true
-}
-
-// exchange begins an exchange and returns its name.
-func (t *turn) exchange(kind ExchangeKind, request string) uint64 {
-	t.Live.Counter++
-	t.Live.Exchange = Exchange{t.Live.Counter, kind, request}
-	return t.Live.Counter
-}
-
-// answers ends the exchange of this name. It returns false where nobody waits
-// for that answer.
-func (t *turn) answers(name uint64, kinds ...ExchangeKind) (x Exchange, ok bool) {
-	x = t.Live.Exchange
-	if name == 0 || x.Name != name || !slices.Contains(kinds, x.Kind) {
-		return x, false
-	}
-	t.Live.Exchange = Exchange{}
-	return x, true
-}
-
 // note takes an event in as far as that changes nothing which is in flight.
 func (t *turn) note(e Event) {
 	l := &t.Live
 	switch e := e.(type) {
 	case Called:
 		t.called(e)
+	case Named:
+		t.named()
 	case Admitted:
 		l.Admitted = true
 	case Left:
 		if l.Callers > 0 {
 			l.Callers--
+			t.keyTold()
 		}
 	case BudgetOver:
 		if l.Running && !l.Informed {
 			l.Over = append(slices.Clone(l.Over), e.Caller)
+			if l.Revision > 0 && t.Record.Result == nil && t.Wanted() {
+				t.interim() // whatever is in flight: it changes nothing about that
+			}
 		}
 	case Resumed:
 		t.resumed(e)
@@ -97,6 +62,8 @@ func (t *turn) note(e Event) {
 		}
 	case Read:
 		t.noteRead(&e)
+	case Progress:
+		t.progress(e)
 	case Listed:
 		t.listed(e)
 	case Seen:
@@ -112,7 +79,7 @@ func (t *turn) note(e Event) {
 	default:
 		t.answer(e)
 	}
-	if l.Running && !t.wanted() {
+	if l.Running && !t.Wanted() {
 		t.endAsks()
 	}
 }
@@ -176,15 +143,6 @@ func (t *turn) sent(x Exchange, e Sent) {
 	}
 }
 
-// wanted reports whether somebody wants the operation to go on.
-func (t *turn) wanted() bool {
-	l := &t.Live
-	if !l.Running || l.End != nil || l.Closed && t.o.on(guardClose) {
-		return false
-	}
-	return l.Callers > 0 || l.Detached || len(l.Over) > 0 || !t.o.on(guardCancel)
-}
-
 // next does one thing that the state wants. It returns true if it is to be asked
 // again, as long as nothing is in flight.
 func (t *turn) next() bool {
@@ -192,14 +150,20 @@ func (t *turn) next() bool {
 	switch {
 	case !l.Running:
 		return false
-	case !t.wanted():
+	case !t.Wanted():
 		return t.windDown()
 	case t.absorb(), t.hold():
 		return true
-	case l.Dirty:
-		return t.save()
+	case l.Dirty, l.Untold:
+		if t.save() {
+			return true
+		}
+		return r.Stage == Collecting && t.collect() // which sends nothing: callers do not wait for a disk
 	case r.Result != nil:
 		return t.finish()
+	case l.Callers > 0 && t.putOff() != "":
+		t.suspend(t.putOff())
+		return true
 	case len(l.Over) > 0:
 		return t.interim()
 	case l.Claim != "":

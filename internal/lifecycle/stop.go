@@ -1,5 +1,8 @@
 package lifecycle
 
+// stopAttempts are the times that a stop is sent which does not end the Job.
+const stopAttempts = 4
+
 // stopAsked takes in that somebody wants the Job stopped.
 func (t *turn) stopAsked(e StopAsked) {
 	l, r := &t.Live, &t.Record
@@ -8,8 +11,27 @@ func (t *turn) stopAsked(e StopAsked) {
 	}
 	r.Stop = Stop{Asked: true, By: e.By}
 	r.Note = join(r.Note, "stopping it was asked for by "+e.By)
-	l.Dirty = true
+	t.wish()
 	l.StopSent, l.StopFails = 0, 0
+}
+
+// stopsFor asks for the Job to be stopped because a request of it gets no answer, if
+// that is wished for. It returns true if so.
+func (t *turn) stopsFor(p *Request) bool {
+	r, d := &t.Record, p.Decision
+	if d == nil || d.Body != nil || r.Stop.Asked {
+		return false
+	}
+	wish, note := t.o.StopOnDeniedQuestion, "a question was denied"
+	if d.Nobody {
+		wish, note = t.o.StopOnNobody, "nobody could be asked"
+	}
+	if !wish {
+		return false
+	}
+	r.Stop, r.Note = Stop{Asked: true}, join(r.Note, note)
+	t.Live.Dirty = true
+	return true
 }
 
 // stop asks for the Job to be stopped, and reads what comes of it: a success
@@ -26,21 +48,17 @@ func (t *turn) stop() (more, busy bool) {
 	case l.Read == nil || l.Read.Began.Mono < l.StopSent:
 		t.wantRead(l.StopSent)
 		return false, true
-	case l.Read.End != "":
-		r.Stop.Done = true
-		return true, false
 	}
-	if l.StopFails++; l.StopFails < 4 {
+	if l.StopFails++; l.StopFails < stopAttempts {
 		l.NotBefore = t.now.Mono + t.o.backoff(l.StopFails, 0)
 		l.StopSent = 0
 		return true, true
 	}
 	r.Stop.Done, l.Dirty = true, true
 	r.Note = join(r.Note, "stopping the Job was asked for, but it has not ended")
-	switch r.Stop.Then {
-	case StopExpire:
-		t.over("")
-		t.end(Expired)
+	if r.Stop.Then == StopExpire {
+		r.Stop.Then = StopGoOn
+		t.expire()
 	}
 	return true, true
 }

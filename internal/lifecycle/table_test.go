@@ -35,7 +35,7 @@ func (s stages) note(before, after *Record) {
 	}
 	for i := range before.Requests {
 		b := &before.Requests[i]
-		if a := after.request(b.ID); a != nil && a.Stage != b.Stage {
+		if a := after.Request(b.ID); a != nil && a.Stage != b.Stage {
 			s[[2]string{word(b.Stage), word(a.Stage)}] = true
 		}
 	}

@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"fmt"
 	"time"
+
+	"github.com/duvotool/duvotool/duvo"
 )
 
 // A scene is one small world: what it holds and what may happen in it.
@@ -16,6 +18,7 @@ type scene struct {
 	follow   bool // the operations are follow-ups of a Job that has completed
 	began    bool // the Job was started and recorded, and every process has a caller
 	question bool // the requests are questions
+	nobody   bool // and nobody could be asked where they are denied
 
 	keys, checks                                       bool          // the server honours keys; checks a response against its request
 	startKeys                                          bool          // it honours keys of starts alone
@@ -97,6 +100,7 @@ type proc struct {
 	asks                    [2]asked
 	callers                 int8
 	blind                   bool // its credential may not see the Job
+	deciders                int8 // who decided from outside and were not told what came of it
 }
 
 type asked struct {
@@ -154,7 +158,7 @@ func newWorld(sc *scene) *world {
 // begin makes a world in which the Job has been started.
 func (w *world) begin() {
 	w.srv.status, w.srv.jobs = running, 1
-	w.jr[0] = shelf{rev: 1, record: &Record{Order: firstOrder, Stage: Watching, Job: "job", Writer: "A0", Serial: 1, Holders: []string{"A0", "B0"}, Credential: "own"}}
+	w.jr[0] = shelf{rev: 1, record: &Record{Order: firstOrder, Stage: Watching, Job: "job", Ours: true, Writer: "A0", Serial: 1, Holders: []string{"A0", "B0"}, Credential: "own"}}
 	for i := range max(w.scene.procs, 1) {
 		w.load(i)
 		w.procs[i].callers = 1
@@ -180,9 +184,9 @@ func (w *world) order(op int8) *Order {
 }
 
 var (
-	firstOrder  = &Order{Key: "one", Scope: "s", Assignment: "a", Input: "do it", StartKey: "key"}
-	followOrder = &Order{Key: "one", Assignment: "a", Input: "go on", StartKey: "key", After: &FollowUp{Job: "job", Turn: "zero"}}
-	secondOrder = &Order{Key: "two", Assignment: "a", Input: "and on", StartKey: "key2", After: &FollowUp{Job: "job", Turn: "zero"}}
+	firstOrder  = &Order{Key: "one", Scope: "s", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key"}
+	followOrder = &Order{Key: "one", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key", After: &FollowUp{Job: "job", Turn: "zero", Text: "go on"}}
+	secondOrder = &Order{Key: "two", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key2", After: &FollowUp{Job: "job", Turn: "zero", Text: "and on"}}
 )
 
 // step gives a process an event and takes in the effects.
@@ -224,6 +228,10 @@ func (w *world) effect(i int, f Effect) {
 		} else {
 			*a = asked{}
 		}
+	case TellReply:
+		if p.deciders--; p.deciders < 0 {
+			w.fail("told twice what came of a decision: %s", f.Fate)
+		}
 	case Interim:
 		p.detached = true
 		if f.Callers == nil {
@@ -231,6 +239,9 @@ func (w *world) effect(i int, f Effect) {
 		} else {
 			p.callers = max(p.callers-int8(len(f.Callers)), 0)
 		}
+	case EndCalls:
+		w.callsEnded(i, f)
+		p.callers, p.detached = 0, false
 	case Finish:
 		w.finished(i, f)
 		if f.Callers == nil {

@@ -2,11 +2,14 @@ package watch
 
 import (
 	"container/heap"
+	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,5 +69,37 @@ func TestBreaker(t *testing.T) {
 		p.answered(nil, true)
 		require.Equal(t, n.due, p.readAt(p.ready()))
 		require.Equal(t, reads, p.sweep.pausedUntil.IsZero())
+	}
+}
+
+type reader func(context.Context, string) (duvo.Job, error)
+
+func (r reader) Job(ctx context.Context, id string) (duvo.Job, error) { return r(ctx, id) }
+
+// Something was sent to a Job that is read seldom: the next read, which was planned by
+// its age before, comes soon.
+func TestAliveReadsSoon(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			read := make(chan time.Time, 100)
+			var n *Watch
+			w := NewWatcher(reader(func(_ context.Context, id string) (duvo.Job, error) {
+				return duvo.Job{ID: id, Status: duvo.StatusWaiting}, nil
+			}), lifetime.NewLifetime(), slog.New(slog.DiscardHandler), 0, false)
+			n = w.Watch(t.Context(), duvo.Job{ID: "job", Status: duvo.StatusWaiting}, func(s Sighting) {
+				read <- s.Began
+				n.Schedule(0)
+			})
+			defer n.Stop()
+			n.Schedule(0)
+			time.Sleep(time.Hour)
+			for len(read) > 0 {
+				<-read
+			}
+			time.Sleep(time.Until((<-read).Add(time.Second))) // just read, and read again in 90 s
+			sent := time.Now()
+			n.Alive(answered)
+			require.WithinDuration(t, sent.Add(5*time.Second), <-read, time.Second)
+		})
 	}
 }

@@ -107,16 +107,17 @@ func (n *Watch) Alone() {
 	n.w.plan(n)
 }
 
-// Alive makes the Job young again: something was just sent to it. answered tells
-// that what it waited for has been taken.
+// Alive makes the Job young again, and so the next read come soon: something was
+// just sent to it. answered tells that what it waited for has been taken.
 func (n *Watch) Alive(answered bool) {
 	n.w.mu.Lock()
 	defer n.w.unlock()
 	n.since = time.Now()
 	if answered {
 		n.status, n.updated = duvo.StatusRunning, time.Time{} // as lists will tell it
-		n.w.plan(n)
 	}
+	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.w.pause(0))))
+	n.w.plan(n)
 }
 
 // Stop ends the watch. What a read that has begun finds is told to nobody.

@@ -130,6 +130,13 @@ func (l *life) tooLate() bool {
 	})
 }
 
+// lateMessage tells whether a message may land after the settle time.
+func (l *life) lateMessage() bool {
+	return slices.ContainsFunc(l.plan.faults, func(f duvotest.Fault) bool {
+		return f.Op == "postRunMessage" && f.Kind == duvotest.LateEffect && f.Latency+f.EffectDelay >= l.settles()
+	})
+}
+
 // lies tells whether the server says of a response that it refused it, and
 // takes it.
 func (l *life) lies() bool {

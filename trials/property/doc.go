@@ -62,7 +62,8 @@
 //     read itself must have shown the very text that was decided on.
 //   - An effect that lands after the settle time may go to a later request,
 //     or be a second one, where keys are ignored and the response is not
-//     checked against the request.
+//     checked against the request. A message that lands so late may meet a
+//     Job that waits.
 //   - Where keys are ignored, a start with an unclear fate may be a second Job.
 //   - A server that acts and then answers 4xx is believed: the record of a
 //     decision may then say refused or superseded of a response that was taken.

@@ -170,7 +170,7 @@ func (l *life) checkEntry(job duvotest.JobRecord, res *outcome.Result, i int, fa
 	d := res.Decisions[i]
 	var worst []string
 	for _, a := range l.asks {
-		if a.req.JobID == job.ID && a.req.ID == d.RequestID && a.digest == d.Digest && a.end.seq > 0 && a.end.at.Equal(d.DecidedAt) {
+		if a.req.JobID == job.ID && a.req.ID == d.RequestID && a.digest == d.Digest && a.end.seq > 0 && d.DecidedAt.Sub(a.end.at).Abs() < time.Microsecond {
 			// Two at one time look the same: one of them must fit.
 			worst = nil
 			l.checkStory(job, d, a, func(format string, args ...any) { worst = append(worst, fmt.Sprintf(format, args...)) })
@@ -205,11 +205,12 @@ func (l *life) checkStory(job duvotest.JobRecord, d hitl.DecisionEntry, a *lifeA
 			posts = append(posts, p)
 		}
 	}
+	sent := slices.ContainsFunc(posts, func(p *lifePost) bool { return !nothing(p) || l.lies() })
 	taken, proper, astray := false, false, false // astray: the server took it for another request, and said so unless that came late
 	for _, q := range job.Requests {
 		proper = proper || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && q.ID == d.RequestID
 		astray = astray || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && q.ID != d.RequestID
-		taken = taken || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && len(posts) > 0
+		taken = taken || q.Response != nil && !q.Response.Elsewhere && q.Response.RequestID == d.RequestID && sent
 	}
 	toSend := verdict == hitl.Approved || verdict == hitl.Answered || verdict == hitl.Denied && d.Kind == duvo.Approval
 	switch d.Delivery {

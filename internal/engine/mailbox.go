@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/duvotool/duvotool/internal/lifecycle"
+)
+
+// A mailbox hands events on, one at a time and in the order they came. It has no
+// goroutine: whoever puts an event in takes events out, unless another does.
+type mailbox struct {
+	take func(lifecycle.Event) // never changed
+
+	mu          sync.Mutex
+	events      []lifecycle.Event
+	dispatching bool
+}
+
+// put puts an event in.
+func (b *mailbox) put(e lifecycle.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, e)
+	if b.dispatching {
+		return
+	}
+	b.dispatching = true
+	for len(b.events) > 0 {
+		e := b.events[0]
+		b.events = b.events[1:]
+		b.mu.Unlock()
+		b.take(e)
+		b.mu.Lock()
+	}
+	b.events, b.dispatching = nil, false
+}
+
+// waiting reports whether there are events that were not taken out.
+func (b *mailbox) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events) > 0
+}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// viaRegistry begins the path of what was decided by Registry.Decide.
+const viaRegistry = "Registry.Decide"
+
+// throughRegistry reports whether Registry.Decide was told the decision.
+func throughRegistry(d hitl.Decision) bool {
+	return d.Path == viaRegistry || strings.HasPrefix(d.Path, viaRegistry+" > ")
+}
+
+// Pending is Registry.Pending of package duvotool.
+func (eng *Engine) Pending() []hitl.Request {
+	out := []hitl.Request{} // [] in JSON, not null
+	eng.ops.each(func(op *operation) {
+		s := op.latest()
+		for i := range s.Live.Asks {
+			if a := &s.Live.Asks[i]; a.Suspended && a.Ticket != nil && a.Ticket.Shown != nil {
+				out = append(out, shownAt(a.Ticket, firstSeen(s, a.ID)))
+			}
+		}
+	})
+	slices.SortFunc(out, func(a, b hitl.Request) int {
+		if c := a.FirstSeen.Compare(b.FirstSeen); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// A fate is what came of a decision from outside, and the state at that moment.
+type fate struct {
+	fate lifecycle.Fate
+	s    *lifecycle.State
+}
+
+// Decide is Registry.Decide of package duvotool.
+func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if err := d.Check(req); err != nil {
+		return err
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	op, r := eng.decidedBy(req)
+	if op == nil || !eng.life.Enter() {
+		return outcome.ErrNotPending
+	}
+	defer eng.life.Leave()
+	s := op.latest()
+	p := s.Record.Request(req.ID)
+	if p == nil {
+		return outcome.ErrNotPending
+	}
+	req.ID, req.JobID = p.ID, s.Record.Job // they may be written in another case
+	a, _ := s.Live.Ask(p.ID)
+	if a.Ticket == nil || a.Ticket.Shown == nil {
+		return undecidable(p)
+	}
+	shown := shownAt(a.Ticket, p.FirstSeen)
+	if a.Suspended && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
+		// What was shown is more than the digest holds: the Build, the Assignment
+		// and the input too.
+		return hitl.ErrRequestChanged
+	}
+	if err := d.Check(shown); err != nil {
+		return err
+	}
+	if d.Source == "" {
+		d.Source = hitl.SourcePerson
+	}
+	e := lifecycle.Decide{Request: p.ID, Digest: req.Digest(), Build: a.Ticket.Build, Decision: sealed(a.Ticket, d.Clone().Via(viaRegistry)), Reply: rand.Text()}
+	told := r.awaitReply(e.Reply)
+	op.post(e)
+	select {
+	case f := <-told:
+		return op.fateError(r, f, p.ID)
+	case <-r.base.Done():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case f := <-told:
+		return op.fateError(r, f, p.ID)
+	default:
+		return outcome.ErrNotPending
+	}
+}
+
+func undecidable(p *lifecycle.Request) error {
+	if p.Decision != nil {
+		return &outcome.DecidedError{Entry: entryOf(p)}
+	}
+	return outcome.ErrNotPending
+}
+
+// decidedBy finds the operation whose request a decision is about. A Job that is
+// continued may be in the hands of several.
+func (eng *Engine) decidedBy(req hitl.Request) (found *operation, r *run) {
+	if req.JobID == "" {
+		return nil, nil
+	}
+	eng.ops.each(func(op *operation) {
+		op.mu.Lock()
+		defer op.mu.Unlock()
+		if op.run == nil || !strings.EqualFold(op.state.Record.Job, req.JobID) {
+			return
+		}
+		if found == nil || op.key == req.Key && op.caller.Tenant == req.Caller.Tenant {
+			found, r = op, op.run
+		}
+	})
+	return found, r
+}
+
+// awaitReply returns what a decision with this name is told by.
+func (r *run) awaitReply(name string) <-chan fate {
+	told := make(chan fate, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.replies == nil {
+		r.replies = map[string]chan fate{}
+	}
+	r.replies[name] = told
+	return told
+}
+
+func (r *run) reply(name string, f fate) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	told := r.replies[name]
+	delete(r.replies, name)
+	r.mu.Unlock()
+	if told != nil {
+		told <- f
+	}
+}
+
+// fateError is what somebody is told who has decided a request.
+func (op *operation) fateError(r *run, f fate, request string) error {
+	p := f.s.Record.Request(request)
+	r.mu.Lock()
+	theirs, other := r.theirs[strings.ToLower(request)]
+	r.mu.Unlock()
+	switch f.fate {
+	case lifecycle.FateTaken, lifecycle.FateInDoubt:
+		return nil
+	case lifecycle.FateChanged: // what was decided about is not pending any more
+		return errtext.Errorf("%w: %w", outcome.ErrNotPending, hitl.ErrRequestChanged)
+	case lifecycle.FateDecided:
+		switch {
+		case other:
+			return &outcome.DecidedError{Entry: theirs}
+		case p != nil && p.Decision != nil:
+			return &outcome.DecidedError{Entry: entryOf(p)}
+		}
+		return outcome.ErrNotPending
+	case lifecycle.FateRefused:
+		return errors.New("duvotool: Duvo refused the response")
+	case lifecycle.FateClosed:
+		return outcome.ErrClosed
+	case lifecycle.FateUnrecorded:
+		return fmt.Errorf("whether the decision counts is not known: %w", r.noted(lifecycle.CauseJournal))
+	case lifecycle.FateHeld:
+		return fmt.Errorf("duvotool: the decision counts, and was not sent yet: %w", r.noted(lifecycle.CauseJournal))
+	}
+	if p != nil && p.Delivery == lifecycle.Superseded {
+		return fmt.Errorf("%w: it was answered elsewhere or changed meanwhile", outcome.ErrNotPending)
+	}
+	return outcome.ErrNotPending
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/outcome"
+)
+
+// unknown finds an operation with an unknown outcome, and when what made it so was
+// first sent.
+func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, time.Time, error) {
+	op, err := eng.ops.lookUp(ctx, i.Caller.Tenant, i.Key)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if op == nil {
+		return nil, time.Time{}, outcome.ErrUnknownJob
+	}
+	if !op.isUnknown() {
+		bad := op.errorOf(errors.New("the outcome is not unknown"))
+		bad.Phase = ""
+		return nil, time.Time{}, bad
+	}
+	r := op.known()
+	if r.Order.After != nil {
+		return op, timeOf(r.Message.Attempt.First), nil
+	}
+	return op, timeOf(r.Start.First), nil
+}
+
+// Candidates is Registry.Candidates of package duvotool.
+func (eng *Engine) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
+	op, sent, err := eng.unknown(ctx, unknown)
+	if err != nil {
+		return nil, err
+	}
+	lister, ok := eng.backend.(watch.Lister)
+	if !ok {
+		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", eng.backend)
+	}
+	out := []duvo.Job{} // [] in JSON, not null
+	known := eng.ops.byJob()
+	for row, err := range eng.jobsSince(ctx, lister, op.work.Assignment.ID, sent.Add(-locateSkew)) {
+		if err != nil {
+			return nil, err // those first started are the likelier ones, and are not there yet
+		}
+		if known[strings.ToLower(row.ID)] == nil {
+			out = append(out, clone.Job(row))
+		}
+	}
+	slices.Reverse(out) // the oldest first
+	return out, nil
+}
+
+// Reconcile is Registry.Reconcile of package duvotool.
+func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
+	if hitl.PersonKey(by) == "" {
+		return errors.New("duvotool: reconciling: it is not said who reconciles")
+	}
+	op, _, err := eng.unknown(ctx, unknown)
+	if err != nil {
+		return err
+	}
+	e := lifecycle.Reconciled{Job: jobID, By: by}
+	if jobID != "" {
+		job, err := eng.jobToReconcile(ctx, op, jobID)
+		if err != nil {
+			return err
+		}
+		e.Job, e.Created, e.Build, e.Status = job.ID, wallOf(job.CreatedAt), job.BuildID, string(job.Status)
+	}
+	if !eng.life.Enter() {
+		return outcome.ErrClosed
+	}
+	defer eng.life.Leave()
+	op.mu.Lock()
+	before := op.state
+	op.began = WithCallerOf(ctx, op.caller)
+	op.mu.Unlock()
+	op.post(e)
+	return op.reconciled(ctx, before)
+}
+
+// jobToReconcile reads the Job that a person has found, and makes it the
+// operation's.
+func (eng *Engine) jobToReconcile(ctx context.Context, op *operation, jobID string) (duvo.Job, error) {
+	job, err := eng.backend.Job(ctx, jobID)
+	if err != nil {
+		return job, err
+	}
+	if err := op.another(job, jobID); err != nil {
+		return job, errtext.Errorf("duvotool: reconciling: %w", err)
+	}
+	if ours := op.after.jobID; ours != "" && !strings.EqualFold(ours, jobID) {
+		return job, fmt.Errorf("duvotool: reconciling: the message was for Job %s", ours)
+	}
+	if other := eng.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
+		return job, fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))
+	}
+	if op.after.jobID == "" {
+		if err := eng.ops.hold(op, job.ID); err != nil {
+			return job, errtext.Errorf("duvotool: reconciling: %w", err)
+		}
+	}
+	return job, nil
+}
+
+// reconciled waits until what a person has found is recorded, or is known not to
+// be. before is what was known before it was told.
+func (op *operation) reconciled(ctx context.Context, before *lifecycle.State) error {
+	settled := func(s *lifecycle.State) bool {
+		return s != before && s.Live.Reconciling == nil && !(s.Live.Running && s.Live.Dirty)
+	}
+	if err := op.await(ctx, settled); err != nil {
+		return err // it is done all the same
+	}
+	s := op.latest()
+	r := &s.Record
+	if r.Result != nil && r.Result.Outcome == lifecycle.Unknown {
+		op.mu.Lock()
+		err := op.err
+		op.mu.Unlock()
+		var job *outcome.JobError
+		if errors.As(err, &job) {
+			err = job.Err
+		}
+		if err == nil {
+			err = op.errorAt(s, errors.New("it was reconciled meanwhile"))
+		}
+		return err
+	}
+	op.eng.ops.reconciled(op)
+	return nil
+}
+
+// reconciled lets the Assignment in again.
+func (o *operations) reconciled(op *operation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.letIn(op)
+	if id := strings.ToLower(op.known().Job); id != "" && op.after.jobID == "" && o.holders[id] == nil {
+		o.holdLocked(op, id)
+	}
+}

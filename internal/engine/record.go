@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/journal"
+)
+
+// save writes the lines of the audit, and then puts the record into the journal.
+func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
+	put := f.Revision + 1 // where there is no journal
+	if f.LinesOnly {
+		put = f.Revision
+	}
+	fresh := begins(f.Record)
+	if op.eng.ledger == nil && (op.eng.cfg.Audit == nil || len(f.Lines) == 0 && !fresh) {
+		op.post(lifecycle.Saved{Name: f.Name, Revision: put}) // it takes no time
+		return
+	}
+	failed := func(err error) lifecycle.Event {
+		r.note(lifecycle.CauseJournal, err)
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", f.Record.Job, "error", hitl.SafeLine(err.Error(), 500))
+		var lost *unusable
+		return lifecycle.SaveFailed{Name: f.Name, Lost: errors.As(err, &lost)}
+	}
+	op.do(func() lifecycle.Event {
+		for _, line := range f.Lines[min(r.written, len(f.Lines)):] {
+			if err := op.audit(r, s, line, ""); err != nil && line.Kind.Binding() {
+				return failed(err)
+			}
+			r.written++
+		}
+		if fresh && op.eng.cfg.Audit != nil {
+			if err := op.eng.auditable(r.base); err != nil {
+				return failed(err)
+			}
+		}
+		if f.LinesOnly || op.eng.ledger == nil {
+			r.written = 0
+			return lifecycle.Saved{Name: f.Name, Revision: put}
+		}
+		revision, err := op.put(f)
+		switch {
+		case err == nil:
+			r.written = 0
+			return lifecycle.Saved{Name: f.Name, Revision: revision}
+		case errors.Is(err, journal.ErrConflict):
+			e, err := op.conflict(f)
+			if err != nil {
+				return failed(err)
+			}
+			r.written = 0
+			return e
+		}
+		return failed(err)
+	}, failed)
+}
+
+// put puts a record, with what follows from it.
+func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
+	l, rec := op.eng.ledger, *f.Record
+	barred := rec.Barred()
+	if barred {
+		if err := op.eng.ops.bar(op, true); err != nil {
+			return 0, err
+		}
+	}
+	if rec.Result != nil && rec.StartedAt != 0 {
+		op.keepBelongings(&rec)
+	}
+	out := journal.Record{Key: op.record, Revision: f.Revision, Done: rec.Done()}
+	if out.Data, err = l.close(&rec); err != nil {
+		return 0, err
+	}
+	if revision, err = l.put(out); err != nil {
+		return 0, err
+	}
+	if !barred && op.eng.ops.bars(op) {
+		err = op.eng.ops.bar(op, false)
+	}
+	return revision, err
+}
+
+// conflict reads what somebody else has put.
+func (op *operation) conflict(f lifecycle.Save) (lifecycle.Event, error) {
+	rec, found, err := op.eng.ledger.get(context.Background(), op.record)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return lifecycle.Conflict{Name: f.Name}, nil
+	}
+	theirs, err := op.recordOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	op.eng.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", theirs.Job)
+	return lifecycle.Conflict{Name: f.Name, Record: theirs, Revision: rec.Revision}, nil
+}
+
+// recordOf opens the record of this operation.
+func (op *operation) recordOf(rec journal.Record) (*lifecycle.Record, error) {
+	r, err := op.eng.recordOf(rec)
+	if err == nil && (r.Order.Key != op.key || r.Order.Caller.Tenant != op.caller.Tenant) {
+		err = &unusable{fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)}
+	}
+	return r, err
+}
+
+// load reads the record of the operation.
+func (op *operation) load(f lifecycle.Load) lifecycle.Event {
+	e := lifecycle.Loaded{Name: f.Name}
+	if op.eng.ledger == nil {
+		return e
+	}
+	rec, found, err := op.eng.ledger.get(context.Background(), op.record)
+	if err != nil || !found {
+		return e
+	}
+	if e.Record, err = op.recordOf(rec); err != nil {
+		return lifecycle.Loaded{Name: f.Name}
+	}
+	e.Revision = rec.Revision
+	return e
+}
+
+// recordOf opens the record of an operation.
+func (eng *Engine) recordOf(rec journal.Record) (*lifecycle.Record, error) {
+	var raw json.RawMessage
+	if err := eng.ledger.open(rec, &raw); err != nil {
+		return nil, err
+	}
+	var form struct {
+		Order json.RawMessage `json:"order"`
+	}
+	bad := &unusable{fmt.Errorf("%w: the record %s makes no sense", journal.ErrFailed, rec.Key)}
+	if json.Unmarshal(raw, &form) != nil {
+		return nil, bad
+	}
+	if form.Order == nil {
+		var e entry // as earlier versions wrote it
+		if json.Unmarshal(raw, &e) != nil {
+			return nil, bad
+		}
+		return e.record(rec.Key)
+	}
+	r := &lifecycle.Record{}
+	if json.Unmarshal(raw, r) != nil || r.Order == nil || r.Order.Key == "" || r.Order.Assignment.ID == "" {
+		return nil, bad
+	}
+	return r, nil
+}
+
+// restore makes an operation of what the journal holds.
+func (eng *Engine) restore(rec journal.Record) (*operation, error) {
+	r, err := eng.recordOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	w, err := eng.catalog.WorkFor(r.Order.Assignment, r.Order.Folder)
+	if err != nil {
+		return nil, err
+	}
+	o := r.Order
+	op := &operation{eng: eng, work: w, key: o.Key, scope: o.Scope, caller: o.Caller, after: afterOf(o.After), record: rec.Key, handle: o.Handle}
+	s := lifecycle.Recover(r, rec.Revision, eng.optionsOf(w), eng.replica, eng.credential(), eng.clock())
+	op.state, op.ended, op.mailbox.take = &s, rec.At.UnixNano(), op.take
+	return op, nil
+}
+
+// keepBelongings keeps what belongs to an operation that ends now for as long as
+// its outcome. It is there already, and new enough, unless the Job took long.
+func (op *operation) keepBelongings(r *lifecycle.Record) {
+	slack := op.eng.cfg.Retention / 10
+	if time.Since(timeOf(r.StartedAt)) < slack {
+		return
+	}
+	if err := op.eng.ledger.keep(context.Background(), r, time.Now().Add(-slack)); err != nil {
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", r.Job, "error", hitl.SafeLine(err.Error(), 500))
+	}
+}
