@@ -13,8 +13,10 @@ import (
 
 // A call is a caller who waits for what an operation comes to.
 type call struct {
-	id     int
-	answer chan answer // has room for one
+	id      int
+	ctx     context.Context
+	answer  chan answer // has room for one
+	entered bool        // its event was taken out of the mailbox; guarded by operation.mu
 }
 
 type answer struct {
@@ -110,14 +112,12 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 func (op *operation) join(ctx context.Context) *call {
 	op.mu.Lock()
 	op.lastCall++
-	c := &call{op.lastCall, make(chan answer, 1)}
+	c := &call{id: op.lastCall, ctx: ctx, answer: make(chan answer, 1)}
 	op.calls = append(op.calls, c)
 	if r := op.run; r != nil && op.state.Live.Running { // else another is about to begin
 		r.mu.Lock()
 		r.callers++
 		r.mu.Unlock()
-	} else if op.began == nil {
-		op.began = ctx
 	}
 	e := lifecycle.Called{Caller: c.id, Order: op.state.Record.Order, Queued: op.limited()}
 	if op.next != nil {
@@ -126,6 +126,19 @@ func (op *operation) join(ctx context.Context) *call {
 	op.mu.Unlock()
 	op.post(e)
 	return c
+}
+
+// enter notes that a caller counts from now on: what is told to all before is not for
+// it. Where a run begins for it, it is with the values of its context.
+func (op *operation) enter(id int) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	op.began = nil
+	for _, c := range op.calls {
+		if c.id == id {
+			c.entered, op.began = true, c.ctx
+		}
+	}
 }
 
 // leave takes a caller out whose context has ended. Where it was the last one,
@@ -159,7 +172,7 @@ func (op *operation) release(r *run, ids []int, answerOf func() answer) {
 	var told []*call
 	kept := op.calls[:0]
 	for _, c := range op.calls {
-		if ids == nil || slices.Contains(ids, c.id) {
+		if ids == nil && c.entered || slices.Contains(ids, c.id) {
 			told = append(told, c)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/stretchr/testify/require"
 )
@@ -54,4 +55,22 @@ func TestForgettingSparesWhatIsAboutToBegin(t *testing.T) {
 	require.Equal(t, 1, left())
 	op.ended = time.Now().Add(-time.Hour).UnixNano()
 	require.Zero(t, left())
+}
+
+// TestACallThatComesAsAnotherEnds: what all callers are told is not for one whose
+// call has not been taken in yet.
+func TestACallThatComesAsAnotherEnds(t *testing.T) {
+	_, op := emptyOperation(t, time.Hour)
+	ctx, leave := context.WithCancel(t.Context())
+	first := op.join(ctx)
+	second := &call{id: first.id + 1, ctx: t.Context(), answer: make(chan answer, 1)}
+	op.mu.Lock()
+	op.calls = append(op.calls, second)
+	op.mu.Unlock()
+	leave()
+	require.Error(t, op.leave(ctx, first))
+	require.NoError(t, op.await(t.Context(), func(s *lifecycle.State) bool { return !s.Live.Running }))
+	require.Empty(t, second.answer, "it has not left")
+	require.Len(t, op.calls, 1)
+	require.Error(t, op.leave(t.Context(), second))
 }

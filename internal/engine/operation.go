@@ -160,6 +160,9 @@ func (op *operation) tryPost(e lifecycle.Event) bool {
 
 // take takes an event out of the mailbox.
 func (op *operation) take(e lifecycle.Event) {
+	if c, ok := e.(lifecycle.Called); ok {
+		op.enter(c.Caller)
+	}
 	before := op.latest()
 	if sees(e) {
 		if print := op.eng.credential(); print != before.Live.Print {
