@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -47,7 +48,9 @@ type call struct {
 	err    error
 	slip   *handed.Slip // the handles of Jobs that the tool left at work
 
-	told float64 // of progress
+	told   float64       // of progress
+	losing sync.Once     // for lost
+	lost   chan struct{} // closed once its host cannot be reached by it: it carries nothing more
 
 	// Guarded by Server.mu, while the call waits to be entered again.
 	waits *ask
@@ -69,7 +72,7 @@ var (
 
 // begin runs a tool in a goroutine of its own.
 func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (string, error)) *call {
-	c.id, c.done = newID(), make(chan struct{})
+	c.id, c.done, c.lost = newID(), make(chan struct{}), make(chan struct{})
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, c.thread))
 	c.ctx = ctx
 	ctx, c.slip = handed.With(ctx)
@@ -98,23 +101,29 @@ func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (
 	return c
 }
 
+// lose notes that the host cannot be reached by a call.
+func (c *call) lose() { c.losing.Do(func() { close(c.lost) }) }
+
 // attend serves a call until it has a result, or something to ask that ends
 // this request.
 func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) (*sdk.CallToolResult, error) {
 	if canElicit(req) {
 		s.takeOver(c)
-		s.showAgain(ctx, req, c.thread)
+		s.showAgain(ctx, req, c)
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	last := "the Job is at work"
+	asks, desk, lost := c.thread.asks, s.desk.of(userOf(req)), c.lost
 	for {
 		var a *ask
 		select {
 		case <-c.done:
 			return s.finish(ctx, req, c)
-		case a = <-c.thread.asks:
-		case a = <-s.desk.of(userOf(req)):
+		case <-lost: // the next call carries them
+			asks, desk, lost = nil, nil, nil
+		case a = <-asks:
+		case a = <-desk:
 		case last = <-c.thread.lines:
 			s.tell(ctx, req, c, last)
 		case <-beat.C:
@@ -129,13 +138,13 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			return nil, context.Cause(ctx)
 		}
 		switch {
-		case a == nil:
+		case a == nil, s.giveAgain(c.thread, a):
 		case !canElicit(req):
 			a.reply <- formAnswer{why: s.noForms(a.req)}
 		case hasInputRequests(req):
 			return s.inputRequired(req, c, a)
 		default:
-			s.show(ctx, req, c.thread, a)
+			s.show(ctx, req, c, a)
 		}
 	}
 }

@@ -128,6 +128,7 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 			case answer.left:
 				continue // that is no answer: the next call about the Job asks again
 			}
+			a.taken.Store(true)
 			return e.take(ctx, req, a.form, answer)
 		case <-ctx.Done():
 			return hitl.Decision{}, context.Cause(ctx)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,8 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // served is a server of tools on a socket.
 type served struct {
 	*host
-	http *httptest.Server
+	http            *httptest.Server
+	lostConnections func() int32 // of requests that the server has given up for it
 }
 
 func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *served {
@@ -59,12 +61,18 @@ func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *se
 	t.Cleanup(func() { require.NoError(t, h.s.Close(context.Background())) })
 	handler, err := h.s.Handler(verify, nil)
 	require.NoError(t, err)
-	server := httptest.NewServer(handler)
+	var lost atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		if r.Method == http.MethodPost && r.Context().Err() != nil {
+			lost.Add(1)
+		}
+	}))
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return &served{h, server}
+	return &served{h, server, lost.Load}
 }
 
 func (s *served) connect(t *testing.T, token, revision string, user answers) (*sdk.ClientSession, error) {

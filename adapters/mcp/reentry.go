@@ -147,7 +147,9 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	if !answered {
 		return s.inputRequired(req, c, a)
 	}
-	a.reply <- filledIn(req, answer)
+	s.mu.Lock()
+	c.thread.give(a, filledIn(req, answer))
+	s.mu.Unlock()
 	select {
 	case <-c.done: // its wait budget was used up meanwhile
 		c = s.look(c)

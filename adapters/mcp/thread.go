@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,16 @@ type thread struct {
 
 	joint *joint   // whose it is; nil: none's
 	shown []*shown // guarded by Server.mu
+	given *given   // the latest answer; guarded by Server.mu
+}
+
+// A given answer is one that was handed to an ask. Where that ask had ended by then,
+// because its call had left and another came, it is the answer to the next one that
+// asks the same.
+type given struct {
+	ask    *ask
+	answer formAnswer
+	at     time.Time
 }
 
 func newThread() *thread {
@@ -39,6 +50,7 @@ type ask struct {
 	req   hitl.Request
 	form  *form           // that is shown; set by who shows it, before the reply
 	reply chan formAnswer // takes one without waiting
+	taken atomic.Bool     // its policy has the answer
 }
 
 // A shown form is one that is open at the user of a host with a revision before
@@ -67,9 +79,30 @@ const shownAgain = 2 * time.Minute
 // keptAnswer is how long an answer is good that came while no call was there.
 const keptAnswer = 15 * time.Minute
 
+// give hands an answer to an ask. Called with mu held.
+func (t *thread) give(a *ask, answer formAnswer) {
+	t.given = &given{a, answer, time.Now()}
+	a.reply <- answer
+}
+
+// giveAgain answers an ask with what its user has answered to one that had ended by
+// then, and reports whether there was such an answer.
+func (s *Server) giveAgain(t *thread, a *ask) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := t.given
+	if g == nil || g.ask.taken.Load() || g.ask.ctx.Err() == nil || time.Since(g.at) >= keptAnswer || g.ask.req.Digest() != a.req.Digest() {
+		return false
+	}
+	a.form = g.ask.form
+	t.give(a, g.answer)
+	return true
+}
+
 // show lets the host's user see what is asked: in the form that is still open for
 // it, or in a new one.
-func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, t *thread, a *ask) {
+func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a *ask) {
+	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	digest := a.req.Digest()
@@ -91,7 +124,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, t *thread, 
 	case before.answer != nil:
 		t.drop(before)
 		a.form = before.form
-		a.reply <- *before.answer
+		t.give(a, *before.answer)
 		return
 	default:
 		before.timer.Stop()
@@ -101,11 +134,12 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, t *thread, 
 			return
 		}
 	}
-	s.openForm(ctx, req, t, a)
+	s.openForm(ctx, req, c, a)
 }
 
 // openForm lets the host's user see a form. Called with mu held.
-func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, t *thread, a *ask) {
+func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call, a *ask) {
+	t := c.thread
 	if a.form == nil {
 		a.form = formOf(a.req, takesLists(req))
 	}
@@ -117,13 +151,18 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, t *thre
 	s.calls.Go(func() {
 		defer cancel()
 		res, err := req.Session.Elicit(own, f.form.params)
-		s.answered(t, f, s.became(own, req, res, err))
+		answer := s.became(own, req, res, err)
+		if answer.left && own.Err() == nil {
+			c.lose() // before its ask comes again
+		}
+		s.answered(t, f, answer)
 	})
 }
 
 // showAgain shows once more what the host may have closed with a call that it gave
 // up.
-func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, t *thread) {
+func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, c *call) {
+	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asks := map[*ask]bool{} // whether it is to be shown again
@@ -135,7 +174,7 @@ func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, t *thr
 	}
 	for a, again := range asks {
 		if again && !s.closed {
-			s.openForm(ctx, req, t, a)
+			s.openForm(ctx, req, c, a)
 		}
 	}
 }
@@ -152,14 +191,15 @@ func (s *Server) became(ctx context.Context, req *sdk.CallToolRequest, res *sdk.
 	return filledIn(req, res)
 }
 
-// hasGone reports whether an error tells that the host is gone: it has answered
-// nothing then, not even that it cannot ask.
+// hasGone reports whether an error tells that the host is gone, or that what its call
+// came by is, so that nothing could be shown: it has answered nothing then, not even
+// that it cannot ask.
 func hasGone(err error) bool {
 	var way *net.OpError
 	var told *jsonrpc.Error
 	switch {
 	case errors.As(err, &told):
-		return told.Code == codeClientClosing || told.Code == codeServerClosing
+		return told.Code == codeClientClosing || told.Code == codeServerClosing || told.Code == codeUndelivered
 	case errors.As(err, &way):
 		return true
 	}
@@ -167,10 +207,12 @@ func hasGone(err error) bool {
 		func(gone error) bool { return errors.Is(err, gone) })
 }
 
-// The SDK's codes for a connection that is being closed, on either side.
+// The SDK's codes for a connection that is being closed, on either side, and for a
+// message that the transport would not take, as for a response that has ended.
 const (
 	codeClientClosing = -32003
 	codeServerClosing = -32004
+	codeUndelivered   = -32005
 )
 
 // listen lets a form's answer go to an ask, for as long as that matters. Called with
@@ -206,7 +248,10 @@ func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
 				t.drop(other)
 			}
 		}
-		if !answer.left || !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }) {
+		switch {
+		case !answer.left:
+			t.give(a, answer)
+		case !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }):
 			a.reply <- answer
 		}
 	case answer.left:
