@@ -16,18 +16,17 @@ import (
 //go:embed openapi.json
 var description []byte
 
-// A told request is one as programs get it.
+// An apiRequest is one as programs get it.
 type apiRequest struct {
-	Ref      string       `json:"ref"`
-	Digest   string       `json:"digest"`
-	Decide   bool         `json:"decide"`            // the caller may
-	Due      time.Time    `json:"due,omitzero"`      // by when it must be decided
-	Then     string       `json:"then,omitempty"`    // what happens then
-	Display  string       `json:"display,omitempty"` // to be sent with a decision
-	Request  hitl.Request `json:"request"`
-	Notes    []note       `json:"notes,omitempty"`
-	Earlier  []*past      `json:"earlier,omitempty"`
-	Decision *past        `json:"decision,omitempty"` // it waits no more
+	Ref     string       `json:"ref"`
+	Digest  string       `json:"digest"`
+	Decide  bool         `json:"decide"`            // the caller may
+	Due     time.Time    `json:"due,omitzero"`      // by when it must be decided
+	Then    string       `json:"then,omitempty"`    // what happens then
+	Display string       `json:"display,omitempty"` // to be sent with a decision
+	Request hitl.Request `json:"request"`
+	Notes   []note       `json:"notes,omitempty"`
+	Earlier []*past      `json:"earlier,omitempty"`
 }
 
 func (d *Desk) tellRequest(p Person, i *item) apiRequest {
@@ -83,7 +82,7 @@ func (d *Desk) apiList(w http.ResponseWriter, r *http.Request, p Person) {
 // apiRequest serves one request, or what was decided about it.
 func (d *Desk) apiRequest(w http.ResponseWriter, r *http.Request, p Person) {
 	ref := r.PathValue("ref")
-	if i := d.queue.now().find(r.Context(), d, p, ref); i != nil {
+	if i := d.find(r.Context(), p, ref); i != nil {
 		out := d.tellRequest(p, i)
 		out.Notes = d.notes.of(ref)
 		out.Earlier, _ = d.earlier(r, p, i.req.JobID)
@@ -153,7 +152,7 @@ func (d *Desk) apiNote(w http.ResponseWriter, r *http.Request, p Person) {
 		Text string `json:"text"`
 	}
 	ref := r.PathValue("ref")
-	if d.queue.now().find(r.Context(), d, p, ref) == nil {
+	if d.find(r.Context(), p, ref) == nil {
 		d.tell(w, http.StatusNotFound, problem{words["notSeenText"]})
 		return
 	}

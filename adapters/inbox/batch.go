@@ -28,10 +28,9 @@ func (p piled) Text() string { return p.Answer.Text }
 
 // batch serves the page of several requests.
 func (d *Desk) batch(w http.ResponseWriter, r *http.Request, p Person) {
-	now := d.queue.now()
 	var pl pile
 	for _, ref := range r.URL.Query()["request"] {
-		if i := now.find(r.Context(), d, p, ref); i != nil && i.access == Decide && len(pl.Items) < maxBatch {
+		if i := d.find(r.Context(), p, ref); i != nil && i.access == Decide && len(pl.Items) < maxBatch {
 			pl.Items = append(pl.Items, piled{opened: d.open(r, p, i, false)})
 		}
 	}

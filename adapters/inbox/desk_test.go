@@ -2,6 +2,7 @@ package inbox_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -90,7 +91,7 @@ func (b *bench) start(tool, input string) (ref string) {
 	before := b.reg.Pending()
 	call, err := b.reg.Tool(tool)
 	require.NoError(b, err)
-	_, err = call.Run(duvotool.WithOperationKey(b.Context(), input), input)
+	_, err = call.Run(duvotool.WithOperationKey(b.Context(), fmt.Sprint(len(before), tool)), input)
 	require.NoError(b, err)
 	require.Eventually(b, func() bool { return len(b.reg.Pending()) == len(before)+1 }, 30*time.Second, time.Millisecond)
 	for _, r := range b.reg.Pending() {

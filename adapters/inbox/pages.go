@@ -59,6 +59,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"kind":      kindOf,
 	"add":       func(a, b int) int { return a + b },
 	"field":     field,
+	"safe":      func(s string) string { return safetext.OneLine(s, 200) }, // for attributes
 	"num":       strconv.Itoa,
 	"list":      func(s ...string) []string { return s },
 	"with_page": func(p page, o opened) part { return part{p, o} },

@@ -137,6 +137,17 @@ func (w waiting) find(ctx context.Context, d *Desk, p Person, ref string) *item 
 	return &seen
 }
 
+// find returns an item that waits and that a person may see; nil if there is none. One
+// that is not known is looked for anew: it may just have come.
+func (d *Desk) find(ctx context.Context, p Person, ref string) *item {
+	now := d.queue.now()
+	if now.byRef[ref] == nil {
+		d.queue.stale()
+		now = d.queue.now()
+	}
+	return now.find(ctx, d, p, ref)
+}
+
 // An assignment is one of those whose Jobs wait.
 type assignment struct {
 	ID, Name string

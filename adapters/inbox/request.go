@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -96,7 +97,7 @@ func (d *Desk) open(r *http.Request, p Person, i *item, whole bool) opened {
 
 // request serves one request; one that waits no more is shown as its record.
 func (d *Desk) request(w http.ResponseWriter, r *http.Request, p Person) {
-	i := d.queue.now().find(r.Context(), d, p, r.PathValue("ref"))
+	i := d.find(r.Context(), p, r.PathValue("ref"))
 	if i == nil {
 		d.record(w, r, p)
 		return
@@ -167,7 +168,7 @@ func orderOf(r *http.Request, q hitl.Request, ref, suffix string) order {
 // tellEnding shows what came of an order that was not simply sent.
 func (d *Desk) tellEnding(w http.ResponseWriter, r *http.Request, p Person, ref string, o order, a answer) {
 	d.queue.stale()
-	i := d.queue.now().find(r.Context(), d, p, ref)
+	i := d.find(r.Context(), p, ref)
 	if i == nil || a.Ending == unknown {
 		d.recordPage(w, r, p, ref, &notice{Good: a.Ending == sent || a.Ending == unknown, Text: a.Text, Asked: true})
 		return
@@ -197,13 +198,43 @@ func (d *Desk) endedPage(w http.ResponseWriter, r *http.Request, p Person, ref s
 
 // changes tells what is different between two texts.
 func changes(was, is hitl.Request) []piece {
-	match := diff.New()
+	var tokens []string
+	known := map[string]rune{}
+	encode := func(text string) (out []rune) { // each word as one character
+		for _, w := range wordForm.FindAllString(text, -1) {
+			r, ok := known[w]
+			if !ok {
+				r = rune(len(tokens))
+				if r >= surrogates {
+					r += afterSurrogates - surrogates
+				}
+				known[w] = r
+				tokens = append(tokens, w)
+			}
+			out = append(out, r)
+		}
+		return out
+	}
+	before, after := encode(whole(was)), encode(whole(is))
 	var out []piece
-	for _, c := range match.DiffCleanupSemantic(match.DiffMain(whole(was), whole(is), false)) {
-		out = append(out, piece{c.Text, c.Type == diff.DiffDelete, c.Type == diff.DiffInsert})
+	match := diff.New()
+	for _, c := range match.DiffCleanupSemantic(match.DiffMainRunes(before, after, false)) {
+		var b strings.Builder
+		for _, r := range c.Text {
+			if r >= afterSurrogates {
+				r -= afterSurrogates - surrogates
+			}
+			b.WriteString(tokens[r])
+		}
+		out = append(out, piece{b.String(), c.Type == diff.DiffDelete, c.Type == diff.DiffInsert})
 	}
 	return out
 }
+
+// Words, and what is between them. Runes that are no characters cannot stand for one.
+var wordForm = regexp.MustCompile(`[^\s]+|\s`)
+
+const surrogates, afterSurrogates = 0xD800, 0xE000
 
 // whole is all that a request says, as one text.
 func whole(r hitl.Request) string {
@@ -218,7 +249,7 @@ func whole(r hitl.Request) string {
 
 func (d *Desk) addNote(w http.ResponseWriter, r *http.Request, p Person) {
 	ref := r.PathValue("ref")
-	i := d.queue.now().find(r.Context(), d, p, ref)
+	i := d.find(r.Context(), p, ref)
 	if i == nil {
 		d.notSeen(w, p)
 		return
