@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,13 +86,15 @@ func newBench(t *testing.T, change func(*inbox.Config)) *bench {
 	return b
 }
 
+var started atomic.Int64
+
 // start starts a Job that asks, and returns the name of its request at the desk.
 func (b *bench) start(tool, input string) (ref string) {
 	b.Helper()
 	before := b.reg.Pending()
 	call, err := b.reg.Tool(tool)
 	require.NoError(b, err)
-	_, err = call.Run(duvotool.WithOperationKey(b.Context(), fmt.Sprint(len(before), tool)), input)
+	_, err = call.Run(duvotool.WithOperationKey(b.Context(), fmt.Sprint(started.Add(1))), input)
 	require.NoError(b, err)
 	require.Eventually(b, func() bool { return len(b.reg.Pending()) == len(before)+1 }, 30*time.Second, time.Millisecond)
 	for _, r := range b.reg.Pending() {
