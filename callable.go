@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/duvotool/duvotool/internal/errorwords"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -99,6 +100,15 @@ func (r Reply) text(err error) (string, error) {
 	}
 	return r.Text, nil
 }
+
+// ErrorText tells a model what a call came to that ended in an error: what became
+// of its Job, and the kind of failure. The error's own words are the program's: a
+// policy, a journal or a backend may have put into them what is no business of a
+// model, so nothing of them is told but the text of an [*outcome.InputError], which
+// is meant for it. Log the error itself where the program's operators see it.
+//
+// It is empty for a nil error.
+func ErrorText(err error) string { return errorwords.Text(err) }
 
 // replyOf turns what a call came to into what the model reads.
 func replyOf(res *outcome.Result, err error) (Reply, error) {

@@ -1,4 +1,4 @@
-package duvotool
+package errorwords
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 func TestReasonsOfAllSentinels(t *testing.T) {
 	var files []string
 	for _, folder := range []string{"", "hitl/", "outcome/", "journal/", "audit/", "duvo/"} {
-		found, err := filepath.Glob(folder + "*.go")
+		found, err := filepath.Glob("../../" + folder + "*.go")
 		require.NoError(t, err)
 		files = append(files, found...)
 	}
@@ -50,7 +50,7 @@ func TestReasonsOfAllSentinels(t *testing.T) {
 	seen := map[error]bool{}
 	for _, r := range reasons {
 		seen[r.err] = true
-		got := ErrorText(&outcome.JobError{Key: "key-of-kim", JobID: "job-77", Err: fmt.Errorf("secret dk_live_1, job-77: %w", r.err)})
+		got := Text(&outcome.JobError{Key: "key-of-kim", JobID: "job-77", Err: fmt.Errorf("secret dk_live_1, job-77: %w", r.err)})
 		require.Contains(t, got, r.words)
 		for _, not := range []string{"dk_live", "key-of-kim", "duvotool", "duvo:"} {
 			require.NotContains(t, got, not)
@@ -58,13 +58,13 @@ func TestReasonsOfAllSentinels(t *testing.T) {
 	}
 	for _, err := range []error{duvo.ErrUnavailable, duvo.ErrRateLimited, context.Canceled, context.DeadlineExceeded} {
 		seen[err] = true // of which the phase may tell more
-		require.NotContains(t, ErrorText(fmt.Errorf("secret: %w", err)), "a failure in the program")
+		require.NotContains(t, Text(fmt.Errorf("secret: %w", err)), "a failure in the program")
 	}
 	require.Equal(t, declared+2, len(seen), "a sentinel has no words")
 }
 
 // What an error says itself is told to no model, unless it was written for one.
-func TestErrorText(t *testing.T) {
+func TestText(t *testing.T) {
 	secret := errors.New("dial postgres://admin:hunter2@10.0.0.7/approvals")
 	for want, err := range map[string]error{
 		"": nil,
@@ -76,6 +76,6 @@ func TestErrorText(t *testing.T) {
 		"It is not known whether a Job was started. Do not repeat the call; a person must look. The reason: the program's journal failed.":                                                            &outcome.JobError{Phase: outcome.PhaseStarting, Err: fmt.Errorf("%w: %w", journal.ErrFailed, secret)},
 		"The call did not come to its end, and how Job j-1 ends is not known here. Do not repeat it; a person must look. The reason: the program's approval policy failed, and nothing was answered.": &outcome.JobError{Phase: outcome.PhaseDeciding, JobID: "j-1", Key: "key", Err: secret},
 	} {
-		require.Equal(t, want, ErrorText(err))
+		require.Equal(t, want, Text(err))
 	}
 }

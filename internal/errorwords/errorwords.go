@@ -1,4 +1,6 @@
-package duvotool
+// Package errorwords has the words in which a model is told of an error: they are this
+// module's own, for the error's own words are the program's.
+package errorwords
 
 import (
 	"context"
@@ -12,14 +14,10 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// ErrorText tells a model what a call came to that ended in an error: what became
-// of its Job, and the kind of failure. The error's own words are the program's: a
-// policy, a journal or a backend may have put into them what is no business of a
-// model, so nothing of them is told but the text of an [*outcome.InputError], which
-// is meant for it. Log the error itself where the program's operators see it.
-//
-// It is empty for a nil error.
-func ErrorText(err error) string {
+// Text tells a model what a call came to that ended in an error: what became of its
+// Job, and the kind of failure. Nothing of the error's own text is told but that of an
+// [*outcome.InputError], which is meant for a model. It is empty for a nil error.
+func Text(err error) string {
 	var job *outcome.JobError
 	var input *outcome.InputError
 	var ended *outcome.OutcomeError
