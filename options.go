@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
+	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/callbacks"
@@ -57,8 +58,7 @@ type config struct {
 
 	drain time.Duration // zero: Close detaches at once
 
-	webhookKeys   [][]byte
-	webhookHeader string
+	webhook webhook.Keys
 }
 
 type configured struct {
@@ -576,13 +576,13 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
 		}
 		for _, s := range secrets {
-			keys, err := webhookKeysOf(s)
+			keys, err := webhook.KeysOf(s)
 			if err != nil {
 				return fmt.Errorf("WithWebhook: %w", err)
 			}
-			c.webhookKeys = append(c.webhookKeys, keys...)
+			c.webhook.Secrets = append(c.webhook.Secrets, keys...)
 		}
-		c.WebhookURL, c.WebhookKey = u, c.webhookKeys[0]
+		c.WebhookURL, c.WebhookKey = u, c.webhook.Secrets[0]
 		return nil
 	})
 }
@@ -594,10 +594,10 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 // from a new one; it wakes a Job, and no more.
 func WithWebhookSignature(header string) Option {
 	return optionFunc(func(c *config) error {
-		if header = strings.TrimSpace(header); !isHeaderName(header) {
+		if header = strings.TrimSpace(header); !webhook.IsHeaderName(header) {
 			return errors.New("WithWebhookSignature: no header can have this name")
 		}
-		c.webhookHeader = header
+		c.webhook.Header = header
 		return nil
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type Registry struct {
 	life    *lifetime.Lifetime
 	eng     *engine.Engine
 
-	refusals tally // of webhooks, by their reasons
+	webhook http.Handler
 
 	turn    chan struct{}   // holds one: who takes it may refresh
 	closing context.Context // ends when Close begins
@@ -102,6 +103,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	r.turn <- struct{}{}
 	r.closing, r.close = context.WithCancel(context.Background())
 	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
+	r.webhook = r.newWebhook()
 	if err := r.firstCatalog(ctx); err != nil {
 		r.close()
 		r.book.Close()
@@ -122,7 +124,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
-	if c.webhookHeader != "" && len(c.webhookKeys) == 0 {
+	if c.webhook.Header != "" && len(c.webhook.Secrets) == 0 {
 		return errors.New("WithWebhookSignature: there is no secret; give WithWebhook too")
 	}
 	selectors := slices.Clone(c.keep)

@@ -1,4 +1,4 @@
-package duvotool
+package webhook
 
 import (
 	"encoding/base64"
@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// minWebhookKey is the fewest bytes of a key that is taken.
-const minWebhookKey = 8
+// minKey is the fewest bytes of a key that is taken.
+const minKey = 8
 
-// webhookKeysOf returns the keys that a secret may stand for. What can only be
+// KeysOf returns the keys that a secret may stand for. What can only be
 // meant in one way is mended: white space around it, such as a file's last line
 // break, and the "v1," that some put before "whsec_". Text that may be meant in
 // two ways, itself or as base64 whose "whsec_" was left out, is taken in both:
 // whoever signs has the secret either way. What can only be a mistake is refused,
 // since with it every delivery would be. No error shows the secret.
-func webhookKeysOf(secret string) ([][]byte, error) {
+func KeysOf(secret string) ([][]byte, error) {
 	s := strings.TrimSpace(secret)
 	if rest, ok := strings.CutPrefix(s, "v1,"); ok && strings.HasPrefix(rest, "whsec_") {
 		s = rest
@@ -42,15 +42,15 @@ func webhookKeysOf(secret string) ([][]byte, error) {
 		return nil, errors.New("a secret begins with whsec_ in other letters; it must be written in small ones")
 	}
 	keys, err := longEnough([]byte(s))
-	if key, ok := fromBase64(s); err == nil && ok && len(key) >= 2*minWebhookKey {
+	if key, ok := fromBase64(s); err == nil && ok && len(key) >= 2*minKey {
 		keys = append(keys, key)
 	}
 	return keys, err
 }
 
 func longEnough(key []byte) ([][]byte, error) {
-	if len(key) < minWebhookKey {
-		return nil, fmt.Errorf("a secret has %d bytes; fewer than %d are no secret", len(key), minWebhookKey)
+	if len(key) < minKey {
+		return nil, fmt.Errorf("a secret has %d bytes; fewer than %d are no secret", len(key), minKey)
 	}
 	return [][]byte{key}, nil
 }
@@ -62,8 +62,8 @@ func fromBase64(s string) ([]byte, bool) {
 	return key, err == nil
 }
 
-// isHeaderName reports whether a header may have this name.
-func isHeaderName(s string) bool {
+// IsHeaderName reports whether a header may have this name.
+func IsHeaderName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
 	})
