@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
+	"github.com/duvotool/duvotool/internal/toolname"
 	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -54,7 +56,7 @@ type config struct {
 	accept     func(outcome.Change) bool // nil: everything is offered
 	reserve    map[string]bool           // names that no Assignment gets
 	dialects   []Dialect                 // empty: Neutral
-	maxName    int                       // zero: maxToolName
+	maxName    int                       // zero: toolname.Max
 
 	drain time.Duration // zero: Close detaches at once
 
@@ -549,6 +551,48 @@ func WithAcceptance(accept func(outcome.Change) bool) Option {
 			return errors.New("WithAcceptance: the function is nil")
 		}
 		c.accept = accept
+		return nil
+	})
+}
+
+// ShortNames bounds the names of tools, in characters: 24 to 63, which is the default.
+// It is for hosts that put a server's name before a tool's and bound both together:
+// Cursor takes 60 with the server's name and a colon, Claude Code 64 with "mcp__", the
+// server's name and "__" before it. A name that is cut ends in the end of its
+// Assignment's ID, so that it stays the same when another one like it appears.
+func ShortNames(max int) Option {
+	return optionFunc(func(c *config) error {
+		if max < toolname.Least || max > toolname.Max {
+			return fmt.Errorf("ShortNames: %d is not between %d and %d", max, toolname.Least, toolname.Max)
+		}
+		c.maxName = max
+		return nil
+	})
+}
+
+// ReserveNames keeps names from Assignments, for tools of the program's own that
+// are offered beside the registry's: an Assignment of such a name gets the end of
+// its ID as a suffix, the same from run to run, and [outcome.Changes.Collided] tells it.
+// Case does not matter. Given more than once, the names add up.
+func ReserveNames(names ...string) Option {
+	return optionFunc(func(c *config) error {
+		if len(names) == 0 {
+			return errors.New("ReserveNames: no names")
+		}
+		reserve := maps.Clone(c.reserve)
+		if reserve == nil {
+			reserve = map[string]bool{}
+		}
+		for _, n := range names {
+			if strings.TrimSpace(n) == "" {
+				return errors.New("ReserveNames: an empty name")
+			}
+			reserve[strings.ToLower(n)] = true
+			if s, lossy := toolname.Slug(n); !lossy { // as adapters write it
+				reserve[s] = true
+			}
+		}
+		c.reserve = reserve
 		return nil
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/duvotool/duvotool/internal/safelog"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/search"
+	"github.com/duvotool/duvotool/internal/toolname"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -58,9 +59,9 @@ type catalog struct {
 	tools    []*Tool          // kept ones, by name
 	byID     map[string]*Tool // kept ones, by ID in lower case
 	collided []string
-	meant    meanings         // of the names of these tools and of all that were offered before
-	said     meanings         // the same of the Assignments' own names, which models read too
-	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
+	meant    toolname.Meanings // of the names of these tools and of all that were offered before
+	said     toolname.Meanings // the same of the Assignments' own names, which models read too
+	accepted map[string]*Tool  // as WithAcceptance last accepted them; nil without it
 	held     []duvo.Assignment
 	known    []duvo.Assignment // all Assignments, kept or not
 	tree     folderTree        // nil: not known
@@ -212,7 +213,7 @@ func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 	r.mu.RLock()
 	before := r.catalog
 	r.mu.RUnlock()
-	names, collided := toolNames(all, r.cfg.maxName, r.cfg.taken(before.meant))
+	names, collided := toolname.Make(all, r.cfg.maxName, r.cfg.taken(before.meant))
 	cat := catalog{byID: map[string]*Tool{}, collided: collided}
 	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
 	cat.unmet = r.cfg.unmet(all, tree, cat.bound)
@@ -237,8 +238,8 @@ func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
 		}
 	}
 	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.Name, b.work.Name) })
-	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
-	cat.said = before.said.andSaid(cat.tools, 2*r.cfg.maxCatalog)
+	cat.meant = before.meant.And(cat.toolNames, 2*r.cfg.maxCatalog)
+	cat.said = before.said.AndSaid(cat.ownNames, 2*r.cfg.maxCatalog)
 	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
 	return cat, nil
 }

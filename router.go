@@ -13,13 +13,11 @@ import (
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/internal/toolname"
 	"github.com/tmc/langchaingo/tools"
 )
 
 const (
-	routerToolName = "duvo"
-	runToolName    = "duvo_run"
-
 	// maxListed is how many Assignments a router names, and maxListedChars how many
 	// characters their names have together. OpenAI takes an enum of no more than 1,000
 	// values, and of no more than 15,000 characters where there are more than 250; see
@@ -50,9 +48,9 @@ type routerTool struct {
 
 func (t *routerTool) Name() string {
 	if t.listed {
-		return routerToolName
+		return toolname.Router
 	}
-	return runToolName
+	return toolname.Run
 }
 
 const routerUse = `The input is JSON: {"assignment": "name", "input": "what is to be done, in plain words with every detail, or a JSON object for an Assignment that has fields"}.`
@@ -61,7 +59,7 @@ const routerUse = `The input is JSON: {"assignment": "name", "input": "what is t
 // the Assignments by folder.
 func (t *routerTool) Description() string {
 	if !t.listed {
-		return "Hands work to the Duvo Assignment with a name that " + searchToolName + " found. " + routerUse
+		return "Hands work to the Duvo Assignment with a name that " + toolname.Search + " found. " + routerUse
 	}
 	all, more := t.names()
 	byFolder := map[string][]string{}
@@ -85,7 +83,7 @@ func (t *routerTool) Description() string {
 		b.WriteString(" " + strings.Join(byFolder[f], ", "))
 	}
 	if more > 0 {
-		fmt.Fprintf(&b, "; and %d more, which %s finds", more, searchToolName)
+		fmt.Fprintf(&b, "; and %d more, which %s finds", more, toolname.Search)
 	}
 	return b.String() + "."
 }
@@ -93,7 +91,7 @@ func (t *routerTool) Description() string {
 // FunctionDescription is Description for agents that show the Schema too.
 func (t *routerTool) FunctionDescription() string {
 	if !t.listed {
-		return "Hands work to the Duvo Assignment with a name that " + searchToolName + " found."
+		return "Hands work to the Duvo Assignment with a name that " + toolname.Search + " found."
 	}
 	_, folders := t.reg.assignmentsByFolder()
 	return offer.Cut("Hands work to one of the Duvo Assignments."+folders, offer.MaxDescription)
@@ -113,7 +111,7 @@ func (t *routerTool) names() (listed []*Tool, more int) {
 
 // Schema is the JSON Schema of the arguments, with the Assignments as an enum.
 func (t *routerTool) Schema() json.RawMessage {
-	name := map[string]any{"type": "string", "description": "The name that " + searchToolName + " found"}
+	name := map[string]any{"type": "string", "description": "The name that " + toolname.Search + " found"}
 	if all, more := t.names(); t.listed && more == 0 && len(all) > 0 {
 		var names []string
 		for _, own := range all {
@@ -204,7 +202,7 @@ func (t *routerTool) named(assignment string) (own *Tool, problem string) {
 	byID := strings.EqualFold(id, assignment)
 	byOwnName := own != nil && !byID && !strings.EqualFold(own.work.Name, assignment)
 	switch was, known := said[assignment]; {
-	case !byID && (meant.meantAnother(assignment, id) || known && !strings.EqualFold(was, id) || byOwnName && !known):
+	case !byID && (meant.MeantAnother(assignment, id) || known && !strings.EqualFold(was, id) || byOwnName && !known):
 		return nil, fmt.Sprintf("No Job was started: the names have changed, and %q now means another Assignment or none; look at the list or search again.", hitl.SafeLine(assignment, 100))
 	case own == nil:
 		return nil, fmt.Sprintf("No Job was started: there is no Assignment %q.", hitl.SafeLine(assignment, 100))

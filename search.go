@@ -13,15 +13,15 @@ import (
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/internal/search"
+	"github.com/duvotool/duvotool/internal/toolname"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
 
 const (
-	searchToolName = "duvo_search"
-	searchResults  = 5   // that the search tool tells
-	maxShownHit    = 200 // characters of a description
-	maxCategories  = 24
+	searchResults = 5   // that the search tool tells
+	maxShownHit   = 200 // characters of a description
+	maxCategories = 24
 )
 
 // Search returns the tools whose Assignments fit a task that is told in
@@ -73,7 +73,7 @@ func (r *Registry) SearchTool() tools.Tool { return &searchTool{r} }
 
 type searchTool struct{ reg *Registry }
 
-func (s *searchTool) Name() string { return searchToolName }
+func (s *searchTool) Name() string { return toolname.Search }
 
 // Description tells the model what there is to be found, by folder.
 func (s *searchTool) Description() string {
