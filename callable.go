@@ -70,7 +70,7 @@ func AsCallable(t tools.Tool) (Callable, bool) {
 // left out. Arguments that do not fit are an [*outcome.InputError], whose text tells the
 // model what to mend.
 func (t *Tool) RunArguments(ctx context.Context, arguments json.RawMessage) (*outcome.Result, error) {
-	return t.runMessage(ctx, func() (string, error) { return t.message(arguments, false) })
+	return t.runMessage(ctx, func() (string, error) { return t.input.Message(t.work, arguments) })
 }
 
 // Invoke is [Tool.RunArguments] with what the model is to read.

@@ -7,7 +7,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -42,7 +44,9 @@ func (c *checkTool) Schema() json.RawMessage {
 func (c *checkTool) FunctionDescription() string { return c.Description() }
 
 // SchemaFor is Schema in a dialect.
-func (c *checkTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, c.Schema()) }
+func (c *checkTool) SchemaFor(d Dialect) (json.RawMessage, error) {
+	return typed.SchemaIn(offer.Dialect(d), c.Schema())
+}
 
 // CallArguments is Call with the arguments of Schema.
 func (c *checkTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {

@@ -8,8 +8,10 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -45,7 +47,9 @@ func (c *continueTool) Schema() json.RawMessage {
 }
 
 // SchemaFor is Schema in a dialect.
-func (c *continueTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, c.Schema()) }
+func (c *continueTool) SchemaFor(d Dialect) (json.RawMessage, error) {
+	return typed.SchemaIn(offer.Dialect(d), c.Schema())
+}
 
 // CallArguments is Call with the arguments of Schema.
 func (c *continueTool) CallArguments(ctx context.Context, args json.RawMessage) (string, error) {

@@ -2,13 +2,12 @@ package duvotool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
-	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -120,26 +119,11 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
 		return nil, &outcome.InputError{Tool: t.work.Name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
 	}
-	if message, err = t.followUpMessage(message); err != nil {
+	if message, err = t.input.FollowUp(t.work, message); err != nil {
 		return nil, err
 	}
-	if err := t.checkInput(message); err != nil {
+	if err := typed.Check(t.work, message); err != nil {
 		return nil, err
 	}
 	return r.eng.Continue(ctx, t.work, after, message)
-}
-
-// followUpMessage turns what is to be said to a Job into the message. To a typed
-// tool's Jobs only arguments can be said: what was checked at the start would
-// else be undone by what follows.
-func (t *Tool) followUpMessage(text string) (string, error) {
-	message, err := t.inputMessage(text)
-	if t.input != nil && err == nil && !schema.NothingBeside([]byte(text)) {
-		err = &outcome.InputError{Problem: "there is something beside them"}
-	}
-	var bad *outcome.InputError
-	if t.input != nil && errors.As(err, &bad) {
-		return "", &outcome.InputError{Tool: t.work.Name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
-	}
-	return message, err
 }

@@ -1,12 +1,14 @@
 package duvotool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +16,9 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
+	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/toolname"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -70,7 +74,7 @@ type configured struct {
 
 type toolConfig struct {
 	engine.Settings
-	input *inputSpec // nil: plain text
+	input *typed.Input // nil: plain text
 }
 
 func (t toolConfig) clone() toolConfig {
@@ -551,6 +555,124 @@ func WithAcceptance(accept func(outcome.Change) bool) Option {
 			return errors.New("WithAcceptance: the function is nil")
 		}
 		c.accept = accept
+		return nil
+	})
+}
+
+// InputOf lets a tool take arguments of the Go type T, a struct, instead of
+// plain text. The schema that a model is offered is T's: names from json tags,
+// descriptions, enums and bounds from jsonschema tags, as
+// github.com/invopop/jsonschema reads them; a field is required unless its json
+// tag says omitempty or omitzero, or an embedded pointer leads to it. What
+// encoding/json writes of a T fits: a pointer may be null, and of a nil slice or map
+// that [Typed.Run] is given nothing is there. A time.Duration is a number of
+// nanoseconds, and its description says so.
+//
+//	type Refund struct {
+//		Order  int64  `json:"order" jsonschema:"minimum=1"`
+//		Reason string `json:"reason" jsonschema:"enum=broken,enum=late,description=What went wrong"`
+//		Note   string `json:"note,omitempty"`
+//	}
+//
+// Arguments that do not fit start no Job: they are an [*outcome.InputError], whose text
+// tells the model which field is wrong and what is expected there. Those that
+// fit are sent to the Job as JSON, written in one way, so that the same
+// arguments are the same operation; see [RenderInput] for another form. A null
+// for an optional field is taken as its absence.
+//
+// Where the schema allows names that T does not have, one that differs from a
+// field's in the case of its letters alone is refused.
+//
+// The option is refused for a type that has no schema of an object: one that
+// holds itself, that decodes or encodes itself and does not tell its schema, or that
+// has what no schema could tell, such as bounds of a number that is written as text.
+func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
+
+// RenderInput is [InputOf] with a message of your own to the Job: render is
+// given the decoded arguments. An error refuses them, and its text goes to the
+// model, as that of an InputError.
+//
+// The message is what makes two calls one operation, so render should depend on
+// nothing but its argument. It may be called concurrently.
+func RenderInput[T any](render func(T) (string, error)) ToolOption {
+	if render == nil {
+		return toolOptionFunc(func(*toolConfig) error { return errors.New("RenderInput: the function is nil") })
+	}
+	return inputOption("RenderInput", render)
+}
+
+func inputOption[T any](name string, render func(T) (string, error)) ToolOption {
+	spec, err := typed.InputOf(render)
+	if err != nil {
+		err = fmt.Errorf("%s[%s]: %w", name, reflect.TypeFor[T](), err)
+	}
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err == nil {
+			t.input = spec
+		}
+		return err
+	})
+}
+
+// InputSchema lets a tool take arguments that fit a JSON Schema of an object,
+// given as JSON; see [InputOf]. It is of draft 2020-12 unless its $schema names
+// another one from draft 4 on, and is then written in the words of 2020-12. What its
+// references refer to is put in their place, because models' providers take none; so a
+// reference must be to a place in the schema itself, and a recursive schema is
+// refused. Parts of allOf are merged, and an object that nothing fits is refused.
+// Patterns are in the syntax of package regexp.
+func InputSchema(raw json.RawMessage) ToolOption {
+	spec, err := typed.InputSchema(raw)
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err != nil {
+			return fmt.Errorf("InputSchema: %w", err)
+		}
+		t.input = spec
+		return nil
+	})
+}
+
+// OutputOf says what a completed Job is to answer: JSON that decodes into T, as
+// the whole of its last words, in a code fence, or as the last object in them.
+// What was found is in [outcome.Result.Data]; where nothing fits, [outcome.Result.Note] tells
+// the model and you what is wrong. The outcome stays that of the Job.
+//
+// The Assignment must know what it is to answer. Say so in its SOP, or use
+// [CorrectOnce], which tells it.
+func OutputOf[T any]() ToolOption {
+	spec, err := typed.OutputOf[T]()
+	return toolOptionFunc(func(t *toolConfig) error {
+		if err != nil {
+			return fmt.Errorf("OutputOf[%s]: %w", reflect.TypeFor[T](), err)
+		}
+		t.Output = spec
+		return nil
+	})
+}
+
+// CorrectOnce sends a Job that has completed, and whose answer is not what
+// [OutputOf] asks for, a message that tells what is expected, once. That resumes
+// the Job, so the call goes on waiting. It needs a backend that is a
+// [JobMessenger], and does nothing without OutputOf or the Out of [As]. A message
+// of [Registry.Continue] is not followed by one.
+func CorrectOnce() ToolOption {
+	return toolOptionFunc(func(t *toolConfig) error { t.Correct = true; return nil })
+}
+
+// OfferTo names the dialects in which the tools are going to be offered: [Discover]
+// refuses a tool whose arguments one of them cannot hold, by the tool's name and the
+// field. The default is [Neutral] alone. Given more than once, they add up.
+func OfferTo(dialects ...Dialect) Option {
+	return optionFunc(func(c *config) error {
+		if len(dialects) == 0 {
+			return errors.New("OfferTo: no dialects")
+		}
+		for _, d := range dialects {
+			if _, ok := offer.Of(offer.Dialect(d)); !ok {
+				return fmt.Errorf("OfferTo: there is no dialect %.40q", string(d))
+			}
+		}
+		c.dialects = append(slices.Clone(c.dialects), dialects...)
 		return nil
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/internal/toolname"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/tmc/langchaingo/tools"
 )
 
@@ -130,7 +131,9 @@ func (t *routerTool) Schema() json.RawMessage {
 }
 
 // SchemaFor is Schema in a dialect.
-func (t *routerTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, t.Schema()) }
+func (t *routerTool) SchemaFor(d Dialect) (json.RawMessage, error) {
+	return typed.SchemaIn(offer.Dialect(d), t.Schema())
+}
 
 // Call takes the object that Description tells of.
 func (t *routerTool) Call(ctx context.Context, input string) (string, error) {

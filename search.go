@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/internal/search"
 	"github.com/duvotool/duvotool/internal/toolname"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -92,7 +93,9 @@ func (s *searchTool) FunctionDescription() string {
 }
 
 // SchemaFor is Schema in a dialect.
-func (s *searchTool) SchemaFor(d Dialect) (json.RawMessage, error) { return ofSchema(d, s.Schema()) }
+func (s *searchTool) SchemaFor(d Dialect) (json.RawMessage, error) {
+	return typed.SchemaIn(offer.Dialect(d), s.Schema())
+}
 
 // Call takes the words, or an object with the field query.
 func (s *searchTool) Call(ctx context.Context, input string) (string, error) {
@@ -160,7 +163,7 @@ func (t *Tool) summary() string {
 	if t.work.Folder != "" {
 		fmt.Fprintf(&b, " (%s)", safetext.OneLine(t.work.Folder, 80))
 	}
-	b.WriteString(": " + t.withHint(safetext.OneLine(t.description, maxShownHit)))
+	b.WriteString(": " + t.input.Hint(safetext.OneLine(t.description, maxShownHit)))
 	return b.String()
 }
 

@@ -2,10 +2,9 @@ package duvotool
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
@@ -15,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -25,7 +25,7 @@ import (
 type Tool struct {
 	reg         *Registry
 	work        *engine.Work
-	input       *inputSpec // nil: plain text
+	input       *typed.Input // nil: plain text
 	description string
 	undescribed bool
 }
@@ -78,6 +78,20 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 	return t, r.cfg.checkOffer(t)
 }
 
+// checkOffer refuses a tool that cannot be offered.
+func (c config) checkOffer(t *Tool) error {
+	dialects := c.dialects
+	if len(dialects) == 0 {
+		dialects = []Dialect{Neutral}
+	}
+	for _, d := range dialects {
+		if _, err := t.SchemaFor(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // errNilTool is the error of calls on a nil tool, such as the first result of
 // [Registry.FindTool] where the second is false.
 var errNilTool = errtext.Errorf("duvotool: a call of a nil *Tool: %w", hitl.ErrNoTool)
@@ -90,7 +104,7 @@ func (t *Tool) Name() string { return t.work.Name }
 // That of a typed tool then tells its arguments, for agents that do not offer
 // [Tool.Schema]. All of it is at most 1,024 characters, a mark where it was cut
 // included.
-func (t *Tool) Description() string { return t.withHint(t.latest().description) }
+func (t *Tool) Description() string { return t.input.Hint(t.latest().description) }
 
 // FunctionDescription is Description without the arguments, for agents that
 // offer [Tool.Schema].
@@ -121,6 +135,17 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 	return reply.text(err)
 }
 
+// CallArguments is [Tool.Call] with the arguments of a model's tool call, as
+// JSON that fits [Tool.Schema]. It is for adapters to frameworks that offer
+// schemas. Arguments that do not fit are an observation, and cost no Job.
+func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
+	reply, err := t.Invoke(ctx, arguments)
+	return reply.text(err)
+}
+
 // Run runs a Job on the message and waits for its end. The error is nil
 // whenever the outcome is known, also when the Job failed: see
 // [outcome.Result.Outcome] and [outcome.Result.Err]. Otherwise it is an [*outcome.InputError], where
@@ -130,7 +155,7 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 // When ctx ends Run returns at once; the Job goes on in Duvo and the error
 // holds what is needed to come back to it.
 func (t *Tool) Run(ctx context.Context, message string) (*outcome.Result, error) {
-	return t.runMessage(ctx, func() (string, error) { return t.inputMessage(message) })
+	return t.runMessage(ctx, func() (string, error) { return t.input.Text(t.work, message) })
 }
 
 // runMessage is Run with what makes the message to the Job.
@@ -154,19 +179,7 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 	if err != nil {
 		return "", err
 	}
-	return message, t.checkInput(message)
-}
-
-func (t *Tool) checkInput(message string) error {
-	switch {
-	case strings.TrimSpace(message) == "":
-		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
-	case len(message) > t.work.Settings.MaxInput:
-		return t.tooLong(len(message))
-	case !utf8.ValidString(message):
-		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is not valid UTF-8 text"}
-	}
-	return nil
+	return message, typed.Check(t.work, message)
 }
 
 // Start is [Tool.Run] that does not wait: it returns once the operation is
@@ -184,7 +197,7 @@ func (t *Tool) checkInput(message string) error {
 // When ctx ends before the operation is recorded nothing is started, unless the
 // error's Phase says otherwise. After that its end changes nothing.
 func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error) {
-	message, err := t.messageOf(ctx, func() (string, error) { return t.inputMessage(input) })
+	message, err := t.messageOf(ctx, func() (string, error) { return t.input.Text(t.work, input) })
 	if err != nil {
 		return nil, err
 	}
