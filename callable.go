@@ -42,10 +42,7 @@ type Reply struct {
 
 var (
 	_ Callable = (*Tool)(nil)
-	_ Callable = (*checkTool)(nil)
-	_ Callable = (*continueTool)(nil)
-	_ Callable = (*searchTool)(nil)
-	_ Callable = (*routerTool)(nil)
+	_ Callable = (*ownTool)(nil)
 )
 
 // Callables are [Registry.Tools] for adapters. The slice is the caller's.
@@ -62,23 +59,6 @@ func (r *Registry) Callables() []Callable {
 func AsCallable(t tools.Tool) (Callable, bool) {
 	c, ok := t.(Callable)
 	return c, ok
-}
-
-// RunArguments is [Tool.Run] with the arguments of a model's tool call: JSON that fits
-// [Tool.SchemaFor] in any dialect. What a model writes around it, a code fence or the
-// quotation marks of a text, is taken off; a null for what may be left out is taken as
-// left out. Arguments that do not fit are an [*outcome.InputError], whose text tells the
-// model what to mend.
-func (t *Tool) RunArguments(ctx context.Context, arguments json.RawMessage) (*outcome.Result, error) {
-	return t.runMessage(ctx, func() (string, error) { return t.input.Message(t.work, arguments) })
-}
-
-// Invoke is [Tool.RunArguments] with what the model is to read.
-func (t *Tool) Invoke(ctx context.Context, arguments json.RawMessage) (Reply, error) {
-	if t == nil {
-		return replyOf(nil, errNilTool)
-	}
-	return t.reg.invoke(ctx, string(arguments), func() (Reply, error) { return replyOf(t.RunArguments(ctx, arguments)) })
 }
 
 // invoke frames a call: it is told to the callbacks.

@@ -3,9 +3,7 @@ package duvotool
 import (
 	"encoding/json"
 
-	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/offer"
-	"github.com/duvotool/duvotool/internal/safetext"
 )
 
 // A Dialect is a form of JSON Schema in which a model is offered a tool's arguments;
@@ -39,11 +37,7 @@ func (t *Tool) SchemaFor(d Dialect) (json.RawMessage, error) {
 	if t == nil {
 		return nil, errNilTool
 	}
-	text, err := t.input.SchemaFor(offer.Dialect(d))
-	if err != nil {
-		return nil, errtext.Errorf("duvotool: the tool %q (Assignment %q) cannot be offered: %w", t.work.Name, safetext.OneLine(t.work.Assignment.Name, 80), err)
-	}
-	return text, nil
+	return t.entry.SchemaFor(offer.Dialect(d))
 }
 
 // Schema returns the JSON Schema of the arguments that [Tool.CallArguments]
@@ -57,5 +51,5 @@ func (t *Tool) Schema() json.RawMessage {
 			return text
 		}
 	}
-	return t.input.JSON()
+	return t.entry.Input.JSON()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/catalog"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/toolname"
@@ -32,76 +33,49 @@ type Option interface{ apply(*config) error }
 // some of them through [Configure].
 type ToolOption interface {
 	Option
-	applyTool(*toolConfig) error
+	applyTool(*catalog.Settings) error
 }
 
 type optionFunc func(*config) error
 
 func (f optionFunc) apply(c *config) error { return f(c) }
 
-type toolOptionFunc func(*toolConfig) error
+type toolOptionFunc func(*catalog.Settings) error
 
-func (f toolOptionFunc) apply(c *config) error         { return f(&c.tool) }
-func (f toolOptionFunc) applyTool(t *toolConfig) error { return f(t) }
+func (f toolOptionFunc) apply(c *config) error               { return f(&c.rules.Tool) }
+func (f toolOptionFunc) applyTool(t *catalog.Settings) error { return f(t) }
 
 type config struct {
 	engine.Config
 
-	tool      toolConfig // what holds where Configure says nothing
-	configure []configured
-	keep      []Selector
+	rules catalog.Rules
 
-	logger     *slog.Logger
-	observer   func(outcome.Event)
-	callbacks  callbacks.Handler
-	refresh    time.Duration // zero: only when asked to
-	later      bool          // discover in the background what cannot be discovered at first
-	maxCatalog int
-	accept     func(outcome.Change) bool // nil: everything is offered
-	reserve    map[string]bool           // names that no Assignment gets
-	dialects   []Dialect                 // empty: Neutral
-	maxName    int                       // zero: toolname.Max
+	logger    *slog.Logger
+	observer  func(outcome.Event)
+	callbacks callbacks.Handler
+	refresh   time.Duration // zero: only when asked to
+	later     bool          // discover in the background what cannot be discovered at first
 
 	drain time.Duration // zero: Close detaches at once
 
 	webhook webhook.Keys
 }
 
-type configured struct {
-	selector Selector
-	options  []ToolOption
-}
-
-type toolConfig struct {
-	engine.Settings
-	input *typed.Input // nil: plain text
-}
-
-func (t toolConfig) clone() toolConfig {
-	stopOn := map[outcome.StopCause]bool{}
-	for c := range t.StopOn {
-		stopOn[c] = true
-	}
-	t.StopOn = stopOn
-	return t
-}
-
 func defaultConfig() config {
 	return config{
-		tool: toolConfig{Settings: engine.Settings{
+		rules: catalog.Rules{Max: 100_000, Tool: catalog.Settings{Settings: engine.Settings{
 			Policy: hitl.AlwaysDeny(), MaxInput: 256 << 10, MaxObservation: outcome.DefaultMaxShown,
 			MaxMessages: 100_000, MaxOutput: 64 << 20,
-		}},
-		logger:     slog.New(slog.DiscardHandler),
-		Config:     engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
-		maxCatalog: 100_000,
+		}}},
+		logger: slog.New(slog.DiscardHandler),
+		Config: engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
 	}
 }
 
 // WithPolicy sets how waiting Jobs are answered. The default is [hitl.AlwaysDeny].
 // A nil policy is refused.
 func WithPolicy(p hitl.Policy) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if err := hitl.Validate(p); err != nil {
 			return fmt.Errorf("WithPolicy: %w", err)
 		}
@@ -115,7 +89,7 @@ func WithPolicy(p hitl.Policy) ToolOption {
 // Job goes on unless [StopOn] says otherwise. The default, zero, is no bound
 // but the context's.
 func WithJobTimeout(d time.Duration) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if d < 0 {
 			return fmt.Errorf("WithJobTimeout: %v is negative", d)
 		}
@@ -127,7 +101,7 @@ func WithJobTimeout(d time.Duration) ToolOption {
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
 // waits for a person; the [outcome.Result] tells what became of it.
 func StopOn(causes ...outcome.StopCause) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if t.StopOn == nil {
 			t.StopOn = map[outcome.StopCause]bool{}
 		}
@@ -154,7 +128,7 @@ func StopOn(causes ...outcome.StopCause) ToolOption {
 // scope it begins no second Job. Without a scope both keys lead to the operation
 // that is there, and to [outcome.ErrNoScope] where there is none.
 func OncePerScope() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.OncePerScope = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.OncePerScope = true; return nil })
 }
 
 // TellReason posts the reasons of denials to the Job as a message, once it has
@@ -162,13 +136,13 @@ func OncePerScope() ToolOption {
 // waiting; it is done once. It needs a backend that is a [JobMessenger]. A Job
 // that waits is never sent a message: it would walk past the request.
 func TellReason() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.TellReason = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.TellReason = true; return nil })
 }
 
 // WithMaxInput bounds the input of a call, in bytes. A longer one is an
 // observation for the model and starts no Job. The default is 256 KiB.
 func WithMaxInput(bytes int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if bytes < 1 {
 			return fmt.Errorf("WithMaxInput: %d bytes hold no input", bytes)
 		}
@@ -180,7 +154,7 @@ func WithMaxInput(bytes int) ToolOption {
 // WithMaxObservation bounds how many characters of a Job's output the model
 // reads. [outcome.Result.Output] holds all of it. The default is 16,384.
 func WithMaxObservation(chars int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if chars < 1 {
 			return fmt.Errorf("WithMaxObservation: %d characters hold no output", chars)
 		}
@@ -198,11 +172,11 @@ func Keep(s ...Selector) Option {
 			return errors.New("Keep: no selectors")
 		}
 		for _, sel := range s {
-			if err := sel.valid(); err != nil {
+			if err := sel.picks.Valid(); err != nil {
 				return fmt.Errorf("Keep: %w", err)
 			}
+			c.rules.Keep = append(c.rules.Keep, sel.picks)
 		}
-		c.keep = append(c.keep, s...)
 		return nil
 	})
 }
@@ -218,20 +192,27 @@ func Keep(s ...Selector) Option {
 // nothing of that: it goes by what it finds. So use [ByID] for a guard of money,
 // and names for convenience.
 func Configure(s Selector, opts ...ToolOption) Option {
+	opts = slices.Clone(opts)
 	return optionFunc(func(c *config) error {
-		if err := s.valid(); err != nil {
+		if err := s.picks.Valid(); err != nil {
 			return fmt.Errorf("Configure: %w", err)
 		}
-		scratch := defaultConfig().tool
-		for _, o := range opts {
-			if o == nil {
-				return errors.New("Configure: a nil option")
+		set := func(t *catalog.Settings) error {
+			for _, o := range opts {
+				if o == nil {
+					return errors.New("a nil option")
+				}
+				if err := o.applyTool(t); err != nil {
+					return err
+				}
 			}
-			if err := o.applyTool(&scratch); err != nil {
-				return fmt.Errorf("Configure: %w", err)
-			}
+			return nil
 		}
-		c.configure = append(c.configure, configured{s, slices.Clone(opts)})
+		scratch := defaultConfig().rules.Tool
+		if err := set(&scratch); err != nil {
+			return fmt.Errorf("Configure: %w", err)
+		}
+		c.rules.Configure = append(c.rules.Configure, catalog.Configured{Selector: s.picks, Set: set})
 		return nil
 	})
 }
@@ -388,7 +369,7 @@ func TrustLists() Option {
 //
 // The default, zero, waits until the Job ends or the context does.
 func WithWaitBudget(d time.Duration) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if d < 0 {
 			return fmt.Errorf("WithWaitBudget: %v is negative", d)
 		}
@@ -397,33 +378,11 @@ func WithWaitBudget(d time.Duration) ToolOption {
 	})
 }
 
-// offersCheckTool reports whether some tool has a wait budget.
-func (c config) offersCheckTool() bool {
-	return c.someTool(func(t toolConfig) bool { return t.WaitBudget > 0 })
-}
-
-// offersContinue reports whether some tool allows follow-ups.
-func (c config) offersContinue() bool {
-	return c.someTool(func(t toolConfig) bool { return t.FollowUps })
-}
-
-// someTool reports whether what holds for all tools, or is configured for some,
-// is so.
-func (c config) someTool(is func(toolConfig) bool) bool {
-	return is(c.tool) || slices.ContainsFunc(c.configure, func(conf configured) bool {
-		var t toolConfig
-		for _, o := range conf.options {
-			_ = o.applyTool(&t) // checked by Configure
-		}
-		return is(t)
-	})
-}
-
 // WithLiveMessages tells the observer of a Job's messages while it runs, by
 // [outcome.EventMessage]. It takes a request more whenever the Job has changed, and
 // lists of many Jobs at once do not serve such a Job: it is read by its age.
 func WithLiveMessages() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.LiveMessages = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.LiveMessages = true; return nil })
 }
 
 // WithMarkedStarts starts every Job with a sandbox of its own, be it empty. So
@@ -435,7 +394,7 @@ func WithLiveMessages() ToolOption {
 // A Job that is called [WithFiles] has such a sandbox in any case, and with
 // [WithWebhook] a delivery that comes tells the Job as well.
 func WithMarkedStarts() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.Marked = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.Marked = true; return nil })
 }
 
 // WithFollowUps lets the model go on with a Job that has completed or was
@@ -443,7 +402,7 @@ func WithMarkedStarts() ToolOption {
 // [Registry.Tools] also holds the tool continue_job, which posts a message to it
 // and waits for its answer. It needs a backend that is a [JobMessenger].
 func WithFollowUps() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.FollowUps = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.FollowUps = true; return nil })
 }
 
 // WithJournal keeps in j what the registry must remember of its operations.
@@ -515,7 +474,7 @@ func WithJobLimit(n int) Option {
 // once; see [WithJobLimit]. Calls of other Assignments do not wait behind those
 // that wait for this limit.
 func WithAssignmentLimit(n int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if n < 0 {
 			return fmt.Errorf("WithAssignmentLimit: %d is negative", n)
 		}
@@ -554,7 +513,7 @@ func WithAcceptance(accept func(outcome.Change) bool) Option {
 		if accept == nil {
 			return errors.New("WithAcceptance: the function is nil")
 		}
-		c.accept = accept
+		c.rules.Accept = accept
 		return nil
 	})
 }
@@ -596,7 +555,7 @@ func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
 // nothing but its argument. It may be called concurrently.
 func RenderInput[T any](render func(T) (string, error)) ToolOption {
 	if render == nil {
-		return toolOptionFunc(func(*toolConfig) error { return errors.New("RenderInput: the function is nil") })
+		return toolOptionFunc(func(*catalog.Settings) error { return errors.New("RenderInput: the function is nil") })
 	}
 	return inputOption("RenderInput", render)
 }
@@ -606,9 +565,9 @@ func inputOption[T any](name string, render func(T) (string, error)) ToolOption 
 	if err != nil {
 		err = fmt.Errorf("%s[%s]: %w", name, reflect.TypeFor[T](), err)
 	}
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if err == nil {
-			t.input = spec
+			t.Input = spec
 		}
 		return err
 	})
@@ -623,11 +582,11 @@ func inputOption[T any](name string, render func(T) (string, error)) ToolOption 
 // Patterns are in the syntax of package regexp.
 func InputSchema(raw json.RawMessage) ToolOption {
 	spec, err := typed.InputSchema(raw)
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if err != nil {
 			return fmt.Errorf("InputSchema: %w", err)
 		}
-		t.input = spec
+		t.Input = spec
 		return nil
 	})
 }
@@ -641,7 +600,7 @@ func InputSchema(raw json.RawMessage) ToolOption {
 // [CorrectOnce], which tells it.
 func OutputOf[T any]() ToolOption {
 	spec, err := typed.OutputOf[T]()
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if err != nil {
 			return fmt.Errorf("OutputOf[%s]: %w", reflect.TypeFor[T](), err)
 		}
@@ -656,7 +615,7 @@ func OutputOf[T any]() ToolOption {
 // [JobMessenger], and does nothing without OutputOf or the Out of [As]. A message
 // of [Registry.Continue] is not followed by one.
 func CorrectOnce() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.Correct = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.Correct = true; return nil })
 }
 
 // OfferTo names the dialects in which the tools are going to be offered: [Discover]
@@ -671,8 +630,8 @@ func OfferTo(dialects ...Dialect) Option {
 			if _, ok := offer.Of(offer.Dialect(d)); !ok {
 				return fmt.Errorf("OfferTo: there is no dialect %.40q", string(d))
 			}
+			c.rules.Dialects = append(c.rules.Dialects, offer.Dialect(d))
 		}
-		c.dialects = append(slices.Clone(c.dialects), dialects...)
 		return nil
 	})
 }
@@ -687,7 +646,7 @@ func ShortNames(max int) Option {
 		if max < toolname.Least || max > toolname.Max {
 			return fmt.Errorf("ShortNames: %d is not between %d and %d", max, toolname.Least, toolname.Max)
 		}
-		c.maxName = max
+		c.rules.MaxName = max
 		return nil
 	})
 }
@@ -701,7 +660,7 @@ func ReserveNames(names ...string) Option {
 		if len(names) == 0 {
 			return errors.New("ReserveNames: no names")
 		}
-		reserve := maps.Clone(c.reserve)
+		reserve := maps.Clone(c.rules.Reserve)
 		if reserve == nil {
 			reserve = map[string]bool{}
 		}
@@ -714,9 +673,27 @@ func ReserveNames(names ...string) Option {
 				reserve[s] = true
 			}
 		}
-		c.reserve = reserve
+		c.rules.Reserve = reserve
 		return nil
 	})
+}
+
+// DiscoverLater lets [Discover] return a registry also while Duvo cannot be
+// reached, is overloaded or refuses the key, or where the context's deadline comes
+// first: a service then does not restart again and again, and what its journal
+// holds is taken up, with the options that fit each Assignment as it was recorded.
+// There are no tools until the Assignments were listed; that is tried in the
+// background, after a second and then less and less often, up to once a minute, and
+// by [Registry.Refresh]. [Registry.Discovered] tells whether it was done, and the
+// observer is told by an [outcome.EventRefreshed].
+//
+// What options and policies name must be there then, as it must for Discover:
+// otherwise no tool is offered, and an error is logged each time it was tried.
+// Until then no policy is asked either, since a name that nothing has may be that of
+// a guard: requests of Jobs that were taken up wait, but for those that had been
+// suspended, which [Registry.Decide] answers. What was decided before is sent.
+func DiscoverLater() Option {
+	return optionFunc(func(c *config) error { c.later = true; return nil })
 }
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL

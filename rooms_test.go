@@ -20,7 +20,8 @@ const module = "github.com/duvotool/duvotool"
 // rooms are the packages in the order in which they may import one another: each
 // only what stands further down. A folder stands for all that is below it.
 var rooms = []string{
-	"examples", "trials", "bench", "cmd", "adapters", "duvotooltest", "", "internal/typed", "internal/errorwords", "internal/toolname",
+	"examples", "trials", "bench", "cmd", "adapters", "duvotooltest", "", "internal/directory", "internal/discovery", "internal/catalog",
+	"internal/typed", "internal/errorwords", "internal/toolname",
 	"internal/engine", "internal/lifecycle", "internal/watch", "audit", "outcome", "journal", "hitl", "duvotest", "duvo",
 }
 

@@ -28,15 +28,15 @@ func As[In, Out any](t *Tool) (*Typed[In, Out], error) {
 	if t == nil {
 		return nil, errors.New("duvotool: As: the tool is nil")
 	}
-	own := t.copy()
+	own := t.entry.Copy()
 	var err error
-	if own.input, err = typed.As[In](t.input, t.work.Name); err != nil {
+	if own.Input, err = typed.As[In](t.entry.Input, t.entry.Work.Name); err != nil {
 		return nil, err
 	}
-	if own.work.Settings.Output, err = typed.Answers[Out](t.work.Settings.Output, t.work.Name); err != nil {
+	if own.Work.Settings.Output, err = typed.Answers[Out](t.entry.Work.Settings.Output, t.entry.Work.Name); err != nil {
 		return nil, err
 	}
-	return &Typed[In, Out]{tool: own, out: own.work.Settings.Output}, nil
+	return &Typed[In, Out]{tool: &Tool{t.reg, own}, out: own.Work.Settings.Output}, nil
 }
 
 // Run runs a Job on in and waits for its end, as [Tool.Run] does. The error is
@@ -64,9 +64,9 @@ func (t *Typed[In, Out]) run(ctx context.Context, in In) (*outcome.Result, error
 		return nil, errNilTool
 	}
 	return t.tool.runMessage(ctx, func() (string, error) {
-		if t.tool.input == nil {
+		if t.tool.entry.Input == nil {
 			return reflect.ValueOf(in).String(), nil
 		}
-		return t.tool.input.Value(t.tool.work, in)
+		return t.tool.entry.Input.Value(t.tool.entry.Work, in)
 	})
 }

@@ -154,4 +154,3 @@ func (in *Input) Hint(description string) string {
 	}
 	return description + hint
 }
-
