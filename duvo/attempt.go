@@ -44,6 +44,26 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	defer cancel()
 	explain := func(err error) error { return explain(err, caller, ctx, timeout, redact) }
 
+	var sent reach
+	req, err := c.request(sent.trace(ctx), k, payload, token)
+	if err != nil {
+		return nil, &TransportError{Operation: k.op, Err: presentable(err, redact), unsent: true}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
+	}
+	defer resp.Body.Close()
+	header = resp.Header
+	if resp.StatusCode == http.StatusTooManyRequests {
+		c.pace.refused(resp.Header, time.Now())
+	}
+	data, readErr := readBody(resp, c.cfg.maxBody+1)
+	return c.classify(k, resp, data, readErr, redact, explain)
+}
+
+// request makes the request of one attempt.
+func (c *Client) request(ctx context.Context, k call, payload []byte, token string) (*http.Request, error) {
 	u := *c.base
 	u.RawPath = ""
 	u.Path = strings.TrimRight(u.Path, "/") + k.path
@@ -57,10 +77,9 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	case k.mutation():
 		body = http.NoBody // nil, or an empty reader, would be sent chunked
 	}
-	var sent reach
-	req, err := http.NewRequestWithContext(sent.trace(ctx), k.method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), body)
 	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: presentable(err, redact), unsent: true}
+		return nil, err
 	}
 	req.GetBody = nil
 	req.Header.Set("Authorization", "Bearer "+token)
@@ -76,17 +95,7 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 			req.Header.Set("Content-Type", "application/json")
 		}
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
-	}
-	defer resp.Body.Close()
-	header = resp.Header
-	if resp.StatusCode == http.StatusTooManyRequests {
-		c.pace.refused(resp.Header, time.Now())
-	}
-	data, readErr := readBody(resp, c.cfg.maxBody+1)
-	return c.classify(k, resp, data, readErr, redact, explain)
+	return req, nil
 }
 
 // classify tells an answer's body from what is a failure. explain says why the body
