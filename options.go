@@ -187,10 +187,9 @@ func Keep(s ...Selector) Option {
 //
 // One that matches nothing is refused by [Discover], unless it is
 // [Selector.Optional]. What it has matched once it is for as long as the registry
-// lives, by ID: an Assignment that is renamed or moved keeps its options, and
-// another one that takes its name or place has them too. The next registry knows
-// nothing of that: it goes by what it finds. So use [ByID] for a guard of money,
-// and names for convenience.
+// lives, by ID: an Assignment that is renamed or moved keeps its options, and another
+// one that takes its name or place has them too. The next registry goes by what it
+// finds. So use [ByID] for a guard of money, and names for convenience.
 func Configure(s Selector, opts ...ToolOption) Option {
 	opts = slices.Clone(opts)
 	return optionFunc(func(c *config) error {
@@ -325,19 +324,19 @@ func DrainOnClose(d time.Duration) Option {
 	})
 }
 
-// WithRetention sets how long a finished operation's key is remembered. After
-// that the same key starts anew: a new Job, once Duvo has forgotten the start's
-// Idempotency-Key too, and the first one again before. The default is 24 hours. What has not
-// finished, or whose outcome is unknown, is never forgotten: also not where a call
-// ended as [outcome.OutcomePending] or [outcome.OutcomeExpired], since the Job
-// waits or runs on. A later call with the key, however late, reads that Job again
-// and goes on with it; so whoever gives keys calls again until the Job has ended,
-// or memory or the journal keeps the operation for ever. One that has no key of a
-// caller's or a scope's is forgotten after this time in any case, the Key of its
-// Result being for logs only, unless a [outcome.JobError] or [Tool.Start] told the
-// key, or somebody called with it. Processes that share a journal need the same
-// retention: a record that one of them misses too early has vanished for it, which
-// is [journal.ErrFailed].
+// WithRetention sets how long a finished operation's key is remembered. After that
+// the same key starts a new Job, once Duvo has forgotten the start's Idempotency-Key
+// too. The default is 24 hours.
+//
+// What has not finished, or whose outcome is unknown, is never forgotten, also where a
+// call ended as [outcome.OutcomePending] or [outcome.OutcomeExpired]: a later call with
+// the key, however late, reads that Job again and goes on with it. So whoever gives
+// keys calls again until the Job has ended, or the operation is kept for ever. One that
+// has no key of a caller's or a scope's is forgotten after this time in any case,
+// unless a [outcome.JobError] or [Tool.Start] told its key, or somebody called with it.
+//
+// Processes that share a journal need the same retention: a record that one of them
+// misses too early has vanished for it, which is [journal.ErrFailed].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -348,24 +347,21 @@ func WithRetention(d time.Duration) Option {
 	})
 }
 
-// TrustLists lets a row of the list of completed Jobs end a Job without reading
-// that Job once more: its messages are read at once. It saves a request of about
-// three a Job where some hundreds or more are in flight, so that lists by status
-// are looked through, and counts only for rows of such a list, as Duvo has
-// filtered it, that tell when the Job completed. By default
-// every Job is read that a list shows as ended, since lists leave out or rename
-// some statuses.
+// TrustLists lets a row of the list of completed Jobs, as Duvo has filtered it and with
+// the time of completion, end a Job without reading that Job once more: its messages
+// are read at once. It saves a request of about three a Job where some hundreds or more
+// are in flight. By default every Job is read that a list shows as ended, since lists
+// leave out or rename some statuses.
 func TrustLists() Option {
 	return optionFunc(func(c *config) error { c.TrustLists = true; return nil })
 }
 
-// WithWaitBudget bounds how long a call waits for its Job. Past it the call
-// returns with [outcome.OutcomePending] and a [outcome.Result.Handle], and a nil error; the Job
-// goes on, and so do its policy and whatever else belongs to it. However short
-// it is, the call waits until the operation is recorded, so that it is not lost
-// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
-// check_job, which [Registry.Tools] then also holds, tells the model later how
-// it ended.
+// WithWaitBudget bounds how long a call waits for its Job. Past it the call returns
+// [outcome.OutcomePending] with a [outcome.Result.Handle] and a nil error; the Job, its
+// policy and whatever else belongs to it go on. However short it is, the call waits
+// until the operation is recorded; [Tool.Start] waits for no more than that. The tool
+// check_job, which [Registry.Tools] then also holds, tells the model later how it
+// ended.
 //
 // The default, zero, waits until the Job ends or the context does.
 func WithWaitBudget(d time.Duration) ToolOption {
@@ -385,11 +381,11 @@ func WithLiveMessages() ToolOption {
 	return toolOptionFunc(func(t *catalog.Settings) error { t.LiveMessages = true; return nil })
 }
 
-// WithMarkedStarts starts every Job with a sandbox of its own, be it empty. So
-// the Job of a start whose answer was lost can be told from all others, and is
-// looked for before the start is sent again, which then is right also on a
-// server that does not honour the Idempotency-Key. It costs a request a Job, and
-// needs a backend that is a [SandboxMaker] and a [JobLister].
+// WithMarkedStarts starts every Job with a sandbox of its own, be it empty, by which
+// the Job of a start whose answer was lost can be told from all others. It is looked
+// for before the start is sent again, which then is right also on a server that does
+// not honour the Idempotency-Key. It costs a request a Job, and needs a backend that is
+// a [SandboxMaker] and a [JobLister].
 //
 // A Job that is called [WithFiles] has such a sandbox in any case, and with
 // [WithWebhook] a delivery that comes tells the Job as well.
@@ -421,22 +417,17 @@ func WithJournal(j journal.Journal) Option {
 	})
 }
 
-// WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
-// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
-// than once, the first key encrypts and the others are only read with, so that a
-// key can be replaced: what was written with the old one is written anew
-// whenever it changes.
+// WithJournalKey encrypts what goes into the journal, by AES-256-GCM with a key of 32
+// random bytes; the journal then shows no text, no ID and no name. Given more than
+// once, the first key encrypts and the others are only read with, so that a key can be
+// replaced: what was written with an old one is written anew whenever it changes.
 //
-// A record opens in the journal, under the key and at the revision that it was
-// put as, and nowhere else: what was changed, exchanged with another record or
-// put back to its older self is refused with [journal.ErrFailed]. Within a process a
-// record that goes back to an earlier revision, or vanishes before it is done, is
-// refused too, with a key or without. What cannot be noticed from the records
-// alone is that, between two processes, records were put back together with
-// their revisions: the whole journal, or one that does not protect its revisions
-// against who can write to it. adapters/bolt notices some of that. Records that
-// releases before this one encrypted are bound to their keys alone, until they
-// are written anew; once no key of that time is given any more, none opens.
+// A record opens in its journal, under its key and at its revision alone: what was
+// changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
+// a record that goes back or vanishes before it is done is refused without a key, too.
+// Not noticed is what was put back between two processes together with its revisions,
+// such as the whole journal; adapters/bolt notices some of that. Records that earlier
+// releases encrypted are bound to their keys alone until they are written anew.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
 		k, err := engine.NewJournalKey(key)
@@ -501,9 +492,9 @@ func WithRefreshEvery(d time.Duration) Option {
 // WithAcceptance holds back what nobody has looked at: accept is asked about each
 // kept Assignment that is new, with a zero Before, and about each that reads
 // differently than when it was last accepted: by another name, folder, Build or
-// description. One that is not accepted is not offered; a tool that was handed
-// out for it answers the model that it is gone. It is asked about again at each
-// refresh. [outcome.Changes.Held] lists what is held back.
+// description. One that is not accepted is not offered, [outcome.Changes.Held] lists
+// it, a tool that was handed out for it answers the model that it is gone, and it is
+// asked about again at each refresh.
 //
 // Others may write descriptions, and the model reads them. What was accepted is
 // known to the registry alone: a program that keeps a list of Build IDs, say,
