@@ -1,4 +1,4 @@
-package duvotool_test
+package hitl_test
 
 import (
 	"testing"

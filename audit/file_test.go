@@ -1,4 +1,4 @@
-package duvotool_test
+package audit_test
 
 import (
 	"bytes"
