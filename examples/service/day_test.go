@@ -67,8 +67,8 @@ func (d *day) live() {
 		if h%2 == 0 {
 			d.at(at, "restarted", func() { d.stop(); time.Sleep(20 * time.Second); d.start() })
 		} else {
-			d.at(at, "killed", d.kill)
-			d.at(at+time.Minute, "and started", d.start)
+			op := []string{"startRun", "respondToHumanRequest"}[h/2%2]
+			d.at(at, "killed during "+op, func() { d.killDuring(op); time.Sleep(time.Minute); d.start() })
 		}
 	}
 	d.at(20*time.Hour, "all disks are full", func() { d.auditFull.Store(true); d.journalFull.Store(true) })

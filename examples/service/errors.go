@@ -23,6 +23,10 @@ func (e badRequest) Error() string { return string(e) }
 // errNotKnown is a start before the Assignments were listed.
 var errNotKnown = errors.New("the Assignments are not known yet, since Duvo could not be reached so far; nothing was started")
 
+// errNotRead is a decision about a Job that was taken up from the journal and has not
+// been read since, or has just asked: what it waits for is not known at this moment.
+var errNotRead = errors.New("what this Job waits for is being read; nothing was decided")
+
 // explain makes an HTTP answer of an error: its status, and words that hold nothing of
 // a server's, a disk's or a key's.
 func explain(err error) (status int, words string) {
@@ -49,7 +53,7 @@ func explain(err error) (status int, words string) {
 		return http.StatusNotFound, own
 	case is(outcome.ErrNotPending, hitl.ErrRequestChanged, outcome.ErrKeyReused):
 		return http.StatusConflict, own
-	case is(errNotKnown):
+	case is(errNotKnown, errNotRead):
 		return http.StatusServiceUnavailable, own
 	case is(outcome.ErrClosed, journal.ErrUnavailable, audit.ErrUnavailable, context.Canceled, context.DeadlineExceeded), duvo.Temporary(err):
 		return http.StatusServiceUnavailable, duvotool.ErrorText(err) // come again

@@ -43,7 +43,7 @@ import (
 )
 
 const (
-	discoverWithin = 10 * time.Second    // then it starts with what the journal knows
+	discoverWithin = 5 * time.Second     // then it starts with what the journal knows
 	closeWithin    = 25 * time.Second    // less than what a supervisor gives it before it kills
 	remembered     = 30 * 24 * time.Hour // a key that comes again within this time is the same work
 )

@@ -210,7 +210,9 @@ func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), decideWithin)
 	defer cancel()
 	id, key := r.PathValue("id"), r.PathValue("key")
+	asks := false // whether the Job's requests are known since the start of this process
 	for _, req := range s.reg.Pending() {
+		asks = asks || req.Key == key
 		if req.ID != id || req.Key != key {
 			continue
 		}
@@ -229,7 +231,11 @@ func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return decidedBefore(res.Decisions, id, in.Digest, d)
+	status, entry, err := decidedBefore(res.Decisions, id, in.Digest, d)
+	if err == outcome.ErrNotPending && !asks && res.Outcome == outcome.OutcomePending && res.Status == duvo.StatusWaiting {
+		err = errNotRead
+	}
+	return status, entry, err
 }
 
 // decidedBefore tells what is recorded of a request that no longer waits, or whose

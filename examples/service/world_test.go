@@ -26,8 +26,9 @@ import (
 )
 
 const (
-	dayLong   = 24 * time.Hour // in which work comes in
-	nightLong = 9 * time.Hour  // for what is decided late, and for clients to hear of it
+	postTakes = 2 * time.Second // what changes something in Duvo
+	dayLong   = 24 * time.Hour  // in which work comes in
+	nightLong = 9 * time.Hour   // for what is decided late, and for clients to hear of it
 )
 
 // A day is the world around the service.
@@ -74,7 +75,8 @@ type gate struct {
 	key  atomic.Pointer[string] // that is accepted
 
 	mu        sync.Mutex
-	responses map[string][]string // the bodies that Duvo took, by request ID
+	begun     map[string]time.Time // the latest request of each operation
+	responses map[string][]string  // the bodies that Duvo took, by request ID
 }
 
 // ServeHTTP refuses all keys but the one, which the emulator knows under its own name.
@@ -91,13 +93,16 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // fault is what befalls a request: Duvo is down in several ways, and what changes
 // something takes its time, so that kills fall into it.
 func (g *gate) fault(op string, r *http.Request) *duvotest.Fault {
+	g.mu.Lock()
+	g.begun[op] = time.Now()
+	g.mu.Unlock()
 	switch {
 	case g.down.Load() && r.Method == http.MethodPost && len(r.URL.Path)%2 == 0:
 		return &duvotest.Fault{Kind: duvotest.StatusBefore, Status: http.StatusServiceUnavailable}
 	case g.down.Load():
 		return &duvotest.Fault{Kind: duvotest.ResetBefore}
 	case r.Method == http.MethodPost:
-		return &duvotest.Fault{Latency: 2 * time.Second}
+		return &duvotest.Fault{Latency: postTakes}
 	}
 	return nil
 }
@@ -117,7 +122,7 @@ func newDay(t *testing.T, dir string, jobs int) *day {
 		d.wishes[i] = &wish{}
 	}
 	d.duvo = duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Orders", Script: d.script}), duvotest.WithHistory(1000), duvotest.WithRateLimit(300))
-	d.gate = &gate{duvo: d.duvo, responses: map[string][]string{}}
+	d.gate = &gate{duvo: d.duvo, begun: map[string]time.Time{}, responses: map[string][]string{}}
 	d.gate.accept(d.key)
 	d.duvo.InjectFunc(d.gate.fault)
 	return d
@@ -207,6 +212,20 @@ func (d *day) kill() {
 		defer cancel()
 		_ = l.reg.Close(ctx) // its goroutines, which no process has any more
 	}()
+}
+
+// killDuring kills the process in the midst of a request, which then takes effect.
+func (d *day) killDuring(op string) {
+	for {
+		d.gate.mu.Lock()
+		begun := d.gate.begun[op]
+		d.gate.mu.Unlock()
+		if time.Since(begun) < postTakes {
+			break
+		}
+		time.Sleep(postTakes / 2)
+	}
+	d.kill()
 }
 
 // second starts a process on the files of the one that runs.
