@@ -26,6 +26,9 @@ import (
 )
 
 const (
+	hookURL    = "https://service.example.com/duvo"
+	hookSecret = "whsec_c2VjcmV0IG9mIHRoZSBkYXkgdGhhdCBpcyBub25l"
+
 	postTakes = 2 * time.Second // what changes something in Duvo
 	dayLong   = 24 * time.Hour  // in which work comes in
 	nightLong = 9 * time.Hour   // for what is decided late, and for clients to hear of it
@@ -43,6 +46,7 @@ type day struct {
 	journalFull, auditFull atomic.Bool
 	life                   atomic.Pointer[life] // nil: the service does not run
 	lives                  int
+	hooks                  atomic.Int64
 
 	jobs    int
 	people  sync.WaitGroup
@@ -121,11 +125,23 @@ func newDay(t *testing.T, dir string, jobs int) *day {
 	for i := range d.wishes {
 		d.wishes[i] = &wish{}
 	}
-	d.duvo = duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Orders", Script: d.script}), duvotest.WithHistory(1000), duvotest.WithRateLimit(300))
+	d.duvo = duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Orders", Script: d.script}), duvotest.WithHistory(1000), duvotest.WithRateLimit(300),
+		duvotest.WithWebhookSecret(hookSecret), duvotest.WithWebhookClient(duvotest.InMemory(http.HandlerFunc(d.hook))))
 	d.gate = &gate{duvo: d.duvo, begun: map[string]time.Time{}, responses: map[string][]string{}}
 	d.gate.accept(d.key)
 	d.duvo.InjectFunc(d.gate.fault)
 	return d
+}
+
+// hook is where Duvo's webhooks come in: every tenth is lost, and all while the
+// service does not run.
+func (d *day) hook(w http.ResponseWriter, r *http.Request) {
+	l := d.life.Load()
+	if n := d.hooks.Add(1); l == nil || n%10 == 0 {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	l.handler.ServeHTTP(w, r)
 }
 
 // at lets something happen at a time of the day.
@@ -139,7 +155,8 @@ func (d *day) at(at time.Duration, what string, f func()) {
 type life struct {
 	d       *day
 	reg     *duvotool.Registry
-	http    *http.Client
+	handler http.Handler
+	http    *http.Client // that reaches it
 	journal *bolt.Journal
 	audit   *audit.File
 	dead    atomic.Bool
@@ -159,9 +176,10 @@ func (d *day) start() {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithTimeout(d.t.Context(), discoverWithin)
 	defer cancel()
-	l.reg, err = duvotool.Discover(ctx, client, options(fullJournal{l.journal, l}, fullAudit{l.audit, l}, log)...)
+	l.reg, err = duvotool.Discover(ctx, client, append(options(fullJournal{l.journal, l}, fullAudit{l.audit, l}, log), duvotool.WithWebhook(hookURL, hookSecret))...)
 	require.NoError(d.t, err)
-	l.http = duvotest.InMemory(newService(l.reg, fromHeader("X-Person"), log).handler())
+	l.handler = newService(l.reg, fromHeader("X-Person"), log).handler()
+	l.http = duvotest.InMemory(l.handler)
 	d.lives++
 	d.life.Store(l)
 }
