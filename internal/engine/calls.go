@@ -154,7 +154,7 @@ func (op *operation) leave(ctx context.Context, c *call) error {
 	if i >= 0 && r != nil {
 		r.mu.Lock()
 		if r.callers--; r.callers == 0 && !r.detached {
-			r.cancel(cause)
+			r.leaveLocked(cause)
 		}
 		r.mu.Unlock()
 	}
@@ -182,7 +182,7 @@ func (op *operation) release(r *run, ids []int, answerOf func() answer) {
 	op.calls = kept
 	if r != nil {
 		r.mu.Lock()
-		r.callers = len(kept)
+		r.callers = int32(len(kept))
 		r.mu.Unlock()
 	}
 	over := r != nil && !op.state.Live.Running

@@ -187,10 +187,11 @@ func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 func (r *run) noteTheirs(request string, d hitl.DecisionEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.theirs == nil {
-		r.theirs = map[string]hitl.DecisionEntry{}
+	more := r.moreLocked()
+	if more.theirs == nil {
+		more.theirs = map[string]hitl.DecisionEntry{}
 	}
-	r.theirs[strings.ToLower(request)] = d
+	more.theirs[strings.ToLower(request)] = d
 }
 
 // once puts a record about a thing, unless there is one: then it reads that into

@@ -123,8 +123,8 @@ func (op *operation) causeOf(r *run, s *lifecycle.State, f lifecycle.Release) er
 	job := hitl.SafeLine(rec.Job, 64)
 	switch f.Cause {
 	case lifecycle.CauseLeft:
-		if r != nil && r.wanted().Err() != nil {
-			return contextCause(r.wanted())
+		if r != nil && r.abandoned() != nil {
+			return r.abandoned()
 		}
 		return errors.New("nobody waits for the Job any more")
 	case lifecycle.CauseClosed:

@@ -35,7 +35,9 @@ func (op *operation) stage(r *run, f lifecycle.StageFiles) {
 }
 
 func (op *operation) makeSandbox(r *run) (id string, err error) {
-	ctx := r.wanted()
+	u := r.undertake()
+	defer r.done(u)
+	ctx := u.ctx
 	files, _ := ctx.Value(filesKey{}).(fs.FS)
 	switch {
 	case files != nil:

@@ -31,10 +31,12 @@ var errTooMany = errors.New("too many Jobs have been started since")
 func (op *operation) locate(r *run, s *lifecycle.State, f lifecycle.Locate) {
 	failed := func(err error) lifecycle.Event {
 		op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
-		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.wanted().Err() == nil}
+		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.abandoned() == nil}
 	}
 	op.do(func() lifecycle.Event {
-		ctx := duvo.WithPriority(r.wanted(), duvo.Normal)
+		u := r.undertake()
+		defer r.done(u)
+		ctx := duvo.WithPriority(u.ctx, duvo.Normal)
 		sent := timeOf(f.Since)
 		id, err := op.hinted(ctx, s.Record.Order.Webhook, sent)
 		if id == "" && err == nil && f.Sandbox != "" {

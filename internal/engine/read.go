@@ -18,8 +18,7 @@ import (
 func (op *operation) beginWatch(r *run, s *lifecycle.State, f lifecycle.Watch) {
 	rec := &s.Record
 	known := duvo.Job{ID: f.Job, Status: duvo.Status(rec.Status), CreatedAt: timeOf(rec.Created), UpdatedAt: timeOf(rec.Message.Before)}
-	var w *watch.Watch
-	w = op.eng.watcher.Watch(r.base, known, func(seen watch.Sighting) { op.sighted(r, w, seen) })
+	w := op.eng.watcher.Watch(r.values, known, r)
 	r.mu.Lock()
 	r.watch = w
 	r.mu.Unlock()
@@ -52,8 +51,9 @@ func (r *run) watching() *watch.Watch {
 	return r.watch
 }
 
-// sighted takes in what the watcher tells.
-func (op *operation) sighted(r *run, w *watch.Watch, seen watch.Sighting) {
+// Sighted takes in what the watcher tells. It implements watch.Sighter.
+func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) {
+	op := r.op
 	if r.watching() != w {
 		return
 	}

@@ -30,14 +30,14 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 		return lifecycle.SaveFailed{Name: f.Name, Lost: errors.As(err, &lost)}
 	}
 	op.do(func() lifecycle.Event {
-		for _, line := range f.Lines[min(r.written, len(f.Lines)):] {
+		for _, line := range f.Lines[min(int(r.written), len(f.Lines)):] {
 			if err := op.audit(r, s, line, ""); err != nil && line.Kind.Binding() {
 				return failed(err)
 			}
 			r.written++
 		}
 		if fresh && op.eng.cfg.Audit != nil {
-			if err := op.eng.auditable(r.base); err != nil {
+			if err := op.eng.auditable(r.values); err != nil {
 				return failed(err)
 			}
 		}

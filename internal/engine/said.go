@@ -195,7 +195,7 @@ func (op *operation) heard(r *run, request string) (added string, known bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added, known = r.heard[strings.ToLower(request)]
+	added, known = r.extrasLocked().heard[strings.ToLower(request)]
 	return added, known // a message is posted to no Job that waits
 }
 
@@ -209,6 +209,6 @@ func (op *operation) hear(r *run, request string) (string, error) {
 	added := all.with(rec.Message.Added)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = map[string]string{strings.ToLower(request): added}
+	r.moreLocked().heard = map[string]string{strings.ToLower(request): added}
 	return added, nil
 }

@@ -19,14 +19,15 @@ import (
 // One that has begun ends by our own deadline, not by the caller's.
 func (op *operation) begin(r *run, w lifecycle.Window, f func(context.Context) error) error {
 	now := op.eng.clock()
-	wanted := r.wanted()
-	if !w.Open(now) || wanted.Err() != nil {
+	u := r.undertake()
+	defer r.done(u)
+	if !w.Open(now) || u.ctx.Err() != nil {
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
+	ctx, cancel := context.WithTimeout(r.values, op.eng.cfg.PostTimeout)
 	defer cancel()
-	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), wanted))
+	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), u.ctx))
 }
 
 type tooLate struct{}
@@ -238,7 +239,7 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 		if !f.Window.Open(op.eng.clock()) {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.TooLate}
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
+		ctx, cancel := context.WithTimeout(r.values, op.eng.cfg.PostTimeout)
 		defer cancel()
 		return answer(stop.StopJob(ctx, f.Job))
 	}, answer)

@@ -18,7 +18,7 @@ import (
 func (op *operation) tell(r *run, e outcome.Event) {
 	ctx := context.Background()
 	if r != nil {
-		ctx = r.base
+		ctx = r.values
 	}
 	e = e.WithContext(ctx)
 	e.At = time.Now()
