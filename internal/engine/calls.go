@@ -14,9 +14,9 @@ import (
 // A call is a caller who waits for what an operation comes to.
 type call struct {
 	id      int
+	entered bool // its event was taken out of the mailbox; guarded by operation.mu
 	ctx     context.Context
 	answer  chan answer // has room for one
-	entered bool        // its event was taken out of the mailbox; guarded by operation.mu
 }
 
 type answer struct {
@@ -112,7 +112,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 func (op *operation) join(ctx context.Context) *call {
 	op.mu.Lock()
 	op.lastCall++
-	c := &call{id: op.lastCall, ctx: ctx, answer: make(chan answer, 1)}
+	c := &call{id: int(op.lastCall), ctx: ctx, answer: make(chan answer, 1)}
 	op.calls = append(op.calls, c)
 	if r := op.run; r != nil && op.state.Live.Running { // else another is about to begin
 		r.mu.Lock()
@@ -120,8 +120,8 @@ func (op *operation) join(ctx context.Context) *call {
 		r.mu.Unlock()
 	}
 	e := lifecycle.Called{Caller: c.id, Order: op.state.Record.Order, Queued: op.limited()}
-	if op.next != nil {
-		e.Order, e.Reword, op.next = op.next, true, nil
+	if next := op.extrasLocked().next; next != nil {
+		e.Order, e.Reword, op.more.next = next, true, nil
 	}
 	op.mu.Unlock()
 	op.post(e)
@@ -129,14 +129,13 @@ func (op *operation) join(ctx context.Context) *call {
 }
 
 // enter notes that a caller counts from now on: what is told to all before is not for
-// it. Where a run begins for it, it is with the values of its context.
+// it.
 func (op *operation) enter(id int) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.began = nil
 	for _, c := range op.calls {
 		if c.id == id {
-			c.entered, op.began = true, c.ctx
+			c.entered = true
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (op *operation) searchMessages(r *run, s *lifecycle.State, f lifecycle.Coll
 	if o := s.Record.Order; o.After != nil && f.Find == "" {
 		e.Added = gathered(o, users)
 		if limit := op.work.Settings.MaxInput; len(e.Added) > limit {
-			e.Problem = tooMuchSaid(op.after.jobID, len(e.Added), limit)
+			e.Problem = tooMuchSaid(op.continues(), len(e.Added), limit)
 			r.note(lifecycle.CauseRefused, &outcome.InputError{Tool: op.work.Name, Problem: e.Problem})
 		}
 	}

@@ -119,7 +119,7 @@ func (eng *Engine) decidedBy(req hitl.Request) (found *operation, r *run) {
 		if op.run == nil || !strings.EqualFold(op.state.Record.Job, req.JobID) {
 			return
 		}
-		if found == nil || op.key == req.Key && op.caller.Tenant == req.Caller.Tenant {
+		if found == nil || op.order.Key == req.Key && op.order.Caller.Tenant == req.Caller.Tenant {
 			found, r = op, op.run
 		}
 	})

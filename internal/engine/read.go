@@ -137,7 +137,7 @@ func (op *operation) ticket(e lifecycle.Read, q duvo.HumanRequest, added string)
 	}
 	shown := &hitl.Request{
 		JobID: rec.Job, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.work.Assignment), BuildID: build, Input: rec.Order.Input, FollowUp: added, Caller: op.caller, Key: op.key,
+		Assignment: clone.Assignment(op.work.Assignment), BuildID: build, Input: rec.Order.Input, FollowUp: added, Caller: op.order.Caller, Key: op.order.Key,
 		CreatedAt: q.CreatedAt, Folder: op.work.Folder,
 	}
 	return &lifecycle.Ticket{ID: q.ID, Digest: hitl.Digest(rec.Job, added, q), Kind: string(q.Type), Title: q.Title, Build: build,

@@ -60,16 +60,33 @@ func (r *run) extrasLocked() runExtras {
 	return *r.more
 }
 
-// beginRunLocked begins a run. Called with mu held.
-func (op *operation) beginRunLocked(s *lifecycle.State) *run {
-	op.eng.life.Again() // until endRun
-	ctx := op.began
-	op.began = nil
-	if ctx == nil {
-		ctx = WithCallerOf(context.Background(), op.caller)
+// behindLocked returns the context of whoever has brought about an event. Called with
+// mu held.
+func (op *operation) behindLocked(e lifecycle.Event) context.Context {
+	switch e := e.(type) {
+	case lifecycle.Called:
+		for _, c := range op.calls {
+			if c.id == e.Caller {
+				return c.ctx
+			}
+		}
+	case lifecycle.Reconciled:
+		if ctx := op.extrasLocked().reconciler; ctx != nil {
+			op.more.reconciler = nil
+			return ctx
+		}
 	}
+	return WithCallerOf(context.Background(), op.order.Caller)
+}
+
+// beginRunLocked begins a run, with the values of a context. Called with mu held.
+func (op *operation) beginRunLocked(ctx context.Context) *run {
+	op.eng.life.Again() // until endRun
 	r := &run{op: op, values: context.WithoutCancel(ctx), callers: int32(len(op.calls))}
-	op.run, op.err = r, nil
+	op.run = r
+	if op.more != nil {
+		op.more.err = nil
+	}
 	return r
 }
 
@@ -213,7 +230,7 @@ func (op *operation) giveBack(r *run) {
 		r.more.ticket = nil
 	}
 	r.mu.Unlock()
-	if op.after.jobID != "" {
+	if op.continues() != "" {
 		op.eng.ops.converse(op, false)
 	}
 	if t != nil {

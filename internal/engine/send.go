@@ -85,7 +85,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	o := f.Order
 	start := duvo.StartJob{AssignmentID: o.Assignment.ID, Message: o.Input, SandboxID: f.Sandbox, WebhookURL: o.Webhook, IdempotencyKey: o.StartKey}
 	answer := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 		e := answerTo(f.Name, err)
 		r.note(lifecycle.CauseFailed, err)
 		r.note(lifecycle.CauseRefused, op.refusal(err))
@@ -119,9 +119,9 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		err = op.eng.ops.hold(op, job.ID)
 		if errors.Is(err, outcome.ErrForeignJob) {
 			op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.Assignment.ID,
-				"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
+				"operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64))
 		} else if err != nil {
-			op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
 			err = nil
 		}
 	}
@@ -129,7 +129,7 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		r.note(lifecycle.CauseForeign, err)
 		return lifecycle.Sent{Name: name, Reply: lifecycle.Elsewhere, Text: hitl.SafeLine(err.Error(), 300)}
 	}
-	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.key)
+	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.order.Key)
 	return lifecycle.Sent{Name: name, Job: job.ID, Created: wallOf(job.CreatedAt), Build: job.BuildID, Status: string(job.Status), Ours: job.AssignmentID != ""}
 }
 
@@ -184,7 +184,7 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 	answer := func(err error) lifecycle.Event {
 		if err != nil {
-			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
 			r.note(lifecycle.CauseRefused, err)
 			r.note(lifecycle.CauseTooLate, err)

@@ -69,19 +69,19 @@ type Record struct {
 
 // An Order is what was called for. It is never changed.
 type Order struct {
-	Key        string          `json:"key"`
-	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
-	Scope      string          `json:"scope,omitempty"`
-	Caller     hitl.Caller     `json:"caller,omitzero"`
-	Assignment duvo.Assignment `json:"assignment"`
-	Folder     string          `json:"folder,omitempty"`
-	Input      string          `json:"input"`               // that the Job is started with
-	AnyInput   bool            `json:"any_input,omitempty"` // a call with another input is the same
-	StartKey   string          `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
-	Webhook    string          `json:"webhook,omitempty"`   // where Duvo reports progress; empty: nowhere
-	Files      bool            `json:"files,omitempty"`     // they are staged in a sandbox first
-	Handle     string          `json:"handle,omitempty"`    // of its own caller; perhaps not given out
-	After      *FollowUp       `json:"after,omitempty"`     // nil: it starts a Job of its own
+	Key        string           `json:"key"`
+	Own        string           `json:"own,omitempty"` // the caller's key, where that of its scope won
+	Scope      string           `json:"scope,omitempty"`
+	Caller     hitl.Caller      `json:"caller,omitzero"`
+	Assignment *duvo.Assignment `json:"assignment"` // shared by all orders of it
+	Folder     string           `json:"folder,omitempty"`
+	Input      string           `json:"input"`               // that the Job is started with
+	AnyInput   bool             `json:"any_input,omitempty"` // a call with another input is the same
+	StartKey   string           `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
+	Webhook    string           `json:"webhook,omitempty"`   // where Duvo reports progress; empty: nowhere
+	Files      bool             `json:"files,omitempty"`     // they are staged in a sandbox first
+	Handle     string           `json:"handle,omitempty"`    // of its own caller; perhaps not given out
+	After      *FollowUp        `json:"after,omitempty"`     // nil: it starts a Job of its own
 }
 
 // A FollowUp makes an operation begin with a message to a Job that has ended.
