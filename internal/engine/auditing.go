@@ -90,6 +90,6 @@ func begins(r *lifecycle.Record) bool {
 	if r.Stage == lifecycle.Starting {
 		return r.Start.Open && !r.Start.Earlier
 	}
-	a := &r.Message.Attempt
-	return r.Stage == lifecycle.Posting && r.Message.Kind == lifecycle.FollowUpMessage && a.Open && !a.Earlier
+	m := r.Message()
+	return r.Stage == lifecycle.Posting && m.Kind == lifecycle.FollowUpMessage && m.Attempt.Open && !m.Attempt.Earlier
 }

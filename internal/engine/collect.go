@@ -140,7 +140,7 @@ func (op *operation) checkAnswer(e *lifecycle.Collected, rec *lifecycle.Record, 
 		return
 	}
 	e.Problem, e.Correct = problem, correction(problem, want.Schema)
-	if m := &rec.Message; m.Kind == lifecycle.CorrectMessage {
+	if m := rec.Message(); m.Kind == lifecycle.CorrectMessage {
 		e.Silent = len(messages) <= m.After || duvo.LastAnswer(messages[m.After:]) == ""
 	}
 }

@@ -56,13 +56,18 @@ func (op *operation) handleLocked(to bearer) string {
 		return op.ownHandleLocked()
 	}
 	more := op.moreLocked()
-	if more.others == nil {
-		more.others = map[bearer]string{}
-	}
 	if more.others[to] == "" {
-		more.others[to] = newHandle()
+		more.give(newHandle(), to)
 	}
 	return more.others[to]
+}
+
+// give notes a handle for another caller than the operation's own.
+func (m *extras) give(handle string, to bearer) {
+	if m.others == nil {
+		m.others = map[bearer]string{}
+	}
+	m.others[to] = handle
 }
 
 // giveHandle returns the handle by which the caller of ctx finds the operation
@@ -174,6 +179,6 @@ func (op *operation) knowHandle(handle string, to bearer) {
 		return // it came with the record
 	}
 	if more := op.moreLocked(); more.others[to] == "" {
-		more.others[to] = handle
+		more.give(handle, to)
 	}
 }

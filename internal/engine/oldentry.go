@@ -116,7 +116,9 @@ func (e *entry) record(name string) (*lifecycle.Record, error) {
 		r.Holders = []string{lifecycle.Orphan}
 	}
 	r.Corrected = e.Answer != nil && !e.Answer.Corrected.IsZero()
-	r.Stop.Asked = e.Stopping
+	if e.Stopping {
+		r.Stopping = &lifecycle.Stop{Asked: true}
+	}
 	r.Stage = lifecycle.Watching
 	switch {
 	case e.JobID != "":
@@ -145,16 +147,18 @@ func (e *entry) follow(r *lifecycle.Record, f *oldFollowUp) {
 		f.Message, f.Added, r.Order.Input = e.Input, e.Input, ""
 	}
 	r.Order.After = &lifecycle.FollowUp{Job: f.JobID, Turn: f.Turn, Text: f.Message, Known: f.Known}
-	r.Message = lifecycle.Message{Kind: lifecycle.FollowUpMessage, Text: f.Message, Added: f.Added, After: f.After, Before: wallOf(f.Before),
+	m := lifecycle.Message{Kind: lifecycle.FollowUpMessage, Text: f.Message, Added: f.Added, After: f.After, Before: wallOf(f.Before),
 		Key: "duvotool-" + digest.Of("message", e.Caller.Tenant, e.Key, f.JobID), Posted: f.Posted}
 	switch {
 	case f.Posted:
-		r.Message.Attempt.Until = wallOf(f.SentAt)
+		m.Attempt.Until = wallOf(f.SentAt)
 	case f.Doubtful:
-		r.Stage, r.Message.Attempt = lifecycle.Posting, lifecycle.Attempt{First: wallOf(f.FirstAt), Until: wallOf(f.SentAt), Earlier: true}
+		r.Stage, m.Attempt = lifecycle.Posting, lifecycle.Attempt{First: wallOf(f.FirstAt), Until: wallOf(f.SentAt), Earlier: true}
 	default:
-		r.Stage, r.Message, r.Job = lifecycle.New, lifecycle.Message{}, ""
+		r.Stage, r.Job = lifecycle.New, ""
+		return
 	}
+	r.Latest = &m
 }
 
 // requests turns what an entry tells of human requests into what a record does.

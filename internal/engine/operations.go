@@ -561,7 +561,7 @@ func (o *operations) quiet(id string, op *operation) *operation {
 
 // onItsWay reports whether a message that was sent may still take effect unseen.
 func (o *operations) onItsWay(r *lifecycle.Record) bool {
-	m := &r.Message.Attempt
+	m := r.Message().Attempt
 	return r.Result == nil && (m.Open || m.Earlier) && time.Since(timeOf(m.Until)) < o.eng.cfg.PostTimeout+o.eng.cfg.Settle
 }
 

@@ -34,7 +34,7 @@ func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	}
 	r := op.known()
 	if r.Order.After != nil {
-		return op, timeOf(r.Message.Attempt.First), nil
+		return op, timeOf(r.Message().Attempt.First), nil
 	}
 	return op, timeOf(r.Start.First), nil
 }

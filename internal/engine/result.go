@@ -15,7 +15,7 @@ import (
 
 // addedTo is all that messages have added to the Job, as far as is known.
 func addedTo(s *lifecycle.State) string {
-	added := s.Record.Message.Added
+	added := s.Record.Message().Added
 	if t := lastTicket(s); t != nil && len(t.Shown.FollowUp) >= len(added) {
 		return t.Shown.FollowUp
 	}

@@ -201,7 +201,7 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 		return
 	}
 	op.do(func() lifecycle.Event {
-		if s.Record.Message.Kind == lifecycle.FollowUpMessage {
+		if s.Record.Message().Kind == lifecycle.FollowUpMessage {
 			if err := op.say(&s.Record); err != nil {
 				r.note(lifecycle.CauseRefused, err)
 				r.note(lifecycle.CauseFailed, err)

@@ -131,8 +131,8 @@ func TestAnOrderOfWhichNothingWasSentMayBeAnother(t *testing.T) {
 	want[Release](x)
 	again := *followOrder
 	again.After = &FollowUp{Job: "job", Turn: "zero", Text: "and on"}
-	if x.do(Called{Caller: 2, Order: &again, Reword: true}); x.s.Record.Message.Text != "and on" {
-		t.Fatalf("%+v", x.s.Record.Message)
+	if x.do(Called{Caller: 2, Order: &again, Reword: true}); x.s.Record.Message().Text != "and on" {
+		t.Fatalf("%+v", x.s.Record.Message())
 	}
 }
 

@@ -232,7 +232,7 @@ func TestACorrectionIsAskedForOnce(t *testing.T) {
 	if post.Text != "once more" || post.Window.To.Mono > x.now.Mono+1 {
 		t.Fatalf("%+v", post)
 	}
-	before := x.s.Record.Message.Before
+	before := x.s.Record.Message().Before
 	if x.s.Record.Told {
 		t.Fatal("no reasons were told")
 	}
