@@ -51,7 +51,7 @@ func (op *operation) audit(r *run, s *lifecycle.State, line lifecycle.Line, note
 		return nil
 	}
 	rec := op.auditRecord(s, line, note)
-	err := op.eng.writeAudit(r.values, rec)
+	err := op.eng.writeAudit(r.Context(), rec)
 	t := &op.eng.auditing
 	t.mu.Lock()
 	defer t.mu.Unlock()

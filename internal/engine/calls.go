@@ -13,10 +13,10 @@ import (
 
 // A call is a caller who waits for what an operation comes to.
 type call struct {
-	id      int
-	entered bool // its event was taken out of the mailbox; guarded by operation.mu
 	ctx     context.Context
 	answer  chan answer // has room for one
+	id      int32
+	entered bool // its event was taken out of the mailbox; guarded by operation.mu
 }
 
 type answer struct {
@@ -96,7 +96,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 			return a.res, a.err
 		case <-enough:
 			enough = nil
-			op.tryPost(lifecycle.BudgetOver{Caller: c.id})
+			op.tryPost(lifecycle.BudgetOver{Caller: int(c.id)})
 		case <-ctx.Done():
 			select {
 			case a := <-c.answer: // what was ready at the same moment counts
@@ -112,14 +112,14 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 func (op *operation) join(ctx context.Context) *call {
 	op.mu.Lock()
 	op.lastCall++
-	c := &call{id: int(op.lastCall), ctx: ctx, answer: make(chan answer, 1)}
+	c := &call{id: op.lastCall, ctx: ctx, answer: make(chan answer, 1)}
 	op.calls = append(op.calls, c)
 	if r := op.run; r != nil && op.state.Live.Running { // else another is about to begin
 		r.mu.Lock()
 		r.callers++
 		r.mu.Unlock()
 	}
-	e := lifecycle.Called{Caller: c.id, Order: op.state.Record.Order, Queued: op.limited()}
+	e := lifecycle.Called{Caller: int(c.id), Order: op.state.Record.Order, Queued: op.limited()}
 	if next := op.extrasLocked().next; next != nil {
 		e.Order, e.Reword, op.more.next = next, true, nil
 	}
@@ -134,7 +134,7 @@ func (op *operation) enter(id int) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	for _, c := range op.calls {
-		if c.id == id {
+		if int(c.id) == id {
 			c.entered = true
 		}
 	}
@@ -159,7 +159,7 @@ func (op *operation) leave(ctx context.Context, c *call) error {
 	}
 	op.mu.Unlock()
 	if i >= 0 {
-		op.tryPost(lifecycle.Left{Caller: c.id})
+		op.tryPost(lifecycle.Left{Caller: int(c.id)})
 	}
 	op.eng.ops.keyed(op) // it may have ended at the same moment, and been dropped
 	return op.errorAt(s, cause)
@@ -171,7 +171,7 @@ func (op *operation) release(r *run, ids []int, answerOf func() answer) {
 	var told []*call
 	kept := op.calls[:0]
 	for _, c := range op.calls {
-		if ids == nil && c.entered || slices.Contains(ids, c.id) {
+		if ids == nil && c.entered || slices.Contains(ids, int(c.id)) {
 			told = append(told, c)
 			continue
 		}

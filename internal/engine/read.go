@@ -18,7 +18,7 @@ import (
 func (op *operation) beginWatch(r *run, s *lifecycle.State, f lifecycle.Watch) {
 	rec := &s.Record
 	known := duvo.Job{ID: f.Job, Status: duvo.Status(rec.Status), CreatedAt: timeOf(rec.Created), UpdatedAt: timeOf(rec.Message().Before)}
-	w := op.eng.watcher.Watch(r.values, known, r)
+	w := op.eng.watcher.Watch(known, r)
 	r.mu.Lock()
 	r.watch = w
 	r.mu.Unlock()

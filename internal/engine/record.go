@@ -37,7 +37,7 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 			r.written++
 		}
 		if fresh && op.eng.cfg.Audit != nil {
-			if err := op.eng.auditable(r.values); err != nil {
+			if err := op.eng.auditable(r.Context()); err != nil {
 				return failed(err)
 			}
 		}

@@ -17,8 +17,8 @@ import (
 // outside of the state, and gives back at its end. A process has thousands that
 // wait, so one in which nothing is under way holds little.
 type run struct {
-	op     *operation
-	values context.Context // those of the first caller's context; it never ends
+	op    *operation
+	first context.Context // of the first caller; see Context
 
 	mu       sync.Mutex
 	left     error          // why nothing may begin; nil: somebody wants the run to go on
@@ -66,7 +66,7 @@ func (op *operation) behindLocked(e lifecycle.Event) context.Context {
 	switch e := e.(type) {
 	case lifecycle.Called:
 		for _, c := range op.calls {
-			if c.id == e.Caller {
+			if int(c.id) == e.Caller {
 				return c.ctx
 			}
 		}
@@ -82,13 +82,17 @@ func (op *operation) behindLocked(e lifecycle.Event) context.Context {
 // beginRunLocked begins a run, with the values of a context. Called with mu held.
 func (op *operation) beginRunLocked(ctx context.Context) *run {
 	op.eng.life.Again() // until endRun
-	r := &run{op: op, values: context.WithoutCancel(ctx), callers: int32(len(op.calls))}
+	r := &run{op: op, first: ctx, callers: int32(len(op.calls))}
 	op.run = r
 	if op.more != nil {
 		op.more.err = nil
 	}
 	return r
 }
+
+// Context returns a context with the values of the first caller's. It never ends. It
+// implements watch.Sighter.
+func (r *run) Context() context.Context { return context.WithoutCancel(r.first) }
 
 // An undertaking is something that a run has begun. Its context has the values of
 // the first caller's, and ends when nobody wants the run to go on any more.
@@ -101,7 +105,7 @@ type undertaking struct {
 // nobody wants the run to go on, its context has ended.
 func (r *run) undertake() *undertaking {
 	u := &undertaking{}
-	u.ctx, u.cancel = context.WithCancelCause(r.values)
+	u.ctx, u.cancel = context.WithCancelCause(r.Context())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.left != nil {

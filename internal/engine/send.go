@@ -25,7 +25,7 @@ func (op *operation) begin(r *run, w lifecycle.Window, f func(context.Context) e
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
-	ctx, cancel := context.WithTimeout(r.values, op.eng.cfg.PostTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 	defer cancel()
 	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), u.ctx))
 }
@@ -239,7 +239,7 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 		if !f.Window.Open(op.eng.clock()) {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.TooLate}
 		}
-		ctx, cancel := context.WithTimeout(r.values, op.eng.cfg.PostTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 		defer cancel()
 		return answer(stop.StopJob(ctx, f.Job))
 	}, answer)

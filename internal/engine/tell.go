@@ -18,7 +18,7 @@ import (
 func (op *operation) tell(r *run, e outcome.Event) {
 	ctx := context.Background()
 	if r != nil {
-		ctx = r.values
+		ctx = r.Context()
 	}
 	e = e.WithContext(ctx)
 	e.At = time.Now()

@@ -17,7 +17,7 @@ func testPlanner() *planner {
 	return &planner{log: slog.New(slog.DiscardHandler), byJob: map[string]*Watch{}, clock: newClock()}
 }
 
-func testWatch(id string) *Watch { return newWatch(nil, nil, duvo.Job{ID: id}, nil, newClock().now()) }
+func testWatch(id string) *Watch { return newWatch(nil, duvo.Job{ID: id}, nil, newClock().now()) }
 
 // What somebody waits for is read before what was due long ago, and what is being
 // read is not read once more, but again afterwards if that was asked for.
@@ -73,9 +73,12 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-type sighter func(*Watch, Sighting)
+type sighter struct {
+	*testing.T
+	f func(*Watch, Sighting)
+}
 
-func (f sighter) Sighted(n *Watch, s Sighting) { f(n, s) }
+func (s sighter) Sighted(n *Watch, seen Sighting) { s.f(n, seen) }
 
 type reader func(context.Context, string) (duvo.Job, error)
 
@@ -90,10 +93,10 @@ func TestAliveReadsSoon(t *testing.T) {
 			w := NewWatcher(reader(func(_ context.Context, id string) (duvo.Job, error) {
 				return duvo.Job{ID: id, Status: duvo.StatusWaiting}, nil
 			}), lifetime.NewLifetime(), slog.New(slog.DiscardHandler), 0, false)
-			n := w.Watch(t.Context(), duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter(func(n *Watch, s Sighting) {
+			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, s Sighting) {
 				read <- s.Began
 				n.Schedule(0)
-			}))
+			}})
 			defer n.Stop()
 			n.Schedule(0)
 			time.Sleep(time.Hour)

@@ -12,7 +12,6 @@ import (
 // A Watch is a watcher's interest in one Job. It runs no goroutine.
 type Watch struct {
 	w     *Watcher
-	ctx   context.Context
 	jobID string
 	to    Sighter
 
@@ -60,11 +59,16 @@ type Sighting struct {
 	Hint  bool
 }
 
-// A Sighter is told what is seen of a Job. It must not block for long.
-type Sighter interface{ Sighted(*Watch, Sighting) }
+// A Sighter wants a Job to be watched.
+type Sighter interface {
+	// Sighted is told what is seen of the Job. It must not block for long.
+	Sighted(*Watch, Sighting)
+	// Context returns the context that the Job is read with.
+	Context() context.Context
+}
 
-func newWatch(w *Watcher, ctx context.Context, job duvo.Job, to Sighter, now instant) *Watch {
-	n := &Watch{w: w, ctx: ctx, jobID: job.ID, to: to, since: now, index: -1}
+func newWatch(w *Watcher, job duvo.Job, to Sighter, now instant) *Watch {
+	n := &Watch{w: w, jobID: job.ID, to: to, since: now, index: -1}
 	n.listed = listed{status: job.Status, updated: stampOf(job.UpdatedAt), created: stampOf(job.CreatedAt), added: now}
 	return n
 }

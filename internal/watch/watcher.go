@@ -52,9 +52,9 @@ func NewWatcher(b Reader, life *lifetime.Lifetime, log *slog.Logger, every time.
 
 // Watch begins to read a Job, of which job is known so far. to is told of
 // each read. After each read Schedule, Retry or Now must be called for the next one
-// to happen. The values of the context are those of the reads, and its end ends them.
-func (w *Watcher) Watch(ctx context.Context, job duvo.Job, to Sighter) *Watch {
-	n := newWatch(w, ctx, job, to, w.now())
+// to happen.
+func (w *Watcher) Watch(job duvo.Job, to Sighter) *Watch {
+	n := newWatch(w, job, to, w.now())
 	w.mu.Lock()
 	defer w.unlock()
 	if w.timer == nil {
@@ -155,11 +155,11 @@ func (w *Watcher) runSweep(p *pass) {
 func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	defer w.life.Leave()
 	s := Sighting{Began: w.Now()}
+	ctx, cancel := context.WithCancel(n.to.Context())
+	defer cancel()
 	w.mu.Lock()
 	row := n.trusted
 	n.trusted = nil
-	ctx, cancel := context.WithCancel(n.ctx)
-	defer cancel()
 	n.cancel = cancel
 	if n.stopped {
 		cancel()
