@@ -37,12 +37,12 @@ type Live struct {
 	Asks  []Ask         // by request
 	Wake  time.Duration // the next Tick that was asked for; zero: none
 
-	*Passing // never nil
+	*Passing // never nil; that of Options where there is nothing of it
 }
 
 // Passing is what a process knows of an operation for a while only: what is under way
-// or in trouble. Of a Job that quietly waits there is nothing of it, and all of those
-// share one; Step works on a copy.
+// or in trouble. Where a Job quietly waits there is nothing of it, and all of those share
+// the one in their Options; Step works on a copy.
 type Passing struct {
 	End *End // why the run is to end without a result; nil: it is not
 
@@ -76,9 +76,6 @@ type Passing struct {
 
 	Fetch *Fetch // messages that are being collected; never changed; nil: none were asked for
 }
-
-// nothing is the Passing of what quietly waits. It is never changed.
-var nothing Passing
 
 // An Ask is what a process knows of a request.
 type Ask struct {
