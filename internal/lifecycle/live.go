@@ -29,13 +29,11 @@ type Live struct {
 	Young     bool // nothing new can be expected of it: the first read may come at the watcher's pace
 	StopFails int8 // stops that did not end the Job, in a row
 	Callers   int
-	Over      []int // callers whose wait budget is used up, and who were not told yet
 
-	Lines []Line        // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
-	Read  *Read         // the last that was taken in
-	Look  time.Duration // when the Job's own time was last counted
-	Asks  []Ask         // by request
-	Wake  time.Duration // the next Tick that was asked for; zero: none
+	Read *Read         // the last that was taken in
+	Look time.Duration // when the Job's own time was last counted
+	Asks []Ask         // by request
+	Wake time.Duration // the next Tick that was asked for; zero: none
 
 	*Passing // never nil; that of Options where there is nothing of it
 }
@@ -44,6 +42,19 @@ type Live struct {
 // or in trouble. Where a Job quietly waits there is nothing of it, and all of those share
 // the one in their Options; Step works on a copy.
 type Passing struct {
+	Over  []int  // callers whose wait budget is used up, and who were not told yet
+	Lines []Line // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
+
+	underway
+}
+
+// isNothing reports whether nothing is under way or in trouble.
+func (p *Passing) isNothing() bool {
+	return len(p.Over) == 0 && len(p.Lines) == 0 && p.underway == (underway{})
+}
+
+// underway is what of Passing can be compared.
+type underway struct {
 	End *End // why the run is to end without a result; nil: it is not
 
 	Exchange  Exchange // in flight
