@@ -18,7 +18,9 @@ import (
 // was said to it up to now.
 func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 	failed := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		if r.abandoned() == nil { // else we have cut it short
+			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		}
 		r.note(lifecycle.CauseGivenUp, err)
 		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
 	}

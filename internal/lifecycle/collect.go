@@ -96,7 +96,7 @@ func (t *turn) uncollected(f *Fetch, c Class) {
 	}
 	l.Fails = min(l.Fails+1, 8)
 	l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-	if l.Fails == 1 {
+	if l.Fails == 1 && c != Down { // as with reads of the Job
 		t.emit(Tell{Kind: NoticeTrouble, Text: "the messages cannot be read"})
 	}
 	if c != Missing {
