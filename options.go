@@ -314,7 +314,8 @@ func WithPostTimeout(d time.Duration) Option {
 // WithSettleTime sets how long after a response with an unclear fate the same
 // response may be sent again, if its request still waits: time for an effect
 // that lands late. Where no answer came at all, the time of [WithPostTimeout]
-// is added. The default is 30 s.
+// is added. Meanwhile the Job is read at the pace that Duvo advises, however fast
+// [WithPollInterval] is. The default is 30 s; see also [TrustKeys].
 func WithSettleTime(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -323,6 +324,21 @@ func WithSettleTime(d time.Duration) Option {
 		c.Settle = d
 		return nil
 	})
+}
+
+// TrustKeys declares two things of the server: that it honours idempotency keys, so
+// that what is sent again under its key takes effect once, however late the first
+// attempt lands; and that it checks a response against the request it names, so
+// that one which is not pending any more is refused. Duvo documents the first and
+// not for how long, and does not document the second. Then what was sent with an
+// unclear fate is sent again after about 2 s, in place of the time of
+// [WithSettleTime]; all else holds as before: the same bytes under the same key,
+// after a read that shows the same request, within 15 minutes, and as far as
+// today's rules allow. Declared of a server that is not so, a response may reach
+// the Job's next request, and a start or message take effect twice. By default
+// neither is believed.
+func TrustKeys() Option {
+	return optionFunc(func(c *config) error { c.TrustKeys = true; return nil })
 }
 
 // DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,

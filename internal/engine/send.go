@@ -167,10 +167,9 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 		err := op.begin(r, f.Window, func(ctx context.Context) error {
 			return op.eng.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), body)
 		})
-		if w := r.watching(); w != nil && !errors.Is(err, duvo.ErrTooLate) {
-			w.Alive(err == nil)
-		}
-		return answer(err)
+		e := answer(err)
+		op.sentTo(r, e, e.Reply == lifecycle.OK)
+		return e
 	}, func(err error) lifecycle.Event {
 		e := answer(err)
 		e.Reply, e.Broken = lifecycle.Doubt, true
@@ -178,10 +177,23 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 	})
 }
 
+// sentTo lets the reads of a Job go by what was sent to it: soon again, or, where
+// nobody knows what became of that, not before its effect must have landed.
+func (op *operation) sentTo(r *run, e lifecycle.Sent, answered bool) {
+	w := r.watching()
+	if w == nil || e.Reply == lifecycle.TooLate {
+		return
+	}
+	w.Alive(answered)
+	if e.Reply == lifecycle.Doubt {
+		w.Calm(op.eng.optionsOf(op.work).SettleAfter(e))
+	}
+}
+
 // postMessage posts a message. A follow-up is first noted where every operation on
 // the Job finds it.
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
-	answer := func(err error) lifecycle.Event {
+	answer := func(err error) lifecycle.Sent {
 		if err != nil {
 			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
@@ -190,13 +202,14 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 		}
 		return answerTo(f.Name, err)
 	}
+	broken := func(err error) lifecycle.Event { return answer(err) }
 	m, ok := op.eng.backend.(messenger)
 	if !ok {
 		err := fmt.Errorf("the backend %T cannot post messages", op.eng.backend)
 		r.note(lifecycle.CauseRefused, err)
 		op.do(func() lifecycle.Event {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.CannotAct, Text: err.Error()}
-		}, answer)
+		}, broken)
 		return
 	}
 	op.do(func() lifecycle.Event {
@@ -215,11 +228,10 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 			_, err := m.PostMessage(ctx, f.Job, f.Text, f.Key)
 			return err
 		})
-		if w := r.watching(); w != nil && !errors.Is(err, duvo.ErrTooLate) {
-			w.Alive(false)
-		}
-		return answer(err)
-	}, answer)
+		e := answer(err)
+		op.sentTo(r, e, false)
+		return e
+	}, broken)
 }
 
 // stopJob asks for the Job to be stopped.

@@ -158,7 +158,7 @@ func (t *turn) messageSent(e Sent) {
 	case Doubt, Elsewhere:
 		t.inDoubt(&m.Attempt)
 		l.Search = Search{}
-		l.NotBefore = t.now.Mono + t.o.settleAfter(e)
+		l.NotBefore = t.now.Mono + t.o.SettleAfter(e)
 		return
 	}
 	unopen(&m.Attempt)

@@ -95,9 +95,9 @@ func (o *Options) settle() time.Duration {
 	return o.Post + o.Settle
 }
 
-// settleAfter is settle once the attempt has ended in this way: what the server has
+// SettleAfter is settle once the attempt has ended in this way: what the server has
 // answered is not on its way any more.
-func (o *Options) settleAfter(e Sent) time.Duration {
+func (o *Options) SettleAfter(e Sent) time.Duration {
 	if e.Local || o.KeysHonoured {
 		return o.settle()
 	}
