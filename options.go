@@ -231,8 +231,8 @@ func Configure(s Selector, opts ...ToolOption) Option {
 }
 
 // WithObserver sets a function that is told of every change of every Job. It is
-// called from one goroutine, in order, and never holds up a Job. It must not
-// call [Registry.Close].
+// called from one goroutine, in order, and never holds up a Job. Called by it,
+// [Registry.Close] waits for nothing and returns an error.
 func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
@@ -341,9 +341,13 @@ func TrustKeys() Option {
 	return optionFunc(func(c *config) error { c.TrustKeys = true; return nil })
 }
 
-// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
-// while new calls are refused. The default, zero, detaches at once: the calls
-// return errors, and their Jobs go on in Duvo until somebody takes them up.
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that were started by
+// then, while nothing new is started. People are not waited for: the call of a Job
+// ends at once where its request was put off or is left to others, or where nothing
+// here can answer it, and once its policy has taken 10 s. Such Jobs wait in Duvo,
+// and a registry with the same journal takes them up. The default, zero, detaches all
+// at once: the calls return errors, and their Jobs go on in Duvo until somebody
+// takes them up.
 func DrainOnClose(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d < 0 {

@@ -53,7 +53,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
-	if r.life.IsClosed() {
+	if r.eng.Interrupted() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
@@ -69,7 +69,7 @@ func (r *Registry) serveWebhook(w http.ResponseWriter, req *http.Request) {
 	case unsigned != "":
 		refuse(http.StatusUnauthorized, unsigned)
 		return
-	case !r.life.Enter(): // not before: whoever sends slowly must not hold up Close
+	case !r.life.EnterLate(): // not before: whoever sends slowly must not hold up Close
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}

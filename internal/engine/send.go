@@ -14,13 +14,21 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// begin runs a request that changes something, unless its window is over or nobody
-// wants it any more: then nothing is sent, and the error matches duvo.ErrTooLate.
-// One that has begun ends by our own deadline, not by the caller's.
-func (op *operation) begin(r *run, w lifecycle.Window, f func(context.Context) error) error {
+// begin runs a request that changes something, unless its window is over, nobody
+// wants it any more, or Close was called: then nothing is sent, and the error
+// matches duvo.ErrTooLate. One that has begun ends by our own deadline, not by the
+// caller's. allowed is one of the contexts of closing.
+func (op *operation) begin(r *run, w lifecycle.Window, allowed context.Context, f func(context.Context) error) error {
+	return op.beginIn(r, r.wanted(), w, allowed, f)
+}
+
+// beginIn is begin of what is wanted in a context.
+func (op *operation) beginIn(r *run, ctx context.Context, w lifecycle.Window, allowed context.Context, f func(context.Context) error) error {
+	wanted, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(allowed, func() { end(context.Cause(allowed)) })()
 	now := op.eng.clock()
-	wanted := r.wanted()
-	if !w.Open(now) || wanted.Err() != nil {
+	if !w.Open(now) || wanted.Err() != nil || allowed.Err() != nil {
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
@@ -92,7 +100,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	}
 	op.do(func() lifecycle.Event {
 		var job duvo.Job
-		err := op.begin(r, f.Window, func(ctx context.Context) (err error) {
+		err := op.begin(r, f.Window, op.eng.closing.starting, func(ctx context.Context) (err error) {
 			job, err = op.eng.backend.StartJob(ctx, start)
 			return hide(err, o.Webhook)
 		})
@@ -164,7 +172,7 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 		if err := json.Unmarshal(f.Body, &body); err != nil {
 			return answer(err)
 		}
-		err := op.begin(r, f.Window, func(ctx context.Context) error {
+		err := op.begin(r, f.Window, op.eng.closing.sending, func(ctx context.Context) error {
 			return op.eng.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), body)
 		})
 		e := answer(err)
@@ -224,7 +232,11 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 				return lifecycle.Sent{Name: f.Name, Reply: lifecycle.Nothing, Text: hitl.SafeLine(err.Error(), 300)}
 			}
 		}
-		err := op.begin(r, f.Window, func(ctx context.Context) error {
+		allowed := op.eng.closing.sending
+		if s.Record.Message.Kind == lifecycle.FollowUpMessage {
+			allowed = op.eng.closing.starting
+		}
+		err := op.begin(r, f.Window, allowed, func(ctx context.Context) error {
 			_, err := m.PostMessage(ctx, f.Job, f.Text, f.Key)
 			return err
 		})
@@ -247,11 +259,9 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 		if !ok {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.CannotAct}
 		}
-		if !f.Window.Open(op.eng.clock()) {
-			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.TooLate}
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
-		defer cancel()
-		return answer(stop.StopJob(ctx, f.Job))
+		// It may be wanted just because the callers have left.
+		return answer(op.beginIn(r, r.base, f.Window, op.eng.closing.sending, func(ctx context.Context) error {
+			return stop.StopJob(ctx, f.Job)
+		}))
 	}, answer)
 }

@@ -18,6 +18,7 @@ type Live struct {
 	Running  bool // it is worked on
 	Admitted bool // its turn has come to start
 	Closed   bool // nothing more may be sent
+	Draining bool // nothing more may be started
 	Detached bool // it goes on without callers
 	Informed bool // callers have the result
 	Callers  int
@@ -60,6 +61,8 @@ type Live struct {
 	Noted     *Read         // a newer one, not taken in yet
 	Missing   time.Duration // since when the Job is not found
 	Odd       time.Duration // since when reads make no sense
+
+	People time.Duration // since when it waits for a person while it is drained; zero: it does not
 
 	Look  time.Duration // when the Job's own time was last counted
 	Stuck time.Duration // since when it waits for what nobody here can give

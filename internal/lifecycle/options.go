@@ -27,6 +27,7 @@ type Options struct {
 	BackoffMax time.Duration // the longest pause, whatever a server asks for
 	Attempts   int           // of a start or message that provably did nothing, and of any send that cannot begin in time; zero: one; at most eight
 
+	DrainAsked  time.Duration // how long a policy may take while the process closes, before it is taken for a person
 	JobTimeout  time.Duration // of the Job's own time, without that of people
 	MaxMessages int           // that are collected
 	MaxBytes    int           // of text that is collected
@@ -71,6 +72,7 @@ const (
 	guardDenied                       // a refused credential proves nothing
 	guardOdd                          // a page that makes no sense proves nothing
 	guardClose                        // nothing is sent after Close
+	guardDrain                        // nothing is started while it drains
 	guardHolders                      // parked means that nobody holds it
 	guardMerge                        // facts outlive a conflict
 	guardFacts                        // a fact that could not be recorded is recorded later
