@@ -24,6 +24,7 @@ func (t *turn) drained() bool {
 		return false
 	}
 	waits, asked := t.waitsForPeople()
+	waits = waits && t.o.on(guardPeople)
 	switch {
 	case !waits:
 		l.People = 0

@@ -50,7 +50,7 @@ type Options struct {
 
 // A guard is a rule that a test can take away, to see that the exhaustive check
 // misses it.
-type guard uint32
+type guard uint64
 
 const (
 	guardDigest     guard = 1 << iota // a decision is bound to the text it was made about
@@ -82,6 +82,13 @@ const (
 	guardClaim                        // Jobs and requests are claimed
 	guardMessage                      // a message goes only to a Job that has ended
 	guardHuman                        // people's time is not the Job's
+	guardPeople                       // a drain waits for nobody
+	guardOrphan                       // what a process was at when it closed is taken up
+	guardDoubt                        // what a dead process had announced may have been sent
+	guardRefusal                      // a refusal proves nothing about an earlier attempt
+	guardAge                          // an old decision is not sent
+	guardRecording                    // another process has time to record what came of its start
+	guardRepost                       // no message is repeated before a late effect has landed
 	guardRetry                        // a server's wish to be left alone is bounded
 )
 

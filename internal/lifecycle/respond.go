@@ -69,7 +69,7 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 // tooOld reports whether a decision may not be sent any more.
 func (t *turn) tooOld(p *Request, a *Ask) bool {
 	limit := t.o.DecisionMax
-	if limit == 0 {
+	if limit == 0 || !t.o.on(guardAge) {
 		return false
 	}
 	if a.Decided.Mono != 0 && t.now.Mono-a.Decided.Mono > limit {
