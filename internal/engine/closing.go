@@ -39,6 +39,7 @@ func (eng *Engine) Drain() {
 func (eng *Engine) Interrupt() {
 	eng.Drain()
 	eng.closing.over.Store(true)
+	eng.life.Interrupt()
 	eng.closing.noSend(outcome.ErrClosed)
 	eng.ops.each(func(op *operation) {
 		op.mu.Lock()
@@ -46,15 +47,12 @@ func (eng *Engine) Interrupt() {
 		op.mu.Unlock()
 		if r != nil {
 			r.mu.Lock()
-			r.cancel(outcome.ErrClosed)
+			r.leaveLocked(outcome.ErrClosed)
 			r.mu.Unlock()
 		}
 		op.closes(lifecycle.Closed{})
 	})
 }
-
-// Interrupted reports whether all that was under way was ended.
-func (eng *Engine) Interrupted() bool { return eng.closing.over.Load() }
 
 // closes tells an operation that the engine closes. One that nobody works on learns
 // it with its next event.

@@ -19,7 +19,9 @@ import (
 // matches duvo.ErrTooLate. One that has begun ends by our own deadline, not by the
 // caller's. allowed is one of the contexts of closing.
 func (op *operation) begin(r *run, w lifecycle.Window, allowed context.Context, f func(context.Context) error) error {
-	return op.beginIn(r, r.wanted(), w, allowed, f)
+	u := r.undertake()
+	defer r.done(u)
+	return op.beginIn(r, u.ctx, w, allowed, f)
 }
 
 // beginIn is begin of what is wanted in a context.
@@ -32,7 +34,7 @@ func (op *operation) beginIn(r *run, ctx context.Context, w lifecycle.Window, al
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 	defer cancel()
 	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), wanted))
 }
@@ -92,7 +94,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	o := f.Order
 	start := duvo.StartJob{AssignmentID: o.Assignment.ID, Message: o.Input, SandboxID: f.Sandbox, WebhookURL: o.Webhook, IdempotencyKey: o.StartKey}
 	answer := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 		e := answerTo(f.Name, err)
 		r.note(lifecycle.CauseFailed, err)
 		r.note(lifecycle.CauseRefused, op.refusal(err))
@@ -126,9 +128,9 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		err = op.eng.ops.hold(op, job.ID)
 		if errors.Is(err, outcome.ErrForeignJob) {
 			op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.Assignment.ID,
-				"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
+				"operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64))
 		} else if err != nil {
-			op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
 			err = nil
 		}
 	}
@@ -136,7 +138,7 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		r.note(lifecycle.CauseForeign, err)
 		return lifecycle.Sent{Name: name, Reply: lifecycle.Elsewhere, Text: hitl.SafeLine(err.Error(), 300)}
 	}
-	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.key)
+	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.order.Key)
 	return lifecycle.Sent{Name: name, Job: job.ID, Created: wallOf(job.CreatedAt), Build: job.BuildID, Status: string(job.Status), Ours: job.AssignmentID != ""}
 }
 
@@ -203,7 +205,7 @@ func (op *operation) sentTo(r *run, e lifecycle.Sent, answered bool) {
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 	answer := func(err error) lifecycle.Sent {
 		if err != nil {
-			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
 			r.note(lifecycle.CauseRefused, err)
 			r.note(lifecycle.CauseTooLate, err)
@@ -221,7 +223,7 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 		return
 	}
 	op.do(func() lifecycle.Event {
-		if s.Record.Message.Kind == lifecycle.FollowUpMessage {
+		if s.Record.Message().Kind == lifecycle.FollowUpMessage {
 			if err := op.say(&s.Record); err != nil {
 				r.note(lifecycle.CauseRefused, err)
 				r.note(lifecycle.CauseFailed, err)
@@ -233,7 +235,7 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 			}
 		}
 		allowed := op.eng.closing.sending
-		if s.Record.Message.Kind == lifecycle.FollowUpMessage {
+		if s.Record.Message().Kind == lifecycle.FollowUpMessage {
 			allowed = op.eng.closing.starting
 		}
 		err := op.begin(r, f.Window, allowed, func(ctx context.Context) error {
@@ -260,7 +262,7 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.CannotAct}
 		}
 		// It may be wanted just because the callers have left.
-		return answer(op.beginIn(r, r.base, f.Window, op.eng.closing.sending, func(ctx context.Context) error {
+		return answer(op.beginIn(r, r.Context(), f.Window, op.eng.closing.sending, func(ctx context.Context) error {
 			return stop.StopJob(ctx, f.Job)
 		}))
 	}, answer)

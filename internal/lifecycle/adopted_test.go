@@ -20,16 +20,16 @@ func (x *script) met(f func(r *Record)) *script {
 // nothing else.
 func TestAStopOutlivesAConflict(t *testing.T) {
 	x := newScript(t, quick()).started().do(StopAsked{By: "kim"})
-	x.met(func(r *Record) { r.Stop, r.Note = Stop{}, "" })
+	x.met(func(r *Record) { r.Stopping, r.Note = nil, "" })
 	f := want[Save](x)
-	if s := f.Record.Stop; !s.Asked || s.By != "kim" || !strings.Contains(f.Record.Note, "asked for by kim") {
+	if s := f.Record.Stop(); !s.Asked || s.By != "kim" || !strings.Contains(f.Record.Note, "asked for by kim") {
 		t.Fatalf("%+v %q", s, f.Record.Note)
 	}
 	want[StopJob](x.save())
 
 	x = newScript(t, quick()).started().do(StopAsked{By: "kim"})
-	x.met(func(r *Record) { r.Stop = Stop{Asked: true, By: "lee", Done: true} })
-	if s := x.s.Record.Stop; s.By != "lee" || !s.Done {
+	x.met(func(r *Record) { r.Stopping = &Stop{Asked: true, By: "lee", Done: true} })
+	if s := x.s.Record.Stop(); s.By != "lee" || !s.Done {
 		t.Fatalf("what came of another's stop is lost: %+v", s)
 	}
 }

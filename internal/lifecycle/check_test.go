@@ -48,7 +48,7 @@ func (w *world) mayAsk(i int, x Effect) {
 		w.fail("(11) a send after Close")
 	}
 	_, start := x.(StartJob)
-	if _, post := x.(Post); p.drains && (start || post && p.st.Record.Message.Kind == FollowUpMessage) {
+	if _, post := x.(Post); p.drains && (start || post && p.st.Record.Message().Kind == FollowUpMessage) {
 		w.fail("(11) a start while it drains")
 	}
 	if p.callers == 0 && !p.detached {

@@ -3,7 +3,7 @@ package lifecycle
 // begun reports whether there is a Job of which the operation must still tell what
 // came of it: the start, or the message that it begins with, was sent and answered.
 func (r *Record) begun() bool {
-	return r.Job != "" && (r.Stage != Posting || r.Message.Kind != FollowUpMessage)
+	return r.Job != "" && (r.Stage != Posting || r.Message().Kind != FollowUpMessage)
 }
 
 // startsNothing reports whether the operation is to end because the process closes:

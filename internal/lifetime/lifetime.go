@@ -1,3 +1,4 @@
+// Package lifetime counts what runs on behalf of a registry.
 package lifetime
 
 import (
@@ -13,11 +14,12 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 )
 
-// A lifetime counts what runs on behalf of a registry, so that Close can wait
+// A Lifetime counts what runs on behalf of a registry, so that Close can wait
 // for all of it and nothing begins after it.
 type Lifetime struct {
 	mu        sync.Mutex
 	closed    bool
+	over      bool
 	running   int
 	callbacks map[string]int    // user code that runs now, by name
 	routines  map[uint64]string // the same by the goroutines that it runs in
@@ -25,17 +27,19 @@ type Lifetime struct {
 	told      bool              // idle is closed
 }
 
+// NewLifetime makes one that is open.
 func NewLifetime() *Lifetime {
 	return &Lifetime{callbacks: map[string]int{}, routines: map[uint64]string{}, idle: make(chan struct{})}
 }
 
+// IsClosed reports whether Close was called.
 func (l *Lifetime) IsClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
 }
 
-// enter begins something; false once closed.
+// Enter begins something; false once closed.
 func (l *Lifetime) Enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,6 +48,20 @@ func (l *Lifetime) Enter() bool {
 	}
 	l.running++
 	return true
+}
+
+// Interrupt notes that what runs is being ended: nothing has time any more.
+func (l *Lifetime) Interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}
+
+// Interrupted reports whether Interrupt was called.
+func (l *Lifetime) Interrupted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
 }
 
 // EnterLate is Enter as long as anything runs, also once closed: for what those
@@ -58,13 +76,14 @@ func (l *Lifetime) EnterLate() bool {
 	return true
 }
 
-// again begins something that belongs to what runs already, also once closed.
+// Again begins something that belongs to what runs already, also once closed.
 func (l *Lifetime) Again() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running++
 }
 
+// Leave ends what Enter or Again began.
 func (l *Lifetime) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,6 +158,7 @@ func (l *Lifetime) Begin() (end func()) {
 	return l.Leave
 }
 
+// Close lets nothing begin any more. It does not wait.
 func (l *Lifetime) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,6 +169,8 @@ func (l *Lifetime) Close() {
 	l.check()
 }
 
+// Wait waits until nothing runs any more, or else returns an error that names the
+// callbacks which ignored their context.
 func (l *Lifetime) Wait(ctx context.Context) error {
 	select {
 	case <-l.idle:
