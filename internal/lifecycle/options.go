@@ -45,7 +45,8 @@ type Options struct {
 
 	StopOnLeave, StopOnTimeout, StopOnDeniedQuestion, StopOnNobody, StopOnPolicyFailure bool
 
-	without guard // removed by tests alone
+	nothing Passing // shared by all operations of which nothing is passing; see Live
+	without guard   // removed by tests alone
 }
 
 // A guard is a rule that a test can take away, to see that the exhaustive check

@@ -8,7 +8,7 @@ import (
 
 // Make returns the state of an operation that nothing is known of.
 func Make(o *Options, replica, print string) State {
-	return State{Live: Live{Options: o, Replica: replica, Print: print, Passing: &nothing}}
+	return State{Live: Live{Options: o, Replica: replica, Print: print, Passing: &o.nothing}}
 }
 
 // Recover returns the state of an operation as the journal tells of it. Nothing
