@@ -19,6 +19,7 @@ type Live struct {
 	Running   bool // it is worked on
 	Admitted  bool // its turn has come to start
 	Closed    bool // nothing more may be sent
+	Draining  bool // nothing more may be started
 	Detached  bool // it goes on without callers
 	Informed  bool // callers have the result
 	Dirty     bool // the record differs from the journal's in what matters
@@ -83,6 +84,7 @@ type underway struct {
 	Missing  time.Duration // since when the Job is not found
 	Odd      time.Duration // since when reads make no sense
 	Stuck    time.Duration // since when it waits for what nobody here can give
+	People   time.Duration // since when it waits for a person while it is drained; zero: it does not
 	StopSent time.Duration
 
 	Fetch *Fetch // messages that are being collected; never changed; nil: none were asked for
