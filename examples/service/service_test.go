@@ -21,10 +21,7 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Nobody without a name gets anything, nor whoever gives two.
 func TestPersons(t *testing.T) {
