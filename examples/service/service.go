@@ -97,7 +97,9 @@ func (s *service) as(f func(r *http.Request, by string) (int, any, error)) http.
 }
 
 // start starts work, or joins what was started under its key. 202: it is recorded,
-// and goes on whatever becomes of this process. 200: this is how it ended.
+// and goes on whatever becomes of this process. 200: this is how it ended. Where Duvo
+// cannot be reached for half a minute, or does not take the start, show tells that no
+// Job was started, and the same POST tries again.
 func (s *service) start(r *http.Request, by string) (int, any, error) {
 	var in struct{ Key, Assignment, Input string }
 	if err := decode(r, &in); err != nil {
