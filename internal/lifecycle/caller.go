@@ -113,13 +113,20 @@ func (t *turn) begin() {
 	if r.Trouble != "" {
 		r.Trouble, l.Dirty = "", true
 	}
+	t.toSay()
+}
+
+// toSay lets a follow-up begin with its message, also where another process has
+// given it up meanwhile: it never starts a Job.
+func (t *turn) toSay() {
+	r := &t.Record
 	f := r.Order.After
 	if f != nil && r.Stage == New {
 		r.Stage, r.Job = Posting, f.Job
 		r.Message = Message{Kind: FollowUpMessage, Text: f.Text, Key: r.Order.StartKey, After: -1}
 	}
 	if f != nil && t.o.Claims && t.o.on(guardClaim) {
-		l.Claim = f.Job
+		t.Live.Claim = f.Job
 	}
 }
 

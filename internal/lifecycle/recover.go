@@ -188,6 +188,9 @@ func (t *turn) recordGone() {
 // merge keeps what has happened here and the other record does not tell.
 func (t *turn) merge(mine *Record, asks []Ask) {
 	l, r := &t.Live, &t.Record
+	if mine.Result != nil && mine.Result.Outcome == Unknown {
+		return // its doubt was recorded before; whoever has put another record has seen it, and may have settled it
+	}
 	switch {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt

@@ -1,0 +1,53 @@
+package lifecycle
+
+import "testing"
+
+// A follow-up that another process has given up, because a third one talked to the
+// Job, says its message again: it never starts a Job.
+func TestAFollowUpGivenUpElsewhereStartsNoJob(t *testing.T) {
+	for _, job := range []string{"job", ""} { // as it is given up before and after the Job was claimed
+		x := newScript(t, with(func(o *Options) { o.Claims = true })).do(Called{Caller: 1, Order: followOrder})
+		mine := want[Save](x)
+		theirs := *mine.Record
+		theirs.Writer, theirs.Serial, theirs.Holders = "B0", 7, nil
+		theirs.Stage, theirs.Job, theirs.Message = New, job, Message{}
+		x.do(Conflict{Name: mine.Name, Record: &theirs, Revision: 9})
+		wantNone[StartJob](x)
+		for x.s.Live.Exchange.Kind == Saving {
+			x.save()
+			wantNone[StartJob](x)
+		}
+		if f := want[Claim](x); f.Job != "job" {
+			t.Fatalf("%+v", f)
+		}
+		x.do(Claimed{Name: want[Claim](x).Name})
+		wantNone[StartJob](x)
+		if r := x.s.Record; r.Stage != Posting || r.Job != "job" || r.Message.Text != followOrder.After.Text {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+// What a person has found about a message, and could not record, does not count
+// against what the journal holds all the same: neither this person's word that landed
+// nor another's.
+func TestAMessageThatAPersonHasFoundElsewhere(t *testing.T) {
+	lost := &Record{Order: followOrder, Stage: Ended, Writer: "Z", Serial: 4, Job: "job", Note: "its message was sent",
+		Message: Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Attempt: Attempt{First: 900, Until: 901, Earlier: true}}, Result: &Result{Outcome: Unknown}}
+	for _, e := range []Reconciled{{By: "kim"}, {By: "kim", Job: "job"}} {
+		for _, writer := range []string{"A0", "B0"} {
+			x := recovered(t, quick(), lost).do(e)
+			landed, revision := *x.put.Record, x.put.Revision
+			if writer == "B0" {
+				landed.Writer, landed.Serial = "B0", 1
+			}
+			x.do(SaveFailed{Name: x.put.Name})
+			x.do(Conflict{Name: x.put.Name, Record: &landed, Revision: revision + 1})
+			r := x.s.Record
+			if r.Result != nil || r.Stage != landed.Stage && r.Stage != Posting {
+				t.Fatalf("%s found %q: %+v", writer, e.Job, r)
+			}
+			wantNone[StartJob](x)
+		}
+	}
+}
