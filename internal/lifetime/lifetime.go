@@ -18,12 +18,13 @@ type Lifetime struct {
 	closed    bool
 	running   int
 	callbacks map[string]int // user code that runs now, by name
+	closing   chan struct{}  // closed when Close is called
 	idle      chan struct{}  // closed once nothing runs any more
 	told      bool           // idle is closed
 }
 
 func NewLifetime() *Lifetime {
-	return &Lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
+	return &Lifetime{callbacks: map[string]int{}, closing: make(chan struct{}), idle: make(chan struct{})}
 }
 
 func (l *Lifetime) IsClosed() bool {
@@ -41,6 +42,30 @@ func (l *Lifetime) Enter() bool {
 	}
 	l.running++
 	return true
+}
+
+// During is Enter for what is cut short when Close begins: the context that it
+// returns ends then, and with ctx. end gives it back.
+func (l *Lifetime) During(ctx context.Context) (_ context.Context, end func(), ok bool) {
+	if !l.Enter() {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	l.Again()
+	go func() {
+		defer l.Leave()
+		select {
+		case <-l.closing:
+			cancel()
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		close(over)
+		cancel()
+		l.Leave()
+	}, true
 }
 
 // again begins something that belongs to what runs already, also once closed.
@@ -97,6 +122,7 @@ func (l *Lifetime) Close() {
 		return
 	}
 	l.closed = true
+	close(l.closing)
 	l.check()
 }
 
