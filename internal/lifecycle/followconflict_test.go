@@ -51,3 +51,19 @@ func TestAMessageThatAPersonHasFoundElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// What a Job does after its outcome is known, because somebody goes on with it, is
+// nothing of this operation's, however long the outcome waits for a full disk.
+func TestWhatFollowsTheOutcomeIsNotTold(t *testing.T) {
+	x := newScript(t, quick()).started().read("completed", Completed, nil).saves()
+	x.do(Collected{Name: want[Collect](x).Name, Output: "done"})
+	x.do(SaveFailed{Name: want[Save](x).Name})
+	want[Finish](x)
+	x.read("running", "", nil)
+	wantNone[Tell](x)
+	if r := x.s.Record; r.Status != "completed" || r.Result == nil {
+		t.Fatalf("%+v", r)
+	}
+	x.do(Read{Began: x.now.Add(1), Failed: Missing})
+	wantNone[Tell](x)
+}
