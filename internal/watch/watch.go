@@ -21,6 +21,7 @@ type Watch struct {
 	byAge   time.Time // when the next read is due by age; zero: not planned
 	asked   time.Time // when the next read was asked for; zero: it was not
 	due     time.Time // the sooner of the two that count
+	tried   time.Time // when the last read began, whatever came of it
 	index   int       // in the queue; -1: not there
 	retries uint8     // in a row
 	urgent  bool      // somebody waits for this read

@@ -117,7 +117,7 @@ func (w *Watcher) tick() {
 		if n.urgent {
 			priority = duvo.Normal
 		}
-		n.byAge, n.asked, n.urgent, n.reading = time.Time{}, time.Time{}, false, true
+		n.byAge, n.asked, n.tried, n.urgent, n.reading = time.Time{}, time.Time{}, now, false, true
 		w.reading++
 		w.life.Again()
 	}
