@@ -1,6 +1,9 @@
 package lifecycle
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // A follow-up that another process has given up, because a third one talked to the
 // Job, says its message again: it never starts a Job.
@@ -66,4 +69,31 @@ func TestWhatFollowsTheOutcomeIsNotTold(t *testing.T) {
 	}
 	x.do(Read{Began: x.now.Add(1), Failed: Missing})
 	wantNone[Tell](x)
+}
+
+// A follow-up whose message was posted keeps that, also where its turn cannot be had
+// when it is taken up again: another one may be looking whether it is free.
+func TestWhatWasPostedOutlivesATurnThatIsTaken(t *testing.T) {
+	posted := &Record{Order: followOrder, Stage: Watching, Writer: "Z", Serial: 4, Job: "job", Status: "waiting", Ours: true, Holders: []string{"Z"},
+		Message: Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Posted: true, Attempt: Attempt{Until: 900}}}
+	x := recovered(t, with(func(o *Options) { o.Claims, o.Attempts = true, 3 }), posted).do(Resumed{}).save()
+	for n := range 3 {
+		x.do(Claimed{Name: want[Claim](x).Name, TakenBy: "another call"})
+		if r := x.s.Record; r.Stage != Watching || !r.Message.Posted || r.Job != "job" {
+			t.Fatalf("%+v", r)
+		}
+		if n < 2 {
+			x.pass(x.s.Live.NotBefore - x.now.Mono).do(Tick{})
+		}
+	}
+	if f := want[Release](x.saves()); f.Cause != CauseTaken {
+		t.Fatalf("%+v", f)
+	}
+	if r := x.s.Record; r.Stage != Watching || !r.Message.Posted || slices.Contains(r.Holders, "A0") {
+		t.Fatalf("%+v", r)
+	}
+	x.do(Called{Caller: 1, Order: followOrder}).saves()
+	x.do(Claimed{Name: want[Claim](x).Name})
+	want[Watch](x.saves())
+	wantNone[Post](x)
 }
