@@ -97,3 +97,31 @@ func TestWhatWasPostedOutlivesATurnThatIsTaken(t *testing.T) {
 	want[Watch](x.saves())
 	wantNone[Post](x)
 }
+
+// An outcome that cannot be recorded is told only once it is looked whether another
+// process has recorded one: somebody may have gone on with the Job since, and what was
+// read then is what came of that.
+func TestAnOutcomeThatAnotherProcessWasFirstToRecord(t *testing.T) {
+	for _, theirs := range []bool{true, false} {
+		x := newScript(t, with(func(o *Options) { o.Claims = true })).started().read("completed", Completed, nil).saves()
+		x.do(Collected{Name: want[Collect](x).Name, Output: "what follows"})
+		f := want[Save](x)
+		x.do(SaveFailed{Name: f.Name})
+		wantNone[Finish](x)
+		load := want[Load](x)
+		if !theirs {
+			x.do(Loaded{Name: load.Name})
+			if f := want[Finish](x); f.Recorded || x.s.Record.Result.Output != "what follows" {
+				t.Fatalf("%+v", x.s.Record.Result)
+			}
+			continue
+		}
+		first := *f.Record
+		first.Writer, first.Result = "B0", &Result{Outcome: Completed, Output: "the answer"}
+		x.do(Loaded{Name: load.Name, Record: &first, Revision: 9}).saves()
+		want[Finish](x)
+		if r := x.s.Record.Result; r.Output != "the answer" {
+			t.Fatalf("%+v", r)
+		}
+	}
+}

@@ -32,6 +32,7 @@ type Live struct {
 	Fact      bool     // and in something that has happened
 	Untold    bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
+	Looked    bool     // whether another process has recorded what it came to, since that cannot be recorded here
 	SaveAfter time.Duration
 	Lines     []Line     // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
 	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
