@@ -118,10 +118,21 @@ func (e *evidence) check() report {
 		rep.problem(&rep.Doubled, "a Job was told %q, which nobody asked for", said)
 	}
 	e.checkPosts(&rep, heard)
-	if n := len(e.unfinished); n != rep.Unknown {
-		rep.problem(&rep.Lost, "the journals hold %d operations that are not done; %d outcomes are unknown", n, rep.Unknown)
-	}
+	e.checkUnfinished(&rep, outcomes)
 	return rep
+}
+
+// checkUnfinished checks what the journals hold as not done: it is listed, and it is
+// unknown, or a follow-up that was refused, of which nothing is to come.
+func (e *evidence) checkUnfinished(rep *report, outcomes map[string][]delivered) {
+	if n := len(e.unfinished); n != len(e.listed) {
+		rep.problem(&rep.Silent, "the journals hold %d operations that are not done; a registry lists %d of them", n, len(e.listed))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.listed)) {
+		if o := outcomes[name]; len(o) > 0 && o[0].Refused == "" && o[0].Outcome != outcome.OutcomeUnknown {
+			rep.problem(&rep.Lost, "%s: its journal holds it as not done", name)
+		}
+	}
 }
 
 // checkOperation checks that what was to be said once was said once, and that what
@@ -160,6 +171,9 @@ func (e *evidence) checkOperation(rep *report, name string, endings []ending, ou
 	switch {
 	case unknown:
 		rep.Unknown++ // whatever became of it, it was reported
+		if !e.listed[name] {
+			rep.problem(&rep.Silent, "%s: its outcome is unknown, and it is not listed", name)
+		}
 		return
 	case len(endings) == 0:
 		rep.problem(&rep.Lost, "%s: no Job was told it", name)

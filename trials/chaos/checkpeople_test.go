@@ -49,7 +49,7 @@ func TestEachFlawOfPeople(t *testing.T) {
 		{"a message without an outcome", func(e *evidence) { e.outcomes = e.outcomes[:2] }, 1, 0, 0, 1},
 		{"the same, listed", func(e *evidence) {
 			e.outcomes = e.outcomes[:2]
-			e.listed = map[string]bool{name: true}
+			list(e, name)
 		}, 1, 0, 0, 0},
 		{"a message that was taken twice", func(e *evidence) { j := &e.saw.Jobs[0]; j.Turns = append(j.Turns, j.Turns[1]) }, 0, 1, 0, 0},
 		{"two different messages", func(e *evidence) {
@@ -85,8 +85,10 @@ func TestEachFlawOfPeople(t *testing.T) {
 		}, 0, 0, 0, 1},
 		{"a request that waits and is listed", func(e *evidence) {
 			j := &e.saw.Jobs[0]
-			j.Status, j.Requests[0].Response, e.listed = duvo.StatusWaiting, nil, map[string]bool{name: true}
-		}, 0, 0, 0, 0},
+			j.Status, j.Requests[0].Response = duvo.StatusWaiting, nil
+			list(e, name)
+		}, 1, 0, 0, 0},
+		{"something not done that nobody lists", func(e *evidence) { e.unfinished = []string{"op-x"} }, 0, 0, 0, 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			e := continued()

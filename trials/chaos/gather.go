@@ -130,9 +130,6 @@ func (e *evidence) readJournal(ctx context.Context, j journal.Journal, own func(
 	for _, i := range reg.Jobs() {
 		e.listed[i.Key] = true
 	}
-	for _, q := range reg.Pending() {
-		e.listed[q.Key] = true
-	}
 	tools := map[string]*duvotool.Tool{}
 	for _, t := range reg.All() {
 		tools[t.Assignment().Name] = t

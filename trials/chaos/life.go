@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ type life struct {
 	reg     *duvotool.Registry
 	tools   map[string]*duvotool.Tool // by the Assignment's name
 	tracker *tracker
+	once    sync.Once
 	closed  atomic.Bool   // Close has returned
 	over    chan struct{} // closed when it is about to be called
 	ready   chan struct{} // closed once reg is there
@@ -47,7 +49,7 @@ func (w *worker) open() error {
 		opts = append(opts, duvotool.WithMarkedStarts())
 	}
 	w.mu.Lock()
-	if c.Journal != "" && w.dice.one(2) {
+	if c.Journal != "" && !w.resume && w.dice.one(2) {
 		opts = append(opts, duvotool.WithoutResume()) // the other one is at work
 	}
 	w.mu.Unlock()
@@ -77,7 +79,13 @@ func (l *life) look() {
 	}
 }
 
+// close closes the registry. It may be called again, and tells nothing new then.
 func (l *life) close() error {
+	first := false
+	l.once.Do(func() { first = true })
+	if !first {
+		return nil
+	}
 	close(l.over)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()

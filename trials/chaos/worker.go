@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,7 @@ type worker struct {
 	now     *life      // nil: there is none at the moment
 	opened  chan struct{}
 	dice    dice
+	resume  bool // each registry takes up what the journal holds
 
 	people  sync.WaitGroup // who decide, stop and reconcile
 	enough  atomic.Bool
@@ -96,7 +98,7 @@ func runWorker(c childConfig) error {
 	default:
 		if err == nil {
 			w.people.Wait()
-			if err = w.shut(); err != nil {
+			if err = w.finish(); err != nil {
 				err = fmt.Errorf("%w: %w", errClosing, err)
 			}
 		}
@@ -178,6 +180,26 @@ func (w *worker) shut() error {
 	return l.close()
 }
 
+// finish closes the registry once nothing of its journal is under way any more: what
+// was told while it could not be recorded is, and so is what another process that died
+// has left, which no registry WithoutResume takes up.
+func (w *worker) finish() error {
+	w.mu.Lock()
+	w.resume = true
+	w.mu.Unlock()
+	if err := w.reopen(); err != nil {
+		return err
+	}
+	if l := w.current(); l != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := l.reg.Wait(ctx); err != nil {
+			w.log.Error("what is under way at the end does not end", "jobs", len(l.reg.Jobs()))
+		}
+	}
+	return w.shut()
+}
+
 // closeNowAndThen closes the registry at random moments, while calls are queued, and
 // makes another one on the same journal.
 func (w *worker) closeNowAndThen() {
@@ -200,8 +222,6 @@ func (w *worker) reopen() error {
 	defer w.opening.Unlock()
 	select {
 	case <-w.closing:
-		return nil
-	case <-w.over:
 		return nil
 	default:
 	}
