@@ -125,3 +125,26 @@ func TestAnOutcomeThatAnotherProcessWasFirstToRecord(t *testing.T) {
 		}
 	}
 }
+
+// An outcome that was told as unknown, and could not be recorded, does not stand where
+// another process has found the Job: what it comes to then is told as well.
+func TestWhatWasToldAsUnknownIsToldAgain(t *testing.T) {
+	x := newScript(t, quick()).do(Called{Caller: 1, Order: firstOrder}).save()
+	x.do(Sent{Name: want[StartJob](x).Name, Reply: Doubt}).saves()
+	x.s.Live.NoRepeat = true // the server refuses it
+	x.pass(10).do(Tick{})
+	x.do(SaveFailed{Name: want[Save](x).Name})
+	if f := want[Finish](x); f.Recorded || x.s.Record.Result.Outcome != Unknown {
+		t.Fatalf("%+v", x.s.Record)
+	}
+	theirs := x.s.Record
+	theirs.Writer, theirs.Serial, theirs.Holders = "B0", 1, []string{"B0"}
+	theirs.Result, theirs.Stage, theirs.Job, theirs.Start, theirs.Ours, theirs.Note = nil, Watching, "job", Attempt{}, true, ""
+	x.pass(x.s.Live.SaveAfter - x.now.Mono).do(Tick{})
+	x.do(Conflict{Name: want[Save](x).Name, Record: &theirs, Revision: 9}).saves()
+	x.read("completed", Completed, nil).saves()
+	x.do(Collected{Name: want[Collect](x).Name, Output: "done"}).saves()
+	if f := want[Finish](x); !f.Recorded || x.s.Record.Result.Output != "done" {
+		t.Fatalf("%+v", x.s.Record)
+	}
+}

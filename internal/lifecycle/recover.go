@@ -169,6 +169,9 @@ func (t *turn) conflict(c *Record, revision uint64) {
 			l.Search.Until, l.NotBefore = max(search.Until, l.Search.Until), max(notBefore, l.NotBefore)
 		}
 	}
+	if mine.Result != nil && t.Record.Result == nil && l.End == nil {
+		l.Informed, l.Looked = false, false // what was told does not stand; what it comes to now is told too
+	}
 	t.decideAgain(&mine, asks)
 	t.decidedThere(&mine, asks)
 	l.Untold = len(l.Lines) > 0
