@@ -144,7 +144,7 @@ func (o *operations) forgetSaid() {
 // others have said meanwhile. It fails if with the message it would be more than
 // anybody can check.
 func (op *operation) say(rec *lifecycle.Record) error {
-	f, own := rec.Order.After, rec.Message.Added
+	f, own := rec.Order.After, rec.Message().Added
 	if err := op.followsRecorded(f); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (op *operation) say(rec *lifecycle.Record) error {
 func (op *operation) followsRecorded(f *lifecycle.FollowUp) error {
 	o := op.eng.ops
 	o.mu.Lock()
-	before := o.byKey[slotOf(op.caller.Tenant, f.Turn)]
+	before := o.byKey[slot{op.order.Caller.Tenant, f.Turn}]
 	o.mu.Unlock()
 	if op.eng.ledger == nil || before == nil {
 		return nil
@@ -204,7 +204,7 @@ func (op *operation) heard(r *run, request string) (added string, known bool) {
 	s := op.latest()
 	if op.eng.ledger == nil {
 		all, _, _ := op.eng.ops.said(s.Record.Job) // it takes no time
-		return all.with(s.Record.Message.Added), true
+		return all.with(s.Record.Message().Added), true
 	}
 	p := s.Record.Request(request)
 	if p == nil || p.Gone {
@@ -216,7 +216,7 @@ func (op *operation) heard(r *run, request string) (added string, known bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added, known = r.heard[strings.ToLower(request)]
+	added, known = r.extrasLocked().heard[strings.ToLower(request)]
 	return added, known // a message is posted to no Job that waits
 }
 
@@ -227,9 +227,9 @@ func (op *operation) hear(r *run, request string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	added := all.with(rec.Message.Added)
+	added := all.with(rec.Message().Added)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = map[string]string{strings.ToLower(request): added}
+	r.moreLocked().heard = map[string]string{strings.ToLower(request): added}
 	return added, nil
 }

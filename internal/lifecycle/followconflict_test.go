@@ -13,7 +13,7 @@ func TestAFollowUpGivenUpElsewhereStartsNoJob(t *testing.T) {
 		mine := want[Save](x)
 		theirs := *mine.Record
 		theirs.Writer, theirs.Serial, theirs.Holders = "B0", 7, nil
-		theirs.Stage, theirs.Job, theirs.Message = New, job, Message{}
+		theirs.Stage, theirs.Job, theirs.Latest = New, job, nil
 		x.do(Conflict{Name: mine.Name, Record: &theirs, Revision: 9})
 		wantNone[StartJob](x)
 		for x.s.Live.Exchange.Kind == Saving {
@@ -25,7 +25,7 @@ func TestAFollowUpGivenUpElsewhereStartsNoJob(t *testing.T) {
 		}
 		x.do(Claimed{Name: want[Claim](x).Name})
 		wantNone[StartJob](x)
-		if r := x.s.Record; r.Stage != Posting || r.Job != "job" || r.Message.Text != followOrder.After.Text {
+		if r := x.s.Record; r.Stage != Posting || r.Job != "job" || r.Message().Text != followOrder.After.Text {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -36,7 +36,7 @@ func TestAFollowUpGivenUpElsewhereStartsNoJob(t *testing.T) {
 // nor another's.
 func TestAMessageThatAPersonHasFoundElsewhere(t *testing.T) {
 	lost := &Record{Order: followOrder, Stage: Ended, Writer: "Z", Serial: 4, Job: "job", Note: "its message was sent",
-		Message: Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Attempt: Attempt{First: 900, Until: 901, Earlier: true}}, Result: &Result{Outcome: Unknown}}
+		Latest: &Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Attempt: Attempt{First: 900, Until: 901, Earlier: true}}, Result: &Result{Outcome: Unknown}}
 	for _, e := range []Reconciled{{By: "kim"}, {By: "kim", Job: "job"}} {
 		for _, writer := range []string{"A0", "B0"} {
 			x := recovered(t, quick(), lost).do(e)
@@ -75,11 +75,11 @@ func TestWhatFollowsTheOutcomeIsNotTold(t *testing.T) {
 // when it is taken up again: another one may be looking whether it is free.
 func TestWhatWasPostedOutlivesATurnThatIsTaken(t *testing.T) {
 	posted := &Record{Order: followOrder, Stage: Watching, Writer: "Z", Serial: 4, Job: "job", Status: "waiting", Ours: true, Holders: []string{"Z"},
-		Message: Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Posted: true, Attempt: Attempt{Until: 900}}}
+		Latest: &Message{Kind: FollowUpMessage, Text: "go on", Key: "key", Posted: true, Attempt: Attempt{Until: 900}}}
 	x := recovered(t, with(func(o *Options) { o.Claims, o.Attempts = true, 3 }), posted).do(Resumed{}).save()
 	for n := range 3 {
 		x.do(Claimed{Name: want[Claim](x).Name, TakenBy: "another call"})
-		if r := x.s.Record; r.Stage != Watching || !r.Message.Posted || r.Job != "job" {
+		if r := x.s.Record; r.Stage != Watching || !r.Message().Posted || r.Job != "job" {
 			t.Fatalf("%+v", r)
 		}
 		if n < 2 {
@@ -89,7 +89,7 @@ func TestWhatWasPostedOutlivesATurnThatIsTaken(t *testing.T) {
 	if f := want[Release](x.saves()); f.Cause != CauseTaken {
 		t.Fatalf("%+v", f)
 	}
-	if r := x.s.Record; r.Stage != Watching || !r.Message.Posted || slices.Contains(r.Holders, "A0") {
+	if r := x.s.Record; r.Stage != Watching || !r.Message().Posted || slices.Contains(r.Holders, "A0") {
 		t.Fatalf("%+v", r)
 	}
 	x.do(Called{Caller: 1, Order: followOrder}).saves()

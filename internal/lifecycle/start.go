@@ -215,8 +215,8 @@ func (t *turn) claimed(x Exchange, e Claimed) {
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
 	case e.TakenBy != "":
 		l.Claim = ""
-		if r.Stage == Posting && !r.Message.Attempt.Earlier {
-			r.Stage, r.Message = New, Message{}
+		if r.Stage == Posting && !r.Latest.Attempt.Earlier {
+			r.Stage, *r.Latest = New, Message{}
 		}
 		t.fail(CauseTaken, e.TakenBy, true)
 	default:

@@ -24,11 +24,10 @@ func TestRefusedReadsArePaced(t *testing.T) {
 				return duvo.Job{}, &duvo.APIError{Status: 409}
 			}), lifetime.NewLifetime(), slog.New(slog.DiscardHandler), 0, false)
 			w.sweep.on = true
-			var n *Watch
-			n = w.Watch(t.Context(), duvo.Job{ID: "job", Status: duvo.StatusWaiting}, func(Sighting) { n.Retry() })
+			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, _ Sighting) { n.Retry() }})
 			defer n.Stop()
 			if before > 0 {
-				n.lastRead = time.Now().Add(-before)
+				n.lastRead, n.tried = w.now().Add(-before), w.now().Add(-before)
 			}
 			n.Now()
 			time.Sleep(time.Minute)
