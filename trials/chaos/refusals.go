@@ -132,7 +132,7 @@ type lostKey struct{}
 // is to meet; see faultMaker.request.
 func (l *losses) mark(r *http.Request, said string) *http.Request {
 	t, ok := planOf(l.seed, keyOf(said)).turnNamed(said)
-	if !ok || t.Lost == notLost {
+	if said == "" || !ok || t.Lost == notLost {
 		return r
 	}
 	l.mu.Lock()
