@@ -11,7 +11,8 @@ import (
 // The errors of tools count for what is kept of a Job, as everything does that can
 // be long.
 func TestErrorsOfToolsAreBounded(t *testing.T) {
-	long := strings.Repeat("x", 15<<20)
+	long(t)
+	text := strings.Repeat("x", 15<<20)
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		res, err := mustTool(discover(t, d.Client()), "refunds").Run(t.Context(), "order 4711")
 		require.NoError(t, err)
@@ -23,7 +24,7 @@ func TestErrorsOfToolsAreBounded(t *testing.T) {
 		require.LessOrEqual(t, kept, int64(64<<20))
 	}, duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) {
 		for range 6 {
-			j.CallToolError("mail", nil, long)
+			j.CallToolError("mail", nil, text)
 		}
 		j.Complete("refunded")
 	}}))

@@ -13,6 +13,7 @@ import (
 // A Job whose messages fit the bound of what is read, but a page of them not the
 // bound of an answer, is collected whole.
 func TestManyLargeMessages(t *testing.T) {
+	long(t)
 	large := duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) {
 		for i := range 49 {
 			j.Say(fmt.Sprint(i, strings.Repeat("x", 400<<10)))

@@ -21,6 +21,7 @@ import (
 // fails. Each Job of others is read about once, not once for each that is looked
 // for, nor again after each failure.
 func TestLookingAmongManyComesToAnEnd(t *testing.T) {
+	long(t)
 	const others, lost = 60, 10
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(reader), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
