@@ -18,7 +18,7 @@ import (
 // was said to it up to now.
 func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 	failed := func(err error) lifecycle.Event {
-		if r.wanted().Err() == nil { // else we have cut it short
+		if r.abandoned() == nil { // else we have cut it short
 			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
 		}
 		r.note(lifecycle.CauseGivenUp, err)
