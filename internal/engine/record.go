@@ -75,7 +75,7 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 		op.keepBelongings(&rec)
 	}
 	out := journal.Record{Key: op.record, Revision: f.Revision, Done: rec.Done()}
-	if out.Data, err = l.close(&rec); err != nil {
+	if out.Data, err = l.closeOutcome(&rec); err != nil {
 		return 0, err
 	}
 	if revision, err = l.put(out); err != nil {
@@ -85,6 +85,33 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 		err = op.eng.ops.bar(op, false)
 	}
 	return revision, err
+}
+
+// closeOutcome is close, and leaves out what the journal does not keep of an outcome:
+// many messages, and an output that would make the record larger than journals take.
+// What cannot be put would be taken up again at every start.
+func (l *ledger) closeOutcome(rec *lifecycle.Record) ([]byte, error) {
+	r := *rec
+	if r.Result == nil {
+		return l.close(&r)
+	}
+	res := *r.Result
+	r.Result = &res
+	if len(res.Messages) > maxKept {
+		res.Messages = nil
+	}
+	data, err := l.close(&r)
+	if err == nil && len(data) > maxRecord && res.Messages != nil {
+		res.Messages = nil
+		data, err = l.close(&r)
+	}
+	if err == nil && len(data) > maxRecord {
+		n := len(res.Output)
+		res.Output, res.Data = "", nil
+		r.Note = joinNotes(r.Note, fmt.Sprintf("its output of %d bytes is more than the journal keeps; Duvo has it", n))
+		data, err = l.close(&r)
+	}
+	return data, err
 }
 
 // conflict reads what somebody else has put.

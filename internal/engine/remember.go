@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/duvotool/duvotool/internal/lifecycle"
+)
+
+// What is remembered of operations that nobody works on has a bound in bytes: their
+// keys are needed, so that nothing is done twice, what was said is not.
+
+const (
+	maxRemembered = 64 << 20         // bytes of what was said by and to all of them
+	justFound     = 10 * time.Second // in which a call that has found an operation takes it up
+)
+
+// texts are the operations that nobody works on, oldest first, and the bytes that
+// each has of what was said. It is guarded by operations.mu.
+type texts struct {
+	size  map[*operation]int64
+	order []*operation // also some that are not among them any more
+	total int64
+}
+
+func (m *texts) note(op *operation, n int64) {
+	if m.size == nil {
+		m.size = map[*operation]int64{}
+	}
+	if was, there := m.size[op]; there {
+		m.total -= was
+	} else {
+		m.order = append(m.order, op)
+	}
+	m.size[op] = n
+	m.total += n
+}
+
+func (m *texts) forget(op *operation) {
+	m.total -= m.size[op]
+	if delete(m.size, op); len(m.order) > 2*len(m.size)+64 {
+		m.order = slices.DeleteFunc(m.order, func(op *operation) bool { _, there := m.size[op]; return !there })
+	}
+}
+
+// remember takes in that nobody works on an operation, and makes room. Called with
+// mu held.
+func (o *operations) remember(op *operation) {
+	o.texts.forget(op)
+	if o.byKey[op.slot()] != op {
+		return
+	}
+	if r := op.known(); r.Result == nil && !startedNothing(r) || r.Result != nil && r.Result.Outcome == lifecycle.Unknown {
+		return // all of it is needed
+	}
+	o.texts.note(op, textOf(op.known()))
+	for _, old := range slices.Clone(o.texts.order) {
+		if o.texts.total <= maxRemembered {
+			return
+		}
+		if _, there := o.texts.size[old]; there {
+			o.shed(old)
+		}
+	}
+}
+
+// textOf counts the bytes of what was said by and to an operation.
+func textOf(r *lifecycle.Record) int64 {
+	n := len(r.Order.Input) + len(r.Message.Text) + len(r.Message.Added)
+	if f := r.Order.After; f != nil {
+		n += len(f.Text) + len(f.Known)
+	}
+	if res := r.Result; res != nil {
+		n += len(res.Output) + len(res.Data) + len(res.Messages)
+	}
+	return int64(n)
+}
+
+// shed forgets what was said by and to an operation, or all of it, where nothing was
+// started or the journal has it. Called with mu held.
+func (o *operations) shed(op *operation) {
+	op.mu.Lock()
+	s, busy, recent := op.state, op.busyLocked(), time.Since(time.Unix(0, op.ended)) < justFound
+	op.mu.Unlock()
+	recorded := op.record != "" && !s.Live.Dirty
+	switch {
+	case busy:
+		o.texts.forget(op) // until it is settled again
+	case recorded && recent, s.Record.Result == nil && (recent || op.record != "" && !recorded):
+	case recorded, s.Record.Result == nil:
+		o.drop(op)
+	case op.record == "":
+		o.texts.forget(op)
+		o.withoutText(op)
+	}
+}
+
+// withoutText leaves of an operation that has ended what keeps its key from starting
+// another Job. Its handles lead nowhere from now on: who goes on with a Job must know
+// what it was told. Called with mu held.
+func (o *operations) withoutText(op *operation) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.busyLocked() {
+		return
+	}
+	more := op.moreLocked()
+	for _, handle := range append(slices.Collect(maps.Values(more.others)), op.handle) {
+		delete(o.byHandle, handle)
+	}
+	told := sha256.Sum256([]byte(saidBy(&op.state.Record)))
+	more.others, more.told = map[bearer]string{}, &told
+	s := lifecycle.Make(op.state.Live.Options, op.state.Live.Replica, op.state.Live.Print)
+	s.Live.Revision, s.Record = op.state.Live.Revision, op.state.Record
+	r := &s.Record
+	order, res := *r.Order, *r.Result
+	order.Input = ""
+	if order.After != nil {
+		after := *order.After
+		after.Text, after.Known = "", ""
+		order.After = &after
+	}
+	r.Message.Text, r.Message.Added = "", ""
+	res.Output, res.Data, res.Messages = "", nil, nil
+	r.Note = joinNotes(r.Note, "what it was told and what it said is no longer kept here, for want of room; Duvo has it")
+	r.Order, r.Result = &order, &res
+	op.state = &s
+}
+
+// tells reports whether this is what the operation tells its Job.
+func (op *operation) tells(said string) bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if told := op.extrasLocked().told; told != nil {
+		return *told == sha256.Sum256([]byte(said))
+	}
+	return saidBy(&op.state.Record) == said
+}
+
+var errForgotten = errors.New("what the Job was told is no longer kept here, so nobody could check what is said to it; continue from its first Result, or start a new Job")
+
+// forgotText reports whether what was said is no longer known of the operation with
+// a key.
+func (o *operations) forgotText(tenant, key string) bool {
+	o.mu.Lock()
+	op := o.byKey[slotOf(tenant, key)]
+	o.mu.Unlock()
+	return op != nil && op.textless()
+}
+
+// textless reports whether what was said is no longer known.
+func (op *operation) textless() bool {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.extrasLocked().told != nil
+}
