@@ -232,7 +232,9 @@ func Configure(s Selector, opts ...ToolOption) Option {
 
 // WithObserver sets a function that is told of every change of every Job. It is
 // called from one goroutine, in order, and never holds up a Job. It must not
-// call [Registry.Close].
+// call [Registry.Close]. What waits for a slow one holds up to 64 MiB of what Jobs
+// have said; beyond that live messages are not told, and the Results of events come
+// without text and with a Note, until it has caught up.
 func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {

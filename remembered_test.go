@@ -39,7 +39,7 @@ func retained(f func() any) int64 {
 
 // rememberedMost is what all operations that nobody works on may retain together,
 // with room for their keys and for what else a registry has.
-const rememberedMost = 64<<20 + 24<<20
+const rememberedMost = 64<<20 + 16<<20
 
 // onDisk is a journal whose data are not in memory.
 type onDisk struct {
@@ -126,7 +126,7 @@ func TestRefusedInputsAreForgotten(t *testing.T) {
 // anew, no other input is taken, and nobody goes on with a Job without knowing what
 // it was told.
 func TestFinishedResultsAreBounded(t *testing.T) {
-	const calls = 30
+	const calls = 22
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{
 			{Type: duvo.MessageText, Role: "assistant", Text: strings.Repeat("y", 4<<20)}, {Type: duvo.MessageText, Role: "assistant", Text: "done"}}}
