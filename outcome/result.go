@@ -85,7 +85,7 @@ func (r *Result) Observation() string {
 		fmt.Fprintf(&b, "Note: %s\n", safetext.OneLine(r.Note, 500))
 	}
 	if r.Repeated {
-		b.WriteString("This call repeats an earlier one. No new Job was started, and repeating it again will start none.\n")
+		b.WriteString("This call repeats an earlier one. No new Job was started.\n")
 	}
 	const maxDenials = 20
 	for i, d := range r.denials() {

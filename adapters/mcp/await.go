@@ -7,6 +7,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -28,7 +29,9 @@ func Awaiting(wait time.Duration, opts ...ServerOption) (*Server, error) {
 	return s, nil
 }
 
-// Offer gives the server its registry, once.
+// Offer gives the server its registry, once. A tool that no host could take is an
+// error, and then the server has none; give [duvotool.OfferTo] to the registry to be
+// told by Discover.
 func (s *Server) Offer(reg *duvotool.Registry) error {
 	if reg == nil {
 		return errNoRegistry
@@ -38,8 +41,12 @@ func (s *Server) Offer(reg *duvotool.Registry) error {
 	if s.reg != nil {
 		return errors.New("mcp: the server has its registry already")
 	}
-	s.reg, s.refused = reg, ""
-	s.update()
+	s.reg = reg
+	if err := s.update(); err != nil {
+		s.reg = nil
+		return errtext.Errorf("mcp: %w", err)
+	}
+	s.refused = ""
 	s.turn()
 	return nil
 }

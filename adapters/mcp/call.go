@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"regexp"
 	"sync"
@@ -41,10 +42,9 @@ type call struct {
 	thread *thread
 	ctx    context.Context // with what the registry goes by
 	cancel context.CancelCauseFunc
-	jobs   bool          // its tool is about Jobs: where none was come to, the input was of no use
 	joint  *joint        // the operation that it belongs to; nil: one of its own
-	done   chan struct{} // closed once out and err are there
-	out    string
+	done   chan struct{} // closed once reply and err are there
+	reply  duvotool.Reply
 	err    error
 	slip   *handed.Slip // the handles of Jobs that the tool left at work
 
@@ -71,7 +71,7 @@ var (
 )
 
 // begin runs a tool in a goroutine of its own.
-func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (string, error)) *call {
+func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (duvotool.Reply, error)) *call {
 	c.id, c.done, c.lost = newID(), make(chan struct{}), make(chan struct{})
 	ctx, c.cancel = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), threadKey{}, c.thread))
 	c.ctx = ctx
@@ -87,7 +87,7 @@ func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (
 	s.running[c] = struct{}{}
 	s.calls.Go(func() {
 		guard.Then(errBroke, func() (err error) {
-			c.out, err = run(ctx)
+			c.reply, err = run(ctx)
 			return err
 		}, func(err error) {
 			c.err = err
@@ -157,7 +157,9 @@ func (s *Server) look(c *call) *call {
 		return c
 	}
 	again := &call{owner: c.owner, what: c.what, thread: c.thread, joint: c.joint, told: c.told}
-	return s.begin(c.ctx, again, func(ctx context.Context) (string, error) { return s.reg.CheckTool().Call(ctx, handle) })
+	return s.begin(c.ctx, again, func(ctx context.Context) (duvotool.Reply, error) {
+		return callable(s.reg.CheckTool()).Invoke(ctx, json.RawMessage(handle))
+	})
 }
 
 // tell sends progress, where the host asked for it.
@@ -182,31 +184,25 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			more = false
 		}
 	}
-	var unfit unfitError
-	switch {
-	case errors.As(c.err, &unfit):
-		return failed(unfit.Error()), nil
-	case c.err != nil:
+	if c.err != nil {
 		s.log.Error("mcp: a call failed", "tool", hitl.SafeLine(req.Params.Name, 80), "error", hitl.SafeLine(c.err.Error(), 2000))
-		return failed(errorText(c.err)), nil
+		return failed(errorText(c.reply, c.err)), nil
 	}
 	for _, h := range c.slip.Handles() {
 		_ = s.remember(c.owner+h, c.thread)
 	}
 	s.returned(ctx, c)
-	return &sdk.CallToolResult{IsError: c.jobs && c.slip.None(), Content: []sdk.Content{&sdk.TextContent{Text: c.out}}}, nil
+	return &sdk.CallToolResult{IsError: c.reply.IsError, Content: []sdk.Content{&sdk.TextContent{Text: c.reply.Text}}}, nil
 }
 
-// An unfitError tells a model why what it gave could not be used.
-type unfitError string
-
-func (e unfitError) Error() string { return string(e) }
-
-// errorText is what the model at a host is told of an error. It is a stranger's, so
-// of a tool of the program's own too it is the kind alone.
-func errorText(err error) string {
-	if errors.Is(err, errBroke) {
+// errorText is what the model at a host is told of an error: as the reply has it, or,
+// where there is none, the kind alone.
+func errorText(r duvotool.Reply, err error) string {
+	switch {
+	case errors.Is(err, errBroke):
 		return "The tool failed: it panicked or ended its goroutine. What it had begun may have been done."
+	case r.Text != "":
+		return r.Text
 	}
 	return duvotool.ErrorText(err)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -106,42 +107,103 @@ func (s *Server) remembered(ctx context.Context, j *joint) error {
 	return nil
 }
 
+// joinNameOf reads the key of a joint in the user's scope.
+func joinNameOf(key string) (joinName, bool) {
+	rest, own := strings.CutPrefix(key, "mcp-")
+	at := strings.LastIndexByte(rest, '-')
+	if !own || at < 0 {
+		return joinName{}, false
+	}
+	return joinName{what: rest[:at]}, true
+}
+
 // lookTimeout bounds how long it may take to see that a Job has ended whose result is
 // returned. Mostly that is known here.
 const lookTimeout = 5 * time.Second
 
 // returned notes that a call's result went to a host that waited for it: where its
-// Job has ended, the same call again is another one.
+// Job has ended, the same call again is another one, whichever tool has told the
+// result.
 func (s *Server) returned(ctx context.Context, c *call) {
-	if c.joint == nil || ctx.Err() != nil || len(c.slip.Handles()) > 0 {
+	if ctx.Err() != nil {
 		return
 	}
 	look, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), lookTimeout) // the call's own has ended
 	defer cancel()
-	res, err := s.reg.Lookup(look, c.joint.key)
-	switch {
-	case errors.Is(err, outcome.ErrUnknownKey): // nothing was started
-	case err != nil, res.Outcome == outcome.OutcomePending, res.Outcome == outcome.OutcomeUnknown:
-		return // it may be at work
+	key, over, started := s.over(look, c)
+	if !over {
+		return
 	}
 	s.dropForms(c.thread)
+	j := s.jointOf(look, c, key)
+	if j == nil {
+		return
+	}
 	s.mu.Lock()
-	last := s.joints[c.joint.name] == c.joint
-	if last {
-		delete(s.joints, c.joint.name)
+	now := s.joints[j.name]
+	if now == j {
+		delete(s.joints, j.name)
 	}
 	s.mu.Unlock()
-	if last && err == nil && s.journal != nil {
-		s.nextTurn(c)
+	if (now == nil || now == j) && started && s.journal != nil {
+		s.nextTurn(look, j)
 	}
 }
 
+// over tells which operation a call was about, whether its Job has ended, and whether
+// one was started at all.
+func (s *Server) over(ctx context.Context, c *call) (key string, over, started bool) {
+	res := c.reply.Result
+	switch {
+	case res != nil && res.Key != "":
+		key = res.Key
+	case c.joint != nil && len(c.slip.Handles()) == 0:
+		key = c.joint.key
+	default:
+		return "", false, false
+	}
+	if res == nil || res.Outcome == outcome.OutcomeExpired { // it may be at work all the same
+		var err error
+		if res, err = s.reg.Lookup(ctx, key); err != nil {
+			return key, errors.Is(err, outcome.ErrUnknownKey), false
+		}
+	}
+	return key, res.Outcome != outcome.OutcomePending && res.Outcome != outcome.OutcomeUnknown, true
+}
+
+// jointOf returns the joint of an operation that has ended: that of the call, or, where
+// the call was about an operation of another one or of the process before, what the
+// journal tells of it. Nil: the operation is no joint's, or its turn is over.
+func (s *Server) jointOf(ctx context.Context, c *call, key string) *joint {
+	if c.joint != nil && c.joint.key == key {
+		return c.joint
+	}
+	name, ok := joinNameOf(key)
+	if !ok || !s.perUser || s.journal == nil {
+		return nil
+	}
+	s.mu.Lock()
+	j := s.joints[name]
+	s.mu.Unlock()
+	if j == nil {
+		j = &joint{name: name}
+		if err := s.remembered(ctx, j); err != nil {
+			s.log.Error("mcp: noting that a result was returned", "error", hitl.SafeLine(err.Error(), 300))
+			return nil
+		}
+	}
+	if j.key != key {
+		return nil
+	}
+	return j
+}
+
 // nextTurn lets the next process know that a result was returned.
-func (s *Server) nextTurn(c *call) {
-	r := c.joint.record
+func (s *Server) nextTurn(ctx context.Context, j *joint) {
+	r := j.record
 	turn, _ := strconv.Atoi(string(r.Data))
 	r.Data, r.Done, r.At = []byte(strconv.Itoa(turn+1)), true, time.Now()
-	if _, err := s.journal.Put(context.WithoutCancel(c.ctx), r); err != nil {
+	if _, err := s.journal.Put(ctx, r); err != nil && !errors.Is(err, journal.ErrConflict) { // another call has noted it
 		// After a restart the same call gets this result once more: the safe side.
 		s.log.Error("mcp: noting that a result was returned", "error", hitl.SafeLine(err.Error(), 300))
 	}

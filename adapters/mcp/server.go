@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/duvotool/duvotool/journal"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-	"github.com/tmc/langchaingo/tools"
 )
 
 // A Server offers a registry's tools to MCP hosts. It is safe for concurrent
@@ -30,8 +28,9 @@ import (
 // reach the host's user where the registry's policy is [Elicit]. A call that the
 // host cancels is a caller that leaves: the Job goes on in Duvo, and nothing is
 // decided. Called again with the same input it gets the same Job, see
-// [WithUserScope]. Input that cannot be used, and a handle that is not known, come
-// as a tool's error. The registry's own tools, check_job and continue_job, are offered where
+// [WithUserScope]. A call of which nothing came, as a [duvotool.Reply] tells it, is a
+// tool's error: input that cannot be used, a handle that is not known, a Job that
+// failed. The registry's own tools, check_job and continue_job, are offered where
 // it has a use for them.
 type Server struct {
 	reg    *duvotool.Registry // nil: still awaited, and then guarded by mu
@@ -39,7 +38,7 @@ type Server struct {
 	log    *slog.Logger
 	scope  func(*sdk.CallToolRequest) string
 	link   func(hitl.Request) string
-	tools  []tools.Tool // nil: the registry's
+	tools  []duvotool.Callable // nil: the registry's
 	secret []byte
 	desk   *Desk // nil: none
 
@@ -83,7 +82,10 @@ func NewServer(reg *duvotool.Registry, opts ...ServerOption) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.Offer(reg)
+	if err := s.Offer(reg); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 var errNoRegistry = errors.New("mcp: the registry is nil")
@@ -111,118 +113,55 @@ func newServer(opts []ServerOption) (*Server, error) {
 
 // Update offers the tools that the registry has now: call it after
 // [duvotool.Registry.Refresh], or whenever the observer is told
-// [outcome.EventRefreshed]. Hosts are told that the list changed.
+// [outcome.EventRefreshed]. Hosts are told that the list changed. A tool that no host
+// could take is left out, and logged.
 func (s *Server) Update() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reg != nil {
-		s.update()
+	if s.reg == nil {
+		return
+	}
+	if err := s.update(); err != nil {
+		s.log.Error("mcp: tools are not offered", "error", hitl.SafeLine(err.Error(), 1000))
 	}
 }
 
-// update offers the registry's tools. Called with mu held.
-func (s *Server) update() {
-	var names []string
-	tools := s.tools
-	if tools == nil {
-		tools = s.reg.Tools()
+// update offers the registry's tools. One that no host could take is left out, and the
+// error tells it; where the server has none yet, nothing is offered then. Called with
+// mu held.
+func (s *Server) update() error {
+	all := s.tools
+	if all == nil {
+		all = s.reg.Callables()
 	}
-	for _, t := range tools {
-		s.offer(t)
-		names = append(names, t.Name())
-	}
-	var gone []string
-	for _, name := range s.offered {
-		if !slices.Contains(names, name) {
-			gone = append(gone, name)
+	var told []*sdk.Tool
+	var handlers []sdk.ToolHandler
+	names := []string{}
+	var refused []error
+	for _, t := range all {
+		d, err := s.describe(t)
+		if err != nil {
+			refused = append(refused, err)
+			continue
 		}
+		told, handlers, names = append(told, d), append(handlers, s.handler(t)), append(names, t.Name())
 	}
-	if len(gone) > 0 {
+	if len(refused) > 0 && s.offered == nil {
+		return errors.Join(refused...)
+	}
+	for i, d := range told {
+		s.mcp.AddTool(d, handlers[i])
+	}
+	if gone := slices.DeleteFunc(slices.Clone(s.offered), func(name string) bool { return slices.Contains(names, name) }); len(gone) > 0 {
 		s.mcp.RemoveTools(gone...)
 	}
 	s.offered = names
-}
-
-func describe(name, title, description string, schema json.RawMessage) *sdk.Tool {
-	title = hitl.SafeLine(title, 200)
-	yes := true
-	return &sdk.Tool{Name: name, Title: title, Description: description, InputSchema: schema,
-		Annotations: &sdk.ToolAnnotations{Title: title, DestructiveHint: &yes, OpenWorldHint: &yes}}
-}
-
-var plainSchema = json.RawMessage(`{"type":"object","properties":{"input":{"type":"string","description":"What is to be done, in plain words, with every detail the worker needs."}},"required":["input"],"additionalProperties":false}`)
-
-// withSchema is a tool that takes arguments of a schema.
-type withSchema interface {
-	Schema() json.RawMessage
-	CallArguments(context.Context, json.RawMessage) (string, error)
-}
-
-// offer offers one tool.
-func (s *Server) offer(t tools.Tool) {
-	title, description, schema := strings.ReplaceAll(t.Name(), "_", " "), t.Description(), plainSchema
-	if own, ok := t.(*duvotool.Tool); ok {
-		title = own.Assignment().Name
-	}
-	if f, ok := t.(interface{ FunctionDescription() string }); ok {
-		description = f.FunctionDescription() // without what the schema tells
-	}
-	run := func(ctx context.Context, arguments json.RawMessage) (string, error) {
-		input, err := inputOf(arguments)
-		if err != nil {
-			return "", unfitError("Nothing was done: " + err.Error() + ".")
-		}
-		return t.Call(ctx, input)
-	}
-	if own, ok := t.(withSchema); ok {
-		schema, run = own.Schema(), own.CallArguments
-	}
-	d := describe(t.Name(), title, description, schema)
-	_, jobs := t.(*duvotool.Tool)
-	switch t.Name() {
-	case s.reg.CheckTool().Name(), s.reg.ContinueTool().Name(), s.reg.RouterTool().Name(), s.reg.RunTool().Name():
-		jobs = true
-	}
-	handle := s.handler(run, jobs)
-	switch t.Name() {
-	case s.reg.CheckTool().Name():
-		handle = s.checking(run)
-		fallthrough
-	case s.reg.SearchTool().Name():
-		d.Annotations.ReadOnlyHint, d.Annotations.DestructiveHint = true, nil
-	}
-	s.mcp.AddTool(d, handle)
-}
-
-// inputOf reads the arguments of a tool of [plainSchema].
-func inputOf(arguments json.RawMessage) (string, error) {
-	var fields map[string]json.RawMessage
-	var input string
-	if err := json.Unmarshal(arguments, &fields); err != nil {
-		return "", errors.New("the arguments are not a JSON object with the field input")
-	}
-	if err := json.Unmarshal(fields["input"], &input); err != nil {
-		return "", errors.New("the argument input is missing or no text")
-	}
-	for name := range fields {
-		if name != "input" {
-			return "", fmt.Errorf("there is no argument %q; everything goes into input", hitl.SafeLine(name, 80))
-		}
-	}
-	return input, nil
-}
-
-// handler makes a handler of a tool. jobs tells that it is one of the registry's, for
-// Jobs.
-func (s *Server) handler(run func(context.Context, json.RawMessage) (string, error), jobs bool) sdk.ToolHandler {
-	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return s.serve(ctx, req, "", jobs, run)
-	}
+	return errors.Join(refused...)
 }
 
 // serve begins a call, or goes on with one. A call about a Job that was given a
 // handle carries what that Job asks.
-func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle string, jobs bool, run func(context.Context, json.RawMessage) (string, error)) (*sdk.CallToolResult, error) {
+func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle string, t duvotool.Callable) (*sdk.CallToolResult, error) {
 	if req.Params.RequestState != "" || len(req.Params.InputResponses) > 0 {
 		if res, err := s.enterAgain(ctx, req); res != nil || err != nil {
 			return res, err
@@ -232,7 +171,7 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle str
 	if err != nil {
 		return nil, err
 	}
-	c := &call{owner: b.owner, what: what(req.Params.Name, req.Params.Arguments, userOf(req)), jobs: jobs, joint: b.joint}
+	c := &call{owner: b.owner, what: what(req.Params.Name, req.Params.Arguments, userOf(req)), joint: b.joint}
 	s.mu.Lock()
 	switch known := s.threads[b.owner+handle]; {
 	case handle != "" && known != nil:
@@ -247,7 +186,7 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle str
 	if b.operation != "" { // any of its calls may carry what its Job asks
 		c.thread = s.remember(b.operation, c.thread)
 	}
-	return s.attend(ctx, req, s.begin(b.ctx, c, func(ctx context.Context) (string, error) { return run(ctx, req.Params.Arguments) }))
+	return s.attend(ctx, req, s.begin(b.ctx, c, func(ctx context.Context) (duvotool.Reply, error) { return t.Invoke(ctx, req.Params.Arguments) }))
 }
 
 var errScope = errors.New("mcp: the function of WithScope panicked")
@@ -297,14 +236,6 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (b binding,
 	}
 	b.ctx = ctx
 	return b, nil
-}
-
-// checking makes the handler of check_job: the call carries what its Job asks
-// meanwhile.
-func (s *Server) checking(run func(context.Context, json.RawMessage) (string, error)) sdk.ToolHandler {
-	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return s.serve(ctx, req, handleForm.FindString(strings.ToLower(string(req.Params.Arguments))), true, run)
-	}
 }
 
 // remember keeps a thread by a handle or an operation, and returns the one that

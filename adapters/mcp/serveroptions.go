@@ -1,13 +1,13 @@
 package mcp
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
 
+	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/safelog"
@@ -69,26 +69,28 @@ func (s *Server) noForms(req hitl.Request) string {
 // A catalog that is too large to be listed whole is offered by
 //
 //	mcp.WithTools(reg.SearchTool(), reg.RunTool(), reg.CheckTool())
+//
+// Tools of the program's own may be among them: with one text as input, or with the
+// methods Schema and CallArguments as the registry's have them.
 func WithTools(offered ...tools.Tool) ServerOption {
 	return func(s *Server) error {
 		if len(offered) == 0 || slices.Contains(offered, nil) {
 			return errors.New("WithTools: no tools, or a nil one")
 		}
 		seen := map[string]bool{}
+		var all []duvotool.Callable
 		for _, t := range offered {
-			name := t.Name()
-			if seen[name] {
-				return fmt.Errorf("WithTools: there are two tools named %.80q", name)
+			c := callable(t)
+			if seen[c.Name()] {
+				return fmt.Errorf("WithTools: there are two tools named %.80q", c.Name())
 			}
-			seen[name] = true
-			var schema struct {
-				Type any `json:"type"`
+			seen[c.Name()] = true
+			if _, err := c.SchemaFor(duvotool.MCP); err != nil {
+				return fmt.Errorf("WithTools: %w", err)
 			}
-			if own, ok := t.(withSchema); ok && (json.Unmarshal(own.Schema(), &schema) != nil || schema.Type != "object") {
-				return fmt.Errorf("WithTools: the schema of the tool %.80q is not that of an object", name)
-			}
+			all = append(all, c)
 		}
-		s.tools = slices.Clone(offered)
+		s.tools = all
 		return nil
 	}
 }

@@ -105,6 +105,7 @@ func (p *program) discoverOnce(ctx context.Context) error {
 func (p *program) registryOptions(f flags) []duvotool.Option {
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(policyFor(f, p.desk)), duvotool.WithWaitBudget(f.budget), duvotool.WithLogger(p.log),
+		duvotool.OfferTo(duvotool.MCP),
 		duvotool.WithObserver(mcp.Progress(func(e outcome.Event) {
 			if e.Kind == outcome.EventRefreshed {
 				p.server.Update()
@@ -113,6 +114,9 @@ func (p *program) registryOptions(f flags) []duvotool.Option {
 	}
 	if p.journal != nil {
 		opts = append(opts, duvotool.WithJournal(p.journal))
+	}
+	if f.names > 0 {
+		opts = append(opts, duvotool.ShortNames(f.names))
 	}
 	if f.poll > 0 {
 		opts = append(opts, duvotool.WithPollInterval(f.poll))

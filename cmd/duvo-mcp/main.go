@@ -15,7 +15,8 @@
 // Hosts are greeted at once; the Assignments are listed meanwhile, and what is wrong
 // with the key or the flags is told to hosts that ask for the tools, and on stderr.
 // A host that gives up on a call and calls again gets the Job that it has, see
-// -scope. With -journal, and -scope user, so does one that calls after a restart.
+// -scope. With -journal, and -scope user, so does one that calls after a restart. For
+// hosts that put the server's name before a tool's, -short-names bounds the rest.
 package main
 
 import (
@@ -68,6 +69,7 @@ type flags struct {
 	journal   string
 	scope     string
 	link      string
+	names     int
 	verbose   bool
 }
 
@@ -104,6 +106,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.StringVar(&f.journal, "journal", "", "keep what was begun in this `FILE`, so that a restart goes on with it; it holds the Jobs' inputs and outputs")
 	fs.StringVar(&f.scope, "scope", "session", "what a call that is repeated joins: `session|user|NAME`. session: the Job that is under way in the host's session; user: in any session of its user, and with -journal after a restart too; any other name: whatever was ever called under that name, which starts nothing twice")
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
+	fs.IntVar(&f.names, "short-names", 0, "cut the tools' names to `N` characters, 24 to 63, for hosts that put the server's name before a tool's and bound both together: in Cursor 60 less the length of that name and 1, in Claude Code 64 less that length and 7 (default: 63)")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
 	if err := fs.Parse(args); err != nil {
 		return f, err
@@ -127,6 +130,8 @@ func (f *flags) check() error {
 		return errors.New("-scope is session, user, or a name")
 	case f.link != "" && !strings.HasPrefix(f.link, "https://"):
 		return fmt.Errorf("-link: %q is no https URL", f.link)
+	case f.names != 0 && (f.names < 24 || f.names > 63):
+		return fmt.Errorf("-short-names: %d is not between 24 and 63", f.names)
 	case len(f.elicit) > 1 && slices.Contains(f.elicit, "all"):
 		return errors.New("-elicit is either all or IDs")
 	}

@@ -33,6 +33,7 @@ type journalKey struct {
 	name []byte
 }
 
+// NewJournalKey makes the key of a journal of 32 random bytes.
 func NewJournalKey(key []byte) (journalKey, error) {
 	switch text := strings.TrimSpace(string(key)); {
 	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):

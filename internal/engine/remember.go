@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/internal/lifecycle"
@@ -69,7 +70,10 @@ func (o *operations) remember(op *operation) {
 
 // textOf counts the bytes of what was said by and to an operation.
 func textOf(r *lifecycle.Record) int64 {
-	n := len(r.Order.Input) + len(r.Message.Text) + len(r.Message.Added)
+	n := len(r.Order.Input)
+	if m := r.Latest; m != nil {
+		n += len(m.Text) + len(m.Added)
+	}
 	if f := r.Order.After; f != nil {
 		n += len(f.Text) + len(f.Known)
 	}
@@ -98,36 +102,50 @@ func (o *operations) shed(op *operation) {
 	}
 }
 
-// withoutText leaves of an operation that has ended what keeps its key from starting
-// another Job. Its handles lead nowhere from now on: who goes on with a Job must know
-// what it was told. Called with mu held.
+// withoutText puts in the place of an operation that has ended what keeps its key from
+// starting another Job. Its handles lead nowhere from now on: who goes on with a Job
+// must know what it was told. Called with mu held.
 func (o *operations) withoutText(op *operation) {
 	op.mu.Lock()
-	defer op.mu.Unlock()
-	if op.busyLocked() {
-		return
-	}
-	more := op.moreLocked()
-	for _, handle := range append(slices.Collect(maps.Values(more.others)), op.handle) {
+	s, ended := *op.state, op.ended
+	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.ownHandleLocked()) {
 		delete(o.byHandle, handle)
 	}
-	told := sha256.Sum256([]byte(saidBy(&op.state.Record)))
-	more.others, more.told = map[bearer]string{}, &told
-	s := lifecycle.Make(op.state.Live.Options, op.state.Live.Replica, op.state.Live.Print)
-	s.Live.Revision, s.Record = op.state.Live.Revision, op.state.Record
-	r := &s.Record
-	order, res := *r.Order, *r.Result
-	order.Input = ""
-	if order.After != nil {
-		after := *order.After
-		after.Text, after.Known = "", ""
-		order.After = &after
+	op.mu.Unlock()
+	told := sha256.Sum256([]byte(saidBy(&s.Record)))
+	left := &operation{eng: op.eng, work: op.work, order: bare(op.order), fresh: op.fresh, resumed: op.resumed, ended: ended, more: &extras{told: &told}}
+	now := lifecycle.Make(s.Live.Options, s.Live.Replica, s.Live.Print)
+	now.Record = s.Record
+	r, res := &now.Record, *s.Record.Result
+	if r.Latest != nil {
+		m := *r.Latest
+		m.Text, m.Added = "", ""
+		r.Latest = &m
 	}
-	r.Message.Text, r.Message.Added = "", ""
 	res.Output, res.Data, res.Messages = "", nil, nil
 	r.Note = joinNotes(r.Note, "what it was told and what it said is no longer kept here, for want of room; Duvo has it")
-	r.Order, r.Result = &order, &res
-	op.state = &s
+	r.Order, r.Result = left.order, &res
+	left.state = &now
+	o.byKey[op.slot()] = left
+	if id := strings.ToLower(r.Job); o.holders[id] == op {
+		o.holders[id] = left
+	}
+	if names := o.claimed[op]; names != nil {
+		o.claimed[left] = names
+		delete(o.claimed, op)
+	}
+}
+
+// bare is an order without what was said.
+func bare(order *lifecycle.Order) *lifecycle.Order {
+	o := *order
+	o.Input = ""
+	if o.After != nil {
+		after := *o.After
+		after.Text, after.Known = "", ""
+		o.After = &after
+	}
+	return &o
 }
 
 // tells reports whether this is what the operation tells its Job.
@@ -146,7 +164,7 @@ var errForgotten = errors.New("what the Job was told is no longer kept here, so 
 // a key.
 func (o *operations) forgotText(tenant, key string) bool {
 	o.mu.Lock()
-	op := o.byKey[slotOf(tenant, key)]
+	op := o.byKey[slot{tenant, key}]
 	o.mu.Unlock()
 	return op != nil && op.textless()
 }

