@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/list"
 	"crypto/sha256"
 	"errors"
 	"maps"
@@ -22,28 +23,30 @@ const (
 // texts are the operations that nobody works on, oldest first, and the bytes that
 // each has of what was said. It is guarded by operations.mu.
 type texts struct {
-	size  map[*operation]int64
-	order []*operation // also some that are not among them any more
+	of    map[*operation]*list.Element
+	order list.List // of text
 	total int64
 }
 
+type text struct {
+	op    *operation
+	bytes int64
+}
+
 func (m *texts) note(op *operation, n int64) {
-	if m.size == nil {
-		m.size = map[*operation]int64{}
+	m.forget(op)
+	if m.of == nil {
+		m.of = map[*operation]*list.Element{}
 	}
-	if was, there := m.size[op]; there {
-		m.total -= was
-	} else {
-		m.order = append(m.order, op)
-	}
-	m.size[op] = n
+	m.of[op] = m.order.PushBack(text{op, n})
 	m.total += n
 }
 
 func (m *texts) forget(op *operation) {
-	m.total -= m.size[op]
-	if delete(m.size, op); len(m.order) > 2*len(m.size)+64 {
-		m.order = slices.DeleteFunc(m.order, func(op *operation) bool { _, there := m.size[op]; return !there })
+	if e := m.of[op]; e != nil {
+		m.total -= e.Value.(text).bytes
+		m.order.Remove(e)
+		delete(m.of, op)
 	}
 }
 
@@ -58,13 +61,10 @@ func (o *operations) remember(op *operation) {
 		return // all of it is needed
 	}
 	o.texts.note(op, textOf(op.known()))
-	for _, old := range slices.Clone(o.texts.order) {
-		if o.texts.total <= maxRemembered {
-			return
-		}
-		if _, there := o.texts.size[old]; there {
-			o.shed(old)
-		}
+	for e := o.texts.order.Front(); e != nil && o.texts.total > maxRemembered; {
+		next := e.Next()
+		o.shed(e.Value.(text).op) // which takes out no other
+		e = next
 	}
 }
 
