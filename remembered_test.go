@@ -130,13 +130,18 @@ func TestFinishedResultsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{
 			{Type: duvo.MessageText, Role: "assistant", Text: strings.Repeat("y", 4<<20)}, {Type: duvo.MessageText, Role: "assistant", Text: "done"}}}
-		reg := discover(t, f)
+		posts := 0
+		reg := discover(t, talking{f, &posts}, duvotool.WithFollowUps())
+		handle := ""
 		key := func(i int) context.Context { return duvotool.WithOperationKey(t.Context(), fmt.Sprint("key ", i)) }
 		kept := retained(func() any {
 			for i := range calls {
 				res, err := reg.All()[0].Run(key(i), fmt.Sprint("order ", i))
 				require.NoError(t, err)
 				require.Len(t, res.Messages, 2, "its caller gets all of it")
+				if i == 0 {
+					handle = res.Handle
+				}
 			}
 			return reg
 		})
@@ -156,8 +161,26 @@ func TestFinishedResultsAreBounded(t *testing.T) {
 		require.NotContains(t, first.Note, "was not used")
 		_, err = reg.All()[0].Run(key(0), "order 1")
 		require.ErrorIs(t, err, outcome.ErrKeyReused)
+		_, err = reg.Continue(t.Context(), first, "more")
+		require.ErrorContains(t, err, "no longer kept here")
+		require.NotEmpty(t, handle)
+		out, err := reg.ContinueTool().Call(t.Context(), handle+" more")
+		require.NoError(t, err)
+		require.Contains(t, out, "There is no Job")
+		require.Zero(t, posts)
 		require.Equal(t, calls, f.starts)
 	})
+}
+
+// talking takes messages, and counts them.
+type talking struct {
+	*fake
+	posts *int
+}
+
+func (b talking) PostMessage(context.Context, string, string, string) (duvo.Message, error) {
+	*b.posts++
+	return duvo.Message{}, nil
 }
 
 // A Job's caller gets all that it said, also where a journal keeps less of it.
