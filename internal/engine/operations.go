@@ -30,6 +30,7 @@ type operations struct {
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	claimed  map[*operation][]string // whose they are
+	texts    texts                   // of operations that nobody works on
 	saidTo   map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
 	swept    time.Time
 }
@@ -95,7 +96,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *li
 		op.reword(input)
 	}
 	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.follows(follow)
-	if repeated && (other || key.exact && saidBy(op.known()) != input) {
+	if repeated && (other || key.exact && !op.tells(input)) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
 	}
@@ -112,7 +113,7 @@ func (o *operations) keyed(op *operation) *operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op.mu.Lock()
-	if op.fresh && op.run == nil && op.state.Record.Result == nil && op.ended != 0 {
+	if op.run == nil && op.state.Record.Result == nil && op.ended != 0 && (op.fresh || startedNothing(&op.state.Record)) {
 		op.ended = time.Now().UnixNano() // not forgotten while a call is about to take it up
 	}
 	op.mu.Unlock()
@@ -194,7 +195,9 @@ func (o *operations) settled(op *operation, detached bool) {
 		o.keepOut(op)
 	case r.Unkeyed && !findable, op.record != "" && !s.Live.Dirty:
 		o.drop(op)
+		return
 	}
+	o.remember(op)
 }
 
 // keepOut lets an operation keep its Assignment out of its scope. Called with mu
@@ -217,6 +220,7 @@ func (o *operations) letIn(op *operation) {
 
 // drop forgets an operation. Called with mu held.
 func (o *operations) drop(op *operation) {
+	o.texts.forget(op)
 	if o.byKey[op.slot()] == op {
 		delete(o.byKey, op.slot())
 	}
@@ -268,7 +272,7 @@ func (op *operation) isOld(d time.Duration) bool {
 	defer op.mu.Unlock()
 	r := &op.state.Record
 	done := r.Result != nil && r.Result.Outcome != lifecycle.Unknown
-	left := r.Result == nil && op.ended != 0 && (r.Unkeyed || op.fresh && startedNothing(r))
+	left := r.Result == nil && op.ended != 0 && (r.Unkeyed || startedNothing(r))
 	return !op.busyLocked() && (done || left) && time.Since(time.Unix(0, op.ended)) > d // else its run is about to begin
 }
 
