@@ -19,6 +19,7 @@ type Live struct {
 	Running   bool // it is worked on
 	Admitted  bool // its turn has come to start
 	Closed    bool // nothing more may be sent
+	Draining  bool // nothing more may be started
 	Detached  bool // it goes on without callers
 	Informed  bool // callers have the result
 	Dirty     bool // the record differs from the journal's in what matters
@@ -62,6 +63,7 @@ type underway struct {
 	Fact      bool     // and in something that has happened
 	Untold    bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
+	Looked    bool     // whether another process has recorded what it came to, since that cannot be recorded here
 	SaveAfter time.Duration
 	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
 
@@ -83,6 +85,7 @@ type underway struct {
 	Missing  time.Duration // since when the Job is not found
 	Odd      time.Duration // since when reads make no sense
 	Stuck    time.Duration // since when it waits for what nobody here can give
+	People   time.Duration // since when it waits for a person while it is drained; zero: it does not
 	StopSent time.Duration
 
 	Fetch *Fetch // messages that are being collected; never changed; nil: none were asked for
