@@ -163,10 +163,12 @@ func TestUsersAreApart(t *testing.T) {
 		t.Run(revision, func(t *testing.T) {
 			var mu sync.Mutex
 			var callers []string
+			asked := make(chan struct{}, 10)
 			s := serve(t, verify, duvotool.WithWaitBudget(50*time.Millisecond), duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 				mu.Lock()
 				callers = append(callers, r.Caller.User)
 				mu.Unlock()
+				asked <- struct{}{}
 				<-ctx.Done()
 				return hitl.Decision{}, ctx.Err()
 			})))
@@ -177,6 +179,7 @@ func TestUsersAreApart(t *testing.T) {
 			s.ClientSession = kim
 			out := s.call(t, "refunds", "order 4711")
 			handle := out[strings.Index(out, "job-"):][:30]
+			<-asked
 			require.Contains(t, s.call(t, "check_job", handle), "waits for a")
 			s.ClientSession = lee
 			require.Contains(t, s.call(t, "check_job", handle), "no Job with the handle")
