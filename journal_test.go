@@ -494,7 +494,7 @@ func TestDrainOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(time.Minute, nil), duvotool.DrainOnClose(time.Hour))
+		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(5*time.Second, nil), duvotool.DrainOnClose(time.Hour))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			res, err := reg.All()[0].Run(t.Context(), "1 EUR")

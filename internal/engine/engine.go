@@ -54,6 +54,8 @@ type Engine struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 	auditing   auditTrouble
+
+	closing closing
 }
 
 // A Catalog is what an engine asks of whoever knows the Assignments.
@@ -69,9 +71,10 @@ func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell fun
 	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, replica: rand.Text(), born: time.Now(), boxes: pairs{max: locateKept}}
 	e.watcher = watch.NewWatcher(b, life, log, cfg.PollEvery, cfg.TrustLists)
 	e.watcher.Now = e.now
-	e.events = newEventQueue(tell, log)
+	e.events = newEventQueue(tell, log, life)
 	e.queue = newQueue(cfg.JobLimit)
 	e.ledger = newLedger(cfg, life)
 	e.ops = newOperations(e)
+	e.closing.begin()
 	return e
 }

@@ -570,11 +570,25 @@ func (o *operations) onItsWay(r *lifecycle.Record) bool {
 func (o *operations) byJob() map[string]*operation {
 	out := map[string]*operation{}
 	o.each(func(op *operation) {
-		if id := strings.ToLower(op.known().Job); id != "" && (out[id] == nil || op.busy()) {
+		if id := strings.ToLower(op.known().Job); id != "" && (out[id] == nil || op.rank() > out[id].rank()) {
 			out[id] = op
 		}
 	})
 	return out
+}
+
+// rank tells which of several operations on one Job is meant by it: one that is
+// worked on, or else one that has not ended, or else the one that started it.
+func (op *operation) rank() int {
+	switch {
+	case op.busy():
+		return 3
+	case op.known().Result == nil:
+		return 2
+	case op.order.After == nil:
+		return 1
+	}
+	return 0
 }
 
 func (o *operations) each(f func(*operation)) {

@@ -270,7 +270,7 @@ func (t *turn) letGo() {
 		return
 	}
 	r.Holders = slices.Delete(slices.Clone(r.Holders), i, i+1)
-	if l.Closed && l.End == nil && inFlight && !slices.Contains(r.Holders, Orphan) {
+	if l.Closed && l.End == nil && inFlight && t.o.on(guardOrphan) && !slices.Contains(r.Holders, Orphan) {
 		r.Holders = append(r.Holders, Orphan)
 	}
 	if !t.o.on(guardHolders) {

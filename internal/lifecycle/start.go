@@ -140,11 +140,12 @@ func (t *turn) startSent(e Sent) {
 			t.fail(CauseFailed, e.Text, true)
 		}
 	case Refusal, NotThere, CannotAct:
-		if a.Earlier { // a refusal proves nothing about an earlier attempt
+		if a.Earlier && t.o.on(guardRefusal) { // a refusal proves nothing about an earlier attempt
 			l.NoRepeat, l.Search.Done = true, false // one more look
 			return
 		}
 		l.Dirty = true
+		r.Stage, r.Start = New, Attempt{}
 		t.fail(CauseRefused, e.Text, true)
 	}
 }
