@@ -51,30 +51,6 @@ func (l *Lifetime) Enter() bool {
 	return true
 }
 
-// During is Enter for what is cut short when Close begins: the context that it
-// returns ends then, and with ctx. end gives it back.
-func (l *Lifetime) During(ctx context.Context) (_ context.Context, end func(), ok bool) {
-	if !l.Enter() {
-		return ctx, func() {}, false
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	over := make(chan struct{})
-	l.Again()
-	go func() {
-		defer l.Leave()
-		select {
-		case <-l.closing:
-			cancel()
-		case <-over:
-		}
-	}()
-	return ctx, func() {
-		close(over)
-		cancel()
-		l.Leave()
-	}, true
-}
-
 // Interrupt notes that what runs is being ended: nothing has time any more.
 func (l *Lifetime) Interrupt() {
 	l.mu.Lock()
@@ -99,6 +75,30 @@ func (l *Lifetime) EnterLate() bool {
 	}
 	l.running++
 	return true
+}
+
+// During is Enter for what is cut short when Close begins: the context that it
+// returns ends then, and with ctx. end gives it back.
+func (l *Lifetime) During(ctx context.Context) (_ context.Context, end func(), ok bool) {
+	if !l.Enter() {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	l.Again()
+	go func() {
+		defer l.Leave()
+		select {
+		case <-l.closing:
+			cancel()
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		close(over)
+		cancel()
+		l.Leave()
+	}, true
 }
 
 // Again begins something that belongs to what runs already, also once closed.
