@@ -148,3 +148,21 @@ func TestWhatWasToldAsUnknownIsToldAgain(t *testing.T) {
 		t.Fatalf("%+v", x.s.Record)
 	}
 }
+
+// A write that failed and landed all the same is older than what came of the Job since:
+// that is still to be recorded.
+func TestAnOutcomeIsRecordedAfterAWriteThatLanded(t *testing.T) {
+	x := newScript(t, with(func(o *Options) { o.Claims = true })).started().do(StopAsked{By: "kim"})
+	x.do(SaveFailed{Name: want[Save](x).Name}).read("completed", Completed, nil)
+	landed := want[Save](x)
+	x.do(SaveFailed{Name: landed.Name})
+	x.do(Collected{Name: want[Collect](x).Name, Output: "done"})
+	x.do(Loaded{Name: want[Load](x).Name, Record: landed.Record, Revision: landed.Revision + 1})
+	if f := want[Finish](x); f.Recorded {
+		t.Fatal("it is not")
+	}
+	x.pass(x.s.Live.SaveAfter - x.now.Mono).do(Tick{})
+	if f := want[Save](x); f.Revision != landed.Revision+1 || f.Record.Result == nil {
+		t.Fatalf("%+v", f)
+	}
+}

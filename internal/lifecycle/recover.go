@@ -135,6 +135,16 @@ func (t *turn) openIsDoubt(a *Attempt) {
 	}
 }
 
+// loaded takes in that the journal holds another record than the last that is known to
+// be there. Our own write, of which no answer came, is no newer than what we know.
+func (t *turn) loaded(e Loaded) {
+	if r := &t.Record; e.Record.Writer == r.Writer && e.Record.Serial == r.Serial {
+		t.Live.Revision = e.Revision
+		return
+	}
+	t.conflict(e.Record, e.Revision)
+}
+
 // conflict goes on from what somebody else has put into the journal. What was
 // only intended here is dropped; what has happened is kept, and recorded again.
 func (t *turn) conflict(c *Record, revision uint64) {

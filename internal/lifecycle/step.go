@@ -104,7 +104,7 @@ func (t *turn) answer(e Event) {
 		}
 	case Loaded:
 		if _, ok := t.answers(e.Name, Loading); ok && e.Record != nil && e.Revision != t.Live.Revision {
-			t.conflict(e.Record, e.Revision)
+			t.loaded(e)
 		}
 	case Staged:
 		if _, ok := t.answers(e.Name, Staging); ok {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,19 +133,6 @@ func run(ctx context.Context, c config) (rep report, err error) {
 	return rep, err
 }
 
-// both counts the keys that two processes run.
-func (h *harness) both() (n int) {
-	if h.served == "" {
-		return 0
-	}
-	for i := range h.c.Jobs {
-		if i%h.c.Workers >= sharing(h.c.Workers) && planOf(h.c.Seed, keyName(i)).Both {
-			n++
-		}
-	}
-	return n
-}
-
 // startEmulator starts the emulator's process, which stop ends.
 func (h *harness) startEmulator() (stop func(), err error) {
 	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency})
@@ -174,25 +160,6 @@ func (h *harness) startEmulator() (stop func(), err error) {
 		return nil, err
 	}
 	return stop, nil
-}
-
-// serveJournal serves the journal that two workers share, where there are enough.
-func (h *harness) serveJournal() (stop func(), err error) {
-	if sharing(h.c.Workers) == h.c.Workers {
-		return func() {}, nil
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	h.shared, h.served = journal.NewMemory(), "http://"+l.Addr().String()
-	server := &http.Server{Handler: journalHandler(h.shared)}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) })
-	return func() {
-		_ = server.Close()
-		serving.Wait()
-	}, nil
 }
 
 // work lets the workers do all there is to do, and kills them meanwhile.

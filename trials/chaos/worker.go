@@ -323,23 +323,3 @@ func (w *worker) runAll(done map[string]bool) error {
 	}
 	return nil
 }
-
-// sharing is the first of the two workers that share a journal, where there are
-// enough of them; else it is how many there are.
-func sharing(workers int) int {
-	if workers < 3 {
-		return workers
-	}
-	return workers - 2
-}
-
-// runs reports whether a worker runs a key: its own, and, of the worker that it
-// shares a journal with, those that both run at once.
-func runs(seed uint64, n, worker, workers int) bool {
-	own := n % workers
-	if own == worker {
-		return true
-	}
-	first := sharing(workers)
-	return own >= first && worker >= first && planOf(seed, keyName(n)).Both
-}
