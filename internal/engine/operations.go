@@ -157,9 +157,10 @@ func onceKey(scope, assignment string) string {
 	return scopePrefix + digest.Of("once", scope, assignment)
 }
 
-// startedNothing reports whether nothing was started, nor may have been.
+// startedNothing reports whether nothing was started or said, nor may have been.
 func startedNothing(r *lifecycle.Record) bool {
-	return r.Job == "" && !r.Start.Open && !r.Start.Earlier
+	m := r.Message()
+	return r.Job == "" && !r.Start.Open && !r.Start.Earlier && !m.Posted && !m.Attempt.Open && !m.Attempt.Earlier
 }
 
 // startInput is what the Job of a call was, or is to be, started with.
