@@ -217,10 +217,10 @@ func Configure(s Selector, opts ...ToolOption) Option {
 }
 
 // WithObserver sets a function that is told of every change of every Job. It is
-// called from one goroutine, in order, and never holds up a Job. It must not
-// call [Registry.Close]. What waits for a slow one holds up to 64 MiB of what Jobs
-// have said; beyond that live messages are not told, and the Results of events come
-// without text and with a Note, until it has caught up.
+// called from one goroutine, in order, and never holds up a Job. Called by it,
+// [Registry.Close] waits for nothing and returns an error. What waits for a slow one
+// holds up to 64 MiB of what Jobs have said; beyond that live messages are not told,
+// and the Results of events come without text and with a Note, until it has caught up.
 func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
@@ -302,7 +302,8 @@ func WithPostTimeout(d time.Duration) Option {
 // WithSettleTime sets how long after a response with an unclear fate the same
 // response may be sent again, if its request still waits: time for an effect
 // that lands late. Where no answer came at all, the time of [WithPostTimeout]
-// is added. The default is 30 s.
+// is added. Meanwhile the Job is read at the pace that Duvo advises, however fast
+// [WithPollInterval] is. The default is 30 s; see also [TrustKeys].
 func WithSettleTime(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -313,9 +314,28 @@ func WithSettleTime(d time.Duration) Option {
 	})
 }
 
-// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
-// while new calls are refused. The default, zero, detaches at once: the calls
-// return errors, and their Jobs go on in Duvo until somebody takes them up.
+// TrustKeys declares two things of the server: that it honours idempotency keys, so
+// that what is sent again under its key takes effect once, however late the first
+// attempt lands; and that it checks a response against the request it names, so
+// that one which is not pending any more is refused. Duvo documents the first and
+// not for how long, and does not document the second. Then what was sent with an
+// unclear fate is sent again after about 2 s, in place of the time of
+// [WithSettleTime]; all else holds as before: the same bytes under the same key,
+// after a read that shows the same request, within 15 minutes, and as far as
+// today's rules allow. Declared of a server that is not so, a response may reach
+// the Job's next request, and a start or message take effect twice. By default
+// neither is believed.
+func TrustKeys() Option {
+	return optionFunc(func(c *config) error { c.TrustKeys = true; return nil })
+}
+
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that were started by
+// then, while nothing new is started. People are not waited for: the call of a Job
+// ends at once where its request was put off or is left to others, or where nothing
+// here can answer it, and once its policy has taken 10 s. Such Jobs wait in Duvo,
+// and a registry with the same journal takes them up. The default, zero, detaches all
+// at once: the calls return errors, and their Jobs go on in Duvo until somebody
+// takes them up.
 func DrainOnClose(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d < 0 {

@@ -70,6 +70,10 @@ var (
 	// disk, say. A failure that does not match it needs a person.
 	ErrUnavailable = errors.New("duvotool: the journal cannot be written now")
 
+	// ErrTooLarge is returned by Put where a record has more data than the journal
+	// can keep. The outcome of an operation is then kept without its text.
+	ErrTooLarge = errors.New("duvotool: the record is larger than the journal takes")
+
 	// ErrFailed wraps the failure of a journal. What had to be remembered
 	// first was not done.
 	ErrFailed = errors.New("duvotool: the journal failed")

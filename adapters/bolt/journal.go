@@ -83,7 +83,7 @@ func (j *Journal) Put(ctx context.Context, r journal.Record) (uint64, error) {
 		return 0, err
 	}
 	if len(r.Data) > maxData {
-		return 0, fmt.Errorf("bolt: a record of %d bytes; up to %d are allowed", len(r.Data), maxData)
+		return 0, fmt.Errorf("%w: bolt: it has %d bytes; up to %d are allowed", journal.ErrTooLarge, len(r.Data), maxData)
 	}
 	next := r.Revision + 1
 	if next == 0 {

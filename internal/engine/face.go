@@ -75,35 +75,3 @@ func (eng *Engine) Delivered(token, jobID, delivery string) {
 	eng.tokens.note(token, jobID)
 	eng.wake(jobID, delivery)
 }
-
-// Interrupt ends all that is under way, for its callers too. From this moment on
-// nothing is started or posted.
-func (eng *Engine) Interrupt() {
-	eng.ops.each(func(op *operation) { op.interrupt() })
-}
-
-func (op *operation) interrupt() {
-	op.mu.Lock()
-	r := op.run
-	op.mu.Unlock()
-	if r == nil && !op.busy() {
-		return
-	}
-	if r != nil {
-		r.mu.Lock()
-		r.leaveLocked(outcome.ErrClosed)
-		r.mu.Unlock()
-	}
-	op.eng.life.Again() // it is busy
-	defer op.eng.life.Leave()
-	op.post(lifecycle.Closed{})
-}
-
-// Close waits until nothing of the lifetime runs any more and the observer has
-// been told everything, or until ctx ends.
-func (eng *Engine) Close(ctx context.Context) error {
-	if err := eng.life.Wait(ctx); err != nil {
-		return err
-	}
-	return eng.events.close(ctx)
-}

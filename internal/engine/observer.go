@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -19,6 +20,7 @@ import (
 type eventQueue struct {
 	tell func(outcome.Event)
 	log  *slog.Logger
+	life *lifetime.Lifetime
 
 	mu      sync.Mutex
 	waiting []*untold
@@ -74,8 +76,8 @@ func (q *eventQueue) fit(e *untold) bool {
 // eventOf names an operation.
 type eventOf struct{ tenant, key, assignment string }
 
-func newEventQueue(tell func(outcome.Event), log *slog.Logger) *eventQueue {
-	q := &eventQueue{tell: tell, log: log, status: map[eventOf]*untold{}, idle: make(chan struct{})}
+func newEventQueue(tell func(outcome.Event), log *slog.Logger, life *lifetime.Lifetime) *eventQueue {
+	q := &eventQueue{tell: tell, log: log, life: life, status: map[eventOf]*untold{}, idle: make(chan struct{})}
 	close(q.idle)
 	return q
 }
@@ -138,14 +140,19 @@ func (q *eventQueue) drain() {
 }
 
 func (q *eventQueue) tellSafely(e outcome.Event) {
-	guard.Then(errObserver, func() error { q.tell(e); return nil }, func(err error) {
+	guard.Then(errObserver, func() error {
+		defer q.life.In(theObserver)()
+		q.tell(e)
+		return nil
+	}, func(err error) {
 		if err != nil {
 			q.log.Error("duvotool: an event is lost", "event", string(e.Kind), "job", e.JobID, "error", err.Error())
 		}
 	})
 }
 
-// close waits until everything was told.
+// close waits until everything was told. Where ctx ends before, the error and the
+// log tell how much was not.
 func (q *eventQueue) close(ctx context.Context) error {
 	q.mu.Lock()
 	idle := q.idle
@@ -153,9 +160,26 @@ func (q *eventQueue) close(ctx context.Context) error {
 	select {
 	case <-idle:
 		return nil
-	case <-ctx.Done():
-		return errtext.Errorf("duvotool: closing: %w; the observer has not been told everything", context.Cause(ctx))
+	default:
 	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	n := len(q.waiting)
+	if q.busy {
+		n++ // it is being told
+	}
+	q.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	q.log.ErrorContext(ctx, "duvotool: closing: the observer has not been told everything", "events", n)
+	return errtext.Errorf("duvotool: closing: %w; the observer has not been told everything: %d events wait or are being told", context.Cause(ctx), n)
 }
+
+const theObserver = "the observer"
 
 var errObserver = errors.New("the observer or the callbacks handler panicked")

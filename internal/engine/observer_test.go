@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
@@ -21,7 +22,7 @@ func TestAnObserverThatStandsStill(t *testing.T) {
 	q := newEventQueue(func(e outcome.Event) {
 		<-stand
 		tells <- e
-	}, slog.New(slog.NewTextHandler(&log, nil)))
+	}, slog.New(slog.NewTextHandler(&log, nil)), lifetime.NewLifetime())
 	text := strings.Repeat("x", 1<<20)
 	finished := func(i int) outcome.Event {
 		return outcome.Event{Kind: outcome.EventFinished, Key: fmt.Sprint(i), Result: &outcome.Result{Outcome: outcome.OutcomeCompleted, Output: text,

@@ -147,10 +147,10 @@ func (op *operation) isUnknown() bool {
 // lifetime.
 func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e, op.take) }
 
-// tryPost is post for those who run on nobody's behalf. It returns false once the
-// engine is closed.
+// tryPost is post for those who run on nobody's behalf. It returns false once
+// nothing of the engine runs any more.
 func (op *operation) tryPost(e lifecycle.Event) bool {
-	if !op.eng.life.Enter() {
+	if !op.eng.life.EnterLate() {
 		return false
 	}
 	defer op.eng.life.Leave()
@@ -164,6 +164,9 @@ func (op *operation) take(e lifecycle.Event) {
 		op.enter(c.Caller)
 	}
 	before := op.latest()
+	if c, tell := op.eng.closed(&before.Live); tell {
+		before = op.step(before, c)
+	}
 	if sees(e) {
 		if print := op.eng.credential(); print != before.Live.Print {
 			before = op.step(before, lifecycle.Renewed{Print: print})

@@ -11,6 +11,8 @@ import (
 const (
 	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
 	startDoubtPause = 2 * time.Second  // between an unclear start and the next attempt
+	trustedPause    = 2 * time.Second  // before what is in doubt is sent again, where keys are trusted
+	drainAsked      = 10 * time.Second // that a policy may take while the registry closes; whoever takes longer is a person
 	startDoubtMax   = 15 * time.Minute // after which an unclear start or message is not sent again
 	decisionMaxAge  = 15 * time.Minute // of a decision that was not sent; then the policy is asked again
 	sendAttempts    = 6                // of a start or message that provably did nothing
@@ -35,11 +37,12 @@ func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
 	_, messages := eng.backend.(messenger)
 	o := &lifecycle.Options{
 		Stale: staleRead, Window: c.PostTimeout + 2*staleRead, Post: c.PostTimeout, Settle: c.Settle, Recording: c.PostTimeout,
+		KeysHonoured: c.TrustKeys, Resend: trustedPause,
 		Pause: startDoubtPause, StartMax: startDoubtMax, DecisionMax: decisionMaxAge, Skew: maxSkew,
 		StuckGrace: stuckGrace, AcceptedGrace: acceptedGrace, MissingGrace: missingGrace, OddGrace: oddGrace, Lag: messageLag,
 		BackoffMin: backoffMin, BackoffMax: backoffMax, Attempts: sendAttempts,
-		JobTimeout: s.JobTimeout,
-		CanLocate:  s.Marked, Hinted: c.WebhookURL != nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
+		DrainAsked: drainAsked, JobTimeout: s.JobTimeout, MaxKept: maxKept,
+		CanLocate: s.Marked, Hinted: c.WebhookURL != nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
 		StopOnLeave: s.StopOn[outcome.Cancelled], StopOnTimeout: s.StopOn[outcome.TimedOut], StopOnPolicyFailure: s.StopOn[outcome.PolicyFailed],
 		StopOnDeniedQuestion: s.StopOn[outcome.QuestionDenied], StopOnNobody: s.StopOn[outcome.NobodyToAsk],
 	}
