@@ -127,9 +127,10 @@ func (o *operations) keyed(op *operation) *operation {
 	return op
 }
 
-// startedNothing reports whether nothing was started, nor may have been.
+// startedNothing reports whether nothing was started or said, nor may have been.
 func startedNothing(r *lifecycle.Record) bool {
-	return r.Job == "" && !r.Start.Open && !r.Start.Earlier
+	m := r.Message()
+	return r.Job == "" && !r.Start.Open && !r.Start.Earlier && !m.Posted && !m.Attempt.Open && !m.Attempt.Earlier
 }
 
 func (o *operations) failed(w *Work, key string, err error) error {
