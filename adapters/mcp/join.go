@@ -125,7 +125,7 @@ const lookTimeout = 5 * time.Second
 // Job has ended, the same call again is another one, whichever tool has told the
 // result.
 func (s *Server) returned(ctx context.Context, c *call) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || c.isLost() {
 		return
 	}
 	look, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), lookTimeout) // the call's own has ended

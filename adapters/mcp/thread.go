@@ -23,8 +23,9 @@ type threadKey struct{}
 // that started it or a later one, of check_job or the same again.
 type thread struct {
 	id    string
-	asks  chan *ask   // unbuffered: taken by a call that can carry it
-	lines chan string // of progress; what finds no place is left out
+	asks  chan *ask     // unbuffered: taken by a call that can carry it
+	lines chan string   // of progress; what finds no place is left out
+	cuts  chan struct{} // has something where a form is to be shown again because its request was lost
 
 	joint *joint   // whose it is; nil: none's
 	shown []*shown // guarded by Server.mu
@@ -41,7 +42,7 @@ type given struct {
 }
 
 func newThread() *thread {
-	return &thread{id: newID(), asks: make(chan *ask), lines: make(chan string, 64)}
+	return &thread{id: newID(), asks: make(chan *ask), lines: make(chan string, 64), cuts: make(chan struct{}, 1)}
 }
 
 // An ask is a request on its way to the host's user.
@@ -50,8 +51,11 @@ type ask struct {
 	req   hitl.Request
 	form  *form           // that is shown; set by who shows it, before the reply
 	reply chan formAnswer // takes one without waiting
-	taken atomic.Bool     // its policy has the answer
+	taken atomic.Bool     // the answer is its policy's, or another ask's by now
 }
+
+// take claims the answer to an ask, once: for its policy, or for another ask.
+func (a *ask) take() bool { return a.taken.CompareAndSwap(false, true) }
 
 // A shown form is one that is open at the user of a host with a revision before
 // 2026-07-28. It outlives the call that showed it, whose wait budget may end, or
@@ -65,6 +69,7 @@ type shown struct {
 
 	// Guarded by Server.mu.
 	ask    *ask        // whose answer it is; nil: nobody waits for it
+	cut    time.Time   // when the request by which it was shown was lost; zero: it was not
 	kept   bool        // the host may come back to it
 	answer *formAnswer // that came while nobody waited
 	at     time.Time   // when it came
@@ -76,12 +81,30 @@ type shown struct {
 // answer counts, in whichever of the two.
 const shownAgain = 2 * time.Minute
 
+// surelyShown is how long a request must have been there after a form was shown by it:
+// where it was lost before, the form may never have reached the host.
+const surelyShown = 2 * time.Second
+
+// noteCut lets a call look whether forms are to be shown again.
+func (t *thread) noteCut() {
+	select {
+	case t.cuts <- struct{}{}:
+	default:
+	}
+}
+
+// doubtful reports whether the host may not have a form any more, or never had it.
+// Called with mu held.
+func (f *shown) doubtful() bool {
+	return time.Since(f.since) >= shownAgain || !f.cut.IsZero() && f.cut.Sub(f.since) < surelyShown
+}
+
 // keptAnswer is how long an answer is good that came while no call was there.
 const keptAnswer = 15 * time.Minute
 
 // give hands an answer to an ask. Called with mu held.
-func (t *thread) give(a *ask, answer formAnswer) {
-	t.given = &given{a, answer, time.Now()}
+func (t *thread) give(a *ask, answer formAnswer, at time.Time) {
+	t.given = &given{a, answer, at}
 	a.reply <- answer
 }
 
@@ -91,11 +114,11 @@ func (s *Server) giveAgain(t *thread, a *ask) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := t.given
-	if g == nil || g.ask.taken.Load() || g.ask.ctx.Err() == nil || time.Since(g.at) >= keptAnswer || g.ask.req.Digest() != a.req.Digest() {
+	if g == nil || g.answer.failed() || g.ask.ctx.Err() == nil || time.Since(g.at) >= keptAnswer || g.ask.req.Digest() != a.req.Digest() || !g.ask.take() {
 		return false
 	}
 	a.form = g.ask.form
-	t.give(a, g.answer)
+	t.give(a, g.answer, g.at)
 	return true
 }
 
@@ -110,7 +133,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	for _, f := range slices.Clone(t.shown) {
 		switch {
 		case f.ask != nil: // of another policy
-		case before == nil && f.digest == digest && f.session == req.Session && (f.answer == nil || time.Since(f.at) < keptAnswer):
+		case before == nil && f.digest == digest && f.session == req.Session && (f.answer == nil || time.Since(f.at) < keptAnswer && !f.answer.failed()):
 			before = f
 		default:
 			t.drop(f)
@@ -124,13 +147,13 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	case before.answer != nil:
 		t.drop(before)
 		a.form = before.form
-		t.give(a, *before.answer)
+		t.give(a, *before.answer, before.at)
 		return
 	default:
 		before.timer.Stop()
 		before.timer = nil
 		s.listen(t, before, a)
-		if time.Since(before.since) < shownAgain {
+		if !before.doubtful() {
 			return
 		}
 	}
@@ -148,8 +171,18 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call
 	t.shown = append(t.shown, f)
 	s.forms[f] = struct{}{}
 	s.listen(t, f, a)
+	stop := func() bool { return false }
+	if c.way != nil {
+		stop = context.AfterFunc(c.way, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			f.cut = time.Now()
+			t.noteCut()
+		})
+	}
 	s.calls.Go(func() {
 		defer cancel()
+		defer stop()
 		res, err := req.Session.Elicit(own, f.form.params)
 		answer := s.became(own, req, res, err)
 		if answer.left && own.Err() == nil {
@@ -160,16 +193,20 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call
 }
 
 // showAgain shows once more what the host may have closed with a call that it gave
-// up.
+// up, or never have been shown.
 func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, c *call) {
 	t := c.thread
+	if c.isLost() || ctx.Err() != nil { // another call may
+		t.noteCut()
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asks := map[*ask]bool{} // whether it is to be shown again
 	for _, f := range t.shown {
 		if f.ask != nil && f.session == req.Session {
 			before, known := asks[f.ask]
-			asks[f.ask] = (before || !known) && f.kept && time.Since(f.since) >= shownAgain
+			asks[f.ask] = (before || !known) && f.kept && f.doubtful()
 		}
 	}
 	for a, again := range asks {
@@ -250,7 +287,7 @@ func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
 		}
 		switch {
 		case !answer.left:
-			t.give(a, answer)
+			t.give(a, answer, time.Now())
 		case !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }):
 			a.reply <- answer
 		}
