@@ -74,6 +74,9 @@ func (t *Tool) message(arguments []byte, written bool) (string, error) {
 		read = schema.Decode
 	}
 	v, err := read(arguments)
+	if errors.Is(err, schema.ErrTwice) {
+		return "", t.badArguments(err.Error())
+	}
 	if err != nil {
 		return "", t.badArguments("they are not JSON: " + err.Error() + "; expected " + s.Fields())
 	}
