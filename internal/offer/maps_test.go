@@ -35,3 +35,28 @@ func TestMapsAsArguments(t *testing.T) {
 		}
 	}
 }
+
+// A field whose rules leave no value is refused by its name where the provider has no
+// words for those rules, and not offered as something else.
+func TestFieldsThatNothingFits(t *testing.T) {
+	const none = `{"type":"object","properties":{"x":{"type":"integer"},"y":{"type":"integer"}},"required":["y"],"oneOf":[{"properties":{"x":{"type":"string"}},"required":["x"]},{"properties":{"y":{"type":"string"}}}]}`
+	for text, refused := range map[string]bool{
+		`{"type":"object","properties":{"a":` + none + `},"required":["a"]}`:                               true,
+		`{"type":"object","properties":{"a":{"anyOf":[` + none + `,{"type":"string"}]}},"required":["a"]}`: false,
+		`{"type":"object","properties":{"a":{"type":"array","items":` + none + `,"minItems":1}}}`:          true,
+	} {
+		s, err := schema.Parse([]byte(text))
+		if err != nil {
+			require.True(t, refused)
+			continue
+		}
+		out, err := offer.Schema(offer.OpenAIStrict, s.Tree())
+		if refused {
+			require.Error(t, err, "%s", out)
+			require.Regexp(t, `^the field a(\[\])?: no value fits`, err.Error())
+			continue
+		}
+		require.NoError(t, err)
+		require.NotContains(t, string(out), `"null"`)
+	}
+}
