@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/duvotool/duvotool/internal/errorwords"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -41,10 +42,7 @@ type Reply struct {
 
 var (
 	_ Callable = (*Tool)(nil)
-	_ Callable = (*checkTool)(nil)
-	_ Callable = (*continueTool)(nil)
-	_ Callable = (*searchTool)(nil)
-	_ Callable = (*routerTool)(nil)
+	_ Callable = (*ownTool)(nil)
 )
 
 // Callables are [Registry.Tools] for adapters. The slice is the caller's.
@@ -61,23 +59,6 @@ func (r *Registry) Callables() []Callable {
 func AsCallable(t tools.Tool) (Callable, bool) {
 	c, ok := t.(Callable)
 	return c, ok
-}
-
-// RunArguments is [Tool.Run] with the arguments of a model's tool call: JSON that fits
-// [Tool.SchemaFor] in any dialect. What a model writes around it, a code fence or the
-// quotation marks of a text, is taken off; a null for what may be left out is taken as
-// left out. Arguments that do not fit are an [*outcome.InputError], whose text tells the
-// model what to mend.
-func (t *Tool) RunArguments(ctx context.Context, arguments json.RawMessage) (*outcome.Result, error) {
-	return t.runMessage(ctx, func() (string, error) { return t.message(arguments, false) })
-}
-
-// Invoke is [Tool.RunArguments] with what the model is to read.
-func (t *Tool) Invoke(ctx context.Context, arguments json.RawMessage) (Reply, error) {
-	if t == nil {
-		return replyOf(nil, errNilTool)
-	}
-	return t.reg.invoke(ctx, string(arguments), func() (Reply, error) { return replyOf(t.RunArguments(ctx, arguments)) })
 }
 
 // invoke frames a call: it is told to the callbacks.
@@ -99,6 +80,15 @@ func (r Reply) text(err error) (string, error) {
 	}
 	return r.Text, nil
 }
+
+// ErrorText tells a model what a call came to that ended in an error: what became
+// of its Job, and the kind of failure. The error's own words are the program's: a
+// policy, a journal or a backend may have put into them what is no business of a
+// model, so nothing of them is told but the text of an [*outcome.InputError], which
+// is meant for it. Log the error itself where the program's operators see it.
+//
+// It is empty for a nil error.
+func ErrorText(err error) string { return errorwords.Text(err) }
 
 // replyOf turns what a call came to into what the model reads.
 func replyOf(res *outcome.Result, err error) (Reply, error) {

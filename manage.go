@@ -2,27 +2,37 @@ package duvotool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/catalog"
 	"github.com/duvotool/duvotool/internal/engine"
-	"github.com/duvotool/duvotool/internal/schema"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// offers tells an engine what a registry offers.
-type offers struct{ reg *Registry }
+// works tells an engine what a registry offers.
+type works struct{ reg *Registry }
 
-func (o offers) Offered(id string) bool { return o.reg.offered(id) }
+func (w works) Offered(id string) bool { return w.reg.latest.Load().Kept(id) != nil }
 
-func (o offers) WorkFor(a duvo.Assignment, folder string) (*engine.Work, error) {
-	t, err := o.reg.toolFor(a, folder)
+func (w works) WorkFor(a duvo.Assignment, folder string) (*engine.Work, error) {
+	e, err := w.reg.entryFor(a, folder)
 	if err != nil {
 		return nil, err
 	}
-	return t.work, nil
+	return e.Work, nil
+}
+
+// entryFor returns the entry of an Assignment, also where it is no longer offered, or
+// not yet: then its policy waits for the names to be checked.
+func (r *Registry) entryFor(a duvo.Assignment, folder string) (*catalog.Entry, error) {
+	e, listed, err := r.latest.Load().EntryFor(r.cfg.rules, a, folder)
+	if err == nil && !listed {
+		e.Work.Settings.Policy = r.found.Guard(e.Work.Settings.Policy)
+	}
+	return e, err
 }
 
 // Jobs lists the operations that are under way, and those whose outcome is
@@ -110,7 +120,7 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 	if err := ctx.Err(); err != nil {
 		return nil, &outcome.JobError{Phase: outcome.PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
 	}
-	t, err := r.toolFor(after.Assignment, "")
+	e, err := r.entryFor(after.Assignment, "")
 	if err != nil {
 		return nil, err
 	}
@@ -118,28 +128,13 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 		return nil, fmt.Errorf("duvotool: the backend %T cannot post messages", r.backend)
 	}
 	if after.Outcome != outcome.OutcomeCompleted && after.Outcome != outcome.OutcomeInterrupted {
-		return nil, &outcome.InputError{Tool: t.work.Name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
+		return nil, &outcome.InputError{Tool: e.Work.Name, Problem: fmt.Sprintf("Job %s has not ended so that it could go on: its outcome is %s", hitl.SafeLine(after.JobID, 64), after.Outcome)}
 	}
-	if message, err = t.followUpMessage(message); err != nil {
+	if message, err = e.Input.FollowUp(e.Work, message); err != nil {
 		return nil, err
 	}
-	if err := t.checkInput(message); err != nil {
+	if err := typed.Check(e.Work, message); err != nil {
 		return nil, err
 	}
-	return r.eng.Continue(ctx, t.work, after, message)
-}
-
-// followUpMessage turns what is to be said to a Job into the message. To a typed
-// tool's Jobs only arguments can be said: what was checked at the start would
-// else be undone by what follows.
-func (t *Tool) followUpMessage(text string) (string, error) {
-	message, err := t.inputMessage(text)
-	if t.input != nil && err == nil && !schema.NothingBeside([]byte(text)) {
-		err = &outcome.InputError{Problem: "there is something beside them"}
-	}
-	var bad *outcome.InputError
-	if t.input != nil && errors.As(err, &bad) {
-		return "", &outcome.InputError{Tool: t.work.Name, Problem: "what follows on a call of this tool must be arguments like those of the call, as JSON and with nothing beside it: " + bad.Problem}
-	}
-	return message, err
+	return r.eng.Continue(ctx, e.Work, after, message)
 }

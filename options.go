@@ -1,18 +1,26 @@
 package duvotool
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/catalog"
 	"github.com/duvotool/duvotool/internal/engine"
+	"github.com/duvotool/duvotool/internal/offer"
+	"github.com/duvotool/duvotool/internal/toolname"
+	"github.com/duvotool/duvotool/internal/typed"
+	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/callbacks"
@@ -25,77 +33,49 @@ type Option interface{ apply(*config) error }
 // some of them through [Configure].
 type ToolOption interface {
 	Option
-	applyTool(*toolConfig) error
+	applyTool(*catalog.Settings) error
 }
 
 type optionFunc func(*config) error
 
 func (f optionFunc) apply(c *config) error { return f(c) }
 
-type toolOptionFunc func(*toolConfig) error
+type toolOptionFunc func(*catalog.Settings) error
 
-func (f toolOptionFunc) apply(c *config) error         { return f(&c.tool) }
-func (f toolOptionFunc) applyTool(t *toolConfig) error { return f(t) }
+func (f toolOptionFunc) apply(c *config) error               { return f(&c.rules.Tool) }
+func (f toolOptionFunc) applyTool(t *catalog.Settings) error { return f(t) }
 
 type config struct {
 	engine.Config
 
-	tool      toolConfig // what holds where Configure says nothing
-	configure []configured
-	keep      []Selector
+	rules catalog.Rules
 
-	logger     *slog.Logger
-	observer   func(outcome.Event)
-	callbacks  callbacks.Handler
-	refresh    time.Duration // zero: only when asked to
-	later      bool          // discover in the background what cannot be discovered at first
-	maxCatalog int
-	accept     func(outcome.Change) bool // nil: everything is offered
-	reserve    map[string]bool           // names that no Assignment gets
-	dialects   []Dialect                 // empty: Neutral
-	maxName    int                       // zero: maxToolName
+	logger    *slog.Logger
+	observer  func(outcome.Event)
+	callbacks callbacks.Handler
+	refresh   time.Duration // zero: only when asked to
+	later     bool          // discover in the background what cannot be discovered at first
 
 	drain time.Duration // zero: Close detaches at once
 
-	webhookKeys   [][]byte
-	webhookHeader string
-}
-
-type configured struct {
-	selector Selector
-	options  []ToolOption
-}
-
-type toolConfig struct {
-	engine.Settings
-	input *inputSpec // nil: plain text
-}
-
-func (t toolConfig) clone() toolConfig {
-	stopOn := map[outcome.StopCause]bool{}
-	for c := range t.StopOn {
-		stopOn[c] = true
-	}
-	t.StopOn = stopOn
-	return t
+	webhook webhook.Keys
 }
 
 func defaultConfig() config {
 	return config{
-		tool: toolConfig{Settings: engine.Settings{
+		rules: catalog.Rules{Max: 100_000, Tool: catalog.Settings{Settings: engine.Settings{
 			Policy: hitl.AlwaysDeny(), MaxInput: 256 << 10, MaxObservation: outcome.DefaultMaxShown,
 			MaxMessages: 100_000, MaxOutput: 64 << 20,
-		}},
-		logger:     slog.New(slog.DiscardHandler),
-		Config:     engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
-		maxCatalog: 100_000,
+		}}},
+		logger: slog.New(slog.DiscardHandler),
+		Config: engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
 	}
 }
 
 // WithPolicy sets how waiting Jobs are answered. The default is [hitl.AlwaysDeny].
 // A nil policy is refused.
 func WithPolicy(p hitl.Policy) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if err := hitl.Validate(p); err != nil {
 			return fmt.Errorf("WithPolicy: %w", err)
 		}
@@ -109,7 +89,7 @@ func WithPolicy(p hitl.Policy) ToolOption {
 // Job goes on unless [StopOn] says otherwise. The default, zero, is no bound
 // but the context's.
 func WithJobTimeout(d time.Duration) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if d < 0 {
 			return fmt.Errorf("WithJobTimeout: %v is negative", d)
 		}
@@ -121,7 +101,7 @@ func WithJobTimeout(d time.Duration) ToolOption {
 // StopOn chooses when a Job is stopped. Duvo may not be able to stop a Job that
 // waits for a person; the [outcome.Result] tells what became of it.
 func StopOn(causes ...outcome.StopCause) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if t.StopOn == nil {
 			t.StopOn = map[outcome.StopCause]bool{}
 		}
@@ -148,7 +128,7 @@ func StopOn(causes ...outcome.StopCause) ToolOption {
 // scope it begins no second Job. Without a scope both keys lead to the operation
 // that is there, and to [outcome.ErrNoScope] where there is none.
 func OncePerScope() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.OncePerScope = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.OncePerScope = true; return nil })
 }
 
 // TellReason posts the reasons of denials to the Job as a message, once it has
@@ -156,13 +136,13 @@ func OncePerScope() ToolOption {
 // waiting; it is done once. It needs a backend that is a [JobMessenger]. A Job
 // that waits is never sent a message: it would walk past the request.
 func TellReason() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.TellReason = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.TellReason = true; return nil })
 }
 
 // WithMaxInput bounds the input of a call, in bytes. A longer one is an
 // observation for the model and starts no Job. The default is 256 KiB.
 func WithMaxInput(bytes int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if bytes < 1 {
 			return fmt.Errorf("WithMaxInput: %d bytes hold no input", bytes)
 		}
@@ -174,7 +154,7 @@ func WithMaxInput(bytes int) ToolOption {
 // WithMaxObservation bounds how many characters of a Job's output the model
 // reads. [outcome.Result.Output] holds all of it. The default is 16,384.
 func WithMaxObservation(chars int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if chars < 1 {
 			return fmt.Errorf("WithMaxObservation: %d characters hold no output", chars)
 		}
@@ -192,11 +172,11 @@ func Keep(s ...Selector) Option {
 			return errors.New("Keep: no selectors")
 		}
 		for _, sel := range s {
-			if err := sel.valid(); err != nil {
+			if err := sel.picks.Valid(); err != nil {
 				return fmt.Errorf("Keep: %w", err)
 			}
+			c.rules.Keep = append(c.rules.Keep, sel.picks)
 		}
-		c.keep = append(c.keep, s...)
 		return nil
 	})
 }
@@ -207,25 +187,31 @@ func Keep(s ...Selector) Option {
 //
 // One that matches nothing is refused by [Discover], unless it is
 // [Selector.Optional]. What it has matched once it is for as long as the registry
-// lives, by ID: an Assignment that is renamed or moved keeps its options, and
-// another one that takes its name or place has them too. The next registry knows
-// nothing of that: it goes by what it finds. So use [ByID] for a guard of money,
-// and names for convenience.
+// lives, by ID: an Assignment that is renamed or moved keeps its options, and another
+// one that takes its name or place has them too. The next registry goes by what it
+// finds. So use [ByID] for a guard of money, and names for convenience.
 func Configure(s Selector, opts ...ToolOption) Option {
+	opts = slices.Clone(opts)
 	return optionFunc(func(c *config) error {
-		if err := s.valid(); err != nil {
+		if err := s.picks.Valid(); err != nil {
 			return fmt.Errorf("Configure: %w", err)
 		}
-		scratch := defaultConfig().tool
-		for _, o := range opts {
-			if o == nil {
-				return errors.New("Configure: a nil option")
+		set := func(t *catalog.Settings) error {
+			for _, o := range opts {
+				if o == nil {
+					return errors.New("a nil option")
+				}
+				if err := o.applyTool(t); err != nil {
+					return err
+				}
 			}
-			if err := o.applyTool(&scratch); err != nil {
-				return fmt.Errorf("Configure: %w", err)
-			}
+			return nil
 		}
-		c.configure = append(c.configure, configured{s, slices.Clone(opts)})
+		scratch := defaultConfig().rules.Tool
+		if err := set(&scratch); err != nil {
+			return fmt.Errorf("Configure: %w", err)
+		}
+		c.rules.Configure = append(c.rules.Configure, catalog.Configured{Selector: s.picks, Set: set})
 		return nil
 	})
 }
@@ -338,19 +324,19 @@ func DrainOnClose(d time.Duration) Option {
 	})
 }
 
-// WithRetention sets how long a finished operation's key is remembered. After
-// that the same key starts anew: a new Job, once Duvo has forgotten the start's
-// Idempotency-Key too, and the first one again before. The default is 24 hours. What has not
-// finished, or whose outcome is unknown, is never forgotten: also not where a call
-// ended as [outcome.OutcomePending] or [outcome.OutcomeExpired], since the Job
-// waits or runs on. A later call with the key, however late, reads that Job again
-// and goes on with it; so whoever gives keys calls again until the Job has ended,
-// or memory or the journal keeps the operation for ever. One that has no key of a
-// caller's or a scope's is forgotten after this time in any case, the Key of its
-// Result being for logs only, unless a [outcome.JobError] or [Tool.Start] told the
-// key, or somebody called with it. Processes that share a journal need the same
-// retention: a record that one of them misses too early has vanished for it, which
-// is [journal.ErrFailed].
+// WithRetention sets how long a finished operation's key is remembered. After that
+// the same key starts a new Job, once Duvo has forgotten the start's Idempotency-Key
+// too. The default is 24 hours.
+//
+// What has not finished, or whose outcome is unknown, is never forgotten, also where a
+// call ended as [outcome.OutcomePending] or [outcome.OutcomeExpired]: a later call with
+// the key, however late, reads that Job again and goes on with it. So whoever gives
+// keys calls again until the Job has ended, or the operation is kept for ever. One that
+// has no key of a caller's or a scope's is forgotten after this time in any case,
+// unless a [outcome.JobError] or [Tool.Start] told its key, or somebody called with it.
+//
+// Processes that share a journal need the same retention: a record that one of them
+// misses too early has vanished for it, which is [journal.ErrFailed].
 func WithRetention(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -361,28 +347,25 @@ func WithRetention(d time.Duration) Option {
 	})
 }
 
-// TrustLists lets a row of the list of completed Jobs end a Job without reading
-// that Job once more: its messages are read at once. It saves a request of about
-// three a Job where some hundreds or more are in flight, so that lists by status
-// are looked through, and counts only for rows of such a list, as Duvo has
-// filtered it, that tell when the Job completed. By default
-// every Job is read that a list shows as ended, since lists leave out or rename
-// some statuses.
+// TrustLists lets a row of the list of completed Jobs, as Duvo has filtered it and with
+// the time of completion, end a Job without reading that Job once more: its messages
+// are read at once. It saves a request of about three a Job where some hundreds or more
+// are in flight. By default every Job is read that a list shows as ended, since lists
+// leave out or rename some statuses.
 func TrustLists() Option {
 	return optionFunc(func(c *config) error { c.TrustLists = true; return nil })
 }
 
-// WithWaitBudget bounds how long a call waits for its Job. Past it the call
-// returns with [outcome.OutcomePending] and a [outcome.Result.Handle], and a nil error; the Job
-// goes on, and so do its policy and whatever else belongs to it. However short
-// it is, the call waits until the operation is recorded, so that it is not lost
-// with the process. See [Tool.Start] for a call that waits for no more than that. The tool
-// check_job, which [Registry.Tools] then also holds, tells the model later how
-// it ended.
+// WithWaitBudget bounds how long a call waits for its Job. Past it the call returns
+// [outcome.OutcomePending] with a [outcome.Result.Handle] and a nil error; the Job, its
+// policy and whatever else belongs to it go on. However short it is, the call waits
+// until the operation is recorded; [Tool.Start] waits for no more than that. The tool
+// check_job, which [Registry.Tools] then also holds, tells the model later how it
+// ended.
 //
 // The default, zero, waits until the Job ends or the context does.
 func WithWaitBudget(d time.Duration) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if d < 0 {
 			return fmt.Errorf("WithWaitBudget: %v is negative", d)
 		}
@@ -391,45 +374,23 @@ func WithWaitBudget(d time.Duration) ToolOption {
 	})
 }
 
-// offersCheckTool reports whether some tool has a wait budget.
-func (c config) offersCheckTool() bool {
-	return c.someTool(func(t toolConfig) bool { return t.WaitBudget > 0 })
-}
-
-// offersContinue reports whether some tool allows follow-ups.
-func (c config) offersContinue() bool {
-	return c.someTool(func(t toolConfig) bool { return t.FollowUps })
-}
-
-// someTool reports whether what holds for all tools, or is configured for some,
-// is so.
-func (c config) someTool(is func(toolConfig) bool) bool {
-	return is(c.tool) || slices.ContainsFunc(c.configure, func(conf configured) bool {
-		var t toolConfig
-		for _, o := range conf.options {
-			_ = o.applyTool(&t) // checked by Configure
-		}
-		return is(t)
-	})
-}
-
 // WithLiveMessages tells the observer of a Job's messages while it runs, by
 // [outcome.EventMessage]. It takes a request more whenever the Job has changed, and
 // lists of many Jobs at once do not serve such a Job: it is read by its age.
 func WithLiveMessages() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.LiveMessages = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.LiveMessages = true; return nil })
 }
 
-// WithMarkedStarts starts every Job with a sandbox of its own, be it empty. So
-// the Job of a start whose answer was lost can be told from all others, and is
-// looked for before the start is sent again, which then is right also on a
-// server that does not honour the Idempotency-Key. It costs a request a Job, and
-// needs a backend that is a [SandboxMaker] and a [JobLister].
+// WithMarkedStarts starts every Job with a sandbox of its own, be it empty, by which
+// the Job of a start whose answer was lost can be told from all others. It is looked
+// for before the start is sent again, which then is right also on a server that does
+// not honour the Idempotency-Key. It costs a request a Job, and needs a backend that is
+// a [SandboxMaker] and a [JobLister].
 //
 // A Job that is called [WithFiles] has such a sandbox in any case, and with
 // [WithWebhook] a delivery that comes tells the Job as well.
 func WithMarkedStarts() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.Marked = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.Marked = true; return nil })
 }
 
 // WithFollowUps lets the model go on with a Job that has completed or was
@@ -437,7 +398,7 @@ func WithMarkedStarts() ToolOption {
 // [Registry.Tools] also holds the tool continue_job, which posts a message to it
 // and waits for its answer. It needs a backend that is a [JobMessenger].
 func WithFollowUps() ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error { t.FollowUps = true; return nil })
+	return toolOptionFunc(func(t *catalog.Settings) error { t.FollowUps = true; return nil })
 }
 
 // WithJournal keeps in j what the registry must remember of its operations.
@@ -456,22 +417,17 @@ func WithJournal(j journal.Journal) Option {
 	})
 }
 
-// WithJournalKey encrypts what goes into the journal, by AES-256-GCM, with a key
-// of 32 random bytes; the journal then shows no text, no ID and no name. Given more
-// than once, the first key encrypts and the others are only read with, so that a
-// key can be replaced: what was written with the old one is written anew
-// whenever it changes.
+// WithJournalKey encrypts what goes into the journal, by AES-256-GCM with a key of 32
+// random bytes; the journal then shows no text, no ID and no name. Given more than
+// once, the first key encrypts and the others are only read with, so that a key can be
+// replaced: what was written with an old one is written anew whenever it changes.
 //
-// A record opens in the journal, under the key and at the revision that it was
-// put as, and nowhere else: what was changed, exchanged with another record or
-// put back to its older self is refused with [journal.ErrFailed]. Within a process a
-// record that goes back to an earlier revision, or vanishes before it is done, is
-// refused too, with a key or without. What cannot be noticed from the records
-// alone is that, between two processes, records were put back together with
-// their revisions: the whole journal, or one that does not protect its revisions
-// against who can write to it. adapters/bolt notices some of that. Records that
-// releases before this one encrypted are bound to their keys alone, until they
-// are written anew; once no key of that time is given any more, none opens.
+// A record opens in its journal, under its key and at its revision alone: what was
+// changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
+// a record that goes back or vanishes before it is done is refused without a key, too.
+// Not noticed is what was put back between two processes together with its revisions,
+// such as the whole journal; adapters/bolt notices some of that. Records that earlier
+// releases encrypted are bound to their keys alone until they are written anew.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
 		k, err := engine.NewJournalKey(key)
@@ -509,7 +465,7 @@ func WithJobLimit(n int) Option {
 // once; see [WithJobLimit]. Calls of other Assignments do not wait behind those
 // that wait for this limit.
 func WithAssignmentLimit(n int) ToolOption {
-	return toolOptionFunc(func(t *toolConfig) error {
+	return toolOptionFunc(func(t *catalog.Settings) error {
 		if n < 0 {
 			return fmt.Errorf("WithAssignmentLimit: %d is negative", n)
 		}
@@ -536,9 +492,9 @@ func WithRefreshEvery(d time.Duration) Option {
 // WithAcceptance holds back what nobody has looked at: accept is asked about each
 // kept Assignment that is new, with a zero Before, and about each that reads
 // differently than when it was last accepted: by another name, folder, Build or
-// description. One that is not accepted is not offered; a tool that was handed
-// out for it answers the model that it is gone. It is asked about again at each
-// refresh. [outcome.Changes.Held] lists what is held back.
+// description. One that is not accepted is not offered, [outcome.Changes.Held] lists
+// it, a tool that was handed out for it answers the model that it is gone, and it is
+// asked about again at each refresh.
 //
 // Others may write descriptions, and the model reads them. What was accepted is
 // known to the registry alone: a program that keeps a list of Build IDs, say,
@@ -548,9 +504,187 @@ func WithAcceptance(accept func(outcome.Change) bool) Option {
 		if accept == nil {
 			return errors.New("WithAcceptance: the function is nil")
 		}
-		c.accept = accept
+		c.rules.Accept = accept
 		return nil
 	})
+}
+
+// InputOf lets a tool take arguments of the Go type T, a struct, instead of
+// plain text. The schema that a model is offered is T's: names from json tags,
+// descriptions, enums and bounds from jsonschema tags, as
+// github.com/invopop/jsonschema reads them; a field is required unless its json
+// tag says omitempty or omitzero, or an embedded pointer leads to it. What
+// encoding/json writes of a T fits: a pointer may be null, and of a nil slice or map
+// that [Typed.Run] is given nothing is there. A time.Duration is a number of
+// nanoseconds, and its description says so.
+//
+//	type Refund struct {
+//		Order  int64  `json:"order" jsonschema:"minimum=1"`
+//		Reason string `json:"reason" jsonschema:"enum=broken,enum=late,description=What went wrong"`
+//		Note   string `json:"note,omitempty"`
+//	}
+//
+// Arguments that do not fit start no Job: they are an [*outcome.InputError], whose text
+// tells the model which field is wrong and what is expected there. Those that
+// fit are sent to the Job as JSON, written in one way, so that the same
+// arguments are the same operation; see [RenderInput] for another form. A null
+// for an optional field is taken as its absence.
+//
+// Where the schema allows names that T does not have, one that differs from a
+// field's in the case of its letters alone is refused.
+//
+// The option is refused for a type that has no schema of an object: one that
+// holds itself, that decodes or encodes itself and does not tell its schema, or that
+// has what no schema could tell, such as bounds of a number that is written as text.
+func InputOf[T any]() ToolOption { return inputOption[T]("InputOf", nil) }
+
+// RenderInput is [InputOf] with a message of your own to the Job: render is
+// given the decoded arguments. An error refuses them, and its text goes to the
+// model, as that of an InputError.
+//
+// The message is what makes two calls one operation, so render should depend on
+// nothing but its argument. It may be called concurrently.
+func RenderInput[T any](render func(T) (string, error)) ToolOption {
+	if render == nil {
+		return toolOptionFunc(func(*catalog.Settings) error { return errors.New("RenderInput: the function is nil") })
+	}
+	return inputOption("RenderInput", render)
+}
+
+func inputOption[T any](name string, render func(T) (string, error)) ToolOption {
+	spec, err := typed.InputOf(render)
+	if err != nil {
+		err = fmt.Errorf("%s[%s]: %w", name, reflect.TypeFor[T](), err)
+	}
+	return toolOptionFunc(func(t *catalog.Settings) error {
+		if err == nil {
+			t.Input = spec
+		}
+		return err
+	})
+}
+
+// InputSchema lets a tool take arguments that fit a JSON Schema of an object,
+// given as JSON; see [InputOf]. It is of draft 2020-12 unless its $schema names
+// another one from draft 4 on, and is then written in the words of 2020-12. What its
+// references refer to is put in their place, because models' providers take none; so a
+// reference must be to a place in the schema itself, and a recursive schema is
+// refused. Parts of allOf are merged, and an object that nothing fits is refused.
+// Patterns are in the syntax of package regexp.
+func InputSchema(raw json.RawMessage) ToolOption {
+	spec, err := typed.InputSchema(raw)
+	return toolOptionFunc(func(t *catalog.Settings) error {
+		if err != nil {
+			return fmt.Errorf("InputSchema: %w", err)
+		}
+		t.Input = spec
+		return nil
+	})
+}
+
+// OutputOf says what a completed Job is to answer: JSON that decodes into T, as
+// the whole of its last words, in a code fence, or as the last object in them.
+// What was found is in [outcome.Result.Data]; where nothing fits, [outcome.Result.Note] tells
+// the model and you what is wrong. The outcome stays that of the Job.
+//
+// The Assignment must know what it is to answer. Say so in its SOP, or use
+// [CorrectOnce], which tells it.
+func OutputOf[T any]() ToolOption {
+	spec, err := typed.OutputOf[T]()
+	return toolOptionFunc(func(t *catalog.Settings) error {
+		if err != nil {
+			return fmt.Errorf("OutputOf[%s]: %w", reflect.TypeFor[T](), err)
+		}
+		t.Output = spec
+		return nil
+	})
+}
+
+// CorrectOnce sends a Job that has completed, and whose answer is not what
+// [OutputOf] asks for, a message that tells what is expected, once. That resumes
+// the Job, so the call goes on waiting. It needs a backend that is a
+// [JobMessenger], and does nothing without OutputOf or the Out of [As]. A message
+// of [Registry.Continue] is not followed by one.
+func CorrectOnce() ToolOption {
+	return toolOptionFunc(func(t *catalog.Settings) error { t.Correct = true; return nil })
+}
+
+// OfferTo names the dialects in which the tools are going to be offered: [Discover]
+// refuses a tool whose arguments one of them cannot hold, by the tool's name and the
+// field. The default is [Neutral] alone. Given more than once, they add up.
+func OfferTo(dialects ...Dialect) Option {
+	return optionFunc(func(c *config) error {
+		if len(dialects) == 0 {
+			return errors.New("OfferTo: no dialects")
+		}
+		for _, d := range dialects {
+			if _, ok := offer.Of(offer.Dialect(d)); !ok {
+				return fmt.Errorf("OfferTo: there is no dialect %.40q", string(d))
+			}
+			c.rules.Dialects = append(c.rules.Dialects, offer.Dialect(d))
+		}
+		return nil
+	})
+}
+
+// ShortNames bounds the names of tools, in characters: 24 to 63, which is the default.
+// It is for hosts that put a server's name before a tool's and bound both together:
+// Cursor takes 60 with the server's name and a colon, Claude Code 64 with "mcp__", the
+// server's name and "__" before it. A name that is cut ends in the end of its
+// Assignment's ID, so that it stays the same when another one like it appears.
+func ShortNames(max int) Option {
+	return optionFunc(func(c *config) error {
+		if max < toolname.Least || max > toolname.Max {
+			return fmt.Errorf("ShortNames: %d is not between %d and %d", max, toolname.Least, toolname.Max)
+		}
+		c.rules.MaxName = max
+		return nil
+	})
+}
+
+// ReserveNames keeps names from Assignments, for tools of the program's own that
+// are offered beside the registry's: an Assignment of such a name gets the end of
+// its ID as a suffix, the same from run to run, and [outcome.Changes.Collided] tells it.
+// Case does not matter. Given more than once, the names add up.
+func ReserveNames(names ...string) Option {
+	return optionFunc(func(c *config) error {
+		if len(names) == 0 {
+			return errors.New("ReserveNames: no names")
+		}
+		reserve := maps.Clone(c.rules.Reserve)
+		if reserve == nil {
+			reserve = map[string]bool{}
+		}
+		for _, n := range names {
+			if strings.TrimSpace(n) == "" {
+				return errors.New("ReserveNames: an empty name")
+			}
+			reserve[strings.ToLower(n)] = true
+			if s, lossy := toolname.Slug(n); !lossy { // as adapters write it
+				reserve[s] = true
+			}
+		}
+		c.rules.Reserve = reserve
+		return nil
+	})
+}
+
+// DiscoverLater lets [Discover] return a registry also while Duvo cannot be
+// reached, is overloaded or refuses the key, or where the context's deadline comes
+// first: a service then does not restart again and again, and what its journal
+// holds is taken up, with the options that fit each Assignment as it was recorded.
+// There are no tools until the Assignments were listed; that is tried in the
+// background, after a second and then less and less often, up to once a minute, and
+// by [Registry.Refresh]. [Registry.Discovered] tells whether it was done, and the
+// observer is told by an [outcome.EventRefreshed].
+//
+// What options and policies name must be there then, as it must for Discover:
+// otherwise no tool is offered, and an error is logged each time it was tried.
+// Until then no policy is asked either, since a name that nothing has may be that of
+// a guard: requests of Jobs that were taken up wait, but for those that had been
+// suspended, which [Registry.Decide] answers. What was decided before is sent.
+func DiscoverLater() Option {
+	return optionFunc(func(c *config) error { c.later = true; return nil })
 }
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL
@@ -576,13 +710,13 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 			return errors.New("WithWebhook: no secret; unsigned deliveries are not taken")
 		}
 		for _, s := range secrets {
-			keys, err := webhookKeysOf(s)
+			keys, err := webhook.KeysOf(s)
 			if err != nil {
 				return fmt.Errorf("WithWebhook: %w", err)
 			}
-			c.webhookKeys = append(c.webhookKeys, keys...)
+			c.webhook.Secrets = append(c.webhook.Secrets, keys...)
 		}
-		c.WebhookURL, c.WebhookKey = u, c.webhookKeys[0]
+		c.WebhookURL, c.WebhookKey = u, c.webhook.Secrets[0]
 		return nil
 	})
 }
@@ -594,10 +728,10 @@ func WithWebhook(publicURL string, secrets ...string) Option {
 // from a new one; it wakes a Job, and no more.
 func WithWebhookSignature(header string) Option {
 	return optionFunc(func(c *config) error {
-		if header = strings.TrimSpace(header); !isHeaderName(header) {
+		if header = strings.TrimSpace(header); !webhook.IsHeaderName(header) {
 			return errors.New("WithWebhookSignature: no header can have this name")
 		}
-		c.webhookHeader = header
+		c.webhook.Header = header
 		return nil
 	})
 }

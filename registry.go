@@ -4,29 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"slices"
-	"strings"
-	"sync"
+	"net/http"
+	"sync/atomic"
+	"time"
 
-	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/catalog"
+	"github.com/duvotool/duvotool/internal/discovery"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
-	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safelog"
-	"github.com/duvotool/duvotool/internal/safetext"
-	"github.com/duvotool/duvotool/internal/search"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
-)
-
-var (
-	_ Backend      = (*duvo.Client)(nil)
-	_ JobMessenger = (*duvo.Client)(nil)
-	_ FolderLister = (*duvo.Client)(nil)
-	_ JobStopper   = (*duvo.Client)(nil)
 )
 
 // A Registry offers a team's Assignments as tools, and owns the Jobs that are
@@ -38,36 +29,25 @@ type Registry struct {
 	log     *slog.Logger
 	life    *lifetime.Lifetime
 	eng     *engine.Engine
-
-	refusals tally // of webhooks, by their reasons
-
-	turn    chan struct{}   // holds one: who takes it may refresh
-	closing context.Context // ends when Close begins
-	listed  chan struct{}   // closed by the first discovery
-	close   func()
-
-	book *hitl.NameBook // what Names of this registry look up
-
-	mu      sync.RWMutex
-	catalog catalog
+	found   *discovery.Discovery
+	webhook http.Handler
+	latest  atomic.Pointer[offered]
 }
 
-// A catalog is what one discovery found. It is never changed.
-type catalog struct {
-	tools    []*Tool          // kept ones, by name
-	byID     map[string]*Tool // kept ones, by ID in lower case
-	collided []string
-	meant    meanings         // of the names of these tools and of all that were offered before
-	said     meanings         // the same of the Assignments' own names, which models read too
-	accepted map[string]*Tool // as WithAcceptance last accepted them; nil without it
-	held     []duvo.Assignment
-	known    []duvo.Assignment // all Assignments, kept or not
-	tree     folderTree        // nil: not known
-	bound    bound
-	unmet    []unmet
-	missing  []string             // what nothing has, of the names in options and policies
-	lasting  []string             // selectors that hold for what they matched before
-	index    func() *search.Index // of tools, made when it is first needed
+// What is offered: a catalog, and the tools of its entries in their order. It is never
+// changed.
+type offered struct {
+	*catalog.Catalog
+	tools []*Tool
+}
+
+// offer replaces what is offered.
+func (r *Registry) offer(c *catalog.Catalog) {
+	now := &offered{c, make([]*Tool, len(c.Entries))}
+	for i, e := range c.Entries {
+		now.tools[i] = &Tool{r, e}
+	}
+	r.latest.Store(now)
 }
 
 // Discover lists the Assignments of the backend and makes a tool of each. The
@@ -97,14 +77,17 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	if err := cfg.fits(b); err != nil {
 		return nil, errtext.Errorf("duvotool: %w", err)
 	}
-	cfg.OffersCheck = cfg.offersCheckTool()
-	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime(), turn: make(chan struct{}, 1), listed: make(chan struct{}), book: &hitl.NameBook{}}
-	r.turn <- struct{}{}
-	r.closing, r.close = context.WithCancel(context.Background())
-	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), offers{r})
-	if err := r.firstCatalog(ctx); err != nil {
-		r.close()
-		r.book.Close()
+	cfg.OffersCheck = cfg.rules.Some(func(s catalog.Settings) bool { return s.WaitBudget > 0 })
+	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime()}
+	r.offer(catalog.Empty(cfg.rules))
+	r.found = discovery.New(discovery.Config{
+		From: b, Rules: cfg.rules, Later: cfg.later, Every: cfg.refresh, Log: r.log, Life: r.life,
+		Latest: func() *catalog.Catalog { return r.latest.Load().Catalog }, Offer: r.offer, Tell: r.tellChanges,
+	})
+	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), works{r})
+	r.webhook = r.newWebhook()
+	if err := r.found.First(ctx); err != nil {
+		r.found.Close()
 		return nil, err
 	}
 	if ctx.Err() != nil { // and it is allowed to discover later
@@ -116,138 +99,74 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		_ = r.Close(ctx)
 		return nil, err
 	}
-	r.refreshAlways()
+	r.found.Begin()
 	return r, nil
 }
 
+// laterTakeUp bounds reading the journal where the context has ended.
+const laterTakeUp = time.Minute
+
 // fits refuses options that the backend has no ability for.
 func (c config) fits(b Backend) error {
-	if c.webhookHeader != "" && len(c.webhookKeys) == 0 {
+	if c.webhook.Header != "" && len(c.webhook.Secrets) == 0 {
 		return errors.New("WithWebhookSignature: there is no secret; give WithWebhook too")
 	}
-	selectors := slices.Clone(c.keep)
-	stops, tells, goesOn := len(c.tool.StopOn) > 0, c.tool.TellReason, c.offersContinue()
-	for _, conf := range c.configure {
-		selectors = append(selectors, conf.selector)
-		var t toolConfig
-		for _, o := range conf.options {
-			_ = o.applyTool(&t) // checked by Configure
+	_, folders := b.(FolderLister)
+	_, messages := b.(JobMessenger)
+	_, stops := b.(JobStopper)
+	_, sandboxes := b.(SandboxMaker)
+	_, lists := b.(JobLister)
+	some := c.rules.Some
+	for _, need := range []struct {
+		option, ability string
+		wanted, there   bool
+	}{
+		{"InFolder", "list folders", c.rules.NeedFolders(), folders},
+		{"TellReason", "post messages", some(func(s catalog.Settings) bool { return s.TellReason }), messages},
+		{"CorrectOnce", "post messages", some(func(s catalog.Settings) bool { return s.Correct }), messages},
+		{"WithFollowUps", "post messages", c.offersContinue(), messages},
+		{"WithMarkedStarts", "make sandboxes and list Jobs", some(func(s catalog.Settings) bool { return s.Marked }), sandboxes && lists},
+		{"StopOn", "stop Jobs", some(func(s catalog.Settings) bool { return len(s.StopOn) > 0 }), stops},
+	} {
+		if need.wanted && !need.there {
+			return fmt.Errorf("%s: the backend %T cannot %s", need.option, b, need.ability)
 		}
-		stops, tells = stops || len(t.StopOn) > 0, tells || t.TellReason
-	}
-	if _, ok := b.(FolderLister); !ok && slices.ContainsFunc(selectors, func(s Selector) bool { return s.folders }) {
-		return fmt.Errorf("InFolder: the backend %T cannot list folders", b)
-	}
-	if _, ok := b.(JobMessenger); !ok && tells {
-		return fmt.Errorf("TellReason: the backend %T cannot post messages", b)
-	}
-	if _, ok := b.(JobMessenger); !ok && c.someTool(func(t toolConfig) bool { return t.Correct }) {
-		return fmt.Errorf("CorrectOnce: the backend %T cannot post messages", b)
-	}
-	if _, ok := b.(JobMessenger); !ok && goesOn {
-		return fmt.Errorf("WithFollowUps: the backend %T cannot post messages", b)
-	}
-	if c.someTool(func(t toolConfig) bool { return t.Marked }) {
-		_, makes := b.(SandboxMaker)
-		if _, lists := b.(JobLister); !makes || !lists {
-			return fmt.Errorf("WithMarkedStarts: the backend %T cannot make sandboxes and list Jobs", b)
-		}
-	}
-	if _, ok := b.(JobStopper); !ok && stops {
-		return fmt.Errorf("StopOn: the backend %T cannot stop Jobs", b)
 	}
 	return nil
 }
 
-// discover reads the catalog. What the backend does besides returning is an error.
-func (r *Registry) discover(ctx context.Context) (cat catalog, err error) {
-	err = guard.Run(errDiscoverPanic, func() (err error) {
-		cat, err = r.readCatalog(ctx)
-		return err
-	})
-	if err != nil {
-		return catalog{}, err
-	}
-	return cat, nil
+// offersContinue reports whether some tool allows follow-ups.
+func (c config) offersContinue() bool {
+	return c.rules.Some(func(s catalog.Settings) bool { return s.FollowUps })
 }
 
-var errDiscoverPanic = errors.New("duvotool: discovering Assignments: panic")
+// Discovered reports whether the Assignments were listed: always, but for a
+// registry that was made with [DiscoverLater].
+func (r *Registry) Discovered() bool { return r.found.Done() }
 
-func (r *Registry) readCatalog(ctx context.Context) (catalog, error) {
-	var all []duvo.Assignment
-	seen := map[string]bool{}
-	size := 0
-	for a, err := range r.backend.Assignments(ctx) {
-		if err != nil {
-			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: %w", err)
-		}
-		if a.ID == "" {
-			return catalog{}, errors.New("duvotool: discovering Assignments: one has no ID")
-		}
-		if seen[strings.ToLower(a.ID)] {
-			continue
-		}
-		seen[strings.ToLower(a.ID)] = true
-		if all = append(all, clone.Assignment(a)); len(all) > r.cfg.maxCatalog {
-			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: more than %d", r.cfg.maxCatalog)
-		}
-		if size += assignmentSize(a); size > maxCatalogBytes {
-			return catalog{}, errtext.Errorf("duvotool: discovering Assignments: the first %d have more than %d bytes of text", len(all), maxCatalogBytes)
-		}
-	}
-	var tree folderTree
-	if fl, ok := r.backend.(FolderLister); ok {
-		folders, err := fl.Folders(ctx)
-		switch {
-		case err == nil:
-			tree = newFolderTree(folders)
-		case r.cfg.needFolders() || r.book.NeedsFolders() || ctx.Err() != nil:
-			return catalog{}, errtext.Errorf("duvotool: discovering folders: %w", err)
-		default:
-			r.log.WarnContext(ctx, "duvotool: the folders cannot be listed; requests will not tell them", "error", safetext.OneLine(err.Error(), 500))
-		}
-	}
-	r.mu.RLock()
-	before := r.catalog
-	r.mu.RUnlock()
-	names, collided := toolNames(all, r.cfg.maxName, r.cfg.taken(before.meant))
-	cat := catalog{byID: map[string]*Tool{}, collided: collided}
-	cat.tree, cat.bound = tree, r.cfg.bind(before.bound, all, tree)
-	cat.unmet = r.cfg.unmet(all, tree, cat.bound)
-	for _, a := range all {
-		cat.known = append(cat.known, duvo.Assignment{ID: a.ID, Name: a.Name})
-		if !r.cfg.keeps(a, tree) {
-			continue
-		}
-		t, err := r.newTool(a, names[a.ID], tree, cat.bound)
-		if err != nil {
-			return catalog{}, err
-		}
-		if !cat.accept(r.cfg, before, t) {
-			r.log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
-			continue
-		}
-		cat.tools = append(cat.tools, t)
-		cat.byID[strings.ToLower(a.ID)] = t
-		if t.undescribed {
-			r.log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
-				"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
-		}
-	}
-	slices.SortFunc(cat.tools, func(a, b *Tool) int { return strings.Compare(a.work.Name, b.work.Name) })
-	cat.meant = before.meant.and(cat.tools, 2*r.cfg.maxCatalog)
-	cat.said = before.said.andSaid(cat.tools, 2*r.cfg.maxCatalog)
-	cat.index = sync.OnceValue(func() *search.Index { return newIndex(cat.tools) })
-	return cat, nil
+// Refresh lists the Assignments again, and tells the observer what changed.
+// Tools handed out before keep their names and options, and their
+// [Tool.Description] is the new one: an agent that reads it at each turn needs
+// no restart. One whose Assignment is gone answers the model that it is. A name
+// that has stood for one Assignment is no other's for as long as the registry
+// lives: where two swap their names in Duvo, their tools get suffixes. On an
+// error everything stays as it was. See [WithRefreshEvery].
+//
+// One Refresh is under way at a time; others wait for it. Each ends with its
+// context, and with an error that matches [outcome.ErrClosed] when Close begins.
+//
+// That something which an option or a policy names is gone is no error: it is
+// logged as a warning and told by [outcome.Changes.Unmatched]. An Assignment that was
+// renamed or moved keeps what [Configure] had set for it. Only in the first
+// discovery of a registry that was made with [DiscoverLater] it is an error, as it
+// is of [Discover].
+func (r *Registry) Refresh(ctx context.Context) (outcome.Changes, error) {
+	return r.found.Refresh(ctx)
 }
 
-func (c config) needFolders() bool {
-	need := slices.ContainsFunc(c.keep, func(s Selector) bool { return s.folders })
-	return need || slices.ContainsFunc(c.configure, func(x configured) bool { return x.selector.folders })
-}
-
-func (c config) keeps(a duvo.Assignment, tree folderTree) bool {
-	return len(c.keep) == 0 || slices.ContainsFunc(c.keep, func(s Selector) bool { return s.match(a, tree) })
+// tellChanges tells the observer what a refresh found.
+func (r *Registry) tellChanges(ctx context.Context, c outcome.Changes) {
+	r.eng.Tell(outcome.Event{Kind: outcome.EventRefreshed, At: time.Now(), Changes: &c}.WithContext(context.WithoutCancel(ctx)))
 }
 
 // Tools returns the tools, ordered by name, for langchaingo; last, where options
@@ -270,9 +189,7 @@ func (r *Registry) Tools() []tools.Tool {
 
 // All returns the tools, ordered by name. The slice is the caller's.
 func (r *Registry) All() []*Tool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return append([]*Tool{}, r.catalog.tools...) // [] in JSON, not null
+	return append([]*Tool{}, r.latest.Load().tools...) // [] in JSON, not null
 }
 
 // Tool is [Registry.FindTool] for a name that should be there: the error of one
@@ -282,45 +199,40 @@ func (r *Registry) Tool(name string) (*Tool, error) {
 	if t, ok := r.FindTool(name); ok {
 		return t, nil
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return nil, r.catalog.noTool(name)
+	return nil, r.latest.Load().NoTool(name)
 }
 
 // FindTool returns the tool with this name, without regard to case; or else the
 // one of the Assignment with this ID, or, where it is the only one, with this
 // exact name. It returns nil and false if there is none.
 func (r *Registry) FindTool(name string) (*Tool, bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, t := range r.catalog.tools {
-		if strings.EqualFold(t.work.Name, name) {
-			return t, true
-		}
+	now := r.latest.Load()
+	if i := now.Find(name); i >= 0 {
+		return now.tools[i], true
 	}
-	if t := r.catalog.byID[strings.ToLower(name)]; t != nil {
-		return t, true
-	}
-	var found *Tool
-	for _, t := range r.catalog.tools {
-		if t.work.Assignment.Name == name {
-			if found != nil {
-				return nil, false
-			}
-			found = t
-		}
-	}
-	return found, found != nil
+	return nil, false
 }
 
-// offered reports whether the Assignment is still in the catalog.
-func (r *Registry) offered(id string) bool { return r.kept(id) != nil }
+// Search returns the tools whose Assignments fit a task that is told in
+// people's words, the best first, at most limit of them. It looks in the names,
+// folders and descriptions, takes other forms of a word and common synonyms for
+// it, and forgives typing mistakes. It asks nobody: it is as fresh as the last
+// [Registry.Refresh].
+func (r *Registry) Search(query string, limit int) []Match {
+	now := r.latest.Load()
+	out := []Match{} // [] in JSON, not null
+	best := 0.0
+	for _, h := range now.Search(query, limit) {
+		best = max(best, h.Score)
+		out = append(out, Match{now.tools[h.Doc], h.Score / best})
+	}
+	return out
+}
 
-// kept returns the tool that the catalog has for an Assignment now.
-func (r *Registry) kept(id string) *Tool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.catalog.byID[strings.ToLower(id)]
+// A Match is a tool that [Registry.Search] found.
+type Match struct {
+	*Tool
+	Fit float64 // how well it fits beside the best one found, which has 1
 }
 
 // Close ends the registry. New calls are refused with [outcome.ErrClosed]. Calls in
@@ -333,8 +245,7 @@ func (r *Registry) kept(id string) *Tool {
 // context. It may be called more than once.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.Close()
-	r.close()
-	r.book.Close()
+	r.found.Close()
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
 		_ = r.Wait(patience)
@@ -343,3 +254,13 @@ func (r *Registry) Close(ctx context.Context) error {
 	r.eng.Interrupt()
 	return r.eng.Close(ctx)
 }
+
+// String names the registry, without what it holds: that has secrets in it, and
+// changes while it is printed.
+func (r *Registry) String() string { return "duvotool.Registry" }
+
+// Format keeps the secrets of the options out of every verb.
+func (r *Registry) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, r.String()) }
+
+// LogValue keeps them out of structured logs, too.
+func (r *Registry) LogValue() slog.Value { return slog.StringValue(r.String()) }

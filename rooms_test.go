@@ -20,8 +20,9 @@ const module = "github.com/duvotool/duvotool"
 // rooms are the packages in the order in which they may import one another: each
 // only what stands further down. A folder stands for all that is below it.
 var rooms = []string{
-	"examples", "trials", "bench", "cmd", "adapters", "duvotooltest", "", "internal/engine",
-	"internal/lifecycle", "internal/watch", "audit", "outcome", "journal", "hitl", "duvotest", "duvo",
+	"examples", "trials", "bench", "cmd", "adapters", "duvotooltest", "", "internal/directory", "internal/discovery", "internal/catalog",
+	"internal/typed", "internal/errorwords", "internal/toolname",
+	"internal/engine", "internal/lifecycle", "internal/watch", "audit", "outcome", "journal", "hitl", "duvotest", "duvo",
 }
 
 // roomOf returns the place of a package of this module in the order; -1 for what
@@ -79,7 +80,7 @@ func mayImport(from, to string) bool {
 }
 
 func TestMayImport(t *testing.T) {
-	for _, way := range [][2]string{{"adapters/mcp", ""}, {"", "internal/engine"}, {"internal/engine", "hitl"}, {"audit", "outcome"}, {"outcome", "hitl"},
+	for _, way := range [][2]string{{"adapters/mcp", ""}, {"", "internal/discovery"}, {"internal/catalog", "internal/engine"}, {"", "internal/engine"}, {"internal/engine", "hitl"}, {"audit", "outcome"}, {"outcome", "hitl"},
 		{"hitl", "internal/guard"}, {"internal/clone", "duvo"}, {"cmd/duvo-mcp", "adapters/mcp"}, {"adapters/mcp/duvotestmcp", "duvotest"}} {
 		require.True(t, mayImport(way[0], way[1]), way)
 		if roomOf(way[0]) >= 0 && roomOf(way[1]) >= 0 {

@@ -1,15 +1,6 @@
 package duvotool
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-
-	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/wording"
-)
+import "github.com/duvotool/duvotool/internal/catalog"
 
 // A Selector picks Assignments, for [Keep] and [Configure]. Names and folders
 // can be changed by whoever edits Assignments in Duvo: select by [ByID] where
@@ -18,146 +9,28 @@ import (
 // Each ID, name, pattern and folder that a selector is made of must match
 // something when the registry is made, or [Discover] fails with a
 // [*hitl.NoMatchError]; see [Selector.Optional].
-type Selector struct {
-	text     string
-	terms    []term
-	folders  bool // needs the folders
-	optional bool
-	err      error
-}
-
-// A term is one ID, name, pattern or folder of a selector.
-type term struct {
-	kind  string // as in NoMatchError
-	word  string
-	match func(duvo.Assignment, folderTree) bool
-}
-
-func (s Selector) valid() error {
-	if s.err != nil {
-		return s.err
-	}
-	if len(s.terms) == 0 {
-		return errors.New("the selector is empty; make one with ByID, ByName, ByPattern or InFolder")
-	}
-	return nil
-}
+type Selector struct{ picks catalog.Selector }
 
 // String tells what the selector picks.
-func (s Selector) String() string { return s.text }
+func (s Selector) String() string { return s.picks.String() }
 
 // Optional returns the selector as one of which nothing need be there: what it
 // is for then holds as soon as it matches.
 func (s Selector) Optional() Selector {
-	s.optional = true
+	s.picks.Optional = true
 	return s
-}
-
-func (s Selector) match(a duvo.Assignment, tree folderTree) bool {
-	return slices.ContainsFunc(s.terms, func(t term) bool { return t.match(a, tree) })
 }
 
 // ByID picks the Assignments with these IDs.
-func ByID(ids ...string) Selector {
-	return selectWords(hitl.KindID, ids, func(a duvo.Assignment, id string) bool { return strings.EqualFold(a.ID, id) })
-}
+func ByID(ids ...string) Selector { return Selector{catalog.ByID(ids...)} }
 
 // ByName picks the Assignments with exactly these names.
-func ByName(names ...string) Selector {
-	return selectWords(hitl.KindName, names, func(a duvo.Assignment, name string) bool { return a.Name == name })
-}
-
-func selectWords(kind string, words []string, match func(a duvo.Assignment, word string) bool) Selector {
-	words = slices.Clone(words)
-	s := Selector{text: fmt.Sprintf("%s %s", kind, wording.Quoted(words))}
-	if len(words) == 0 {
-		s.err = fmt.Errorf("no %s given", kind)
-	}
-	for _, w := range words {
-		if strings.TrimSpace(w) == "" {
-			s.err = fmt.Errorf("an empty %s", kind)
-		}
-		s.terms = append(s.terms, term{kind, w, func(a duvo.Assignment, _ folderTree) bool { return match(a, w) }})
-	}
-	return s
-}
+func ByName(names ...string) Selector { return Selector{catalog.ByName(names...)} }
 
 // ByPattern picks the Assignments whose whole name matches the regular
 // expression, in the syntax of package regexp.
-func ByPattern(pattern string) Selector {
-	re, err := wording.WholePattern(pattern)
-	if err != nil {
-		return Selector{err: fmt.Errorf("pattern: %w", err)}
-	}
-	return Selector{text: fmt.Sprintf("name matching %q", pattern),
-		terms: []term{{hitl.KindPattern, pattern, func(a duvo.Assignment, _ folderTree) bool { return re.MatchString(a.Name) }}}}
-}
+func ByPattern(pattern string) Selector { return Selector{catalog.ByPattern(pattern)} }
 
 // InFolder picks the Assignments in these folders and in the folders below
 // them. A folder is named by its ID or by its path, as in "Support/Refunds".
-func InFolder(folders ...string) Selector {
-	folders = slices.Clone(folders)
-	s := Selector{text: "folder " + wording.Quoted(folders), folders: true}
-	if len(folders) == 0 {
-		s.err = errors.New("no folder given")
-	}
-	for _, want := range folders {
-		if strings.Trim(want, "/ ") == "" {
-			s.err = errors.New("an empty folder")
-		}
-		s.terms = append(s.terms, term{hitl.KindFolder, want, func(a duvo.Assignment, tree folderTree) bool { return tree.below(a.FolderID, want) }})
-	}
-	return s
-}
-
-// below reports whether a folder is the wanted one, by ID or path, or lies below
-// it.
-func (tree folderTree) below(id, want string) bool {
-	for id != "" {
-		f, ok := tree[id]
-		if !ok {
-			return false
-		}
-		if f.is(want) {
-			return true
-		}
-		id = f.parent
-	}
-	return false
-}
-
-func (f folderNode) is(want string) bool {
-	return strings.EqualFold(f.id, want) || f.path == strings.Trim(want, "/")
-}
-
-// A folderTree holds the folders by ID.
-type folderTree map[string]folderNode
-
-type folderNode struct{ id, parent, path string }
-
-// newFolderTree sorts folders into a tree. A folder whose parents run in a
-// circle is put at the top.
-func newFolderTree(folders []duvo.Folder) folderTree {
-	byID := map[string]duvo.Folder{}
-	for _, f := range folders {
-		byID[f.ID] = f
-	}
-	tree := folderTree{}
-	for _, f := range folders {
-		path, parent := f.Name, f.ParentID
-		seen := map[string]bool{f.ID: true}
-		for p := f.ParentID; p != ""; p = byID[p].ParentID {
-			if seen[p] {
-				path, parent = f.Name, ""
-				break
-			}
-			seen[p] = true
-			if _, ok := byID[p]; !ok {
-				break
-			}
-			path = byID[p].Name + "/" + path
-		}
-		tree[f.ID] = folderNode{f.ID, parent, path}
-	}
-	return tree
-}
+func InFolder(folders ...string) Selector { return Selector{catalog.InFolder(folders...)} }

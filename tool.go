@@ -2,19 +2,19 @@ package duvotool
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
+	"io"
+	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/catalog"
 	"github.com/duvotool/duvotool/internal/clone"
-	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
-	"github.com/duvotool/duvotool/internal/offer"
 	"github.com/duvotool/duvotool/internal/react"
-	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/typed"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -23,59 +23,16 @@ import (
 // a typed [Tool.Run] besides. It is safe for concurrent use. Get it from a
 // [Registry].
 type Tool struct {
-	reg         *Registry
-	work        *engine.Work
-	input       *inputSpec // nil: plain text
-	description string
-	undescribed bool
-}
-
-// latest returns the tool as the last refresh saw its Assignment: with the name
-// and the options that it was handed out with, and all else as it is now. Of an
-// Assignment that is no longer offered it is what was known.
-func (t *Tool) latest() *Tool {
-	now := t.reg.kept(t.work.Assignment.ID)
-	if now == nil || now == t || sameAssignment(now.work.Assignment, t.work.Assignment) && now.work.Folder == t.work.Folder && now.description == t.description {
-		return t // no copy for each call's operation to keep
-	}
-	own := t.copy()
-	own.work.Assignment, own.work.Folder, own.description, own.undescribed = now.work.Assignment, now.work.Folder, now.description, now.undescribed
-	return own
-}
-
-// copy returns a tool whose work may still be changed.
-func (t *Tool) copy() *Tool {
-	own, w := *t, *t.work
-	own.work = &w
-	return &own
+	reg   *Registry
+	entry *catalog.Entry // as it was handed out
 }
 
 var _ tools.Tool = (*Tool)(nil)
 
-const maxShownName = 200 // characters
-
-func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bound) (*Tool, error) {
-	cfg := r.cfg.tool.clone()
-	for i, c := range r.cfg.configure {
-		if !b.holds(i, a.ID) && !c.selector.match(a, tree) {
-			continue
-		}
-		for _, o := range c.options {
-			if err := o.applyTool(&cfg); err != nil {
-				return nil, errtext.Errorf("duvotool: %w", err)
-			}
-		}
-	}
-	t := &Tool{reg: r, work: &engine.Work{Assignment: a, Name: name, Folder: tree[a.FolderID].path, Settings: cfg.Settings}, input: cfg.input}
-	if a.LatestBuild != nil {
-		t.description = safetext.OneLine(a.LatestBuild.Description, offer.MaxDescription)
-	}
-	if t.description == "" {
-		t.undescribed = true
-		t.description = fmt.Sprintf("The Duvo Assignment %q. Nobody has described what it does.", safetext.OneLine(a.Name, maxShownName))
-	}
-	t.description = offer.Cut(t.description, offer.MaxDescription)
-	return t, r.cfg.checkOffer(t)
+// latest returns the entry as the last refresh saw its Assignment: with the name and
+// the options that the tool was handed out with, and all else as it is now.
+func (t *Tool) latest() *catalog.Entry {
+	return t.entry.As(t.reg.latest.Load().Kept(t.entry.Work.Assignment.ID))
 }
 
 // errNilTool is the error of calls on a nil tool, such as the first result of
@@ -83,27 +40,27 @@ func (r *Registry) newTool(a duvo.Assignment, name string, tree folderTree, b bo
 var errNilTool = errtext.Errorf("duvotool: a call of a nil *Tool: %w", hitl.ErrNoTool)
 
 // Name returns the tool's name, as the model writes it.
-func (t *Tool) Name() string { return t.work.Name }
+func (t *Tool) Name() string { return t.entry.Work.Name }
 
 // Description returns what the model reads of the tool: the description of the
 // Assignment's latest Build, as the last discovery or refresh saw it, on one line.
 // That of a typed tool then tells its arguments, for agents that do not offer
 // [Tool.Schema]. All of it is at most 1,024 characters, a mark where it was cut
 // included.
-func (t *Tool) Description() string { return t.withHint(t.latest().description) }
+func (t *Tool) Description() string { return t.entry.Input.Hint(t.latest().Description) }
 
 // FunctionDescription is Description without the arguments, for agents that
 // offer [Tool.Schema].
-func (t *Tool) FunctionDescription() string { return t.latest().description }
+func (t *Tool) FunctionDescription() string { return t.latest().Description }
 
 // Folder returns the path of the Assignment's folder in Duvo, as in
 // "Support/Refunds". It is empty where the Assignment lies in none, or the
 // backend knows no folders.
-func (t *Tool) Folder() string { return t.latest().work.Folder }
+func (t *Tool) Folder() string { return t.latest().Work.Folder }
 
 // Assignment returns the Assignment, as the last discovery or refresh saw it. It is
 // the caller's own.
-func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().work.Assignment) }
+func (t *Tool) Assignment() duvo.Assignment { return clone.Assignment(t.latest().Work.Assignment) }
 
 // Call runs a Job on the model's input and returns what the model is to read:
 // [outcome.Result.Observation] where the outcome is known, or why the input cannot be
@@ -121,6 +78,17 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 	return reply.text(err)
 }
 
+// CallArguments is [Tool.Call] with the arguments of a model's tool call, as
+// JSON that fits [Tool.Schema]. It is for adapters to frameworks that offer
+// schemas. Arguments that do not fit are an observation, and cost no Job.
+func (t *Tool) CallArguments(ctx context.Context, arguments json.RawMessage) (string, error) {
+	if t == nil {
+		return "", errNilTool
+	}
+	reply, err := t.Invoke(ctx, arguments)
+	return reply.text(err)
+}
+
 // Run runs a Job on the message and waits for its end. The error is nil
 // whenever the outcome is known, also when the Job failed: see
 // [outcome.Result.Outcome] and [outcome.Result.Err]. Otherwise it is an [*outcome.InputError], where
@@ -130,7 +98,7 @@ func (t *Tool) Call(ctx context.Context, input string) (string, error) {
 // When ctx ends Run returns at once; the Job goes on in Duvo and the error
 // holds what is needed to come back to it.
 func (t *Tool) Run(ctx context.Context, message string) (*outcome.Result, error) {
-	return t.runMessage(ctx, func() (string, error) { return t.inputMessage(message) })
+	return t.runMessage(ctx, func() (string, error) { return t.entry.Input.Text(t.entry.Work, message) })
 }
 
 // runMessage is Run with what makes the message to the Job.
@@ -139,7 +107,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 	if err != nil {
 		return nil, err
 	}
-	return t.reg.eng.Run(ctx, t.latest().work, message)
+	return t.reg.eng.Run(ctx, t.latest().Work, message)
 }
 
 // messageOf makes the message to the Job, and checks it.
@@ -148,25 +116,13 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 		return "", errNilTool
 	}
 	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.work.Assignment.Name, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.entry.Work.Assignment.Name, Err: context.Cause(ctx)}
 	}
 	message, err := make()
 	if err != nil {
 		return "", err
 	}
-	return message, t.checkInput(message)
-}
-
-func (t *Tool) checkInput(message string) error {
-	switch {
-	case strings.TrimSpace(message) == "":
-		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is empty; say in plain words what is to be done, with every detail the worker needs"}
-	case len(message) > t.work.Settings.MaxInput:
-		return t.tooLong(len(message))
-	case !utf8.ValidString(message):
-		return &outcome.InputError{Tool: t.work.Name, Problem: "the input is not valid UTF-8 text"}
-	}
-	return nil
+	return message, typed.Check(t.entry.Work, message)
 }
 
 // Start is [Tool.Run] that does not wait: it returns once the operation is
@@ -184,11 +140,42 @@ func (t *Tool) checkInput(message string) error {
 // When ctx ends before the operation is recorded nothing is started, unless the
 // error's Phase says otherwise. After that its end changes nothing.
 func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error) {
-	message, err := t.messageOf(ctx, func() (string, error) { return t.inputMessage(input) })
+	message, err := t.messageOf(ctx, func() (string, error) { return t.entry.Input.Text(t.entry.Work, input) })
 	if err != nil {
 		return nil, err
 	}
 	now := make(chan time.Time)
 	close(now)
-	return t.reg.eng.RunUntil(ctx, t.latest().work, message, now)
+	return t.reg.eng.RunUntil(ctx, t.latest().Work, message, now)
 }
+
+// RunArguments is [Tool.Run] with the arguments of a model's tool call: JSON that fits
+// [Tool.SchemaFor] in any dialect. What a model writes around it, a code fence or the
+// quotation marks of a text, is taken off; a null for what may be left out is taken as
+// left out. Arguments that do not fit are an [*outcome.InputError], whose text tells the
+// model what to mend.
+func (t *Tool) RunArguments(ctx context.Context, arguments json.RawMessage) (*outcome.Result, error) {
+	return t.runMessage(ctx, func() (string, error) { return t.entry.Input.Message(t.entry.Work, arguments) })
+}
+
+// Invoke is [Tool.RunArguments] with what the model is to read.
+func (t *Tool) Invoke(ctx context.Context, arguments json.RawMessage) (Reply, error) {
+	if t == nil {
+		return replyOf(nil, errNilTool)
+	}
+	return t.reg.invoke(ctx, string(arguments), func() (Reply, error) { return replyOf(t.RunArguments(ctx, arguments)) })
+}
+
+// String names the tool.
+func (t *Tool) String() string {
+	if t == nil || t.entry == nil {
+		return "duvotool.Tool(none)"
+	}
+	return "duvotool.Tool(" + t.entry.Work.Name + ")"
+}
+
+// Format prints with every verb what String tells, and none of the options.
+func (t *Tool) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, t.String()) }
+
+// LogValue is what structured logs have of it.
+func (t *Tool) LogValue() slog.Value { return slog.StringValue(t.String()) }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/ownfile"
 )
 
@@ -123,7 +124,10 @@ func (a *File) open(path string) error {
 		return bad(err)
 	}
 	a.end = end
-	a.head, a.count, err = readLines(io.NewSectionReader(a.f, 0, end), func(_ int64, _ string, size int64) { a.last = end - size })
+	a.head, a.count, err = readLines(io.NewSectionReader(a.f, 0, end), func(l line) bool {
+		a.last = end - l.size
+		return true
+	})
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, path)
 	}
@@ -203,8 +207,9 @@ func (a *File) Close() error {
 // another file.
 func Verify(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
 	seen := count == 0
-	last, lines, err = readLines(r, func(n int64, h string, _ int64) {
-		seen = seen || n == count && h == hash
+	last, lines, err = readLines(r, func(l line) bool {
+		seen = seen || l.number == count && l.hash == hash
+		return true
 	})
 	if err == nil && !seen {
 		err = fmt.Errorf("duvotool: the audit file does not hold its line %d as it was: it was cut or exchanged", count)
@@ -212,27 +217,39 @@ func Verify(r io.Reader, count int64, hash string) (lines int64, last string, er
 	return lines, last, err
 }
 
-// readLines tells each line's number, its hash and its bytes with its end.
-func readLines(r io.Reader, each func(n int64, hash string, size int64)) (head string, count int64, err error) {
+var errBreaksOff = errors.New("duvotool: the audit file breaks off")
+
+// A line is one of a file, as it was read.
+type line struct {
+	number int64
+	hash   string
+	size   int64 // bytes, with its end
+	record Record
+}
+
+// readLines tells each line, until each returns false.
+func readLines(r io.Reader, each func(line) bool) (head string, count int64, err error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
-		line, err := readLine(in)
-		if errors.Is(err, io.EOF) && len(line) == 0 {
+		text, err := readLine(in)
+		if errors.Is(err, io.EOF) && len(text) == 0 {
 			return head, count, nil
 		}
 		if err != nil {
-			return "", 0, fmt.Errorf("duvotool: the audit file breaks off in line %d", count+1)
+			return "", 0, errtext.Errorf("%w in line %d", errBreaksOff, count+1)
 		}
 		var l entry
-		if err := json.Unmarshal(line, &l); err != nil {
+		if err := json.Unmarshal(text, &l); err != nil {
 			return "", 0, fmt.Errorf("duvotool: the audit file: line %d: %w", count+1, err)
 		}
 		if l.Seq != count+1 || l.Prev != head {
 			return "", 0, fmt.Errorf("duvotool: the audit file: line %d does not follow the one before: something was changed, left out or put in", count+1)
 		}
-		head = hashLine(line)
+		head = hashLine(text)
 		count++
-		each(count, head, int64(len(line)+1))
+		if !each(line{count, head, int64(len(text) + 1), l.Record}) {
+			return head, count, nil
+		}
 	}
 }
 

@@ -28,11 +28,12 @@ func (a *File) Record(_ context.Context, r Record) error {
 	if err := a.write(append(line, '\n')); err != nil {
 		return err
 	}
-	if err := a.here(); err != nil { // it was written to what nobody will look at
+	next := a.end + int64(len(line)) + 1
+	if err := a.here(next); err != nil { // it was written to what nobody will look at, or not behind the last line
 		a.spoil()
 		return err
 	}
-	a.last, a.end = a.end, a.end+int64(len(line))+1
+	a.last, a.end = a.end, next
 	a.head, a.count = hashLine(line), a.count+1
 	return nil
 }
@@ -61,11 +62,11 @@ func (a *File) writable() error {
 	if a.over != nil {
 		return a.over
 	}
-	if err := a.here(); err != nil {
-		return err
-	}
 	if !a.dirty {
-		return nil
+		return a.here(a.end)
+	}
+	if err := a.here(unknownSize); err != nil {
+		return err
 	}
 	if err := a.clean(); err != nil {
 		return err
@@ -74,8 +75,12 @@ func (a *File) writable() error {
 	return nil
 }
 
-// here tells whether the file still lies at its path.
-func (a *File) here() error {
+const unknownSize = -1
+
+// here tells whether the file still lies at its path, and has so many bytes: one that
+// was cut in place, as a rotation does that copies and truncates, has lost its lines,
+// and what is appended would not follow them.
+func (a *File) here(size int64) error {
 	there, err := ownfile.StillAt(a.path, a.f)
 	switch {
 	case err != nil:
@@ -83,7 +88,21 @@ func (a *File) here() error {
 	case !there:
 		return fmt.Errorf("duvotool: the audit file %s was removed or replaced while it was open: put it back, or open the new one", a.path)
 	}
+	if size == unknownSize {
+		return nil
+	}
+	info, err := a.disk.Stat()
+	if err != nil {
+		return unavailable(err)
+	}
+	if info.Size() != size {
+		return a.changed()
+	}
 	return nil
+}
+
+func (a *File) changed() error {
+	return fmt.Errorf("duvotool: the audit file %s was changed by somebody else while it was open", a.path)
 }
 
 // write writes behind the last line and syncs; after a failure nothing of it
@@ -125,7 +144,7 @@ func (a *File) clean() error {
 		changed = !whole || hashLine(line) != a.head
 	}
 	if changed {
-		return fmt.Errorf("duvotool: the audit file %s was changed by somebody else while it was open", a.path)
+		return a.changed()
 	}
 	if info.Size() > a.end {
 		if err := a.unfinished(a.end); err != nil {

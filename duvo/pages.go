@@ -92,8 +92,8 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 	}()
 	var zero T
 	var previous []T
-	var seen map[string]bool
-	offset, told, total := l.offset, 0, -1
+	told := telling[T]{l: l, yield: yield}
+	offset, total := l.offset, -1
 	fit := fitting[T]{l: l, size: l.size}
 	for n := 0; ; n++ {
 		if n >= 4 && len(previous) == l.size && fit.size == l.size { // it is a long list, and no nonsense so far
@@ -118,24 +118,9 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 			return
 		}
 		previous = rows
-		if seen == nil {
-			seen = map[string]bool{}
-		}
-		fresh := 0
-		for _, r := range rows {
-			k := short(l.id(r))
-			if k != "" && seen[k] {
-				continue
-			}
-			seen[k] = true
-			fresh++
-			if told++; told > l.c.cfg.maxListRows {
-				yield(zero, badBody(l.op, fmt.Errorf("more than %d rows", l.c.cfg.maxListRows), false))
-				return
-			}
-			if !yield(r, nil) {
-				return
-			}
+		fresh, goOn := told.page(rows)
+		if !goOn {
+			return
 		}
 		offset += len(rows)
 		if total < offset {
@@ -149,6 +134,38 @@ func (l list[T]) all(ctx context.Context, yield func(T, error) bool) {
 			return
 		}
 	}
+}
+
+// A telling yields rows that were not told before.
+type telling[T any] struct {
+	l     list[T]
+	yield func(T, error) bool
+	seen  map[string]bool
+	told  int
+}
+
+// page yields the rows of a page, and tells how many were new; false ends the list.
+func (t *telling[T]) page(rows []T) (fresh int, goOn bool) {
+	if t.seen == nil {
+		t.seen = map[string]bool{}
+	}
+	for _, r := range rows {
+		k := short(t.l.id(r))
+		if k != "" && t.seen[k] {
+			continue
+		}
+		t.seen[k] = true
+		fresh++
+		if t.told++; t.told > t.l.c.cfg.maxListRows {
+			var zero T
+			t.yield(zero, badBody(t.l.op, fmt.Errorf("more than %d rows", t.l.c.cfg.maxListRows), false))
+			return fresh, false
+		}
+		if !t.yield(r, nil) {
+			return fresh, false
+		}
+	}
+	return fresh, true
 }
 
 // A fitting asks for pages that fit the bound of an answer: for smaller ones

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -314,50 +313,6 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// decodeRun reads the envelope of getRun and startRun: a run, and beside it or
-// within it the pending request. A null run is a Job that no longer exists.
-//
-// What says two things is an error: keys that encoding/json would take for one
-// field, and two pending requests that differ.
-func decodeRun(b []byte) (Job, error) {
-	if err := jsonkeys.Check(b, jsonkeys.Shape{"run": jobShape, "pending_human_request": requestShape}); err != nil {
-		return Job{}, err
-	}
-	if j, ok := plainRun(b); ok {
-		return j, nil
-	}
-	if err := requireObject(b); err != nil {
-		return Job{}, err
-	}
-	var w struct {
-		Run     json.RawMessage `json:"run"`
-		Pending json.RawMessage `json:"pending_human_request"`
-	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return Job{}, err
-	}
-	if w.Run == nil {
-		return Job{}, errors.New(`no "run" field`)
-	}
-	if isNull(w.Run) {
-		return Job{}, errNullRun
-	}
-	var j Job
-	if err := json.Unmarshal(w.Run, &j); err != nil {
-		return Job{}, err
-	}
-	p, err := decodePending(w.Pending, j.ID)
-	switch {
-	case err != nil:
-		return Job{}, err
-	case p != nil && j.Pending != nil && !reflect.DeepEqual(p, j.Pending):
-		return Job{}, errors.New("two different pending requests, one beside the run and one within")
-	case p != nil:
-		j.Pending = p
-	}
-	return j, nil
-}
-
 // What is looked into for keys that stand there twice. Arguments and results of
 // tools are not: their keys are their own affair.
 var (
@@ -365,69 +320,3 @@ var (
 	jobShape     = jsonkeys.Shape{"pending_human_request": requestShape}
 	messageShape = jsonkeys.Shape{"tool_call": nil, "tool_result": nil, "metadata": nil}
 )
-
-func shapeOf[T any]() jsonkeys.Shape {
-	switch any((*T)(nil)).(type) {
-	case *Job:
-		return jobShape
-	case *Message:
-		return messageShape
-	case *Assignment:
-		return jsonkeys.Shape{"latest_build": nil}
-	}
-	return nil
-}
-
-var errNullRun = errors.New("run is null")
-
-// decodeList reads one page: the rows under key, and the total where it is
-// told (-1 where it is not).
-func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
-	defer func() {
-		if err == nil && rows == nil {
-			rows = []T{} // [] in JSON, not null
-		}
-	}()
-	if err := jsonkeys.Check(b, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
-		return nil, 0, err
-	}
-	if rows, total, ok := plainList[T](b, key); ok {
-		return rows, total, nil
-	}
-	if err := requireObject(b); err != nil {
-		return nil, 0, err
-	}
-	var w map[string]json.RawMessage
-	if err := json.Unmarshal(b, &w); err != nil {
-		return nil, 0, err
-	}
-	raw, ok := w[key]
-	for name, value := range w { // in whatever case, as everywhere
-		if strings.EqualFold(name, key) {
-			raw, ok = value, true
-		}
-	}
-	if !ok {
-		return nil, 0, fmt.Errorf("no %q field", key)
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, 0, err
-	}
-	total = -1
-	var n *float64
-	if t, ok := w["total"]; ok && json.Unmarshal(t, &n) == nil && n != nil && *n >= 0 {
-		total = clampInt(*n)
-	}
-	return rows, total, nil
-}
-
-// clampInt turns a JSON number into a count without overflow.
-func clampInt(f float64) int {
-	switch {
-	case f >= 1<<31-1:
-		return 1<<31 - 1
-	case f > 0:
-		return int(f)
-	}
-	return 0
-}

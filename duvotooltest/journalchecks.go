@@ -119,12 +119,7 @@ func checkContexts(k journalKit) error {
 	cause := errors.New("no longer needed")
 	ctx, cancel := context.WithCancelCause(k.ctx)
 	cancel(cause)
-	told := func(call string, err error) error {
-		if !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("%s with an ended context returned %v", call, err)
-		}
-		return nil
-	}
+	told := func(call string, err error) error { return toldOf(cause, call, err) }
 	_, err = j.Put(ctx, record("a", r.Revision, true, "2"))
 	if err := told("Put", err); err != nil {
 		return err
@@ -156,17 +151,29 @@ func checkContexts(k journalKit) error {
 	if err := errors.Join(k.holds(j, r), k.holds(j, old), k.lacks(j, "b")); err != nil {
 		return fmt.Errorf("after calls with an ended context: %w", err)
 	}
+	return checkContextOfAList(k, j)
+}
 
-	// One that ends during the list.
+// toldOf tells what is wrong with the error of a call whose context has ended.
+func toldOf(cause error, call string, err error) error {
+	if !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s with an ended context returned %v", call, err)
+	}
+	return nil
+}
+
+// checkContextOfAList ends the context while a list of 51 is read.
+func checkContextOfAList(k journalKit, j journal.Journal) error {
 	for i := range 50 {
 		if _, err := k.put(j, record(fmt.Sprint("more-", i), 0, false, "x")); err != nil {
 			return err
 		}
 	}
-	ctx, cancel = context.WithCancelCause(k.ctx)
+	cause := errors.New("no longer needed")
+	ctx, cancel := context.WithCancelCause(k.ctx)
 	defer cancel(nil)
-	n = 0
-	err = nil
+	n := 0
+	var err error
 	for _, err = range j.Unfinished(ctx) {
 		n++
 		cancel(cause)
@@ -174,7 +181,7 @@ func checkContexts(k journalKit) error {
 	if n == 51 && err == nil {
 		return errors.New("its Unfinished listed on, and without an error, after its context had ended")
 	}
-	return told("Unfinished", err)
+	return toldOf(cause, "Unfinished", err)
 }
 
 func checkSlices(k journalKit) error {

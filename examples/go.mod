@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/duvotool/duvotool v0.0.0
+	github.com/duvotool/duvotool/adapters/inbox v0.0.0
 	github.com/duvotool/duvotool/adapters/langchaingo v0.0.0
 	github.com/duvotool/duvotool/adapters/mcp v0.0.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
@@ -17,6 +18,7 @@ require (
 	github.com/google/jsonschema-go v0.4.3 // indirect
 	github.com/segmentio/asm v1.1.3 // indirect
 	github.com/segmentio/encoding v0.5.4 // indirect
+	github.com/sergi/go-diff v1.4.0 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
@@ -66,6 +68,7 @@ require (
 
 replace (
 	github.com/duvotool/duvotool => ..
+	github.com/duvotool/duvotool/adapters/inbox => ../adapters/inbox
 	github.com/duvotool/duvotool/adapters/langchaingo => ../adapters/langchaingo
 	github.com/duvotool/duvotool/adapters/mcp => ../adapters/mcp
 )

@@ -65,6 +65,7 @@ func (e DecisionEntry) Observation(pending bool) string {
 	return fmt.Sprintf("%s: %s was not %s%s. Nobody decided against it. %s\n", who, what, verb, because, next)
 }
 
+// Decider names who has decided, safe to print; the policy where nobody is named.
 func Decider(by string) string {
 	if by == "" {
 		return "the policy"
@@ -188,7 +189,7 @@ func (d Decision) after(before Decision) Decision {
 	return d
 }
 
-// summary tells the verdict and whose it is, on one line: what did not come from
+// Summary tells the verdict and whose it is, on one line: what did not come from
 // anybody is not told as anybody's.
 func (d Decision) Summary() string {
 	switch {

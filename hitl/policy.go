@@ -169,6 +169,8 @@ func (f firstOf) CheckNames(n Names) error {
 
 func (firstOf) String() string { return "FirstOf" }
 
+// Validate tells what is wrong with a policy, before it is used: nil, or what its own
+// Validate method tells. A panic of that is an error, too.
 func Validate(p Policy) error {
 	if p == nil {
 		return errNilPolicy
@@ -180,7 +182,7 @@ func Validate(p Policy) error {
 	return guard.Run(ErrPolicyPanic, v.Validate)
 }
 
-// safeName is policyName where the policy's own String may not do harm.
+// SafePolicyName is [PolicyName] where the policy's own String may do no harm.
 func SafePolicyName(p Policy) (name string) {
 	if guard.Run(ErrPolicyPanic, func() error { name = PolicyName(p); return nil }) != nil {
 		return fmt.Sprintf("%T", p)
@@ -188,7 +190,7 @@ func SafePolicyName(p Policy) (name string) {
 	return name
 }
 
-// policyName names a policy for logs and errors.
+// PolicyName names a policy for logs and errors.
 func PolicyName(p Policy) string {
 	if s, ok := p.(fmt.Stringer); ok {
 		return s.String()

@@ -134,8 +134,9 @@ func (r Request) ContentDigest() string {
 		duvo.HumanRequest{Type: r.Kind, Title: r.Title, Description: r.Description, Questions: r.Questions})
 }
 
-// digest has a form of its own where something was added to the Job, so that
-// those that were recorded of all others stay what they are.
+// Digest is that of all that a request tells, and of the Job and what was said to it.
+// Where something was said it has a form of its own, so that those that were recorded
+// of all others stay what they are.
 func Digest(jobID, followUp string, q duvo.HumanRequest) string {
 	if followUp != "" {
 		return digestOf([]string{"duvotool request 2", jobID, q.ID, followUp}, q)

@@ -94,12 +94,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		fmt.Fprintln(stderr, "duvo-emulator: warning: others can reach this address, and the key travels unencrypted")
 	}
+	if err := serve(ctx, d, listener, logger); err != nil {
+		return complain(1, err)
+	}
+	return 0
+}
+
+// serve answers until ctx ends.
+func serve(ctx context.Context, d *duvotest.Duvo, listener net.Listener, logger *slog.Logger) error {
 	server := &http.Server{Handler: d, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
-		return complain(1, err)
+		return err
 	case <-ctx.Done():
 	}
 	d.Close() // ends what hangs, so that the rest can finish
@@ -109,7 +117,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_ = server.Close()
 	}
 	<-served
-	return 0
+	return nil
 }
 
 // dialable is the address under which a program on this machine reaches the

@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 )
 
+// Questions copies questions and their options.
 func Questions(qs []duvo.QuestionItem) []duvo.QuestionItem {
 	out := slices.Clone(qs)
 	for i := range out {
@@ -18,11 +19,13 @@ func Questions(qs []duvo.QuestionItem) []duvo.QuestionItem {
 	return out
 }
 
+// Assignment copies an Assignment and its Build.
 func Assignment(a duvo.Assignment) duvo.Assignment {
 	a.LatestBuild = Pointer(a.LatestBuild)
 	return a
 }
 
+// Assignments copies each of them.
 func Assignments(list []duvo.Assignment) []duvo.Assignment {
 	out := slices.Clone(list)
 	for i, a := range out {
@@ -31,6 +34,7 @@ func Assignments(list []duvo.Assignment) []duvo.Assignment {
 	return out
 }
 
+// Pointer copies what p points to; nil stays nil.
 func Pointer[T any](p *T) *T {
 	if p == nil {
 		return nil
@@ -39,12 +43,13 @@ func Pointer[T any](p *T) *T {
 	return &c
 }
 
-// cloneResponse copies a sealed response for one attempt to send it.
+// Response copies a sealed response for one attempt to send it.
 func Response(r duvo.Response) duvo.Response {
 	r.Approved, r.Answers = Pointer(r.Approved), maps.Clone(r.Answers)
 	return r
 }
 
+// Job copies a Job and the request that it waits for.
 func Job(j duvo.Job) duvo.Job {
 	if j.Pending = Pointer(j.Pending); j.Pending != nil {
 		j.Pending.Questions, j.Pending.Raw = Questions(j.Pending.Questions), slices.Clone(j.Pending.Raw)
@@ -53,6 +58,7 @@ func Job(j duvo.Job) duvo.Job {
 	return j
 }
 
+// Message copies a message and the call of a tool in it.
 func Message(m duvo.Message) duvo.Message {
 	if m.ToolCall = Pointer(m.ToolCall); m.ToolCall != nil {
 		m.ToolCall.Arguments = slices.Clone(m.ToolCall.Arguments)

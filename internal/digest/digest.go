@@ -17,6 +17,7 @@ func Of(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// MAC is the HMAC-SHA256 of the parts, one after the other.
 func MAC(key []byte, parts ...[]byte) []byte {
 	m := hmac.New(sha256.New, key)
 	for _, p := range parts {

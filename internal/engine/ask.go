@@ -19,12 +19,14 @@ import (
 
 // askPolicy asks the policy, in a goroutine of its own.
 func (op *operation) askPolicy(r *run, f lifecycle.AskPolicy) {
-	ctx, cancel := context.WithCancelCause(track.With(r.wanted(), op.eng.life))
+	u := r.undertake() // until the run is over: who was asked may have people to tell yet
+	ctx := track.With(u.ctx, op.eng.life)
 	r.mu.Lock()
-	if r.asks == nil {
-		r.asks = map[uint64]context.CancelCauseFunc{}
+	more := r.moreLocked()
+	if more.asks == nil {
+		more.asks = map[uint64]*undertaking{}
 	}
-	r.asks[f.Turn] = cancel
+	more.asks[f.Turn] = u
 	r.mu.Unlock()
 	req := shownAt(f.Ticket, f.FirstSeen)
 	policy := op.work.Settings.Policy
@@ -60,8 +62,9 @@ func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, 
 
 // endAsk ends a question whose answer no longer matters.
 func (r *run) endAsk(f lifecycle.EndAsk) {
-	if cancel := r.forgetAsk(f.Turn); cancel != nil {
-		cancel(askEnds[f.Cause])
+	if u := r.forgetAsk(f.Turn); u != nil {
+		u.cancel(askEnds[f.Cause])
+		r.done(u)
 	}
 }
 
@@ -70,12 +73,13 @@ var askEnds = map[lifecycle.AskEnd]error{
 	lifecycle.AskLeft: context.Canceled, lifecycle.AskClosed: outcome.ErrClosed,
 }
 
-func (r *run) forgetAsk(turn uint64) context.CancelCauseFunc {
+func (r *run) forgetAsk(turn uint64) *undertaking {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cancel := r.asks[turn]
-	delete(r.asks, turn)
-	return cancel
+	asks := r.extrasLocked().asks
+	u := asks[turn]
+	delete(asks, turn)
+	return u
 }
 
 // answered checks what the policy has decided about req.
@@ -88,7 +92,7 @@ func (op *operation) answered(r *run, f lifecycle.AskPolicy, req hitl.Request, d
 	if err != nil {
 		e.Error, err = policyFailure(err)
 		r.note(lifecycle.CausePolicy, err)
-		if r.wanted().Err() == nil {
+		if r.abandoned() == nil {
 			op.eng.log.Error("duvotool: the policy failed; nothing was sent", "job", req.JobID, "policy", name, "error", e.Error)
 		}
 		return e

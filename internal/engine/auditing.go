@@ -51,7 +51,7 @@ func (op *operation) audit(r *run, s *lifecycle.State, line lifecycle.Line, note
 		return nil
 	}
 	rec := op.auditRecord(s, line, note)
-	err := op.eng.writeAudit(r.base, rec)
+	err := op.eng.writeAudit(r.Context(), rec)
 	t := &op.eng.auditing
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +71,7 @@ func (eng *Engine) auditable(ctx context.Context) error {
 	t := &eng.auditing
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	tried := t.tried != nil && t.tried.base.Err() == nil
+	tried := t.tried != nil && !t.tried.isOver()
 	if t.err != nil && !tried {
 		if t.err = eng.writeAudit(ctx, t.record); t.err != nil {
 			return t.err
@@ -90,6 +90,6 @@ func begins(r *lifecycle.Record) bool {
 	if r.Stage == lifecycle.Starting {
 		return r.Start.Open && !r.Start.Earlier
 	}
-	a := &r.Message.Attempt
-	return r.Stage == lifecycle.Posting && r.Message.Kind == lifecycle.FollowUpMessage && a.Open && !a.Earlier
+	m := r.Message()
+	return r.Stage == lifecycle.Posting && m.Kind == lifecycle.FollowUpMessage && m.Attempt.Open && !m.Attempt.Earlier
 }

@@ -13,10 +13,10 @@ import (
 
 // A call is a caller who waits for what an operation comes to.
 type call struct {
-	id      int
 	ctx     context.Context
 	answer  chan answer // has room for one
-	entered bool        // its event was taken out of the mailbox; guarded by operation.mu
+	id      int32
+	entered bool // its event was taken out of the mailbox; guarded by operation.mu
 }
 
 type answer struct {
@@ -96,7 +96,7 @@ func (op *operation) waitFor(ctx context.Context, enough <-chan time.Time) (*out
 			return a.res, a.err
 		case <-enough:
 			enough = nil
-			op.tryPost(lifecycle.BudgetOver{Caller: c.id})
+			op.tryPost(lifecycle.BudgetOver{Caller: int(c.id)})
 		case <-ctx.Done():
 			select {
 			case a := <-c.answer: // what was ready at the same moment counts
@@ -119,9 +119,9 @@ func (op *operation) join(ctx context.Context) *call {
 		r.callers++
 		r.mu.Unlock()
 	}
-	e := lifecycle.Called{Caller: c.id, Order: op.state.Record.Order, Queued: op.limited()}
-	if op.next != nil {
-		e.Order, e.Reword, op.next = op.next, true, nil
+	e := lifecycle.Called{Caller: int(c.id), Order: op.state.Record.Order, Queued: op.limited()}
+	if next := op.extrasLocked().next; next != nil {
+		e.Order, e.Reword, op.more.next = next, true, nil
 	}
 	op.mu.Unlock()
 	op.post(e)
@@ -129,14 +129,13 @@ func (op *operation) join(ctx context.Context) *call {
 }
 
 // enter notes that a caller counts from now on: what is told to all before is not for
-// it. Where a run begins for it, it is with the values of its context.
+// it.
 func (op *operation) enter(id int) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.began = nil
 	for _, c := range op.calls {
-		if c.id == id {
-			c.entered, op.began = true, c.ctx
+		if int(c.id) == id {
+			c.entered = true
 		}
 	}
 }
@@ -154,13 +153,13 @@ func (op *operation) leave(ctx context.Context, c *call) error {
 	if i >= 0 && r != nil {
 		r.mu.Lock()
 		if r.callers--; r.callers == 0 && !r.detached {
-			r.cancel(cause)
+			r.leaveLocked(cause)
 		}
 		r.mu.Unlock()
 	}
 	op.mu.Unlock()
 	if i >= 0 {
-		op.tryPost(lifecycle.Left{Caller: c.id})
+		op.tryPost(lifecycle.Left{Caller: int(c.id)})
 	}
 	op.eng.ops.keyed(op) // it may have ended at the same moment, and been dropped
 	return op.errorAt(s, cause)
@@ -172,7 +171,7 @@ func (op *operation) release(r *run, ids []int, answerOf func() answer) {
 	var told []*call
 	kept := op.calls[:0]
 	for _, c := range op.calls {
-		if ids == nil && c.entered || slices.Contains(ids, c.id) {
+		if ids == nil && c.entered || slices.Contains(ids, int(c.id)) {
 			told = append(told, c)
 			continue
 		}
@@ -182,7 +181,7 @@ func (op *operation) release(r *run, ids []int, answerOf func() answer) {
 	op.calls = kept
 	if r != nil {
 		r.mu.Lock()
-		r.callers = len(kept)
+		r.callers = int32(len(kept))
 		r.mu.Unlock()
 	}
 	over := r != nil && !op.state.Live.Running

@@ -146,14 +146,14 @@ func (l *ledger) claim(mine claim, about []string) (theirs *claim, err error) {
 func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 	failed := func(err error) lifecycle.Event {
 		r.note(lifecycle.CauseJournal, err)
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
 		return lifecycle.Claimed{Name: f.Name, Failed: true}
 	}
 	op.do(func() lifecycle.Event {
-		if op.after.jobID != "" && f.Request == "" {
+		if op.continues() != "" && f.Request == "" {
 			return op.takeTurn(r, f, failed)
 		}
-		if op.after.jobID == "" {
+		if op.continues() == "" {
 			err := op.eng.ops.hold(op, f.Job)
 			switch {
 			case errors.Is(err, outcome.ErrForeignJob) && f.Request == "":
@@ -175,7 +175,7 @@ func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 		case err != nil:
 			return failed(err)
 		case theirs != nil:
-			op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.key, "job", f.Job, "request", f.Request)
+			op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.order.Key, "job", f.Job, "request", f.Request)
 			r.noteTheirs(f.Request, theirs.Decision)
 			return lifecycle.Claimed{Name: f.Name, TakenBy: fmt.Sprintf("%s by %s", theirs.Decision.Verdict, hitl.Decider(theirs.Decision.By))}
 		}
@@ -187,10 +187,11 @@ func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 func (r *run) noteTheirs(request string, d hitl.DecisionEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.theirs == nil {
-		r.theirs = map[string]hitl.DecisionEntry{}
+	more := r.moreLocked()
+	if more.theirs == nil {
+		more.theirs = map[string]hitl.DecisionEntry{}
 	}
-	r.theirs[strings.ToLower(request)] = d
+	more.theirs[strings.ToLower(request)] = d
 }
 
 // once puts a record about a thing, unless there is one: then it reads that into

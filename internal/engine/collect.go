@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,7 +18,9 @@ import (
 // was said to it up to now.
 func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 	failed := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		if r.abandoned() == nil { // else we have cut it short
+			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		}
 		r.note(lifecycle.CauseGivenUp, err)
 		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
 	}
@@ -50,8 +50,10 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 
 // readMessages reads all messages of a Job, as far as the bounds allow.
 func (op *operation) readMessages(r *run, job string) (messages []duvo.Message, full bool, err error) {
+	u := r.undertake()
+	defer r.done(u)
 	var size int64
-	for m, err := range op.eng.backend.Messages(duvo.WithPriority(r.wanted(), duvo.Background), job) {
+	for m, err := range op.eng.backend.Messages(duvo.WithPriority(u.ctx, duvo.Background), job) {
 		if err != nil {
 			return nil, false, err
 		}
@@ -68,9 +70,11 @@ func (op *operation) readMessages(r *run, job string) (messages []duvo.Message, 
 // searchMessages counts the messages that stand before one that is to be posted, or
 // looks for it.
 func (op *operation) searchMessages(r *run, s *lifecycle.State, f lifecycle.Collect, failed func(error) lifecycle.Event) lifecycle.Event {
+	u := r.undertake()
+	defer r.done(u)
 	n, size := 0, 0
 	var users []string
-	for m, err := range op.eng.backend.Messages(r.wanted(), f.Job) {
+	for m, err := range op.eng.backend.Messages(u.ctx, f.Job) {
 		if err != nil {
 			return failed(err)
 		}
@@ -91,7 +95,7 @@ func (op *operation) searchMessages(r *run, s *lifecycle.State, f lifecycle.Coll
 	if o := s.Record.Order; o.After != nil && f.Find == "" {
 		e.Added = gathered(o, users)
 		if limit := op.work.Settings.MaxInput; len(e.Added) > limit {
-			e.Problem = tooMuchSaid(op.after.jobID, len(e.Added), limit)
+			e.Problem = tooMuchSaid(op.continues(), len(e.Added), limit)
 			r.note(lifecycle.CauseRefused, &outcome.InputError{Tool: op.work.Name, Problem: e.Problem})
 		}
 	}
@@ -138,7 +142,7 @@ func (op *operation) checkAnswer(e *lifecycle.Collected, rec *lifecycle.Record, 
 		return
 	}
 	e.Problem, e.Correct = problem, correction(problem, want.Schema)
-	if m := &rec.Message; m.Kind == lifecycle.CorrectMessage {
+	if m := rec.Message(); m.Kind == lifecycle.CorrectMessage {
 		e.Silent = len(messages) <= m.After || duvo.LastAnswer(messages[m.After:]) == ""
 	}
 }
@@ -182,8 +186,9 @@ func (op *operation) tellLive(r *run, job duvo.Job) {
 		return
 	}
 	r.mu.Lock()
-	skip := r.live.reading || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(r.live.read)
-	r.live.reading = r.live.reading || !skip
+	live := &r.moreLocked().live
+	skip := live.reading || !job.UpdatedAt.IsZero() && !job.UpdatedAt.After(live.read)
+	live.reading = live.reading || !skip
 	r.mu.Unlock()
 	if skip {
 		return
@@ -191,7 +196,7 @@ func (op *operation) tellLive(r *run, job duvo.Job) {
 	done := func() lifecycle.Event {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.live.reading = false
+		live.reading = false
 		return nil
 	}
 	op.do(func() lifecycle.Event {
@@ -203,7 +208,7 @@ func (op *operation) tellLive(r *run, job duvo.Job) {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.live.read = job.UpdatedAt
+		live.read = job.UpdatedAt
 		return nil
 	}, func(error) lifecycle.Event { return nil })
 }
@@ -214,9 +219,10 @@ func (op *operation) tellMessage(r *run, n int, m duvo.Message) {
 		return
 	}
 	r.mu.Lock()
-	fresh := n > r.live.told
+	live := &r.moreLocked().live
+	fresh := n > live.told
 	if fresh {
-		r.live.told = n
+		live.told = n
 	}
 	r.mu.Unlock()
 	if fresh {
@@ -224,11 +230,4 @@ func (op *operation) tellMessage(r *run, n int, m duvo.Message) {
 		s := op.latest()
 		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &m})
 	}
-}
-
-func contextCause(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	return errors.New("nobody waits for the Job any more")
 }

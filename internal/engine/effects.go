@@ -61,7 +61,7 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 		op.release(r, f.Callers, func() answer { return answer{res: op.interim(s)} })
 	case lifecycle.Finish:
 		if !f.Recorded && f.Callers == nil {
-			op.eng.log.Error("duvotool: the outcome is not in the journal yet", "operation", op.key, "job", s.Record.Job)
+			op.eng.log.Error("duvotool: the outcome is not in the journal yet", "operation", op.order.Key, "job", s.Record.Job)
 		}
 		if f.Callers == nil {
 			op.tell(r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: op.result(s)})
@@ -104,7 +104,7 @@ func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
 	}
 	if f.Callers == nil {
 		op.mu.Lock()
-		op.err = err
+		op.moreLocked().err = err
 		op.mu.Unlock()
 		op.tell(r, outcome.Event{Kind: outcome.EventParked, JobID: s.Record.Job, Status: statusOf(s), Err: outcome.CloneError(err)})
 	}
@@ -123,8 +123,8 @@ func (op *operation) causeOf(r *run, s *lifecycle.State, f lifecycle.Release) er
 	job := hitl.SafeLine(rec.Job, 64)
 	switch f.Cause {
 	case lifecycle.CauseLeft:
-		if r != nil && r.wanted().Err() != nil {
-			return contextCause(r.wanted())
+		if r != nil && r.abandoned() != nil {
+			return r.abandoned()
 		}
 		return errors.New("nobody waits for the Job any more")
 	case lifecycle.CauseClosed:
@@ -135,12 +135,12 @@ func (op *operation) causeOf(r *run, s *lifecycle.State, f lifecycle.Release) er
 		return fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(rec.Order.Assignment.Name, 80))
 	case lifecycle.CauseTaken:
 		if rec.Order.After != nil {
-			return &outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(op.after.jobID, 64))}
+			return &outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(op.continues(), 64))}
 		}
 		return fmt.Errorf("%w: Job %s", outcome.ErrForeignJob, job)
 	case lifecycle.CauseBusy:
 		return &outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("Job %s is %s, so nothing was said to it; it can go on once it has ended",
-			hitl.SafeLine(op.after.jobID, 64), hitl.SafeLine(rec.Status, 40))}
+			hitl.SafeLine(op.continues(), 64), hitl.SafeLine(rec.Status, 40))}
 	case lifecycle.CauseNobodys:
 		return fmt.Errorf("%w: neither the start of Job %s nor a read of it tells which Assignment it runs, so nothing is decided about it", outcome.ErrOtherJob, job)
 	case lifecycle.CauseNotStarted:

@@ -64,6 +64,7 @@ type Catalog interface {
 	WorkFor(a duvo.Assignment, folder string) (*Work, error)
 }
 
+// New makes an engine, which has taken up nothing yet.
 func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell func(outcome.Event), c Catalog) *Engine {
 	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, replica: rand.Text(), born: time.Now(), boxes: pairs{max: locateKept}}
 	e.watcher = watch.NewWatcher(b, life, log, cfg.PollEvery, cfg.TrustLists)

@@ -88,7 +88,7 @@ func (op *operation) interrupt() {
 	}
 	if r != nil {
 		r.mu.Lock()
-		r.cancel(outcome.ErrClosed)
+		r.leaveLocked(outcome.ErrClosed)
 		r.mu.Unlock()
 	}
 	op.eng.life.Again() // it is busy

@@ -25,7 +25,7 @@ func (op *operation) stage(r *run, f lifecycle.StageFiles) {
 			return lifecycle.Staged{Name: f.Name, Sandbox: id}
 		}
 		r.note(lifecycle.CauseFiles, err)
-		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 		if duvo.Temporary(err) {
 			return lifecycle.Staged{Name: f.Name, Failed: lifecycle.Nothing}
 		}
@@ -35,7 +35,9 @@ func (op *operation) stage(r *run, f lifecycle.StageFiles) {
 }
 
 func (op *operation) makeSandbox(r *run) (id string, err error) {
-	ctx := r.wanted()
+	u := r.undertake()
+	defer r.done(u)
+	ctx := u.ctx
 	files, _ := ctx.Value(filesKey{}).(fs.FS)
 	switch {
 	case files != nil:

@@ -37,20 +37,37 @@ type handleEntry struct {
 // newHandle makes a handle that nobody can guess: 130 bits.
 func newHandle() string { return "job-" + strings.ToLower(rand.Text()) }
 
+// ownHandleLocked returns the handle for the operation's own caller; empty: none was
+// made yet. Called with mu held.
+func (op *operation) ownHandleLocked() string {
+	if op.order.Handle != "" {
+		return op.order.Handle
+	}
+	return op.extrasLocked().handle
+}
+
 // handleLocked returns the handle of the operation for a bearer, making one if
 // there is none. Called with operations.mu and mu held.
 func (op *operation) handleLocked(to bearer) string {
-	if to == (bearer{op.caller.User, op.scope}) {
-		if op.handle == "" {
-			op.handle = newHandle()
+	if to == (bearer{op.order.Caller.User, op.order.Scope}) {
+		if op.ownHandleLocked() == "" {
+			op.moreLocked().handle = newHandle()
 		}
-		return op.handle
+		return op.ownHandleLocked()
 	}
 	more := op.moreLocked()
 	if more.others[to] == "" {
-		more.others[to] = newHandle()
+		more.give(newHandle(), to)
 	}
 	return more.others[to]
+}
+
+// give notes a handle for another caller than the operation's own.
+func (m *extras) give(handle string, to bearer) {
+	if m.others == nil {
+		m.others = map[bearer]string{}
+	}
+	m.others[to] = handle
 }
 
 // giveHandle returns the handle by which the caller of ctx finds the operation
@@ -70,22 +87,26 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	if l == nil || recorded {
 		return handle
 	}
-	e := handleEntry{op.record, hitl.Caller{Tenant: op.caller.Tenant, User: to.user}, to.scope}
+	e := handleEntry{op.record, hitl.Caller{Tenant: op.order.Caller.Tenant, User: to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 		return handle
 	}
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	op.moreLocked().recorded[handle] = true
+	more := op.moreLocked()
+	if more.recorded == nil {
+		more.recorded = map[string]bool{}
+	}
+	more.recorded[handle] = true
 	return handle
 }
 
 // ownHandle returns the handle for the operation's own caller, which finds it from
 // now on.
 func (op *operation) ownHandle() string {
-	o, own := op.eng.ops, bearer{op.caller.User, op.scope}
+	o, own := op.eng.ops, bearer{op.order.Caller.User, op.order.Scope}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op.mu.Lock()
@@ -113,7 +134,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 	g, here := o.byHandle[handle]
 	o.mu.Unlock()
 	if here {
-		if g.to != to || g.op.caller.Tenant != tenant {
+		if g.to != to || g.op.order.Caller.Tenant != tenant {
 			return nil, nil
 		}
 		return g.op, nil
@@ -141,7 +162,7 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 	if err != nil {
 		return nil, err
 	}
-	if op.caller.Tenant != tenant {
+	if op.order.Caller.Tenant != tenant {
 		return nil, errors.Join(journal.ErrFailed, errors.New("the record of a handle leads to another tenant's operation"))
 	}
 	op = o.keep(op)
@@ -154,10 +175,10 @@ func (o *operations) byBearer(ctx context.Context, handle string) (*operation, e
 func (op *operation) knowHandle(handle string, to bearer) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if to == (bearer{op.caller.User, op.scope}) {
+	if to == (bearer{op.order.Caller.User, op.order.Scope}) {
 		return // it came with the record
 	}
 	if more := op.moreLocked(); more.others[to] == "" {
-		more.others[to] = handle
+		more.give(handle, to)
 	}
 }

@@ -46,7 +46,7 @@ func (l *ledger) identify(ctx context.Context) error {
 			return fmt.Errorf("%w: the record %s makes no sense", journal.ErrFailed, r.Key)
 		case !found:
 			r, i.ID = journal.Record{Key: identityRecord}, rand.Text()
-		case l.keys[0].opens(l.bound(r), r.Data[2:]):
+		case l.keys[0].opens(l.bound(r, r.Data[1]), r.Data[2:]):
 			l.id = i.ID
 			return nil
 		}
@@ -64,9 +64,13 @@ func (l *ledger) identify(ctx context.Context) error {
 	return err
 }
 
-// bound is what a record is encrypted for: this journal, key and revision, and
-// whether it is done. Put anywhere else it does not open.
-func (l *ledger) bound(r journal.Record) []byte {
+// bound is what a record in a form is encrypted for: this journal, key and revision,
+// whether it is done, and when it was put. Put anywhere else, or with another time,
+// it does not open.
+func (l *ledger) bound(r journal.Record, form byte) []byte {
+	if form == dataSealed {
+		return []byte(r.Key)
+	}
 	id := l.id
 	if r.Key == identityRecord {
 		id = "" // it is what tells
@@ -75,13 +79,17 @@ func (l *ledger) bound(r journal.Record) []byte {
 	if r.Done {
 		done = 1
 	}
-	b := fmt.Appendf(nil, "duvotool record 2 %d:%s%d:%s", len(id), id, len(r.Key), r.Key)
-	return append(binary.BigEndian.AppendUint64(b, r.Revision), done)
+	b := fmt.Appendf(nil, "duvotool record %d %d:%s%d:%s", form, len(id), id, len(r.Key), r.Key)
+	b = append(binary.BigEndian.AppendUint64(b, r.Revision), done)
+	if form == dataDated {
+		b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro()))
+	}
+	return b
 }
 
 // seal encrypts the data of a record that is about to be put, for the revision
-// that it will get. It may be as it was read.
-func (l *ledger) seal(r journal.Record) ([]byte, error) {
+// and the time that it will get. It may be as it was read.
+func (l *ledger) seal(r journal.Record, now time.Time) ([]byte, error) {
 	if len(l.keys) == 0 {
 		return r.Data, nil
 	}
@@ -93,18 +101,15 @@ func (l *ledger) seal(r journal.Record) ([]byte, error) {
 		}
 	}
 	r.Revision++
-	return l.keys[0].seal.Seal([]byte{dataVersion, dataBound}, nil, text, l.bound(r)), nil
+	r.At = now
+	return l.keys[0].seal.Seal([]byte{dataVersion, dataDated}, nil, text, l.bound(r, dataDated)), nil
 }
 
-// unseal decrypts a record's data. Releases before this one did not bind it to
-// more than its key; such a record is taken as it is, and bound when it is put
-// next.
+// unseal decrypts a record's data. Earlier releases bound it to less; such a record
+// is taken as it is, and bound to all when it is put next.
 func (l *ledger) unseal(r journal.Record) (text []byte, ok bool) {
+	bound := l.bound(r, r.Data[1])
 	for _, k := range l.keys {
-		bound := l.bound(r)
-		if r.Data[1] == dataSealed {
-			bound = []byte(r.Key)
-		}
 		if text, err := k.seal.Open(nil, nil, r.Data[2:], bound); err == nil {
 			return text, true
 		}
@@ -169,9 +174,31 @@ func (w *witness) forget(before time.Time) {
 	}
 }
 
-// newerThan tells whether a record is one of before the mark. One that was put
-// later, though its revision is less, has been forgotten and begun anew.
-func (m mark) newerThan(r journal.Record) bool { return r.Revision < m.revision && !r.At.After(m.at) }
+// see notes a record that was read or put. What does not open is not believed, and
+// so not noted either.
+func (l *ledger) see(r journal.Record) {
+	if len(l.keys) > 0 {
+		if len(r.Data) < 2 || r.Data[0] != dataVersion || r.Data[1] == dataPlain {
+			return
+		}
+		if _, ok := l.unseal(r); !ok {
+			return
+		}
+	}
+	l.witness.saw(r)
+}
+
+// isBack tells whether a record is one of before the mark. One that was put later,
+// though its revision is less, has been forgotten and begun anew. Where a record is
+// encrypted and not bound to its time, that it was put later proves nothing: then it
+// must be old enough to have been forgotten.
+func (l *ledger) isBack(m mark, r journal.Record) bool {
+	if r.Revision >= m.revision {
+		return false
+	}
+	dated := len(l.keys) == 0 || len(r.Data) > 1 && r.Data[1] == dataDated
+	return !r.At.After(m.at) || !dated && time.Since(m.at) <= l.retention
+}
 
 func wentBack(key string, from, to uint64) error {
 	return &unusable{fmt.Errorf("%w: the record %s went back from revision %d to %d: somebody has put an older one in its place", journal.ErrFailed, key, from, to)}

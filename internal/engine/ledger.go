@@ -33,6 +33,7 @@ type journalKey struct {
 	name []byte
 }
 
+// NewJournalKey makes the key of a journal of 32 random bytes.
 func NewJournalKey(key []byte) (journalKey, error) {
 	switch text := strings.TrimSpace(string(key)); {
 	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
@@ -122,10 +123,10 @@ func (l *ledger) get(ctx context.Context, key string) (r journal.Record, found b
 	switch {
 	case err == nil && r.Key != key:
 		return journal.Record{}, false, fmt.Errorf("%w: it was asked for one record and gave another", journal.ErrFailed)
-	case err == nil && last.newerThan(r):
+	case err == nil && l.isBack(last, r):
 		return journal.Record{}, false, wentBack(key, last.revision, r.Revision)
 	case err == nil:
-		l.witness.saw(r)
+		l.see(r)
 		return r, true, nil
 	case errors.Is(err, journal.ErrNoRecord):
 		return journal.Record{}, false, last.vanished(key, l.retention)
@@ -145,7 +146,7 @@ func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error
 				if !strings.HasPrefix(rec.Key, opRecord) {
 					continue
 				}
-				if l.witness.last(rec.Key).newerThan(rec) { // perhaps it was put while the list was made
+				if l.isBack(l.witness.last(rec.Key), rec) { // perhaps it was put while the list was made
 					now, found, err := l.get(ctx, rec.Key)
 					if err != nil {
 						return err
@@ -155,7 +156,7 @@ func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error
 					}
 					rec = now
 				}
-				l.witness.saw(rec)
+				l.see(rec)
 				if going = yield(rec, nil); !going {
 					return nil
 				}
@@ -173,10 +174,11 @@ func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error
 func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
-	r.At = time.Now()
-	if r.Data, err = l.seal(r); err != nil {
+	now := time.Now().Truncate(time.Microsecond) // finer than clocks agree, and what databases keep
+	if r.Data, err = l.seal(r, now); err != nil {
 		return 0, err
 	}
+	r.At = now
 	err = l.safely(func() (err error) {
 		revision, err = l.journal.Put(ctx, r)
 		return err
@@ -186,7 +188,7 @@ func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 	}
 	if err == nil {
 		r.Revision = revision
-		l.witness.saw(r)
+		l.see(r)
 	}
 	return revision, err
 }
@@ -210,7 +212,8 @@ const (
 	dataVersion = 1
 	dataPlain   = 0
 	dataSealed  = 1 // encrypted for its key: by earlier releases; read only
-	dataBound   = 2 // encrypted for its journal, key and revision
+	dataBound   = 2 // encrypted for its journal, key and revision: by earlier releases; read only
+	dataDated   = 3 // encrypted for its journal, key, revision and time
 )
 
 // close makes the data of a record. It is encrypted when it is put.
@@ -239,13 +242,13 @@ func (l *ledger) open(r journal.Record, v any) error {
 		if len(l.keys) > 0 {
 			return bad("is not encrypted, though WithJournalKey asks for it")
 		}
-	case dataSealed, dataBound:
+	case dataSealed, dataBound, dataDated:
 		if len(l.keys) == 0 {
 			return bad("is encrypted; give its key by WithJournalKey")
 		}
 		var ok bool
 		if text, ok = l.unseal(r); !ok {
-			return bad("cannot be decrypted: the key is another, or it is of another revision or journal, or it was tampered with")
+			return bad("cannot be decrypted: the key is another, or it is of another revision, time or journal, or it was tampered with")
 		}
 	default:
 		return bad(fmt.Sprintf("has the unknown form %d", r.Data[1]))

@@ -30,11 +30,13 @@ var errTooMany = errors.New("too many Jobs have been started since")
 // the URL with the token.
 func (op *operation) locate(r *run, s *lifecycle.State, f lifecycle.Locate) {
 	failed := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
-		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.wanted().Err() == nil}
+		op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.abandoned() == nil}
 	}
 	op.do(func() lifecycle.Event {
-		ctx := duvo.WithPriority(r.wanted(), duvo.Normal)
+		u := r.undertake()
+		defer r.done(u)
+		ctx := duvo.WithPriority(u.ctx, duvo.Normal)
 		sent := timeOf(f.Since)
 		id, err := op.hinted(ctx, s.Record.Order.Webhook, sent)
 		if id == "" && err == nil && f.Sandbox != "" {
@@ -146,7 +148,7 @@ func (op *operation) sandboxOf(ctx context.Context, id string) (string, error) {
 func (op *operation) startedBySend(ctx context.Context, id string, sent time.Time) (bool, error) {
 	refuse := func(why string) (bool, error) {
 		op.eng.log.Warn("duvotool: a webhook delivery told of a Job that is not the one of this start; it is not taken", "assignment", op.work.Assignment.ID,
-			"operation", op.key, "job", hitl.SafeLine(id, 64), "why", why)
+			"operation", op.order.Key, "job", hitl.SafeLine(id, 64), "why", why)
 		return false, nil
 	}
 	if other := op.eng.ops.byJob()[strings.ToLower(id)]; other != nil && other != op {

@@ -41,7 +41,7 @@ func (o *operations) peek(ctx context.Context, tenant, key string) (op *operatio
 	l := o.eng.ledger
 	for name, hops := key, 0; hops < 2; hops++ {
 		o.mu.Lock()
-		op = o.byKey[slotOf(tenant, name)]
+		op = o.byKey[slot{tenant, name}]
 		o.mu.Unlock()
 		if op != nil && (l == nil || op.busy()) {
 			return op, false, nil
@@ -77,8 +77,11 @@ func (eng *Engine) restoreAfter(rec journal.Record, before *operation) (*operati
 	op, err := eng.restore(rec)
 	if err == nil && before != nil {
 		before.mu.Lock()
-		op.err = before.err
+		why := before.extrasLocked().err
 		before.mu.Unlock()
+		if why != nil {
+			op.moreLocked().err = why // nobody else knows it yet
+		}
 	}
 	return op, err
 }

@@ -9,15 +9,13 @@ import (
 // A mailbox hands events on, one at a time and in the order they came. It has no
 // goroutine: whoever puts an event in takes events out, unless another does.
 type mailbox struct {
-	take func(lifecycle.Event) // never changed
-
 	mu          sync.Mutex
 	events      []lifecycle.Event
 	dispatching bool
 }
 
-// put puts an event in.
-func (b *mailbox) put(e lifecycle.Event) {
+// put puts an event in. take is what takes events out, the same for all.
+func (b *mailbox) put(e lifecycle.Event, take func(lifecycle.Event)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.events = append(b.events, e)
@@ -29,7 +27,7 @@ func (b *mailbox) put(e lifecycle.Event) {
 		e := b.events[0]
 		b.events = b.events[1:]
 		b.mu.Unlock()
-		b.take(e)
+		take(e)
 		b.mu.Lock()
 	}
 	b.events, b.dispatching = nil, false

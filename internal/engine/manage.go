@@ -179,7 +179,7 @@ func (eng *Engine) Stop(ctx context.Context, jobID, by string) (*outcome.Result,
 	op.post(lifecycle.StopAsked{By: by})
 	// It is over when the Job has ended, or when all was done that can be.
 	err = op.await(ctx, func(s *lifecycle.State) bool {
-		return !s.Live.Running || s.Record.Stop.Done && s.Record.Stage == lifecycle.Watching
+		return !s.Live.Running || s.Record.Stop().Done && s.Record.Stage == lifecycle.Watching
 	})
 	if err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (e *entry) record(name string) (*lifecycle.Record, error) {
 	r := &lifecycle.Record{Writer: e.Owner, Unkeyed: e.Unkeyed, Sandbox: e.Sandbox, Credential: e.Credential, Job: e.JobID,
 		Created: wallOf(e.CreatedAt), Build: e.BuildID, Status: string(e.Status), StartedAt: wallOf(e.StartedAt), Worked: e.Worked,
 		Ours: e.Ours, Told: e.Told, Note: e.Note}
-	r.Order = &lifecycle.Order{Key: e.Key, Own: e.Own, Scope: e.Scope, Caller: e.Caller, Assignment: e.Assignment, Folder: e.Folder,
+	r.Order = &lifecycle.Order{Key: e.Key, Own: e.Own, Scope: e.Scope, Caller: e.Caller, Assignment: &e.Assignment, Folder: e.Folder,
 		Input: e.Input, Webhook: e.Webhook, Files: e.Files, Handle: e.Handle,
 		StartKey: "duvotool-" + digest.Of("start", e.Caller.Tenant, e.Key, strings.ToLower(e.Assignment.ID))}
 	if e.Result != nil && (e.Result.Outcome == outcome.OutcomePending || e.Result.Outcome == outcome.OutcomeExpired) {
@@ -116,7 +116,9 @@ func (e *entry) record(name string) (*lifecycle.Record, error) {
 		r.Holders = []string{lifecycle.Orphan}
 	}
 	r.Corrected = e.Answer != nil && !e.Answer.Corrected.IsZero()
-	r.Stop.Asked = e.Stopping
+	if e.Stopping {
+		r.Stopping = &lifecycle.Stop{Asked: true}
+	}
 	r.Stage = lifecycle.Watching
 	switch {
 	case e.JobID != "":
@@ -145,16 +147,18 @@ func (e *entry) follow(r *lifecycle.Record, f *oldFollowUp) {
 		f.Message, f.Added, r.Order.Input = e.Input, e.Input, ""
 	}
 	r.Order.After = &lifecycle.FollowUp{Job: f.JobID, Turn: f.Turn, Text: f.Message, Known: f.Known}
-	r.Message = lifecycle.Message{Kind: lifecycle.FollowUpMessage, Text: f.Message, Added: f.Added, After: f.After, Before: wallOf(f.Before),
+	m := lifecycle.Message{Kind: lifecycle.FollowUpMessage, Text: f.Message, Added: f.Added, After: f.After, Before: wallOf(f.Before),
 		Key: "duvotool-" + digest.Of("message", e.Caller.Tenant, e.Key, f.JobID), Posted: f.Posted}
 	switch {
 	case f.Posted:
-		r.Message.Attempt.Until = wallOf(f.SentAt)
+		m.Attempt.Until = wallOf(f.SentAt)
 	case f.Doubtful:
-		r.Stage, r.Message.Attempt = lifecycle.Posting, lifecycle.Attempt{First: wallOf(f.FirstAt), Until: wallOf(f.SentAt), Earlier: true}
+		r.Stage, m.Attempt = lifecycle.Posting, lifecycle.Attempt{First: wallOf(f.FirstAt), Until: wallOf(f.SentAt), Earlier: true}
 	default:
-		r.Stage, r.Message, r.Job = lifecycle.New, lifecycle.Message{}, ""
+		r.Stage, r.Job = lifecycle.New, ""
+		return
 	}
+	r.Latest = &m
 }
 
 // requests turns what an entry tells of human requests into what a record does.

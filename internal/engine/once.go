@@ -73,7 +73,7 @@ func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope
 	// An operation may have it that began when the Assignment was not yet one of
 	// those that are allowed once in a scope.
 	if op, err = o.lookUp(ctx, tenant, key.own); op != nil {
-		key = key.through(alias{Key: op.key, Scope: op.scope}, scope)
+		key = key.through(alias{Key: op.order.Key, Scope: op.order.Scope}, scope)
 	}
 	return op, key, err
 }
@@ -131,7 +131,7 @@ func (o *operations) aliasOf(ctx context.Context, tenant, own string) (a alias, 
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a, found = o.aliases[slotOf(tenant, own)]
+	a, found = o.aliases[slot{tenant, own}]
 	return a, found, nil
 }
 
@@ -144,12 +144,12 @@ func (o *operations) rename(tenant, own string, a alias) (alias, error) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if now, there := o.aliases[slotOf(tenant, own)]; there {
+	if now, there := o.aliases[slot{tenant, own}]; there {
 		return now, nil
 	}
 	if o.aliases == nil {
-		o.aliases = map[string]alias{}
+		o.aliases = map[slot]alias{}
 	}
-	o.aliases[slotOf(tenant, own)] = a
+	o.aliases[slot{tenant, own}] = a
 	return a, nil
 }

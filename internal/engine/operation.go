@@ -23,36 +23,32 @@ import (
 // own and comes back as an event. The state is published after each step; who only
 // reads takes the latest one.
 type operation struct {
-	eng    *Engine
-	work   *Work
-	key    string
-	scope  string // empty: called in none
-	caller hitl.Caller
-	after  turnOf // what it follows; zero: it starts its Job
-	record string // the key of its record in the journal; empty: there is no journal
-	fresh  bool   // no caller gave its key
-
+	eng     *Engine
+	work    *Work
+	order   *lifecycle.Order // of its first call: whose it is and what it is about stays so
+	record  string           // the key of its record in the journal; empty: there is no journal
 	mailbox mailbox
 
 	mu       sync.Mutex
 	state    *lifecycle.State // the latest; nothing behind it ever changes
 	run      *run             // what the present run holds; nil: nothing runs
 	calls    []*call          // those who wait
-	lastCall int
-	began    context.Context  // of the call that the next run is begun for; nil: none
-	next     *lifecycle.Order // that the next call brings in place of the first; nil: the same
-	ended    int64            // when the last run ended, in Unix nanoseconds; zero: none has
-	err      error            // with which it ended; nil: with a result, or not at all
-	resumed  bool             // taken up from the journal when the registry was made
-	handle   string           // for its own caller; empty: none yet
-	more     *extras          // nil until there is something
+	lastCall int32
+	fresh    bool    // no caller gave its key; never changed
+	resumed  bool    // taken up from the journal when the registry was made
+	ended    int64   // when the last run ended, in Unix nanoseconds; zero: none has
+	more     *extras // nil until there is something
 }
 
 // extras are what few operations have.
 type extras struct {
-	others   map[bearer]string // handles for other callers
-	recorded map[string]bool   // handles that are in the journal
-	until    []*moment         // that somebody waits for
+	reconciler context.Context   // of the person whose finding the next run is begun for
+	next       *lifecycle.Order  // that the next call brings in place of the first; nil: the same
+	err        error             // with which the last run ended; nil: with a result, or not at all
+	handle     string            // for its own caller, where its order has none
+	others     map[bearer]string // handles for other callers
+	recorded   map[string]bool   // handles that are in the journal
+	until      []*moment         // that somebody waits for
 }
 
 // A moment is one that somebody waits for.
@@ -64,7 +60,7 @@ type moment struct {
 // moreLocked returns the extras, to be filled. Called with mu held.
 func (op *operation) moreLocked() *extras {
 	if op.more == nil {
-		op.more = &extras{others: map[bearer]string{}, recorded: map[string]bool{}}
+		op.more = &extras{}
 	}
 	return op.more
 }
@@ -80,38 +76,41 @@ func (op *operation) extrasLocked() extras {
 // newOperation makes an operation that nothing is known of.
 func (o *operations) newOperation(ctx context.Context, w *Work, key callKey, input string, caller hitl.Caller, follow *lifecycle.FollowUp) *operation {
 	e := o.eng
-	op := &operation{eng: e, work: w, key: key.key, fresh: key.fresh, scope: key.scope, caller: caller, after: afterOf(follow)}
-	order := &lifecycle.Order{Key: key.key, Own: key.own, Scope: key.scope, Caller: caller, Assignment: w.Assignment, Folder: w.Folder,
+	order := &lifecycle.Order{Key: key.key, Own: key.own, Scope: key.scope, Caller: caller, Assignment: &w.Assignment, Folder: w.Folder,
 		Input: input, AnyInput: w.Settings.OncePerScope, After: follow,
 		StartKey: "duvotool-" + digest.Of("start", caller.Tenant, key.key, strings.ToLower(w.Assignment.ID))}
 	if follow == nil {
 		order.Webhook = e.cfg.webhookURLFor(caller.Tenant, key.key, w.Assignment.ID)
 		order.Files = ctx.Value(filesKey{}) != nil
 	}
+	op := &operation{eng: e, work: w, order: order, fresh: key.fresh}
 	if e.ledger != nil {
 		op.record = e.ledger.names(opRecord, caller.Tenant, key.key)[0]
 		order.Handle = newHandle() // recorded with the operation from the beginning
-		op.handle = order.Handle
 	}
 	s := lifecycle.Make(e.optionsOf(w), e.replica, e.credential())
 	s.Record.Order, s.Record.Unkeyed = order, key.fresh
-	op.state, op.mailbox.take = &s, op.take
+	op.state = &s
 	return op
 }
 
-// A turnOf is the Job that a message continues, and the key of the operation that
-// it follows.
-type turnOf struct{ jobID, turn string }
-
-func afterOf(f *lifecycle.FollowUp) turnOf {
-	if f == nil {
-		return turnOf{}
+// continues returns the Job that the operation's message is for; empty: it starts its
+// own.
+func (op *operation) continues() string {
+	if op.order.After == nil {
+		return ""
 	}
-	return turnOf{f.Job, f.Turn}
+	return op.order.After.Job
 }
 
-func (t turnOf) same(u turnOf) bool {
-	return strings.EqualFold(t.jobID, u.jobID) && t.turn == u.turn
+// follows reports whether the operation is a follow-up of the same Job and operation
+// as this one; nil: whether it starts its Job.
+func (op *operation) follows(f *lifecycle.FollowUp) bool {
+	own := op.order.After
+	if own == nil || f == nil {
+		return own == f
+	}
+	return strings.EqualFold(own.Job, f.Job) && own.Turn == f.Turn
 }
 
 // latest returns what is known of the operation. It must not be changed.
@@ -145,7 +144,7 @@ func (op *operation) isUnknown() bool {
 
 // post puts an event into the mailbox. Whoever posts runs on behalf of the engine's
 // lifetime.
-func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e) }
+func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e, op.take) }
 
 // tryPost is post for those who run on nobody's behalf. It returns false once the
 // engine is closed.
@@ -191,7 +190,7 @@ func (op *operation) step(before *lifecycle.State, e lifecycle.Event) *lifecycle
 	r := op.run
 	begins, ends := r == nil && after.Live.Running, r != nil && !after.Live.Running
 	if begins {
-		r = op.beginRunLocked(&after)
+		r = op.beginRunLocked(op.behindLocked(e))
 	}
 	if r != nil {
 		r.follow(&after)
@@ -280,7 +279,7 @@ func (op *operation) errorOf(cause error) *outcome.JobError {
 }
 
 func (op *operation) errorAt(s *lifecycle.State, cause error) *outcome.JobError {
-	return &outcome.JobError{Phase: phaseOf(s), Key: op.key, JobID: s.Record.Job, Assignment: op.work.Assignment.Name, Err: cause}
+	return &outcome.JobError{Phase: phaseOf(s), Key: op.order.Key, JobID: s.Record.Job, Assignment: op.work.Assignment.Name, Err: cause}
 }
 
 // phaseOf tells how far an operation has come.
@@ -320,7 +319,7 @@ func (op *operation) name() string {
 	if op.record != "" {
 		return op.record
 	}
-	return op.slot()
+	return slotOf(op.order.Caller.Tenant, op.order.Key)
 }
 
 // saidBy returns what an operation tells its Job: the start's input, or the

@@ -30,11 +30,11 @@ type operations struct {
 	retention time.Duration
 
 	mu       sync.Mutex
-	byKey    map[string]*operation   // by tenant and key
+	byKey    map[slot]*operation     // by tenant and key
 	byHandle map[string]grant        // those that check_job knows; nil until there is one
 	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
-	aliases  map[string]alias        // of callers' keys, by tenant and key, where there is no journal; nil until there is one
+	aliases  map[slot]alias          // of callers' keys, by tenant and key, where there is no journal; nil until there is one
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	claimed  map[*operation][]string // whose they are
@@ -43,7 +43,7 @@ type operations struct {
 }
 
 func newOperations(e *Engine) *operations {
-	return &operations{eng: e, retention: e.cfg.Retention, byKey: map[string]*operation{}, unknown: map[string][]*operation{}}
+	return &operations{eng: e, retention: e.cfg.Retention, byKey: map[slot]*operation{}, unknown: map[string][]*operation{}}
 }
 
 // A callKey is the operation key of a call.
@@ -107,13 +107,13 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *li
 	} else {
 		op, repeated = o.keyed(op), true
 	}
-	if key.known && op.key == asked {
+	if key.known && op.order.Key == asked {
 		key.exact = !op.onceInScope()
 	}
 	if repeated && !key.exact {
 		op.reword(input)
 	}
-	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.after.same(afterOf(follow))
+	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.follows(follow)
 	if repeated && (other || key.exact && saidBy(op.known()) != input) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
@@ -149,7 +149,7 @@ func (o *operations) keyed(op *operation) *operation {
 // scope, whatever the input.
 func (op *operation) onceInScope() bool {
 	id := op.work.Assignment.ID
-	return op.scope != "" && (op.key == onceKey(op.scope, strings.ToLower(id)) || op.key == onceKey(op.scope, id))
+	return op.order.Scope != "" && (op.order.Key == onceKey(op.order.Scope, strings.ToLower(id)) || op.order.Key == onceKey(op.order.Scope, id))
 }
 
 func onceKey(scope, assignment string) string {
@@ -185,12 +185,15 @@ func (op *operation) reword(input string) {
 	}
 	order := *r.Order
 	order.Input = input
-	op.next = &order
+	op.moreLocked().next = &order
 }
 
 func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
 
-func (op *operation) slot() string { return slotOf(op.caller.Tenant, op.key) }
+// A slot is where an operation is found.
+type slot struct{ tenant, key string }
+
+func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
 
 // insert adds an operation, unless there is one with its key by now: then that
 // one is returned.
@@ -209,12 +212,12 @@ func (o *operations) insert(op *operation) (now *operation, there bool) {
 func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
 	op.mu.Lock()
-	if op.handle != "" && op.state.Live.Revision > 0 && op.record != "" { // it may have been given out
-		o.find(op.handle, grant{op, bearer{op.caller.User, op.scope}})
+	if handle := op.ownHandleLocked(); handle != "" && op.state.Live.Revision > 0 && op.record != "" { // it may have been given out
+		o.find(handle, grant{op, bearer{op.order.Caller.User, op.order.Scope}})
 	}
 	id := strings.ToLower(op.state.Record.Job)
 	op.mu.Unlock()
-	if id != "" && op.after.jobID == "" && o.holders[id] == nil {
+	if id != "" && op.continues() == "" && o.holders[id] == nil {
 		o.holdLocked(op, id)
 	}
 }
@@ -224,7 +227,7 @@ func (o *operations) enter(op *operation) {
 func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation, error) {
 	o.mu.Lock()
 	o.sweep()
-	op := o.byKey[slotOf(tenant, key)]
+	op := o.byKey[slot{tenant, key}]
 	o.mu.Unlock()
 	l := o.eng.ledger
 	switch {
@@ -240,7 +243,7 @@ func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation
 	if op, err = o.eng.restore(rec); err != nil {
 		return nil, err
 	}
-	if op.slot() != slotOf(tenant, key) {
+	if op.slot() != (slot{tenant, key}) {
 		return nil, fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)
 	}
 	return o.keep(op), nil
@@ -378,33 +381,33 @@ func (o *operations) bar(op *operation, on bool) (err error) {
 
 func (o *operations) barOnce(op *operation, on bool) error {
 	l := o.eng.ledger
-	if l == nil || op.scope == "" {
+	if l == nil || op.order.Scope == "" {
 		return nil
 	}
-	rec, found, err := l.find(context.Background(), barrierRecord, op.caller.Tenant, op.scope, strings.ToLower(op.work.Assignment.ID))
+	rec, found, err := l.find(context.Background(), barrierRecord, op.order.Caller.Tenant, op.order.Scope, strings.ToLower(op.work.Assignment.ID))
 	switch {
 	case err != nil:
 		return err
 	case !found && !on:
 		return nil
 	case !found:
-		rec = journal.Record{Key: l.names(barrierRecord, op.caller.Tenant, op.scope, strings.ToLower(op.work.Assignment.ID))[0]}
+		rec = journal.Record{Key: l.names(barrierRecord, op.order.Caller.Tenant, op.order.Scope, strings.ToLower(op.work.Assignment.ID))[0]}
 	}
-	b := barrier{Tenant: op.caller.Tenant}
+	b := barrier{Tenant: op.order.Caller.Tenant}
 	if found {
 		if err := l.open(rec, &b); err != nil {
 			return err
 		}
 		if rec.Done {
-			b = barrier{Tenant: op.caller.Tenant}
+			b = barrier{Tenant: op.order.Caller.Tenant}
 		}
 	}
-	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.key })
+	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.order.Key })
 	if on {
-		keys = append(keys, op.key)
+		keys = append(keys, op.order.Key)
 	}
 	rec.Done = len(keys) == 0
-	b.Key, b.Others = op.key, nil
+	b.Key, b.Others = op.order.Key, nil
 	if len(keys) > 0 {
 		b.Key, b.Others = keys[0], keys[1:]
 	}
@@ -424,7 +427,7 @@ func unknownSlot(tenant, scope, assignment string) string {
 func (o *operations) bars(op *operation) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.Contains(o.unknown[unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)], op)
+	return slices.Contains(o.unknown[unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)], op)
 }
 
 // settled notes that a run of an operation is over. One that no key of a caller's
@@ -435,7 +438,7 @@ func (o *operations) settled(op *operation, detached bool) {
 	s := op.latest()
 	r := &s.Record
 	op.mu.Lock()
-	findable := detached || op.record == "" && op.handle != "" // it was given out
+	findable := detached || op.record == "" && op.ownHandleLocked() != "" // it was given out
 	op.mu.Unlock()
 	switch {
 	case op.busy():
@@ -451,15 +454,15 @@ func (o *operations) settled(op *operation, detached bool) {
 // keepOut lets an operation keep its Assignment out of its scope. Called with mu
 // held.
 func (o *operations) keepOut(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)
-	if op.scope != "" && !slices.Contains(o.unknown[slot], op) {
+	slot := unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)
+	if op.order.Scope != "" && !slices.Contains(o.unknown[slot], op) {
 		o.unknown[slot] = append(o.unknown[slot], op)
 	}
 }
 
 // letIn is the opposite of keepOut. Called with mu held.
 func (o *operations) letIn(op *operation) {
-	slot := unknownSlot(op.caller.Tenant, op.scope, op.work.Assignment.ID)
+	slot := unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)
 	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
 	if o.unknown[slot] = left; len(left) == 0 {
 		delete(o.unknown, slot)
@@ -473,7 +476,7 @@ func (o *operations) drop(op *operation) {
 	}
 	op.mu.Lock()
 	id := strings.ToLower(op.state.Record.Job)
-	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.handle) {
+	for _, handle := range append(slices.Collect(maps.Values(op.extrasLocked().others)), op.ownHandleLocked()) {
 		if o.byHandle[handle].op == op {
 			delete(o.byHandle, handle)
 		}
@@ -483,8 +486,8 @@ func (o *operations) drop(op *operation) {
 	if o.holders[id] == op {
 		delete(o.holders, id)
 	}
-	if a, there := o.aliases[slotOf(op.caller.Tenant, own)]; there && a.Key == op.key {
-		delete(o.aliases, slotOf(op.caller.Tenant, own))
+	if a, there := o.aliases[slot{op.order.Caller.Tenant, own}]; there && a.Key == op.order.Key {
+		delete(o.aliases, slot{op.order.Caller.Tenant, own})
 	}
 	for _, name := range o.claimed[op] {
 		delete(o.claims, name)
@@ -526,7 +529,7 @@ func (op *operation) isOld(d time.Duration) bool {
 // converse notes that the Job of a follow-up is being talked to, or no longer.
 // false means that another follow-up does so, or that what it said may be on its way.
 func (o *operations) converse(op *operation, on bool) bool {
-	id := strings.ToLower(op.after.jobID)
+	id := strings.ToLower(op.continues())
 	quiet := o.quiet(id, op) // not under the lock
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -558,7 +561,7 @@ func (o *operations) quiet(id string, op *operation) *operation {
 
 // onItsWay reports whether a message that was sent may still take effect unseen.
 func (o *operations) onItsWay(r *lifecycle.Record) bool {
-	m := &r.Message.Attempt
+	m := r.Message().Attempt
 	return r.Result == nil && (m.Open || m.Earlier) && time.Since(timeOf(m.Until)) < o.eng.cfg.PostTimeout+o.eng.cfg.Settle
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/duvotool/duvotool/internal/schema"
 )
 
-// outputSpec is what a Job is to answer. It is never changed.
+// An Output is what a Job is to answer. It is never changed.
 type Output struct {
 	Schema *schema.Schema
 	GoType reflect.Type
@@ -24,7 +24,7 @@ type Output struct {
 // codeBlock is a fenced block anywhere in a text.
 var codeBlock = regexp.MustCompile("(?s)```[a-zA-Z0-9]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```")
 
-// find returns the JSON in a Job's answer that fits: the whole answer, a fenced
+// Find returns the JSON in a Job's answer that fits: the whole answer, a fenced
 // block, or the last object or list in it. If there is none it tells why, in
 // words that hold nothing of the Job's but names.
 func (o *Output) Find(answer string) (data json.RawMessage, problem string) {

@@ -90,17 +90,13 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	told := r.awaitReply(e.Reply)
 	op.post(e)
 	select {
-	case f := <-told:
+	case f, ok := <-told:
+		if !ok {
+			return outcome.ErrNotPending // the run is over
+		}
 		return op.fateError(r, f, p.ID)
-	case <-r.base.Done():
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-	select {
-	case f := <-told:
-		return op.fateError(r, f, p.ID)
-	default:
-		return outcome.ErrNotPending
 	}
 }
 
@@ -123,22 +119,28 @@ func (eng *Engine) decidedBy(req hitl.Request) (found *operation, r *run) {
 		if op.run == nil || !strings.EqualFold(op.state.Record.Job, req.JobID) {
 			return
 		}
-		if found == nil || op.key == req.Key && op.caller.Tenant == req.Caller.Tenant {
+		if found == nil || op.order.Key == req.Key && op.order.Caller.Tenant == req.Caller.Tenant {
 			found, r = op, op.run
 		}
 	})
 	return found, r
 }
 
-// awaitReply returns what a decision with this name is told by.
+// awaitReply returns what a decision with this name is told by. It is closed at the
+// end of the run.
 func (r *run) awaitReply(name string) <-chan fate {
 	told := make(chan fate, 1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.replies == nil {
-		r.replies = map[string]chan fate{}
+	if r.over {
+		close(told)
+		return told
 	}
-	r.replies[name] = told
+	more := r.moreLocked()
+	if more.replies == nil {
+		more.replies = map[string]chan fate{}
+	}
+	more.replies[name] = told
 	return told
 }
 
@@ -147,11 +149,11 @@ func (r *run) reply(name string, f fate) {
 		return
 	}
 	r.mu.Lock()
-	told := r.replies[name]
-	delete(r.replies, name)
-	r.mu.Unlock()
-	if told != nil {
-		told <- f
+	defer r.mu.Unlock()
+	replies := r.extrasLocked().replies
+	if told := replies[name]; told != nil {
+		told <- f // it has room
+		delete(replies, name)
 	}
 }
 
@@ -159,7 +161,7 @@ func (r *run) reply(name string, f fate) {
 func (op *operation) fateError(r *run, f fate, request string) error {
 	p := f.s.Record.Request(request)
 	r.mu.Lock()
-	theirs, other := r.theirs[strings.ToLower(request)]
+	theirs, other := r.extrasLocked().theirs[strings.ToLower(request)]
 	r.mu.Unlock()
 	switch f.fate {
 	case lifecycle.FateTaken, lifecycle.FateInDoubt:

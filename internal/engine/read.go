@@ -17,9 +17,8 @@ import (
 // beginWatch lets the watcher read the Job.
 func (op *operation) beginWatch(r *run, s *lifecycle.State, f lifecycle.Watch) {
 	rec := &s.Record
-	known := duvo.Job{ID: f.Job, Status: duvo.Status(rec.Status), CreatedAt: timeOf(rec.Created), UpdatedAt: timeOf(rec.Message.Before)}
-	var w *watch.Watch
-	w = op.eng.watcher.Watch(r.base, known, func(seen watch.Sighting) { op.sighted(r, w, seen) })
+	known := duvo.Job{ID: f.Job, Status: duvo.Status(rec.Status), CreatedAt: timeOf(rec.Created), UpdatedAt: timeOf(rec.Message().Before)}
+	w := op.eng.watcher.Watch(known, r)
 	r.mu.Lock()
 	r.watch = w
 	r.mu.Unlock()
@@ -52,8 +51,9 @@ func (r *run) watching() *watch.Watch {
 	return r.watch
 }
 
-// sighted takes in what the watcher tells.
-func (op *operation) sighted(r *run, w *watch.Watch, seen watch.Sighting) {
+// Sighted takes in what the watcher tells. It implements watch.Sighter.
+func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) {
+	op := r.op
 	if r.watching() != w {
 		return
 	}
@@ -137,7 +137,7 @@ func (op *operation) ticket(e lifecycle.Read, q duvo.HumanRequest, added string)
 	}
 	shown := &hitl.Request{
 		JobID: rec.Job, ID: q.ID, Kind: q.Type, Title: q.Title, Description: q.Description, Questions: clone.Questions(q.Questions),
-		Assignment: clone.Assignment(op.work.Assignment), BuildID: build, Input: rec.Order.Input, FollowUp: added, Caller: op.caller, Key: op.key,
+		Assignment: clone.Assignment(op.work.Assignment), BuildID: build, Input: rec.Order.Input, FollowUp: added, Caller: op.order.Caller, Key: op.order.Key,
 		CreatedAt: q.CreatedAt, Folder: op.work.Folder,
 	}
 	return &lifecycle.Ticket{ID: q.ID, Digest: hitl.Digest(rec.Job, added, q), Kind: string(q.Type), Title: q.Title, Build: build,

@@ -34,7 +34,7 @@ func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 	}
 	r := op.known()
 	if r.Order.After != nil {
-		return op, timeOf(r.Message.Attempt.First), nil
+		return op, timeOf(r.Message().Attempt.First), nil
 	}
 	return op, timeOf(r.Start.First), nil
 }
@@ -86,7 +86,7 @@ func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 	defer eng.life.Leave()
 	op.mu.Lock()
 	before := op.state
-	op.began = WithCallerOf(ctx, op.caller)
+	op.moreLocked().reconciler = WithCallerOf(ctx, op.order.Caller)
 	op.mu.Unlock()
 	op.post(e)
 	return op.reconciled(ctx, before)
@@ -102,13 +102,13 @@ func (eng *Engine) jobToReconcile(ctx context.Context, op *operation, jobID stri
 	if err := op.another(job, jobID); err != nil {
 		return job, errtext.Errorf("duvotool: reconciling: %w", err)
 	}
-	if ours := op.after.jobID; ours != "" && !strings.EqualFold(ours, jobID) {
+	if ours := op.continues(); ours != "" && !strings.EqualFold(ours, jobID) {
 		return job, fmt.Errorf("duvotool: reconciling: the message was for Job %s", ours)
 	}
 	if other := eng.ops.byJob()[strings.ToLower(jobID)]; other != nil && other != op {
 		return job, fmt.Errorf("duvotool: reconciling: Job %s belongs to another operation", hitl.SafeLine(jobID, 64))
 	}
-	if op.after.jobID == "" {
+	if op.continues() == "" {
 		if err := eng.ops.hold(op, job.ID); err != nil {
 			return job, errtext.Errorf("duvotool: reconciling: %w", err)
 		}
@@ -129,7 +129,7 @@ func (op *operation) reconciled(ctx context.Context, before *lifecycle.State) er
 	r := &s.Record
 	if r.Result != nil && r.Result.Outcome == lifecycle.Unknown {
 		op.mu.Lock()
-		err := op.err
+		err := op.extrasLocked().err
 		op.mu.Unlock()
 		var job *outcome.JobError
 		if errors.As(err, &job) {
@@ -149,7 +149,7 @@ func (o *operations) reconciled(op *operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.letIn(op)
-	if id := strings.ToLower(op.known().Job); id != "" && op.after.jobID == "" && o.holders[id] == nil {
+	if id := strings.ToLower(op.known().Job); id != "" && op.continues() == "" && o.holders[id] == nil {
 		o.holdLocked(op, id)
 	}
 }

@@ -25,19 +25,19 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 	}
 	failed := func(err error) lifecycle.Event {
 		r.note(lifecycle.CauseJournal, err)
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", f.Record.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", f.Record.Job, "error", hitl.SafeLine(err.Error(), 500))
 		var lost *unusable
 		return lifecycle.SaveFailed{Name: f.Name, Lost: errors.As(err, &lost)}
 	}
 	op.do(func() lifecycle.Event {
-		for _, line := range f.Lines[min(r.written, len(f.Lines)):] {
+		for _, line := range f.Lines[min(int(r.written), len(f.Lines)):] {
 			if err := op.audit(r, s, line, ""); err != nil && line.Kind.Binding() {
 				return failed(err)
 			}
 			r.written++
 		}
 		if fresh && op.eng.cfg.Audit != nil {
-			if err := op.eng.auditable(r.base); err != nil {
+			if err := op.eng.auditable(r.Context()); err != nil {
 				return failed(err)
 			}
 		}
@@ -100,14 +100,14 @@ func (op *operation) conflict(f lifecycle.Save) (lifecycle.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	op.eng.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.key, "job", theirs.Job)
+	op.eng.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.order.Key, "job", theirs.Job)
 	return lifecycle.Conflict{Name: f.Name, Record: theirs, Revision: rec.Revision}, nil
 }
 
 // recordOf opens the record of this operation.
 func (op *operation) recordOf(rec journal.Record) (*lifecycle.Record, error) {
 	r, err := op.eng.recordOf(rec)
-	if err == nil && (r.Order.Key != op.key || r.Order.Caller.Tenant != op.caller.Tenant) {
+	if err == nil && (r.Order.Key != op.order.Key || r.Order.Caller.Tenant != op.order.Caller.Tenant) {
 		err = &unusable{fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)}
 	}
 	return r, err
@@ -151,7 +151,7 @@ func (eng *Engine) recordOf(rec journal.Record) (*lifecycle.Record, error) {
 		return e.record(rec.Key)
 	}
 	r := &lifecycle.Record{}
-	if json.Unmarshal(raw, r) != nil || r.Order == nil || r.Order.Key == "" || r.Order.Assignment.ID == "" {
+	if json.Unmarshal(raw, r) != nil || r.Order == nil || r.Order.Key == "" || r.Order.Assignment == nil || r.Order.Assignment.ID == "" {
 		return nil, bad
 	}
 	return r, nil
@@ -163,14 +163,14 @@ func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := eng.catalog.WorkFor(r.Order.Assignment, r.Order.Folder)
+	w, err := eng.catalog.WorkFor(*r.Order.Assignment, r.Order.Folder)
 	if err != nil {
 		return nil, err
 	}
 	o := r.Order
-	op := &operation{eng: eng, work: w, key: o.Key, scope: o.Scope, caller: o.Caller, after: afterOf(o.After), record: rec.Key, handle: o.Handle}
+	op := &operation{eng: eng, work: w, order: o, record: rec.Key}
 	s := lifecycle.Recover(r, rec.Revision, eng.optionsOf(w), eng.replica, eng.credential(), eng.clock())
-	op.state, op.ended, op.mailbox.take = &s, rec.At.UnixNano(), op.take
+	op.state, op.ended = &s, rec.At.UnixNano()
 	return op, nil
 }
 
@@ -182,6 +182,6 @@ func (op *operation) keepBelongings(r *lifecycle.Record) {
 		return
 	}
 	if err := op.eng.ledger.keep(context.Background(), r, time.Now().Add(-slack)); err != nil {
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", r.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", r.Job, "error", hitl.SafeLine(err.Error(), 500))
 	}
 }

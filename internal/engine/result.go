@@ -15,7 +15,7 @@ import (
 
 // addedTo is all that messages have added to the Job, as far as is known.
 func addedTo(s *lifecycle.State) string {
-	added := s.Record.Message.Added
+	added := s.Record.Message().Added
 	if t := lastTicket(s); t != nil && len(t.Shown.FollowUp) >= len(added) {
 		return t.Shown.FollowUp
 	}
@@ -40,7 +40,7 @@ func (op *operation) soFar(s *lifecycle.State, o outcome.Outcome) *outcome.Resul
 	r := &s.Record
 	return &outcome.Result{
 		Outcome: o, JobID: r.Job, Status: statusOf(s), Decisions: decisionsOf(r), Assignment: clone.Assignment(op.work.Assignment), BuildID: r.Build,
-		Input: r.Order.Input, FollowUp: addedTo(s), Caller: op.caller, Key: op.key, Note: r.Note, StartedAt: timeOf(r.StartedAt), EndedAt: time.Now(),
+		Input: r.Order.Input, FollowUp: addedTo(s), Caller: op.order.Caller, Key: op.order.Key, Note: r.Note, StartedAt: timeOf(r.StartedAt), EndedAt: time.Now(),
 	}
 }
 
@@ -119,10 +119,10 @@ func (op *operation) unstarted(s *lifecycle.State) *outcome.Result {
 func (op *operation) errText() string {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	if op.err == nil {
-		return ""
+	if err := op.extrasLocked().err; err != nil {
+		return err.Error()
 	}
-	return op.err.Error()
+	return ""
 }
 
 // parked tells how the Job of an operation stands that nobody works on.
@@ -140,7 +140,7 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 	op.mu.Unlock()
 	r := &s.Record
 	unknown := r.Result != nil && r.Result.Outcome == lifecycle.Unknown
-	i = outcome.JobInfo{Key: op.key, Caller: op.caller, JobID: r.Job, Assignment: clone.Assignment(op.work.Assignment), Input: r.Order.Input, FollowUp: addedTo(s),
+	i = outcome.JobInfo{Key: op.order.Key, Caller: op.order.Caller, JobID: r.Job, Assignment: clone.Assignment(op.work.Assignment), Input: r.Order.Input, FollowUp: addedTo(s),
 		Phase: phaseOf(s), Status: statusOf(s), StartedAt: timeOf(r.StartedAt), Resumed: resumed, Unknown: unknown}
 	for j := range s.Live.Asks {
 		if a := &s.Live.Asks[j]; a.Ticket != nil && a.Ticket.Shown != nil && (a.Turn != 0 || a.Suspended) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,49 +14,146 @@ import (
 )
 
 // A run is a stretch of time in which an operation is worked on: what that holds
-// outside of the state, and gives back at its end.
+// outside of the state, and gives back at its end. A process has thousands that
+// wait, so one in which nothing is under way holds little.
 type run struct {
-	op   *operation
-	base context.Context // the values of the first caller's, until the run is over
-	end  context.CancelFunc
+	op    *operation
+	first context.Context // of the first caller; see Context
 
 	mu       sync.Mutex
-	ctx      context.Context // with the values of base, while somebody wants the run to go on
-	cancel   context.CancelCauseFunc
-	callers  int
+	left     error          // why nothing may begin; nil: somebody wants the run to go on
+	underway []*undertaking // what ends when nobody does; nil: nothing is
+	callers  int32
+	written  int32 // lines of the audit that are waiting for their record, and written
 	detached bool
-	timer    *time.Timer // of the next Tick; nil: there was none
-	asks     map[uint64]context.CancelCauseFunc
-	errs     map[lifecycle.Cause]error // the latest of each kind
-	watch    *watch.Watch
-	ticket   *ticket
-	written  int                           // lines of the audit that are waiting for their record, and written
-	heard    map[string]string             // what was said to the Job, by the ID of the request before which it was looked up
-	theirs   map[string]hitl.DecisionEntry // decisions of other operations, by request
-	replies  map[string]chan fate          // of those who decide from outside
-	live     liveMessages
+	over     bool
 	phase    outcome.Phase // the last in which the run was wanted
+	timer    *time.Timer   // of the next Tick; nil: there was none
+	watch    *watch.Watch
+	more     *runExtras // nil until there is something
 }
 
-// beginRunLocked begins a run. Called with mu held.
-func (op *operation) beginRunLocked(s *lifecycle.State) *run {
-	op.eng.life.Again() // until endRun
-	ctx := op.began
-	op.began = nil
-	if ctx == nil {
-		ctx = WithCallerOf(context.Background(), op.caller)
+// runExtras are what few runs have at a time.
+type runExtras struct {
+	ticket  *ticket
+	asks    map[uint64]*undertaking
+	errs    map[lifecycle.Cause]error     // the latest of each kind
+	heard   map[string]string             // what was said to the Job, by the ID of the request before which it was looked up
+	theirs  map[string]hitl.DecisionEntry // decisions of other operations, by request
+	replies map[string]chan fate          // of those who decide from outside
+	live    liveMessages
+}
+
+// moreLocked returns the extras, to be filled. Called with mu held.
+func (r *run) moreLocked() *runExtras {
+	if r.more == nil {
+		r.more = &runExtras{}
 	}
-	r := &run{op: op}
-	values := context.WithoutCancel(ctx)
-	r.base, r.end = context.WithCancel(values)
-	r.ctx, r.cancel = context.WithCancelCause(values) // no child of base, which costs memory: endRun ends both
-	r.callers = len(op.calls)
-	op.run, op.err = r, nil
+	return r.more
+}
+
+// extrasLocked returns the extras, to be read. Called with mu held.
+func (r *run) extrasLocked() runExtras {
+	if r.more == nil {
+		return runExtras{}
+	}
+	return *r.more
+}
+
+// behindLocked returns the context of whoever has brought about an event. Called with
+// mu held.
+func (op *operation) behindLocked(e lifecycle.Event) context.Context {
+	switch e := e.(type) {
+	case lifecycle.Called:
+		for _, c := range op.calls {
+			if int(c.id) == e.Caller {
+				return c.ctx
+			}
+		}
+	case lifecycle.Reconciled:
+		if ctx := op.extrasLocked().reconciler; ctx != nil {
+			op.more.reconciler = nil
+			return ctx
+		}
+	}
+	return WithCallerOf(context.Background(), op.order.Caller)
+}
+
+// beginRunLocked begins a run, with the values of a context. Called with mu held.
+func (op *operation) beginRunLocked(ctx context.Context) *run {
+	op.eng.life.Again() // until endRun
+	r := &run{op: op, first: ctx, callers: int32(len(op.calls))}
+	op.run = r
+	if op.more != nil {
+		op.more.err = nil
+	}
 	return r
 }
 
-// follow keeps the context in line with whether somebody wants the run to go on.
-// Called with operation.mu held.
+// Context returns a context with the values of the first caller's. It never ends. It
+// implements watch.Sighter.
+func (r *run) Context() context.Context { return context.WithoutCancel(r.first) }
+
+// An undertaking is something that a run has begun. Its context has the values of
+// the first caller's, and ends when nobody wants the run to go on any more.
+type undertaking struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// undertake begins something, which must be handed to done once it is over. Where
+// nobody wants the run to go on, its context has ended.
+func (r *run) undertake() *undertaking {
+	u := &undertaking{}
+	u.ctx, u.cancel = context.WithCancelCause(r.Context())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left != nil {
+		u.cancel(r.left)
+	}
+	r.underway = append(r.underway, u)
+	return u
+}
+
+// done ends what undertake began.
+func (r *run) done(u *undertaking) {
+	u.cancel(context.Canceled)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.underway = slices.DeleteFunc(r.underway, func(other *undertaking) bool { return other == u })
+	if len(r.underway) == 0 {
+		r.underway = nil
+	}
+}
+
+// leaveLocked lets nothing begin any more, and ends what is under way. Called with mu
+// held.
+func (r *run) leaveLocked(cause error) {
+	if r.left != nil {
+		return
+	}
+	r.left = cause
+	for _, u := range r.underway {
+		u.cancel(cause)
+	}
+}
+
+// abandoned returns why nothing may begin; nil: somebody wants the run to go on.
+func (r *run) abandoned() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.left
+}
+
+// isOver reports whether the run has ended.
+func (r *run) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// follow notes whether somebody wants the run to go on. Called with operation.mu
+// held.
 func (r *run) follow(s *lifecycle.State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,11 +164,11 @@ func (r *run) follow(s *lifecycle.State) {
 	}
 	switch {
 	case !wanted && s.Live.Closed:
-		r.cancel(outcome.ErrClosed)
+		r.leaveLocked(outcome.ErrClosed)
 	case !wanted:
-		r.cancel(context.Canceled)
-	case wanted && r.ctx.Err() != nil && r.base.Err() == nil && (r.callers > 0 || r.detached):
-		r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(r.base))
+		r.leaveLocked(context.Canceled)
+	case !r.over && (r.callers > 0 || r.detached):
+		r.left = nil
 	}
 }
 
@@ -80,27 +178,21 @@ func (r *run) lastPhase() outcome.Phase {
 	return r.phase
 }
 
-// wanted returns the context in which something may begin.
-func (r *run) wanted() context.Context {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.ctx
-}
-
 // note remembers an error, for those who are told the cause that it stands for.
 func (r *run) note(c lifecycle.Cause, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.errs == nil {
-		r.errs = map[lifecycle.Cause]error{}
+	more := r.moreLocked()
+	if more.errs == nil {
+		more.errs = map[lifecycle.Cause]error{}
 	}
-	r.errs[c] = err
+	more.errs[c] = err
 }
 
 func (r *run) noted(c lifecycle.Cause) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.errs[c]
+	return r.extrasLocked().errs[c]
 }
 
 // limited reports whether Jobs in flight are counted for the operation.
@@ -119,7 +211,9 @@ func (op *operation) lineUp(r *run) {
 			op.post(lifecycle.Admitted{})
 		}()
 	}
-	r.ticket = t
+	r.mu.Lock()
+	r.moreLocked().ticket = t
+	r.mu.Unlock()
 	s := op.latest()
 	before, in := op.eng.queue.enter(t, s.Record.Job != "" || s.Record.Start.Earlier)
 	if in {
@@ -135,10 +229,12 @@ func (op *operation) giveBack(r *run) {
 	op.ended = time.Now().UnixNano()
 	op.mu.Unlock()
 	r.mu.Lock()
-	t := r.ticket
-	r.ticket = nil
+	t := r.extrasLocked().ticket
+	if t != nil {
+		r.more.ticket = nil
+	}
 	r.mu.Unlock()
-	if op.after.jobID != "" {
+	if op.continues() != "" {
 		op.eng.ops.converse(op, false)
 	}
 	if t != nil {
@@ -150,7 +246,12 @@ func (op *operation) giveBack(r *run) {
 func (op *operation) endRun(r *run) {
 	r.mu.Lock()
 	timer, w := r.timer, r.watch
-	r.timer, r.watch = nil, nil
+	r.timer, r.watch, r.over = nil, nil, true
+	r.leaveLocked(context.Canceled)
+	for _, told := range r.extrasLocked().replies {
+		close(told)
+	}
+	clear(r.extrasLocked().replies)
 	r.mu.Unlock()
 	if timer != nil && timer.Stop() {
 		op.eng.life.Leave()
@@ -158,8 +259,6 @@ func (op *operation) endRun(r *run) {
 	if w != nil {
 		w.Stop()
 	}
-	r.cancel(context.Canceled)
-	r.end()
 	op.mu.Lock()
 	op.run = nil
 	op.mu.Unlock()

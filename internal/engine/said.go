@@ -143,7 +143,7 @@ func (o *operations) forgetSaid() {
 // others have said meanwhile. It fails if with the message it would be more than
 // anybody can check.
 func (op *operation) say(rec *lifecycle.Record) error {
-	f, own := rec.Order.After, rec.Message.Added
+	f, own := rec.Order.After, rec.Message().Added
 	return op.eng.ops.say(rec.Job, func(s said) (said, error) {
 		if s.has(op.name()) {
 			s.Added = s.with(own)
@@ -183,7 +183,7 @@ func (op *operation) heard(r *run, request string) (added string, known bool) {
 	s := op.latest()
 	if op.eng.ledger == nil {
 		all, _, _ := op.eng.ops.said(s.Record.Job) // it takes no time
-		return all.with(s.Record.Message.Added), true
+		return all.with(s.Record.Message().Added), true
 	}
 	p := s.Record.Request(request)
 	if p == nil || p.Gone {
@@ -195,7 +195,7 @@ func (op *operation) heard(r *run, request string) (added string, known bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added, known = r.heard[strings.ToLower(request)]
+	added, known = r.extrasLocked().heard[strings.ToLower(request)]
 	return added, known // a message is posted to no Job that waits
 }
 
@@ -206,9 +206,9 @@ func (op *operation) hear(r *run, request string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	added := all.with(rec.Message.Added)
+	added := all.with(rec.Message().Added)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = map[string]string{strings.ToLower(request): added}
+	r.moreLocked().heard = map[string]string{strings.ToLower(request): added}
 	return added, nil
 }

@@ -19,14 +19,15 @@ import (
 // One that has begun ends by our own deadline, not by the caller's.
 func (op *operation) begin(r *run, w lifecycle.Window, f func(context.Context) error) error {
 	now := op.eng.clock()
-	wanted := r.wanted()
-	if !w.Open(now) || wanted.Err() != nil {
+	u := r.undertake()
+	defer r.done(u)
+	if !w.Open(now) || u.ctx.Err() != nil {
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 	defer cancel()
-	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), wanted))
+	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), u.ctx))
 }
 
 type tooLate struct{}
@@ -84,7 +85,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	o := f.Order
 	start := duvo.StartJob{AssignmentID: o.Assignment.ID, Message: o.Input, SandboxID: f.Sandbox, WebhookURL: o.Webhook, IdempotencyKey: o.StartKey}
 	answer := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 		e := answerTo(f.Name, err)
 		r.note(lifecycle.CauseFailed, err)
 		r.note(lifecycle.CauseRefused, op.refusal(err))
@@ -118,9 +119,9 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		err = op.eng.ops.hold(op, job.ID)
 		if errors.Is(err, outcome.ErrForeignJob) {
 			op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.Assignment.ID,
-				"operation", op.key, "job", hitl.SafeLine(job.ID, 64))
+				"operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64))
 		} else if err != nil {
-			op.eng.log.Error("duvotool: writing to the journal", "operation", op.key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
 			err = nil
 		}
 	}
@@ -128,7 +129,7 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		r.note(lifecycle.CauseForeign, err)
 		return lifecycle.Sent{Name: name, Reply: lifecycle.Elsewhere, Text: hitl.SafeLine(err.Error(), 300)}
 	}
-	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.key)
+	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.order.Key)
 	return lifecycle.Sent{Name: name, Job: job.ID, Created: wallOf(job.CreatedAt), Build: job.BuildID, Status: string(job.Status), Ours: job.AssignmentID != ""}
 }
 
@@ -183,7 +184,7 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 	answer := func(err error) lifecycle.Event {
 		if err != nil {
-			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.key, "error", hitl.SafeLine(err.Error(), 500))
+			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
 			r.note(lifecycle.CauseRefused, err)
 			r.note(lifecycle.CauseTooLate, err)
@@ -200,7 +201,7 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 		return
 	}
 	op.do(func() lifecycle.Event {
-		if s.Record.Message.Kind == lifecycle.FollowUpMessage {
+		if s.Record.Message().Kind == lifecycle.FollowUpMessage {
 			if err := op.say(&s.Record); err != nil {
 				r.note(lifecycle.CauseRefused, err)
 				r.note(lifecycle.CauseFailed, err)
@@ -238,7 +239,7 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 		if !f.Window.Open(op.eng.clock()) {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.TooLate}
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.base), op.eng.cfg.PostTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 		defer cancel()
 		return answer(stop.StopJob(ctx, f.Job))
 	}, answer)

@@ -18,11 +18,11 @@ import (
 func (op *operation) tell(r *run, e outcome.Event) {
 	ctx := context.Background()
 	if r != nil {
-		ctx = r.base
+		ctx = r.Context()
 	}
 	e = e.WithContext(ctx)
 	e.At = time.Now()
-	e.Key, e.Assignment, e.Caller = op.key, clone.Assignment(op.work.Assignment), op.caller
+	e.Key, e.Assignment, e.Caller = op.order.Key, clone.Assignment(op.work.Assignment), op.order.Caller
 	op.eng.events.send(e)
 }
 
@@ -56,13 +56,13 @@ func (op *operation) notice(r *run, s *lifecycle.State, f lifecycle.Tell) {
 		d := entryOf(p)
 		e.Decision = &d
 	case lifecycle.NoticeTrouble:
-		op.eng.log.Error("duvotool: "+f.Text, "operation", op.key, "job", s.Record.Job)
+		op.eng.log.Error("duvotool: "+f.Text, "operation", op.order.Key, "job", s.Record.Job)
 		return
 	case lifecycle.NoticeMended:
-		op.eng.log.Info("duvotool: it works again: "+f.Text, "operation", op.key, "job", s.Record.Job)
+		op.eng.log.Info("duvotool: it works again: "+f.Text, "operation", op.order.Key, "job", s.Record.Job)
 		return
 	default:
-		op.eng.log.Warn("duvotool: "+string(f.Kind), "operation", op.key, "job", s.Record.Job, "about", hitl.SafeLine(f.Text, 200))
+		op.eng.log.Warn("duvotool: "+string(f.Kind), "operation", op.order.Key, "job", s.Record.Job, "about", hitl.SafeLine(f.Text, 200))
 		return
 	}
 	op.tell(r, e)
@@ -99,8 +99,8 @@ var lineEvents = map[lifecycle.LineKind]audit.Event{
 
 func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note string) audit.Record {
 	rec := &s.Record
-	a := audit.Record{Event: lineEvents[line.Kind], At: time.Now(), Key: op.key, JobID: rec.Job, AssignmentID: op.work.Assignment.ID,
-		Assignment: op.work.Assignment.Name, BuildID: rec.Build, Caller: op.caller, Status: statusOf(s)}
+	a := audit.Record{Event: lineEvents[line.Kind], At: time.Now(), Key: op.order.Key, JobID: rec.Job, AssignmentID: op.work.Assignment.ID,
+		Assignment: op.work.Assignment.Name, BuildID: rec.Build, Caller: op.order.Caller, Status: statusOf(s)}
 	if p := line.About; p != nil {
 		about(&a, p)
 	}

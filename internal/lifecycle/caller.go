@@ -7,7 +7,7 @@ func (t *turn) called(e Called) {
 	l, r := &t.Live, &t.Record
 	one := []int{e.Caller}
 	if e.Reword && t.untouched() {
-		r.Order, r.Stage, r.Job, r.Message = e.Order, New, "", Message{}
+		r.Order, r.Stage, r.Job, *r.Latest = e.Order, New, "", Message{}
 	}
 	asleep := t.putOff()
 	switch {
@@ -58,7 +58,7 @@ func (t *turn) untouched() bool {
 	if l.Running || r.Order == nil || r.Result != nil || r.Start != (Attempt{}) {
 		return false
 	}
-	m := &r.Message
+	m := r.Latest
 	return r.Stage == New || r.Stage == Posting && m.Kind == FollowUpMessage && m.Attempt == (Attempt{})
 }
 
@@ -116,7 +116,7 @@ func (t *turn) begin() {
 	f := r.Order.After
 	if f != nil && r.Stage == New {
 		r.Stage, r.Job = Posting, f.Job
-		r.Message = Message{Kind: FollowUpMessage, Text: f.Text, Key: r.Order.StartKey, After: -1}
+		*r.Latest = Message{Kind: FollowUpMessage, Text: f.Text, Key: r.Order.StartKey, After: -1}
 	}
 	if f != nil && t.o.Claims && t.o.on(guardClaim) {
 		l.Claim = f.Job
@@ -186,7 +186,7 @@ func (t *turn) windDown() bool {
 	l, r := &t.Live, &t.Record
 	t.withdraw(callEnded)
 	if t.leaveStop() {
-		r.Stop = Stop{Asked: true, Then: StopLeave}
+		*r.Stopping = Stop{Asked: true, Then: StopLeave}
 		l.Dirty = true
 	}
 	calls := l.End != nil && l.End.Calls != ""
@@ -200,7 +200,7 @@ func (t *turn) windDown() bool {
 	if (l.Untold || l.Dirty && l.Revision+uint64(len(r.Holders)) > 0) && l.SaveFails < t.parkTries() {
 		return t.save()
 	}
-	if r.Stop.Asked && !r.Stop.Done && !l.Dirty && t.mayStopNow() {
+	if r.Stopping.Asked && !r.Stopping.Done && !l.Dirty && t.mayStopNow() {
 		return t.sendStop()
 	}
 	// What was reconciled in vain is no result that anybody waits for.
@@ -241,7 +241,7 @@ func (t *turn) parkTries() int8 {
 // leaveStop reports whether the Job is to be stopped because the run ends.
 func (t *turn) leaveStop() bool {
 	l, r := &t.Live, &t.Record
-	if r.Stop.Asked || l.Closed || r.Job == "" || r.Stage != Watching {
+	if r.Stopping.Asked || l.Closed || r.Job == "" || r.Stage != Watching {
 		return false
 	}
 	if l.End != nil {

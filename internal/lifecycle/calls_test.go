@@ -112,7 +112,7 @@ func TestACallWhileTheKeyIsWrittenDownGoesOn(t *testing.T) {
 }
 
 func TestAnOrderOfWhichNothingWasSentMayBeAnother(t *testing.T) {
-	other := &Order{Key: "one", Assignment: duvo.Assignment{ID: "a"}, Input: "do that", StartKey: "key"}
+	other := &Order{Key: "one", Assignment: &duvo.Assignment{ID: "a"}, Input: "do that", StartKey: "key"}
 	x := newScript(t, quick()).do(Called{Caller: 1, Order: firstOrder, Queued: true}).do(Left{Caller: 1})
 	x.do(Called{Caller: 2, Order: other, Reword: true}).save()
 	if o := want[StartJob](x).Order; o.Input != "do that" {
@@ -131,8 +131,8 @@ func TestAnOrderOfWhichNothingWasSentMayBeAnother(t *testing.T) {
 	want[Release](x)
 	again := *followOrder
 	again.After = &FollowUp{Job: "job", Turn: "zero", Text: "and on"}
-	if x.do(Called{Caller: 2, Order: &again, Reword: true}); x.s.Record.Message.Text != "and on" {
-		t.Fatalf("%+v", x.s.Record.Message)
+	if x.do(Called{Caller: 2, Order: &again, Reword: true}); x.s.Record.Message().Text != "and on" {
+		t.Fatalf("%+v", x.s.Record.Message())
 	}
 }
 

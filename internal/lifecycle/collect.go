@@ -21,7 +21,7 @@ func (t *turn) fetch(find string) bool {
 	}
 	switch r := &t.Record; {
 	case find != "":
-		f.Cursor = max(f.Cursor, r.Message.After)
+		f.Cursor = max(f.Cursor, r.Latest.After)
 	case r.Stage == Collecting:
 		f.Cursor = max(f.Cursor, r.Earlier)
 	}
@@ -96,7 +96,7 @@ func (t *turn) uncollected(f *Fetch, c Class) {
 	}
 	l.Fails = min(l.Fails+1, 8)
 	l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-	if l.Fails == 1 {
+	if l.Fails == 1 && c != Down { // as with reads of the Job
 		t.emit(Tell{Kind: NoticeTrouble, Text: "the messages cannot be read"})
 	}
 	if c != Missing {
@@ -134,7 +134,7 @@ func (t *turn) lost() {
 // searched takes in a page that was read before a message is posted: to count
 // those that stand before it, or to find it.
 func (t *turn) searched(e Collected) {
-	l, m := &t.Live, &t.Record.Message
+	l, m := &t.Live, t.Record.Latest
 	switch {
 	case m.After < 0 && !e.More && e.Problem != "":
 		t.dropMessage(CauseRefused, e.Problem)
@@ -157,7 +157,7 @@ func (t *turn) conclude() bool {
 	l, r := &t.Live, &t.Record
 	f := l.fetched()
 	end := l.Read.End
-	if text := r.reasons(); t.o.TellReason && !r.Told && !r.Stop.Asked && !f.Lost && text != "" && takes(end) {
+	if text := r.reasons(); t.o.TellReason && !r.Told && !r.Stopping.Asked && !f.Lost && text != "" && takes(end) {
 		r.Told = true
 		t.say(ReasonMessage, text)
 		return true
@@ -165,13 +165,13 @@ func (t *turn) conclude() bool {
 	if t.silent(f) {
 		return true
 	}
-	if f.Problem != "" && end == Completed && t.o.Correct && !r.Corrected && !r.Stop.Asked && r.Order.After == nil {
+	if f.Problem != "" && end == Completed && t.o.Correct && !r.Corrected && !r.Stopping.Asked && r.Order.After == nil {
 		r.Corrected = true
 		t.say(CorrectMessage, f.Correct)
 		return true
 	}
 	t.noteAnswer(f)
-	if s := &r.Stop; s.Asked && s.Then == StopExpire {
+	if s := r.Stopping; s.Asked && s.Then == StopExpire {
 		r.Note = join(r.Note, overNote(t.o.JobTimeout))
 	}
 	t.end(end)
@@ -186,7 +186,7 @@ func (t *turn) conclude() bool {
 }
 
 // asked reports whether the Job was asked to correct its answer, or perhaps so.
-func (r *Record) asked() bool { return r.Corrected && r.Message.Kind == CorrectMessage }
+func (r *Record) asked() bool { return r.Corrected && r.Message().Kind == CorrectMessage }
 
 // silent waits where the Job may not have begun to correct its answer. It returns
 // true if so.
@@ -195,7 +195,7 @@ func (t *turn) silent(f Fetch) bool {
 	if !f.Silent || f.Problem == "" || l.Read.End != Completed || !r.asked() {
 		return false
 	}
-	d, known := age(r.Message.Attempt.Until, t.now, t.o.Skew)
+	d, known := age(r.Latest.Attempt.Until, t.now, t.o.Skew)
 	if !known || d >= t.o.settle() {
 		return false
 	}
@@ -225,7 +225,7 @@ func (t *turn) noteAnswer(f Fetch) {
 func (t *turn) say(kind MessageKind, text string) {
 	l, r := &t.Live, &t.Record
 	r.Stage = Posting
-	r.Message = Message{Kind: kind, Text: text, Key: r.Order.StartKey + "-" + string(kind), After: l.fetched().Cursor, Added: r.Message.Added}
+	*r.Latest = Message{Kind: kind, Text: text, Key: r.Order.StartKey + "-" + string(kind), After: l.fetched().Cursor, Added: r.Latest.Added}
 	l.Since, l.NotBefore, l.Search, l.Fetch = t.now, 0, Search{}, nil
 	l.Dirty = true
 }

@@ -117,14 +117,14 @@ func (e *encoder) record(r *Record) {
 	}
 	e.s(r.Writer)
 	e.attempt(&r.Start)
-	e.flags(r.Job != "", r.Sandbox != "", r.Credential == "own", r.Order == nil, r.Told, r.Corrected, r.Stop.Asked, r.Stop.Done,
-		r.Result != nil, r.Message.Posted, r.Trouble != "", r.Ours, r.Unkeyed)
+	e.flags(r.Job != "", r.Sandbox != "", r.Credential == "own", r.Order == nil, r.Told, r.Corrected, r.Stop().Asked, r.Stop().Done,
+		r.Result != nil, r.Message().Posted, r.Trouble != "", r.Ours, r.Unkeyed)
 	if r.Result != nil {
 		e.s(string(r.Result.Outcome))
 		return
 	}
 	e.s(r.Status)
-	e.s(string(r.Stop.Then))
+	e.s(string(r.Stop().Then))
 	if e.opts.JobTimeout > 0 {
 		e.n(int(min(r.Worked, e.opts.JobTimeout)))
 	}
@@ -132,7 +132,7 @@ func (e *encoder) record(r *Record) {
 	for i := range r.Requests {
 		e.request(&r.Requests[i])
 	}
-	if m := &r.Message; m.Kind != "" {
+	if m := r.Message(); m.Kind != "" {
 		e.s(string(m.Kind))
 		e.n(m.After)
 		e.attempt(&m.Attempt)

@@ -14,33 +14,50 @@ type Live struct {
 	Replica  string // this process, unlike any other
 	Revision uint64 // of the record in the journal; zero: it is not there
 	Print    string // of the credential that is in use
+	Counter  uint64 // of exchanges and questions
 
-	Running  bool // it is worked on
-	Admitted bool // its turn has come to start
-	Closed   bool // nothing more may be sent
-	Detached bool // it goes on without callers
-	Informed bool // callers have the result
-	Callers  int
-	Over     []int // callers whose wait budget is used up, and who were not told yet
+	Running   bool // it is worked on
+	Admitted  bool // its turn has come to start
+	Closed    bool // nothing more may be sent
+	Detached  bool // it goes on without callers
+	Informed  bool // callers have the result
+	Dirty     bool // the record differs from the journal's in what matters
+	Claimed   bool // the Job
+	Watching  bool // the watcher reads the Job
+	Refused   bool // the credential is refused
+	Human     bool // the Job waited for a person at the last look
+	Young     bool // nothing new can be expected of it: the first read may come at the watcher's pace
+	StopFails int8 // stops that did not end the Job, in a row
+	Callers   int
+	Over      []int // callers whose wait budget is used up, and who were not told yet
 
+	Lines []Line        // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
+	Read  *Read         // the last that was taken in
+	Look  time.Duration // when the Job's own time was last counted
+	Asks  []Ask         // by request
+	Wake  time.Duration // the next Tick that was asked for; zero: none
+
+	*Passing // never nil
+}
+
+// Passing is what a process knows of an operation for a while only: what is under way
+// or in trouble. Of a Job that quietly waits there is nothing of it, and all of those
+// share one; Step works on a copy.
+type Passing struct {
 	End *End // why the run is to end without a result; nil: it is not
 
-	Counter   uint64   // of exchanges and questions
 	Exchange  Exchange // in flight
-	Dirty     bool     // the record differs from the journal's in what matters
-	Again     bool     // it does so by what came while it was put there
+	Again     bool     // the record is dirty by what came while it was put into the journal
 	Fact      bool     // and in something that has happened
 	Untold    bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
 	SaveAfter time.Duration
-	Lines     []Line     // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
 	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
 
 	NotBefore time.Duration // of the next step of a start or message
 	Fails     int8          // of it, in a row
 	Late      int8          // attempts at it in a row that could not begin in time
 	NoRepeat  bool          // the server refuses it, so that it can only be found
-	Claimed   bool          // the Job
 	Since     Moment        // of the last attempt at a message: reads from before prove nothing
 	Search    Search        // for a start or message in doubt
 	Elsewhere time.Duration // until when another process may be at work on the start
@@ -49,27 +66,19 @@ type Live struct {
 
 	Reconciling *Record // as it was before a person has told what is true, which is not recorded yet; nil: nobody has
 
-	Watching  bool          // the watcher reads the Job
-	Refused   bool          // the credential is refused
-	Human     bool          // the Job waited for a person at the last look
-	StopFails int8          // stops that did not end the Job, in a row
-	BadReads  int8          // that told the same of Missing and Odd, in a row; three are enough
-	Young     bool          // nothing new can be expected of it: the first read may come at the watcher's pace
-	Wish      time.Duration // since when a read is wished for; zero: it is not
-	Read      *Read         // the last that was taken in
-	Noted     *Read         // a newer one, not taken in yet
-	Missing   time.Duration // since when the Job is not found
-	Odd       time.Duration // since when reads make no sense
-
-	Look  time.Duration // when the Job's own time was last counted
-	Stuck time.Duration // since when it waits for what nobody here can give
-
-	Asks     []Ask // by request
+	BadReads int8          // that told the same of Missing and Odd, in a row; three are enough
+	Wish     time.Duration // since when a read is wished for; zero: it is not
+	Noted    *Read         // a newer one than Read, not taken in yet
+	Missing  time.Duration // since when the Job is not found
+	Odd      time.Duration // since when reads make no sense
+	Stuck    time.Duration // since when it waits for what nobody here can give
 	StopSent time.Duration
 
-	Fetch *Fetch        // messages that are being collected; never changed; nil: none were asked for
-	Wake  time.Duration // the next Tick that was asked for; zero: none
+	Fetch *Fetch // messages that are being collected; never changed; nil: none were asked for
 }
+
+// nothing is the Passing of what quietly waits. It is never changed.
+var nothing Passing
 
 // An Ask is what a process knows of a request.
 type Ask struct {

@@ -43,7 +43,7 @@ func TestAWishDuringASaveIsRecorded(t *testing.T) {
 	x := newScript(t, quick()).decided(approval())
 	x.do(StopAsked{By: "kim"})
 	wantNone[Save](x)
-	if f := want[Save](x.save()); f.LinesOnly || !f.Record.Stop.Asked {
+	if f := want[Save](x.save()); f.LinesOnly || !f.Record.Stop().Asked {
 		t.Fatalf("%+v", f)
 	}
 	x = newScript(t, quick())

@@ -17,7 +17,7 @@ func (m *Message) fits(o Outcome) bool {
 
 // post posts the message, once.
 func (t *turn) post() bool {
-	l, m := &t.Live, &t.Record.Message
+	l, m := &t.Live, t.Record.Latest
 	if t.Record.Credential == "" { // a follow-up: it started no Job
 		t.Record.Credential = l.Print
 	}
@@ -69,7 +69,7 @@ func (t *turn) freshEnd() bool {
 
 // notEnded goes on where the Job has not ended so that it could take a message.
 func (t *turn) notEnded() bool {
-	l, m := &t.Live, &t.Record.Message
+	l, m := &t.Live, t.Record.Latest
 	t.withdraw(readAgain)
 	if m.Attempt.Earlier {
 		// Perhaps it is our message that it works on. It will show.
@@ -84,15 +84,15 @@ func (t *turn) notEnded() bool {
 // dropMessage gives up a message that provably was not taken.
 func (t *turn) dropMessage(cause Cause, why string) {
 	r := &t.Record
-	kind := r.Message.Kind
+	kind := r.Latest.Kind
 	t.withdraw(readAgain)
 	t.Live.Dirty = true
 	if kind == FollowUpMessage {
-		r.Stage, r.Message, r.Job = New, Message{}, ""
+		r.Stage, *r.Latest, r.Job = New, Message{}, ""
 		t.fail(cause, why, true)
 		return
 	}
-	r.Message = Message{Added: r.Message.Added}
+	*r.Latest = Message{Added: r.Latest.Added}
 	r.Stage, t.Live.Read = Watching, nil
 	note := "it could not be asked to correct its answer"
 	switch {
@@ -108,7 +108,7 @@ func (t *turn) dropMessage(cause Cause, why string) {
 // it may be repeated, which only a follow-up is: nobody misses the others.
 func (t *turn) settleMessage() (more, busy bool) {
 	l, r := &t.Live, &t.Record
-	m := &r.Message
+	m := r.Latest
 	if !l.Search.Done {
 		return t.fetch(m.Text), true
 	}
@@ -131,7 +131,7 @@ func (t *turn) settleMessage() (more, busy bool) {
 // posted goes on with a Job that was told the message.
 func (t *turn) posted(known bool) {
 	l, r := &t.Live, &t.Record
-	m := &r.Message
+	m := r.Latest
 	m.Posted = known
 	if m.Kind == FollowUpMessage {
 		r.Earlier = max(m.After, 0)
@@ -149,7 +149,7 @@ func (t *turn) posted(known bool) {
 
 // messageSent takes in the answer to a message.
 func (t *turn) messageSent(e Sent) {
-	l, m := &t.Live, &t.Record.Message
+	l, m := &t.Live, t.Record.Latest
 	l.Since = t.now
 	switch e.Reply {
 	case OK:
@@ -188,7 +188,7 @@ func (t *turn) messageSent(e Sent) {
 // messageLate gives up a message, or the run, where something takes too long
 // before every attempt.
 func (t *turn) messageLate(why string) {
-	m := &t.Record.Message
+	m := t.Record.Latest
 	switch {
 	case !t.tooLate(&t.Live.Late):
 	case m.Attempt.Earlier:

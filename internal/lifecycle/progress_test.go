@@ -23,7 +23,7 @@ func TestAListTellsOfProgress(t *testing.T) {
 }
 
 func TestAStopIsSentOnceMoreAfterADeath(t *testing.T) {
-	r := &Record{Order: firstOrder, Stage: Watching, Job: "job", Ours: true, Writer: "Z", Holders: []string{"Z"}, Stop: Stop{Asked: true, By: "who"}}
+	r := &Record{Order: firstOrder, Stage: Watching, Job: "job", Ours: true, Writer: "Z", Holders: []string{"Z"}, Stopping: &Stop{Asked: true, By: "who"}}
 	x := recovered(t, quick(), r).do(Resumed{Alone: true}).save()
 	x.do(Sent{Name: want[StopJob](x).Name}).pass(1).read("running", "", nil)
 	for x.s.Live.Exchange.Kind == Saving {
@@ -32,7 +32,7 @@ func TestAStopIsSentOnceMoreAfterADeath(t *testing.T) {
 	}
 	x.pass(5).do(Tick{})
 	wantNone[StopJob](x)
-	if s := x.s.Record.Stop; !s.Done || !strings.Contains(x.s.Record.Note, "it has not ended") {
+	if s := x.s.Record.Stop(); !s.Done || !strings.Contains(x.s.Record.Note, "it has not ended") {
 		t.Fatalf("%+v, %s", s, x.s.Record.Note)
 	}
 }

@@ -27,7 +27,7 @@ func (t *turn) listed(e Listed) {
 	if !l.Watching || l.Read == nil {
 		return
 	}
-	floor := max(l.Read.Updated, t.Record.Message.Before)
+	floor := max(l.Read.Updated, t.Record.Latest.Before)
 	if e.End == "" && !l.Read.Human {
 		return
 	}
@@ -150,7 +150,7 @@ func (t *turn) seen(e *Read) {
 	switch {
 	case e.End != "":
 		t.over("")
-		r.Stop.Done = r.Stop.Asked
+		r.Stopping.Done = r.Stopping.Asked
 		r.Stage, l.Fetch = Collecting, nil
 	case e.Pending != nil && e.Pending.Known && !r.Ours:
 		t.fail(CauseNobodys, "", true)
@@ -164,7 +164,7 @@ func (t *turn) seen(e *Read) {
 
 // lags reports whether a read does not show yet that a message was posted.
 func (t *turn) lags(e *Read) bool {
-	m := &t.Record.Message
+	m := t.Record.Latest
 	if t.Record.Stage != Watching || !m.Posted || m.Before == 0 || e.Updated > m.Before {
 		return false
 	}
@@ -230,7 +230,7 @@ func (t *turn) lagging() bool {
 	if l.Read != nil || l.Wish != 0 || l.Young {
 		return false
 	}
-	if m := &t.Record.Message; m.Posted {
+	if m := t.Record.Latest; m.Posted {
 		if d, _ := age(m.Attempt.Until, t.now, t.o.Skew); d < t.o.Lag {
 			t.wakeAt(t.now.Mono + t.o.Lag - d)
 			return true
@@ -255,8 +255,8 @@ func (t *turn) expired() bool {
 		t.wantRead(readBegan(l.Read) + 1)
 		return false
 	}
-	if t.o.StopOnTimeout && (!r.Stop.Asked || r.Stop.Done) {
-		r.Stop = Stop{Asked: true, Then: StopExpire}
+	if t.o.StopOnTimeout && (!r.Stopping.Asked || r.Stopping.Done) {
+		*r.Stopping = Stop{Asked: true, Then: StopExpire}
 		l.StopSent, l.StopFails, l.Dirty = 0, 0, true
 		return true
 	}

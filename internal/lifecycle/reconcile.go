@@ -1,9 +1,5 @@
 package lifecycle
 
-import (
-	"slices"
-)
-
 // reconciled takes in what a person has found about an operation whose outcome is
 // unknown.
 func (t *turn) reconciled(e Reconciled) {
@@ -11,9 +7,7 @@ func (t *turn) reconciled(e Reconciled) {
 	if l.Running || l.Closed || r.Result == nil || r.Result.Outcome != Unknown {
 		return
 	}
-	before := *r
-	before.Requests = slices.Clone(r.Requests)
-	l.Reconciling = &before
+	l.Reconciling = r.sealed()
 	t.line(LineReconciled, "", e.By)
 	r.Result, r.Note = nil, ""
 	l.Search, l.NotBefore, l.NoRepeat, l.Elsewhere = Search{}, 0, false, 0
@@ -22,7 +16,7 @@ func (t *turn) reconciled(e Reconciled) {
 	case follow && e.Job != "":
 		t.posted(true)
 	case follow:
-		r.Stage, r.Job, r.Message = New, "", Message{}
+		r.Stage, r.Job, *r.Latest = New, "", Message{}
 	case e.Job != "":
 		t.started(Sent{Job: e.Job, Created: e.Created, Build: e.Build, Status: e.Status})
 		if t.o.Claims {
@@ -40,10 +34,9 @@ func (t *turn) reconciled(e Reconciled) {
 // could not be recorded. The journal may hold it all the same.
 func (t *turn) unreconciled() {
 	l := &t.Live
-	before := *l.Reconciling
+	before := l.Reconciling.copied()
 	before.Serial = t.Record.Serial
 	t.Record, l.Reconciling, l.Claim = before, nil, ""
-	t.Record.Requests = slices.Clone(before.Requests)
 	t.line(LineNotCounted, "", "it is not known whether the reconciliation counts, because recording it failed")
 	l.Dirty, l.Fact, l.SaveFails, l.SaveAfter = true, false, 0, 0
 	l.End = &End{Cause: CauseJournal, Park: true}

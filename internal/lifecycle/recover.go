@@ -8,26 +8,25 @@ import (
 
 // Make returns the state of an operation that nothing is known of.
 func Make(o *Options, replica, print string) State {
-	return State{Live: Live{Options: o, Replica: replica, Print: print}}
+	return State{Live: Live{Options: o, Replica: replica, Print: print, Passing: &nothing}}
 }
 
 // Recover returns the state of an operation as the journal tells of it. Nothing
 // runs for it until it is called or resumed. Whoever wrote the record may still
 // be at work, unless [Resumed] says otherwise.
 func Recover(r *Record, revision uint64, o *Options, replica, print string, now Moment) State {
-	t := &turn{State: Make(o, replica, print), now: now, o: o}
+	t := newTurn(Make(o, replica, print), now)
 	t.Live.Revision = revision
 	t.take(r)
 	t.Live.StopFails = stopAttempts - 1 // what was perhaps sent already is sent once
-	return t.State
+	return t.sealed()
 }
 
 // take goes on from a record that another process has written. Attempts that it
 // announces count as doubt, and are waited out.
 func (t *turn) take(c *Record) {
 	l, r := &t.Live, &t.Record
-	*r = *c
-	r.Requests = slices.Clone(c.Requests)
+	*r = c.copied()
 	if res := r.Result; res != nil && (res.Outcome == Pending || res.Outcome == Expired) {
 		// An earlier version ended the operation with its calls.
 		r.Result, r.Holders, r.Stage = nil, nil, Watching
@@ -44,7 +43,7 @@ func (t *turn) take(c *Record) {
 		}
 		openIsDoubt(a)
 	}
-	if a := &r.Message.Attempt; a.Open || a.Earlier {
+	if a := &r.Latest.Attempt; a.Open || a.Earlier {
 		l.NotBefore = t.now.Mono + t.waitOut(a) + t.o.settle()
 		openIsDoubt(a)
 	}
@@ -133,7 +132,7 @@ func openIsDoubt(a *Attempt) {
 // only intended here is dropped; what has happened is kept, and recorded again.
 func (t *turn) conflict(c *Record, revision uint64) {
 	l := &t.Live
-	mine := t.Record
+	mine := t.Record.copied()
 	if c == nil {
 		t.recordGone()
 		return
@@ -153,8 +152,7 @@ func (t *turn) conflict(c *Record, revision uint64) {
 	}
 	l.Lines = nil
 	t.withdraw(inOtherHands) // what was not sent was only intended
-	mine = t.Record
-	mine.Requests = slices.Clone(mine.Requests)
+	mine = t.Record.copied()
 	asks := slices.Clone(l.Asks)
 	search, notBefore := l.Search, l.NotBefore
 	l.SaveFails, l.SaveAfter = 0, 0
@@ -192,7 +190,7 @@ func (t *turn) merge(mine *Record, asks []Ask) {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt
 		r.Start, r.Stage, r.Result, r.Ours = Attempt{}, mine.Stage, nil, mine.Ours
-		r.Message, r.Earlier, r.Told, r.Corrected = mine.Message, mine.Earlier, mine.Told, mine.Corrected
+		*r.Latest, r.Earlier, r.Told, r.Corrected = *mine.Latest, mine.Earlier, mine.Told, mine.Corrected
 		l.Search, l.NotBefore, l.Elsewhere = Search{}, 0, 0
 		t.fact()
 	case mine.Job != "" && r.Job != mine.Job:
@@ -243,13 +241,13 @@ func (t *turn) mergeRequest(m *Request, asks []Ask) {
 
 // mergeMessage keeps that a message was posted, or may have been.
 func (t *turn) mergeMessage(mine *Record) {
-	r, m, stage, earlier := &t.Record, &mine.Message, mine.Stage, mine.Earlier
-	if m.Kind == "" || r.Message.Kind != "" && r.Message.Kind != m.Kind || r.Stage == Ended {
+	r, m, stage, earlier := &t.Record, mine.Latest, mine.Stage, mine.Earlier
+	if m.Kind == "" || r.Latest.Kind != "" && r.Latest.Kind != m.Kind || r.Stage == Ended {
 		return
 	}
-	theirs := r.Message.Posted || r.Message.Attempt.Earlier
-	if m.Posted && !r.Message.Posted || m.Attempt.Earlier && !theirs {
-		r.Message, r.Stage, r.Earlier = *m, stage, earlier
+	theirs := r.Latest.Posted || r.Latest.Attempt.Earlier
+	if m.Posted && !r.Latest.Posted || m.Attempt.Earlier && !theirs {
+		*r.Latest, r.Stage, r.Earlier = *m, stage, earlier
 		t.fact()
 	}
 }

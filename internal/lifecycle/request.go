@@ -26,7 +26,7 @@ func (t *turn) over(except string) {
 		t.endAsk(p.ID, AskElsewhere)
 		t.forgetAnnounced(p.ID)
 		p.Stage, p.Gone = Settled, true
-		if p.Decision != nil && p.Decision.Nobody && !t.Record.Stop.Asked {
+		if p.Decision != nil && p.Decision.Nobody && !t.Record.Stopping.Asked {
 			p.Delivery = Superseded // somebody else could decide
 		}
 		switch was {

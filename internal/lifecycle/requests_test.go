@@ -91,10 +91,10 @@ func TestNothingIsSentForADecisionWithoutAResponse(t *testing.T) {
 		d := nobody()
 		d.Nobody = name == "nobody"
 		x := newScript(t, o).decided(d)
-		if want[Save](x).Record.Stop.Asked {
+		if want[Save](x).Record.Stop().Asked {
 			t.Fatal("a stop is wished for before the decision is recorded")
 		}
-		if x.save(); !want[Save](x).Record.Stop.Asked {
+		if x.save(); !want[Save](x).Record.Stop().Asked {
 			t.Fatal("no stop is wished for")
 		}
 		want[StopJob](x.save())

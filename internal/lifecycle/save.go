@@ -1,7 +1,5 @@
 package lifecycle
 
-import "slices"
-
 // save puts the record into the journal. It returns false if that must wait.
 func (t *turn) save() bool {
 	l, r := &t.Live, &t.Record
@@ -19,9 +17,7 @@ func (t *turn) save() bool {
 		r.Writer = l.Replica
 		r.Serial++
 	}
-	c := *r
-	c.Requests = slices.Clone(r.Requests)
-	t.emit(Save{Name: t.exchange(Saving, ""), Revision: l.Revision, Record: &c, Lines: l.Lines, LinesOnly: !l.Dirty})
+	t.emit(Save{Name: t.exchange(Saving, ""), Revision: l.Revision, Record: r.sealed(), Lines: l.Lines, LinesOnly: !l.Dirty})
 	return true
 }
 
@@ -108,7 +104,7 @@ func (t *turn) saveFailed(e SaveFailed) {
 		t.replyAll(l.ask(l.Announced.Request), FateHeld)
 	}
 	startOnly := r.Job == "" && !r.Start.Earlier && r.Result == nil
-	messageOnly := r.Stage == Posting && r.Message.Kind == FollowUpMessage && !r.Message.Attempt.Earlier
+	messageOnly := r.Stage == Posting && r.Latest.Kind == FollowUpMessage && !r.Latest.Attempt.Earlier
 	if startOnly || messageOnly || !t.o.on(guardPending) {
 		t.withdraw(callEnded)
 		l.Dirty = true // in case it is there all the same
@@ -176,7 +172,7 @@ func (t *turn) withdraw(why string) {
 			r.Stage = New
 		}
 	case PostingX:
-		unopen(&r.Message.Attempt)
+		unopen(&r.Latest.Attempt)
 	case Responding:
 		t.line(LineNotSent, n.Request, why)
 		if p := r.Request(n.Request); p != nil && p.Stage == Sending {

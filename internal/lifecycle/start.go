@@ -210,8 +210,8 @@ func (t *turn) claimed(x Exchange, e Claimed) {
 		t.fail(CauseTaken, e.TakenBy, true)
 	case e.TakenBy != "":
 		l.Claim = ""
-		if !r.Message.Attempt.Earlier {
-			r.Stage, r.Message = New, Message{}
+		if !r.Latest.Attempt.Earlier {
+			r.Stage, *r.Latest = New, Message{}
 		}
 		t.fail(CauseTaken, e.TakenBy, true)
 	default:

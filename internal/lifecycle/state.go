@@ -40,7 +40,6 @@ type Record struct {
 	Serial  uint64   `json:"serial,omitempty"`  // which of that replica's writes it is
 	Term    uint64   `json:"term,omitempty"`    // of the owner's lease under which it was written; zero: there are no leases
 	Holders []string `json:"holders,omitempty"` // replicas that work on it; none: it is parked, and nobody takes it up by itself
-	Unkeyed bool     `json:"unkeyed,omitempty"` // the key was made for the call and told to nobody, so nobody comes back with it
 
 	Start      Attempt `json:"start,omitzero"`
 	Sandbox    string  `json:"sandbox,omitempty"`    // that the Job is started with, and known by
@@ -53,35 +52,36 @@ type Record struct {
 	StartedAt Time          `json:"started_at,omitzero"`
 	Worked    time.Duration `json:"worked,omitempty"` // the Job's own time, without that of people
 
+	Unkeyed   bool      `json:"unkeyed,omitempty"`   // the key was made for the call and told to nobody, so nobody comes back with it
 	Ours      bool      `json:"ours,omitempty"`      // the start or a read has told that the Job runs the Assignment
-	Requests  []Request `json:"requests,omitempty"`  // in the order they were seen
-	Past      []Request `json:"past,omitempty"`      // as requests were whose decision was thrown away, in the order it was
-	Message   Message   `json:"message,omitzero"`    // the latest that was or is to be posted
-	Earlier   int       `json:"earlier,omitempty"`   // messages that stand before the one of a follow-up, and are no part of its Result
 	Told      bool      `json:"told,omitempty"`      // the reasons of denials were posted, or perhaps so
 	Corrected bool      `json:"corrected,omitempty"` // a correction was asked for, or perhaps so
+	Requests  []Request `json:"requests,omitempty"`  // in the order they were seen
+	Past      []Request `json:"past,omitempty"`      // as requests were whose decision was thrown away, in the order it was
+	Latest    *Message  `json:"message,omitempty"`   // see Message
+	Earlier   int       `json:"earlier,omitempty"`   // messages that stand before the one of a follow-up, and are no part of its Result
 
-	Stop    Stop    `json:"stop,omitzero"`
-	Note    string  `json:"note,omitempty"`
-	Trouble Class   `json:"trouble,omitempty"` // why it was given up; empty: it was not
-	Result  *Result `json:"result,omitempty"`
+	Stopping *Stop   `json:"stop,omitempty"` // see Stop
+	Note     string  `json:"note,omitempty"`
+	Trouble  Class   `json:"trouble,omitempty"` // why it was given up; empty: it was not
+	Result   *Result `json:"result,omitempty"`
 }
 
 // An Order is what was called for. It is never changed.
 type Order struct {
-	Key        string          `json:"key"`
-	Own        string          `json:"own,omitempty"` // the caller's key, where that of its scope won
-	Scope      string          `json:"scope,omitempty"`
-	Caller     hitl.Caller     `json:"caller,omitzero"`
-	Assignment duvo.Assignment `json:"assignment"`
-	Folder     string          `json:"folder,omitempty"`
-	Input      string          `json:"input"`               // that the Job is started with
-	AnyInput   bool            `json:"any_input,omitempty"` // a call with another input is the same
-	StartKey   string          `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
-	Webhook    string          `json:"webhook,omitempty"`   // where Duvo reports progress; empty: nowhere
-	Files      bool            `json:"files,omitempty"`     // they are staged in a sandbox first
-	Handle     string          `json:"handle,omitempty"`    // of its own caller; perhaps not given out
-	After      *FollowUp       `json:"after,omitempty"`     // nil: it starts a Job of its own
+	Key        string           `json:"key"`
+	Own        string           `json:"own,omitempty"` // the caller's key, where that of its scope won
+	Scope      string           `json:"scope,omitempty"`
+	Caller     hitl.Caller      `json:"caller,omitzero"`
+	Assignment *duvo.Assignment `json:"assignment"` // shared by all orders of it
+	Folder     string           `json:"folder,omitempty"`
+	Input      string           `json:"input"`               // that the Job is started with
+	AnyInput   bool             `json:"any_input,omitempty"` // a call with another input is the same
+	StartKey   string           `json:"start_key,omitempty"` // the idempotency key of starts, made from Key
+	Webhook    string           `json:"webhook,omitempty"`   // where Duvo reports progress; empty: nowhere
+	Files      bool             `json:"files,omitempty"`     // they are staged in a sandbox first
+	Handle     string           `json:"handle,omitempty"`    // of its own caller; perhaps not given out
+	After      *FollowUp        `json:"after,omitempty"`     // nil: it starts a Job of its own
 }
 
 // A FollowUp makes an operation begin with a message to a Job that has ended.
@@ -246,6 +246,22 @@ type Result struct {
 // operation for the next one to take up.
 const Orphan = "-"
 
+// Message returns the latest message that was or is to be posted; zero: there is none.
+func (r *Record) Message() Message {
+	if r.Latest == nil {
+		return Message{}
+	}
+	return *r.Latest
+}
+
+// Stop returns the wish that the Job be stopped; zero: there is none.
+func (r *Record) Stop() Stop {
+	if r.Stopping == nil {
+		return Stop{}
+	}
+	return *r.Stopping
+}
+
 // Parked reports whether nobody takes the operation up by itself.
 func (r *Record) Parked() bool { return len(r.Holders) == 0 }
 
@@ -256,7 +272,8 @@ func (r *Record) Done() bool {
 	if r.Result != nil {
 		return r.Result.Outcome != Unknown
 	}
-	inDoubt := r.Start.Earlier || r.Start.Open || r.Message.Attempt.Earlier || r.Message.Attempt.Open
+	message := r.Message().Attempt
+	inDoubt := r.Start.Earlier || r.Start.Open || message.Earlier || message.Open
 	return r.Parked() && (r.Unkeyed || r.Stage == New && !inDoubt)
 }
 
@@ -277,10 +294,29 @@ func (r *Record) Request(id string) *Request {
 	return nil
 }
 
-// clone copies what Step may change in place.
-func (s *State) clone() {
-	s.Record.Requests = slices.Clone(s.Record.Requests)
-	s.Live.Asks = slices.Clone(s.Live.Asks)
+// copied returns a record of which Step may change all that it changes in place: none
+// of that is nil, and none is shared with r.
+func (r *Record) copied() Record {
+	c, message, stop := *r, r.Message(), r.Stop()
+	c.Requests, c.Latest, c.Stopping = slices.Clone(r.Requests), &message, &stop
+	return c
+}
+
+// sealed is a copy of the record to be kept.
+func (r *Record) sealed() *Record {
+	c := r.copied()
+	c.tidy()
+	return &c
+}
+
+// tidy lets what tells nothing take no room.
+func (r *Record) tidy() {
+	if r.Message() == (Message{}) {
+		r.Latest = nil
+	}
+	if r.Stop() == (Stop{}) {
+		r.Stopping = nil
+	}
 }
 
 // A Class is what a failure proves.

@@ -1,8 +1,6 @@
 package lifecycle
 
-import (
-	"slices"
-)
+import "slices"
 
 // Step takes in one event and returns what is known then and what is to be done.
 // It changes nothing that s points to, and the same arguments give the same
@@ -12,8 +10,7 @@ import (
 // is, Step asks what the state wants, one thing after another, until something
 // is in flight or nothing more is wanted now.
 func Step(s State, e Event, now Moment) (State, []Effect) {
-	s.clone()
-	t := &turn{State: s, now: now, o: s.Live.Options}
+	t := newTurn(s, now)
 	t.note(e)
 	for t.Live.Exchange.Name == 0 {
 		t.wake = 0
@@ -25,7 +22,7 @@ func Step(s State, e Event, now Moment) (State, []Effect) {
 		l.Wake = t.wake
 		t.emit(Wake{At: t.wake})
 	}
-	return t.State, t.effects
+	return t.sealed(), t.effects
 }
 
 // note takes an event in as far as that changes nothing which is in flight.
@@ -168,7 +165,7 @@ func (t *turn) next() bool {
 		return t.interim()
 	case l.Claim != "":
 		return t.claimJob()
-	case r.Stop.Asked && !r.Stop.Done && r.Job != "" && r.Stage == Watching:
+	case r.Stopping.Asked && !r.Stopping.Done && r.Job != "" && r.Stage == Watching:
 		if more, busy := t.stop(); busy {
 			return more
 		}

@@ -171,7 +171,7 @@ func TestADecisionOfAnotherProcessWins(t *testing.T) {
 
 func TestAStrangersRecordEndsTheRun(t *testing.T) {
 	x := newScript(t, quick()).do(Called{Caller: 1, Order: firstOrder})
-	x.do(Conflict{Name: want[Save](x).Name, Record: &Record{Order: &Order{Key: "one", Assignment: duvo.Assignment{ID: "b"}}, Writer: "B0"}, Revision: 1})
+	x.do(Conflict{Name: want[Save](x).Name, Record: &Record{Order: &Order{Key: "one", Assignment: &duvo.Assignment{ID: "b"}}, Writer: "B0"}, Revision: 1})
 	x.saves()
 	if f := want[Release](x); f.Cause != CauseKeyReused {
 		t.Fatalf("released: %s", f.Cause)
@@ -232,7 +232,7 @@ func TestACorrectionIsAskedForOnce(t *testing.T) {
 	if post.Text != "once more" || post.Window.To.Mono > x.now.Mono+1 {
 		t.Fatalf("%+v", post)
 	}
-	before := x.s.Record.Message.Before
+	before := x.s.Record.Message().Before
 	if x.s.Record.Told {
 		t.Fatal("no reasons were told")
 	}

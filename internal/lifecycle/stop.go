@@ -6,10 +6,10 @@ const stopAttempts = 4
 // stopAsked takes in that somebody wants the Job stopped.
 func (t *turn) stopAsked(e StopAsked) {
 	l, r := &t.Live, &t.Record
-	if !l.Running || l.Closed || r.Stop.Asked && !r.Stop.Done || r.Result != nil {
+	if !l.Running || l.Closed || r.Stopping.Asked && !r.Stopping.Done || r.Result != nil {
 		return
 	}
-	r.Stop = Stop{Asked: true, By: e.By}
+	*r.Stopping = Stop{Asked: true, By: e.By}
 	r.Note = join(r.Note, "stopping it was asked for by "+e.By)
 	t.wish()
 	l.StopSent, l.StopFails = 0, 0
@@ -19,7 +19,7 @@ func (t *turn) stopAsked(e StopAsked) {
 // that is wished for. It returns true if so.
 func (t *turn) stopsFor(p *Request) bool {
 	r, d := &t.Record, p.Decision
-	if d == nil || d.Body != nil || r.Stop.Asked {
+	if d == nil || d.Body != nil || r.Stopping.Asked {
 		return false
 	}
 	wish, note := t.o.StopOnDeniedQuestion, "a question was denied"
@@ -29,7 +29,7 @@ func (t *turn) stopsFor(p *Request) bool {
 	if !wish {
 		return false
 	}
-	r.Stop, r.Note = Stop{Asked: true}, join(r.Note, note)
+	*r.Stopping, r.Note = Stop{Asked: true}, join(r.Note, note)
 	t.Live.Dirty = true
 	return true
 }
@@ -54,10 +54,10 @@ func (t *turn) stop() (more, busy bool) {
 		l.StopSent = 0
 		return true, true
 	}
-	r.Stop.Done, l.Dirty = true, true
+	r.Stopping.Done, l.Dirty = true, true
 	r.Note = join(r.Note, "stopping the Job was asked for, but it has not ended")
-	if r.Stop.Then == StopExpire {
-		r.Stop.Then = StopGoOn
+	if r.Stopping.Then == StopExpire {
+		r.Stopping.Then = StopGoOn
 		t.expire()
 	}
 	return true, true
@@ -67,7 +67,7 @@ func (t *turn) stop() (more, busy bool) {
 // have left or the policy has failed, and the program does not close.
 func (t *turn) mayStopNow() bool {
 	l := &t.Live
-	return !l.Closed && l.StopSent == 0 && t.Record.Stage == Watching && t.Record.Stop.Then == StopLeave
+	return !l.Closed && l.StopSent == 0 && t.Record.Stage == Watching && t.Record.Stopping.Then == StopLeave
 }
 
 func (t *turn) sendStop() bool {
@@ -86,7 +86,7 @@ func (t *turn) stopSent(e Sent) {
 		l.StopSent = 0
 	}
 	if e.Reply == CannotAct {
-		t.Record.Stop.Done, l.Dirty = true, true
+		t.Record.Stopping.Done, l.Dirty = true, true
 		t.Record.Note = join(t.Record.Note, "nothing here can stop the Job")
 	}
 }

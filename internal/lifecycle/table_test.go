@@ -44,8 +44,7 @@ func (s stages) note(before, after *Record) {
 // traced is Step, and notes each transition on the way.
 func traced(s State, e Event, now Moment, seen stages) (State, []Effect) {
 	before := s.Record
-	s.clone()
-	t := &turn{State: s, now: now, o: s.Live.Options}
+	t := newTurn(s, now)
 	look := func() {
 		seen.note(&before, &t.Record)
 		before = t.Record
@@ -68,7 +67,7 @@ func traced(s State, e Event, now Moment, seen stages) (State, []Effect) {
 		l.Wake = t.wake
 		t.emit(Wake{At: t.wake})
 	}
-	return t.State, t.effects
+	return t.sealed(), t.effects
 }
 
 // table reads the tables of the package doc.

@@ -14,6 +14,23 @@ type turn struct {
 	wake    time.Duration // the next Tick that is wanted
 }
 
+// newTurn begins a Step, with copies of what it may change in place.
+func newTurn(s State, now Moment) *turn {
+	passing := *s.Live.Passing
+	s.Record = s.Record.copied()
+	s.Live.Asks, s.Live.Passing = slices.Clone(s.Live.Asks), &passing
+	return &turn{State: s, now: now, o: s.Live.Options}
+}
+
+// sealed ends the Step and returns the state to be kept.
+func (t *turn) sealed() State {
+	t.Record.tidy()
+	if *t.Live.Passing == nothing {
+		t.Live.Passing = &nothing
+	}
+	return t.State
+}
+
 func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
 
 func (t *turn) wakeAt(at time.Duration) { t.wake = sooner(t.wake, max(at, t.now.Mono+1)) }

@@ -184,9 +184,9 @@ func (w *world) order(op int8) *Order {
 }
 
 var (
-	firstOrder  = &Order{Key: "one", Scope: "s", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key"}
-	followOrder = &Order{Key: "one", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key", After: &FollowUp{Job: "job", Turn: "zero", Text: "go on"}}
-	secondOrder = &Order{Key: "two", Assignment: duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key2", After: &FollowUp{Job: "job", Turn: "zero", Text: "and on"}}
+	firstOrder  = &Order{Key: "one", Scope: "s", Assignment: &duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key"}
+	followOrder = &Order{Key: "one", Assignment: &duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key", After: &FollowUp{Job: "job", Turn: "zero", Text: "go on"}}
+	secondOrder = &Order{Key: "two", Assignment: &duvo.Assignment{ID: "a"}, Input: "do it", StartKey: "key2", After: &FollowUp{Job: "job", Turn: "zero", Text: "and on"}}
 )
 
 // step gives a process an event and takes in the effects.

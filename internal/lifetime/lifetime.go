@@ -1,3 +1,4 @@
+// Package lifetime counts what runs on behalf of a registry.
 package lifetime
 
 import (
@@ -11,7 +12,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 )
 
-// A lifetime counts what runs on behalf of a registry, so that Close can wait
+// A Lifetime counts what runs on behalf of a registry, so that Close can wait
 // for all of it and nothing begins after it.
 type Lifetime struct {
 	mu        sync.Mutex
@@ -22,17 +23,19 @@ type Lifetime struct {
 	told      bool           // idle is closed
 }
 
+// NewLifetime makes one that is open.
 func NewLifetime() *Lifetime {
 	return &Lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
 }
 
+// IsClosed reports whether Close was called.
 func (l *Lifetime) IsClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
 }
 
-// enter begins something; false once closed.
+// Enter begins something; false once closed.
 func (l *Lifetime) Enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,13 +46,14 @@ func (l *Lifetime) Enter() bool {
 	return true
 }
 
-// again begins something that belongs to what runs already, also once closed.
+// Again begins something that belongs to what runs already, also once closed.
 func (l *Lifetime) Again() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running++
 }
 
+// Leave ends what Enter or Again began.
 func (l *Lifetime) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +69,7 @@ func (l *Lifetime) check() {
 	}
 }
 
-// callback notes that user code begins; the returned function notes its end.
+// Callback notes that user code begins; the returned function notes its end.
 func (l *Lifetime) Callback(name string) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,6 +94,7 @@ func (l *Lifetime) Begin(name string) (end func()) {
 	}
 }
 
+// Close lets nothing begin any more. It does not wait.
 func (l *Lifetime) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,6 +105,8 @@ func (l *Lifetime) Close() {
 	l.check()
 }
 
+// Wait waits until nothing runs any more, or else returns an error that names the
+// callbacks which ignored their context.
 func (l *Lifetime) Wait(ctx context.Context) error {
 	select {
 	case <-l.idle:

@@ -213,6 +213,7 @@ func TestWhatIsOfferedIsAccepted(t *testing.T) {
 					raw, _ := json.Marshal(v)
 					read, err := s.Read(raw)
 					require.NoError(t, err)
+					written := decoded(t, v) // a text that passes as JSON is read as that where it does not fit as a text
 					read = s.Tidy(read, false)
 					problem := s.Check(read, "the whole", true)
 					if problem == "" {
@@ -220,7 +221,7 @@ func TestWhatIsOfferedIsAccepted(t *testing.T) {
 						continue
 					}
 					refused[name]++
-					require.True(t, anyTold(tree, check, read, descriptions), "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s", name, text, d, offered, raw, problem)
+					require.True(t, anyTold(tree, check, read, descriptions) || anyTold(tree, check, written, descriptions), "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s", name, text, d, offered, raw, problem)
 				}
 			}
 		}

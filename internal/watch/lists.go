@@ -2,7 +2,6 @@ package watch
 
 import (
 	"errors"
-	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -22,7 +21,7 @@ func (p *pass) all() error {
 			return nil
 		}
 		last := page.Jobs[len(page.Jobs)-1].CreatedAt
-		if p.oldestKnown && !last.IsZero() && last.Before(p.oldest.Add(-clockSkew)) || p.unseen <= 0 {
+		if p.oldestKnown && !last.IsZero() && last.Before(p.oldest.time().Add(-clockSkew)) || p.unseen <= 0 {
 			return nil
 		}
 	}
@@ -36,7 +35,7 @@ func (p *pass) ended() error {
 		}
 		f := duvo.JobFilter{Status: status}
 		if p.oldestKnown {
-			f.Since = p.oldest.Add(-clockSkew)
+			f.Since = p.oldest.time().Add(-clockSkew)
 		}
 		for {
 			page, err := p.pageByStatus(f)
@@ -70,7 +69,7 @@ func (p *pass) active() error {
 func (p *pass) continueActive() error {
 	s := &p.w.sweep
 	c := &s.scan
-	c.budget += float64(s.pages[planActive]) * max(time.Since(p.began), p.pause).Seconds() / fullEvery.Seconds()
+	c.budget += float64(s.pages[planActive]) * max(p.w.since(p.began), p.pause).Seconds() / fullEvery.Seconds()
 	p.limit += p.requests + int(c.budget)
 	for ; c.budget >= 1; c.budget-- {
 		_, err := p.nextActive()
@@ -91,7 +90,7 @@ func (p *pass) nextActive() (done bool, err error) {
 	c := &s.scan
 	status := activeStatuses[c.list]
 	if c.since.IsZero() {
-		c.since = time.Now()
+		c.since = p.w.now()
 	}
 	if !c.begun {
 		c.offset = s.totals[status] - PageRows // the last page, unless the list grew
@@ -123,7 +122,7 @@ func (p *pass) nextActive() (done bool, err error) {
 	default:
 		p.lock()
 		defer p.unlock()
-		p.unlisted(false, c.since, time.Now())
+		p.unlisted(false, c.since, p.w.now())
 		*c = activeScan{budget: c.budget}
 		s.missed = 0
 		return true, nil
@@ -149,11 +148,11 @@ func (p *pass) pageByStatus(f duvo.JobFilter) (duvo.JobPage, error) {
 // is found the next time.
 func (p *pass) waitingIfDue() error {
 	s := &p.w.sweep
-	if time.Since(s.waitingAt) < max(min(waitingEvery, p.pause*9/10), 2*s.waitingTook) {
+	if p.w.since(s.waitingAt) < max(min(waitingEvery, p.pause*9/10), 2*s.waitingTook) {
 		return nil
 	}
-	s.waitingAt = time.Now()
-	defer func() { s.waitingTook = time.Since(s.waitingAt) }()
+	s.waitingAt = p.w.now()
+	defer func() { s.waitingTook = p.w.since(s.waitingAt) }()
 	f := duvo.JobFilter{Status: duvo.StatusWaiting}
 	for {
 		if p.spent() {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 	p.lock()
 	defer p.unlock()
-	now := time.Now()
+	now := p.w.now()
 	for _, n := range p.between(offset, page) {
-		asked := n.due.Equal(n.asked) && !n.asked.IsZero() && !n.asked.After(now)
+		asked := n.due == n.asked && !n.asked.IsZero() && !n.asked.After(now)
 		if asked || n.stopped || n.outsideSweeps || n.status != status || n.lastSweep == p.number || !n.lastRead.Before(p.began) {
 			continue
 		}
@@ -30,11 +31,11 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 func (p *pass) between(offset int, page duvo.JobPage) []*Watch {
 	if p.byCreation == nil {
 		for _, n := range p.w.byJob {
-			if !n.outsideSweeps && !n.created.IsZero() && n.added.Before(p.began) {
+			if !n.outsideSweeps && n.created != 0 && n.added.Before(p.began) {
 				p.byCreation = append(p.byCreation, n)
 			}
 		}
-		slices.SortFunc(p.byCreation, func(a, b *Watch) int { return a.created.Compare(b.created) })
+		slices.SortFunc(p.byCreation, func(a, b *Watch) int { return cmp.Compare(a.created, b.created) })
 	}
 	rows := page.Jobs
 	if len(rows) == 0 {
@@ -44,15 +45,15 @@ func (p *pass) between(offset int, page duvo.JobPage) []*Watch {
 		return p.byCreation
 	}
 	from, to := 0, len(p.byCreation)
-	since := func(t time.Time) int {
-		i, _ := slices.BinarySearchFunc(p.byCreation, t, func(n *Watch, t time.Time) int { return n.created.Compare(t) })
+	since := func(t stamp) int {
+		i, _ := slices.BinarySearchFunc(p.byCreation, t, func(n *Watch, t stamp) int { return cmp.Compare(n.created, t) })
 		return i
 	}
 	if offset > 0 {
-		from = since(rows[0].CreatedAt.Add(1))
+		from = since(stampOf(rows[0].CreatedAt) + 1)
 	}
 	if offset+len(rows) < page.Total {
-		to = since(rows[len(rows)-1].CreatedAt)
+		to = since(stampOf(rows[len(rows)-1].CreatedAt))
 	}
 	return p.byCreation[from:max(from, to)]
 }
@@ -63,7 +64,7 @@ func (p *pass) few() int { return max(absentFew, p.covered/10) }
 // unlisted looks after the Jobs that a look through everything, begun at since,
 // has not shown. whole tells that it was through the whole list. Called with
 // Watcher.mu held.
-func (p *pass) unlisted(whole bool, since, now time.Time) {
+func (p *pass) unlisted(whole bool, since, now instant) {
 	var unseen []*Watch
 	for _, n := range p.w.byJob {
 		if !n.outsideSweeps && n.added.Before(since) && n.lastSwept.Before(since) && n.lastRead.Before(since) {
@@ -91,7 +92,7 @@ func (p *pass) unlisted(whole bool, since, now time.Time) {
 // spotCheck has those Jobs read that were read least recently, so many that each
 // has its turn about every spotEvery: what no row ever tells is seen then, and
 // not for all Jobs at once. Called with Watcher.mu held.
-func (p *pass) spotCheck(now time.Time) {
+func (p *pass) spotCheck(now instant) {
 	s := &p.w.sweep
 	if s.spotted.Before(p.began.Add(-time.Hour)) {
 		s.spotted = p.began // there were no sweeps
@@ -115,25 +116,25 @@ func (p *pass) spotCheck(now time.Time) {
 // leaveOutOldest leaves Jobs to reads by age that are so much older than the
 // others that the pages between cost more than their reads. They are few: what is
 // read by age is seen later. Called with Watcher.mu held.
-func (p *pass) leaveOutOldest(now time.Time) {
+func (p *pass) leaveOutOldest(now instant) {
 	s := &p.w.sweep
 	var all []*Watch
 	for _, n := range p.w.byJob {
-		if !n.outsideSweeps && !n.created.IsZero() {
+		if !n.outsideSweeps && n.created != 0 {
 			all = append(all, n)
 		}
 	}
 	if s.pages[planAll] < 3 || len(all) < 2 {
 		return
 	}
-	slices.SortFunc(all, func(a, b *Watch) int { return a.created.Compare(b.created) })
+	slices.SortFunc(all, func(a, b *Watch) int { return cmp.Compare(a.created, b.created) })
 	// Rows come evenly over time, as far as can be told.
-	perSecond := float64(s.pages[planAll]) / max(now.Sub(all[0].created).Seconds(), 1)
+	perSecond := float64(s.pages[planAll]) / max(time.Since(all[0].created.time()).Seconds(), 1)
 	pause := max(now.Sub(p.began), p.w.sweepPause(now)).Seconds()
 	best, saved, reads := 0, 1.0, 0.0
 	for k := range min(len(all)-1, max(3, len(all)/200)) {
 		reads += pause / p.w.pause(now.Sub(all[k].since)).Seconds()
-		if gain := perSecond*all[k+1].created.Sub(all[0].created).Seconds() - reads; gain > saved {
+		if gain := perSecond*all[k+1].created.time().Sub(all[0].created.time()).Seconds() - reads; gain > saved {
 			best, saved = k+1, gain
 		}
 	}

@@ -11,12 +11,12 @@ type pass struct {
 	w           *Watcher
 	ctx         context.Context
 	plan        sweepPlan
-	began       time.Time
+	began       instant
 	number      uint32
 	pause       time.Duration // between the beginnings of sweeps
 	jobs        int           // in flight, and not outside sweeps
 	covered     int           // those of them that were there before it began
-	oldest      time.Time     // when the oldest of the jobs was created
+	oldest      stamp         // when the oldest of the jobs was created
 	oldestKnown bool          // that is known of all of them
 
 	requests int // so far
@@ -31,7 +31,7 @@ type pass struct {
 
 // newPass prepares a sweep by the plan that is cheapest now. Called with
 // Watcher.mu held.
-func newPass(w *Watcher, ctx context.Context, now time.Time) *pass {
+func newPass(w *Watcher, ctx context.Context, now instant) *pass {
 	p := &pass{w: w, ctx: ctx, plan: w.sweep.choose(len(w.byJob), now), began: now, number: w.sweep.number}
 	if p.plan == planAll { // which may end before it comes to them; others do not
 		w.retryUnlisted(now)
@@ -45,7 +45,7 @@ func newPass(w *Watcher, ctx context.Context, now time.Time) *pass {
 		if n.added.Before(now) {
 			p.covered++
 		}
-		if n.created.IsZero() {
+		if n.created == 0 {
 			p.oldestKnown = false
 		} else {
 			p.oldest = sooner(p.oldest, n.created)

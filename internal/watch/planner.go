@@ -12,6 +12,7 @@ import (
 // when the lists are. It makes no request, sets no timer and starts no goroutine.
 // All of its methods are called with Watcher.mu held.
 type planner struct {
+	clock
 	log        *slog.Logger
 	every      time.Duration // between two reads of a Job; zero: by age
 	trustLists bool
@@ -53,7 +54,7 @@ func (p *planner) remove(n *Watch) {
 
 // plan puts a watch where it belongs in the queue.
 func (p *planner) plan(n *Watch) {
-	if n.reading && !n.asked.IsZero() && !n.asked.After(time.Now()) {
+	if n.reading && !n.asked.IsZero() && !n.asked.After(p.now()) {
 		n.reread = true
 	}
 	n.due = n.asked
@@ -67,10 +68,10 @@ func (p *planner) plan(n *Watch) {
 	}
 	switch gone := n.stopped || n.reading || n.due.IsZero(); {
 	case gone && n.index >= 0:
-		heap.Remove(&p.due, n.index)
+		heap.Remove(&p.due, int(n.index))
 	case gone:
 	case n.index >= 0:
-		heap.Fix(&p.due, n.index)
+		heap.Fix(&p.due, int(n.index))
 	default:
 		heap.Push(&p.due, n)
 	}
@@ -90,7 +91,7 @@ func (p *planner) replan() {
 func (p *planner) covers(n *Watch) bool { return p.sweep.on && !n.outsideSweeps }
 
 // nextDue returns when a read or a sweep is due next, zero if nothing is.
-func (p *planner) nextDue(now time.Time) time.Time {
+func (p *planner) nextDue(now instant) instant {
 	at := p.sweepAt(now)
 	if n := p.ready(); n != nil {
 		at = sooner(at, p.readAt(n))
@@ -112,7 +113,7 @@ func (p *planner) ready() *Watch {
 }
 
 // readAt returns when the read of the watch that is ready may be sent out.
-func (p *planner) readAt(n *Watch) time.Time {
+func (p *planner) readAt(n *Watch) instant {
 	if p.service.open() && n.due.Before(p.service.probe) {
 		return p.service.probe
 	}
@@ -121,8 +122,8 @@ func (p *planner) readAt(n *Watch) time.Time {
 
 // answered notes whether the service answers a read, or a request for a page.
 func (p *planner) answered(err error, read bool) {
-	if p.service.note(err, read) {
-		p.sweep.pausedUntil = time.Time{} // it was not for the lists
+	if p.service.note(err, read, p.now()) {
+		p.sweep.pausedUntil = 0 // it was not for the lists
 	}
 }
 
@@ -133,10 +134,10 @@ func (p *planner) sighted(n *Watch, s Sighting) {
 	if n.absences > 0 && !n.outsideSweeps && s.Err == nil && s.Job.Status == n.status {
 		p.sweep.missed++
 	}
-	n.learn(s)
+	n.learn(s, p.instantOf(s.Began))
 	if n.reread {
 		n.reread = false
-		n.asked = time.Now()
+		n.asked = p.now()
 	}
 	p.plan(n)
 }

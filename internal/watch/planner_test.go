@@ -14,15 +14,16 @@ import (
 )
 
 func testPlanner() *planner {
-	return &planner{log: slog.New(slog.DiscardHandler), byJob: map[string]*Watch{}}
+	return &planner{log: slog.New(slog.DiscardHandler), byJob: map[string]*Watch{}, clock: newClock()}
 }
 
-func testWatch(id string) *Watch { return newWatch(nil, nil, duvo.Job{ID: id}, nil) }
+func testWatch(id string) *Watch { return newWatch(nil, duvo.Job{ID: id}, nil, newClock().now()) }
 
 // What somebody waits for is read before what was due long ago, and what is being
 // read is not read once more, but again afterwards if that was asked for.
 func TestReadsInOrder(t *testing.T) {
-	p, now := testPlanner(), time.Now()
+	p := testPlanner()
+	now := p.now()
 	old, urgent := testWatch("OLD"), testWatch("urgent")
 	p.add(old)
 	p.add(urgent)
@@ -34,7 +35,7 @@ func TestReadsInOrder(t *testing.T) {
 	require.Same(t, urgent, p.ready())
 
 	heap.Pop(&p.due)
-	urgent.asked, urgent.urgent, urgent.reading = time.Time{}, false, true
+	urgent.asked, urgent.urgent, urgent.reading = 0, false, true
 	urgent.asked = now
 	p.plan(urgent)
 	require.Same(t, old, p.ready(), "the other is being read")
@@ -54,23 +55,30 @@ func TestBreaker(t *testing.T) {
 		p.reading = 1
 		n := testWatch("job")
 		p.add(n)
-		n.asked = time.Now()
+		n.asked = p.now()
 		p.plan(n)
 		down := duvo.ErrUnavailable
 		require.True(t, duvo.Temporary(down))
-		p.sweep.pausedUntil = time.Now().Add(time.Hour)
+		p.sweep.pausedUntil = p.now().Add(time.Hour)
 		for range outage {
 			require.Same(t, n, p.ready())
 			p.answered(down, reads)
 		}
 		require.Nil(t, p.ready(), "one asks already")
 		p.reading = 0
-		require.True(t, p.readAt(p.ready()).After(time.Now().Add(time.Second/2)))
+		require.True(t, p.readAt(p.ready()).After(p.now().Add(time.Second/2)))
 		p.answered(nil, true)
 		require.Equal(t, n.due, p.readAt(p.ready()))
 		require.Equal(t, reads, p.sweep.pausedUntil.IsZero())
 	}
 }
+
+type sighter struct {
+	*testing.T
+	f func(*Watch, Sighting)
+}
+
+func (s sighter) Sighted(n *Watch, seen Sighting) { s.f(n, seen) }
 
 type reader func(context.Context, string) (duvo.Job, error)
 
@@ -82,14 +90,13 @@ func TestAliveReadsSoon(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			read := make(chan time.Time, 100)
-			var n *Watch
 			w := NewWatcher(reader(func(_ context.Context, id string) (duvo.Job, error) {
 				return duvo.Job{ID: id, Status: duvo.StatusWaiting}, nil
 			}), lifetime.NewLifetime(), slog.New(slog.DiscardHandler), 0, false)
-			n = w.Watch(t.Context(), duvo.Job{ID: "job", Status: duvo.StatusWaiting}, func(s Sighting) {
+			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, s Sighting) {
 				read <- s.Began
 				n.Schedule(0)
-			})
+			}})
 			defer n.Stop()
 			n.Schedule(0)
 			time.Sleep(time.Hour)

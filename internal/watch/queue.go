@@ -9,16 +9,16 @@ func (q readQueue) Less(i, j int) bool {
 	if q[i].urgent != q[j].urgent {
 		return q[i].urgent
 	}
-	return q[i].due.Before(q[j].due)
+	return q[i].due < q[j].due
 }
 func (q readQueue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
+	q[i].index, q[j].index = int32(i), int32(j)
 }
 
 func (q *readQueue) Push(x any) {
 	n := x.(*Watch)
-	n.index = len(*q)
+	n.index = int32(len(*q))
 	*q = append(*q, n)
 }
 

@@ -22,7 +22,7 @@ func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	}
 	p.unlock()
 	for _, t := range told {
-		t.n.notify(Sighting{Job: t.row, Began: p.began, Hint: true})
+		t.n.to.Sighted(t.n, Sighting{Job: t.row, Hint: true})
 	}
 }
 
@@ -30,21 +30,22 @@ func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 // progress that needs no read. Called with Watcher.mu held.
 func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
 	p.mark(n, row)
-	moved := row.UpdatedAt.After(n.updated) && !n.updated.IsZero()
+	updated := stampOf(row.UpdatedAt)
+	moved := n.updated != 0 && updated > n.updated
 	switch {
 	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
 		return false
-	case n.reading, n.refutals > 0 && !row.UpdatedAt.After(n.refuted) && time.Since(n.lastRead) < refutedPause(n.refutals):
+	case n.reading, n.refutals > 0 && updated <= n.refuted && p.w.since(n.lastRead) < refutedPause(n.refutals):
 		return false
 	case OnItsWay(row.Status) && OnItsWay(n.status):
 		n.status = row.Status
 		return true
 	}
-	if p.w.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero() && (moved || n.updated.IsZero()) {
+	if p.w.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero() && (moved || n.updated == 0) {
 		n.trusted = &row
 	}
-	n.hint, n.hinted = row.UpdatedAt, true
-	n.asked = sooner(n.asked, time.Now())
+	n.hint, n.hinted = updated, true
+	n.asked = sooner(n.asked, p.w.now())
 	p.w.plan(n)
 	return false
 }
@@ -59,13 +60,13 @@ func (p *pass) mark(n *Watch, row duvo.Job) {
 			p.found++
 		}
 	}
-	n.lastSweep, n.lastSwept, n.absences = p.number, time.Now(), 0
+	n.lastSweep, n.lastSwept, n.absences = p.number, p.w.now(), 0
 	if n.outsideSweeps && !n.pinned {
 		n.outsideSweeps = false // listed after all
 		p.w.plan(n)
 	}
-	if n.created.IsZero() {
-		n.created = row.CreatedAt
+	if n.created == 0 {
+		n.created = stampOf(row.CreatedAt)
 	}
 }
 

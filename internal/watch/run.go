@@ -27,7 +27,7 @@ func (p *pass) run() error {
 
 // finish takes in how the sweep went, and plans the next one. Called with
 // Watcher.mu held.
-func (p *pass) finish(err error, now time.Time) {
+func (p *pass) finish(err error, now instant) {
 	s := &p.w.sweep
 	stopped := p.ctx.Err() != nil
 	s.cancel()
@@ -47,11 +47,11 @@ func (p *pass) finish(err error, now time.Time) {
 			p.w.plan(n)
 		}
 	}
-	s.decided = time.Time{}
+	s.decided = 0
 }
 
 // succeed takes in that the sweep has shown all that its plan shows.
-func (p *pass) succeed(now time.Time) {
+func (p *pass) succeed(now instant) {
 	s := &p.w.sweep
 	s.counted, s.failures = p.jobs, 0
 	s.pages[p.plan] = p.requests
@@ -68,7 +68,7 @@ func (p *pass) succeed(now time.Time) {
 }
 
 // fail takes in why the sweep did not get to its end.
-func (p *pass) fail(err error, now time.Time) {
+func (p *pass) fail(err error, now instant) {
 	s := &p.w.sweep
 	text := safetext.OneLine(err.Error(), 500)
 	switch {
@@ -93,7 +93,7 @@ func (p *pass) fail(err error, now time.Time) {
 }
 
 // distrustLists leaves lists by status alone for a while.
-func (p *pass) distrustLists(now time.Time, why string, args ...any) {
+func (p *pass) distrustLists(now instant, why string, args ...any) {
 	p.w.log.Warn(why, append(args, "for", distrust)...)
 	p.w.sweep.distrustedUntil, p.w.sweep.missed = now.Add(distrust), 0
 }

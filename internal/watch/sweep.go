@@ -37,8 +37,8 @@ type sweeper struct {
 	on       bool // they are worth it
 	running  bool
 	cancel   context.CancelFunc // of the running sweep
-	next     time.Time          // when the next one is due, while on
-	decided  time.Time          // when on was
+	next     instant            // when the next one is due, while on
+	decided  instant            // when on was
 	failures int                // sweeps in a row
 	number   uint32             // of the sweep
 
@@ -48,18 +48,18 @@ type sweeper struct {
 	// Touched by the running sweep alone.
 	scan        activeScan
 	totals      map[duvo.Status]int // of the lists by status
-	waitingAt   time.Time           // when the waiting Jobs were last listed
+	waitingAt   instant             // when the waiting Jobs were last listed
 	waitingTook time.Duration
 
 	suspects int // Jobs that a list by status missed, until the whole list is seen
 	missed   int // those of them that a read showed unchanged
 
-	spotChecks float64   // Jobs that are due to be read whatever their rows tell
-	spotted    time.Time // when those were last counted
+	spotChecks float64 // Jobs that are due to be read whatever their rows tell
+	spotted    instant // when those were last counted
 
-	retriedUnlisted time.Time // when Jobs that lists did not show were last looked for
-	distrustedUntil time.Time // lists by status are left alone
-	pausedUntil     time.Time // and so are all lists
+	retriedUnlisted instant // when Jobs that lists did not show were last looked for
+	distrustedUntil instant // lists by status are left alone
+	pausedUntil     instant // and so are all lists
 }
 
 // An activeScan is how far the active plan is through its lists.
@@ -67,7 +67,7 @@ type activeScan struct {
 	list   int // which of activeStatuses
 	begun  bool
 	offset int // of the next page, once begun
-	since  time.Time
+	since  instant
 	budget float64 // pages that are due, beside the ended plan
 }
 
@@ -117,7 +117,7 @@ func (s *sweeper) end() {
 
 // costs estimates the requests of a sweep over n Jobs by the full plans, the
 // active one being zero while lists by status are not trusted.
-func (s *sweeper) costs(n int, now time.Time) (all, active int) {
+func (s *sweeper) costs(n int, now instant) (all, active int) {
 	least := (n + PageRows - 1) / PageRows
 	scaled := func(known, guess int) int {
 		if known == 0 {
@@ -136,7 +136,7 @@ func (s *sweeper) costs(n int, now time.Time) (all, active int) {
 }
 
 // choose returns the plan by which to sweep over n Jobs.
-func (s *sweeper) choose(n int, now time.Time) sweepPlan {
+func (s *sweeper) choose(n int, now instant) sweepPlan {
 	full := planAll
 	cost, active := s.costs(n, now)
 	if active == 0 {
@@ -161,12 +161,12 @@ func (s *sweeper) choose(n int, now time.Time) sweepPlan {
 // sweepAt decides whether to sweep, and returns when the next sweep is due, or
 // when to ask again; zero if there is nothing to watch. A time that is past means
 // that the sweep is to begin.
-func (p *planner) sweepAt(now time.Time) time.Time {
+func (p *planner) sweepAt(now instant) instant {
 	s := &p.sweep
 	later := now.Add(time.Minute)
 	switch {
 	case len(p.byJob) == 0:
-		return time.Time{}
+		return 0
 	case !s.possible, s.running: // the end of a sweep asks again
 		return later
 	case len(p.byJob) < sweepFrom && !s.on, now.Before(s.pausedUntil):
@@ -189,7 +189,7 @@ func (p *planner) sweepAt(now time.Time) time.Time {
 }
 
 // decideToSweep decides whether sweeps cost fewer requests than reads by age.
-func (p *planner) decideToSweep(now time.Time) {
+func (p *planner) decideToSweep(now instant) {
 	s := &p.sweep
 	s.decided = now
 	if !s.on {
@@ -223,7 +223,7 @@ func (p *planner) decideToSweep(now time.Time) {
 
 // retryUnlisted lets sweeps look for Jobs that lists did not show, every
 // fullEvery: they may by now.
-func (p *planner) retryUnlisted(now time.Time) {
+func (p *planner) retryUnlisted(now instant) {
 	if now.Sub(p.sweep.retriedUnlisted) < fullEvery {
 		return
 	}
@@ -238,7 +238,7 @@ func (p *planner) retryUnlisted(now time.Time) {
 
 // ratePerSecond returns how many reads a second the Jobs that sweeps would cover
 // need without them, and how many such Jobs there are.
-func (p *planner) ratePerSecond(now time.Time) (rate float64, jobs int) {
+func (p *planner) ratePerSecond(now instant) (rate float64, jobs int) {
 	for _, n := range p.byJob {
 		if !n.outsideSweeps {
 			rate += 1 / p.pause(now.Sub(n.since)).Seconds()
@@ -251,7 +251,7 @@ func (p *planner) ratePerSecond(now time.Time) (rate float64, jobs int) {
 // sweepPause is the time from the beginning of one sweep to that of the next.
 // With many Jobs the cost of a page is shared by many, with a few young ones
 // there is little of it: then sweeps come sooner.
-func (p *planner) sweepPause(now time.Time) time.Duration {
+func (p *planner) sweepPause(now instant) time.Duration {
 	jobs := len(p.byJob)
 	switch {
 	case p.every > 0:
@@ -269,7 +269,7 @@ func (p *planner) sweepPause(now time.Time) time.Duration {
 }
 
 // pauseSweeps goes back to reads by age for a while.
-func (p *planner) pauseSweeps(now time.Time, why error, rest time.Duration) {
+func (p *planner) pauseSweeps(now instant, why error, rest time.Duration) {
 	p.log.Info("duvotool: Jobs are read one by one", "because", safetext.OneLine(why.Error(), 500), "for", rest)
 	s := &p.sweep
 	s.on, s.failures = false, 0

@@ -11,19 +11,19 @@ import (
 
 // A Watch is a watcher's interest in one Job. It runs no goroutine.
 type Watch struct {
-	w      *Watcher
-	ctx    context.Context
-	jobID  string
-	notify func(Sighting)
+	w     *Watcher
+	jobID string
+	to    Sighter
 
 	// All below is guarded by Watcher.mu.
-	since   time.Time // of the last sign of life, from which the age counts
-	byAge   time.Time // when the next read is due by age; zero: not planned
-	asked   time.Time // when the next read was asked for; zero: it was not
-	due     time.Time // the sooner of the two that count
-	index   int       // in the queue; -1: not there
-	retries uint8     // in a row
-	urgent  bool      // somebody waits for this read
+	cancel  context.CancelFunc // of the read that is under way; nil: there is none
+	since   instant            // of the last sign of life, from which the age counts
+	byAge   instant            // when the next read is due by age; zero: not planned
+	asked   instant            // when the next read was asked for; zero: it was not
+	due     instant            // the sooner of the two that count
+	index   int32              // in the queue; -1: not there
+	retries uint8              // in a row
+	urgent  bool               // somebody waits for this read
 	reading bool
 	reread  bool // a read was asked for while one was under way
 	stopped bool
@@ -34,15 +34,15 @@ type Watch struct {
 // listed is what lists have told of a Job.
 type listed struct {
 	status        duvo.Status // as last read
-	updated       time.Time   // as last read
-	created       time.Time   // zero: not known
-	added         time.Time   // when the watch began
-	lastRead      time.Time
-	hint          time.Time // updated_at of the row that led to the next read
-	refuted       time.Time // updated_at of the last row that a read refuted
-	lastSweep     uint32    // the last sweep that showed it
-	lastSwept     time.Time // when that was
+	updated       stamp       // as last read
+	created       stamp       // zero: not known
+	added         instant     // when the watch began
+	lastRead      instant
+	hint          stamp     // updated_at of the row that led to the next read
+	refuted       stamp     // updated_at of the last row that a read refuted
+	lastSwept     instant   // when the last sweep was that showed it
 	trusted       *duvo.Job // a row that takes the place of the next read; see planner.trustLists
+	lastSweep     uint32    // the last sweep that showed it
 	hinted        bool      // a row leads to the next read
 	refutals      uint8     // in a row
 	absences      uint8     // in a row, each of them refuted by a read
@@ -55,13 +55,21 @@ type listed struct {
 type Sighting struct {
 	Job   duvo.Job
 	Err   error
-	Began time.Time // when the read was sent
+	Began time.Time // when the read was sent; zero with Hint
 	Hint  bool
 }
 
-func newWatch(w *Watcher, ctx context.Context, job duvo.Job, notify func(Sighting)) *Watch {
-	n := &Watch{w: w, ctx: ctx, jobID: job.ID, notify: notify, since: time.Now(), index: -1}
-	n.listed = listed{status: job.Status, updated: job.UpdatedAt, created: job.CreatedAt, added: n.since}
+// A Sighter wants a Job to be watched.
+type Sighter interface {
+	// Sighted is told what is seen of the Job. It must not block for long.
+	Sighted(*Watch, Sighting)
+	// Context returns the context that the Job is read with.
+	Context() context.Context
+}
+
+func newWatch(w *Watcher, job duvo.Job, to Sighter, now instant) *Watch {
+	n := &Watch{w: w, jobID: job.ID, to: to, since: now, index: -1}
+	n.listed = listed{status: job.Status, updated: stampOf(job.UpdatedAt), created: stampOf(job.CreatedAt), added: now}
 	return n
 }
 
@@ -72,7 +80,7 @@ func (n *Watch) Schedule(limit time.Duration) {
 	n.w.mu.Lock()
 	defer n.w.unlock()
 	n.retries = 0
-	now := time.Now()
+	now := n.w.now()
 	n.byAge = sooner(n.byAge, now.Add(jitter(n.w.pause(now.Sub(n.since)))))
 	if limit > 0 {
 		n.asked = sooner(n.asked, now.Add(limit))
@@ -85,7 +93,7 @@ func (n *Watch) Schedule(limit time.Duration) {
 func (n *Watch) Retry() {
 	n.w.mu.Lock()
 	defer n.w.unlock()
-	n.asked = sooner(n.asked, time.Now().Add(jitter(min(time.Second<<min(n.retries, 6), time.Minute))))
+	n.asked = sooner(n.asked, n.w.now().Add(jitter(min(time.Second<<min(n.retries, 6), time.Minute))))
 	n.retries = min(n.retries+1, 100)
 	n.w.plan(n)
 }
@@ -95,7 +103,7 @@ func (n *Watch) Now() {
 	n.w.mu.Lock()
 	defer n.w.unlock()
 	n.urgent = true
-	n.asked = time.Now()
+	n.asked = n.w.now()
 	n.w.plan(n)
 }
 
@@ -112,23 +120,26 @@ func (n *Watch) Alone() {
 func (n *Watch) Alive(answered bool) {
 	n.w.mu.Lock()
 	defer n.w.unlock()
-	n.since = time.Now()
+	n.since = n.w.now()
 	if answered {
-		n.status, n.updated = duvo.StatusRunning, time.Time{} // as lists will tell it
+		n.status, n.updated = duvo.StatusRunning, 0 // as lists will tell it
 	}
 	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.w.pause(0))))
 	n.w.plan(n)
 }
 
-// Stop ends the watch. What a read that has begun finds is told to nobody.
+// Stop ends the watch, and a read that is under way: what it finds is told to nobody.
 func (n *Watch) Stop() {
 	n.w.mu.Lock()
 	defer n.w.unlock()
 	n.w.remove(n)
+	if n.cancel != nil {
+		n.cancel()
+	}
 }
 
-// learn notes what a read told.
-func (n *Watch) learn(s Sighting) {
+// learn notes what a read that began then told.
+func (n *Watch) learn(s Sighting, began instant) {
 	if s.Err != nil {
 		return
 	}
@@ -139,21 +150,21 @@ func (n *Watch) learn(s Sighting) {
 	default:
 		n.refutals = 0
 	}
-	n.hint, n.hinted = time.Time{}, false
+	n.hint, n.hinted = 0, false
 	if n.absences > 0 && s.Job.Status.Terminal() {
 		n.absences = 0
 	}
 	if n.absences > 1 && !n.outsideSweeps {
 		n.outsideSweeps = true
 	}
-	n.status, n.updated, n.lastRead = s.Job.Status, s.Job.UpdatedAt, s.Began
+	n.status, n.updated, n.lastRead = s.Job.Status, stampOf(s.Job.UpdatedAt), began
 	if !s.Job.CreatedAt.IsZero() {
-		n.created = s.Job.CreatedAt
+		n.created = stampOf(s.Job.CreatedAt)
 	}
 }
 
 // known returns when the Job was last known for sure.
-func (n *Watch) known() time.Time {
+func (n *Watch) known() instant {
 	if n.lastRead.IsZero() {
 		return n.added
 	}

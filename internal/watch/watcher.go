@@ -36,7 +36,7 @@ type Watcher struct {
 	mu      sync.Mutex
 	planner             // guarded by mu, and so is all below
 	armed   bool        // timer will call tick
-	at      time.Time   // when it will
+	at      instant     // when it will
 	timer   *time.Timer // nil before the first Watch
 }
 
@@ -45,16 +45,16 @@ type Watcher struct {
 func NewWatcher(b Reader, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trustLists bool) *Watcher {
 	w := &Watcher{backend: b, life: life, Now: time.Now}
 	w.lister, _ = b.(Lister)
-	w.planner = planner{log: log, every: every, trustLists: trustLists, byJob: map[string]*Watch{}}
+	w.planner = planner{clock: newClock(), log: log, every: every, trustLists: trustLists, byJob: map[string]*Watch{}}
 	w.sweep.possible = w.lister != nil
 	return w
 }
 
-// Watch begins to read a Job, of which job is known so far. notify is called with
-// each read and must not block for long. After each read Schedule, Retry or Now
-// must be called for the next one to happen. The context ends the reads.
-func (w *Watcher) Watch(ctx context.Context, job duvo.Job, notify func(Sighting)) *Watch {
-	n := newWatch(w, ctx, job, notify)
+// Watch begins to read a Job, of which job is known so far. to is told of
+// each read. After each read Schedule, Retry or Now must be called for the next one
+// to happen.
+func (w *Watcher) Watch(job duvo.Job, to Sighter) *Watch {
+	n := newWatch(w, job, to, w.now())
 	w.mu.Lock()
 	defer w.unlock()
 	if w.timer == nil {
@@ -82,9 +82,10 @@ func (w *Watcher) unlock() {
 
 // arm sets the timer for what is due first. Called with mu held.
 func (w *Watcher) arm() {
-	at := w.nextDue(time.Now())
+	now := w.now()
+	at := w.nextDue(now)
 	w.stale = false
-	if w.armed && !at.Equal(w.at) {
+	if w.armed && at != w.at {
 		if !w.timer.Stop() {
 			return // tick waits for mu and looks by itself
 		}
@@ -96,7 +97,7 @@ func (w *Watcher) arm() {
 	}
 	w.armed, w.at = true, at
 	w.life.Again() // left by tick, or by whoever stops the timer
-	w.timer.Reset(time.Until(at))
+	w.timer.Reset(at.Sub(now))
 }
 
 // tick begins what is due: reads, of which the last runs in its own goroutine,
@@ -105,7 +106,7 @@ func (w *Watcher) tick() {
 	defer w.life.Leave()
 	w.mu.Lock()
 	w.armed = false
-	now := time.Now()
+	now := w.now()
 	var own *Watch
 	var priority duvo.Priority
 	for n := w.ready(); n != nil && !w.readAt(n).After(now); n = w.ready() {
@@ -117,7 +118,7 @@ func (w *Watcher) tick() {
 		if n.urgent {
 			priority = duvo.Normal
 		}
-		n.byAge, n.asked, n.urgent, n.reading = time.Time{}, time.Time{}, false, true
+		n.byAge, n.asked, n.urgent, n.reading = 0, 0, false, true
 		w.reading++
 		w.life.Again()
 	}
@@ -133,7 +134,7 @@ func (w *Watcher) tick() {
 }
 
 // beginSweep prepares the sweep that is due now. Called with mu held.
-func (w *Watcher) beginSweep(now time.Time) *pass {
+func (w *Watcher) beginSweep(now instant) *pass {
 	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
 	w.sweep.cancel, w.sweep.running = cancel, true
 	w.sweep.number++
@@ -146,7 +147,7 @@ func (w *Watcher) runSweep(p *pass) {
 	err := p.run()
 	w.mu.Lock()
 	defer w.unlock()
-	p.finish(err, time.Now())
+	p.finish(err, w.now())
 	w.stale = true
 }
 
@@ -154,27 +155,34 @@ func (w *Watcher) runSweep(p *pass) {
 func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	defer w.life.Leave()
 	s := Sighting{Began: w.Now()}
+	ctx, cancel := context.WithCancel(n.to.Context())
+	defer cancel()
 	w.mu.Lock()
 	row := n.trusted
 	n.trusted = nil
+	n.cancel = cancel
+	if n.stopped {
+		cancel()
+	}
 	w.mu.Unlock()
 	if row != nil {
 		s.Job = *row
 	} else {
 		s.Err = guard.Run(errPanic, func() (err error) {
-			s.Job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(n.ctx, priority)), n.jobID)
+			s.Job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(ctx, priority)), n.jobID)
 			return err
 		})
 	}
 	w.mu.Lock()
-	if row == nil && n.ctx.Err() == nil {
+	if row == nil && ctx.Err() == nil {
 		w.answered(s.Err, true)
 	}
 	w.sighted(n, s)
+	n.cancel = nil
 	stopped := n.stopped
 	w.unlock()
 	if !stopped {
-		n.notify(s)
+		n.to.Sighted(n, s)
 	}
 	w.mu.Lock()
 	defer w.unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
+// Quoted lists labels in quotation marks, the first twenty of them, safe to print.
 func Quoted(labels []string) string {
 	var out []string
 	for i, l := range labels {
@@ -21,7 +22,7 @@ func Quoted(labels []string) string {
 	return strings.Join(out, ", ")
 }
 
-// wholePattern compiles a pattern that must match a whole text. The pattern is
+// WholePattern compiles a pattern that must match a whole text. The pattern is
 // compiled alone first: "a)|(b" would else break out of the anchors.
 func WholePattern(pattern string) (*regexp.Regexp, error) {
 	if _, err := regexp.Compile(pattern); err != nil {

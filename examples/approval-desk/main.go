@@ -1,0 +1,143 @@
+// Command approval-desk runs a desk at which people approve what Jobs ask, beside an
+// agent that keeps handing work over.
+//
+//	go run ./examples/approval-desk
+//
+// It prints an address; open it, sign in as one of two people, and approve a refund.
+// Without DUVO_API_KEY the Jobs run on the embedded emulator. With it, it is a desk
+// for the Jobs that are started with this program's tools; it starts none itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/inbox"
+	"github.com/duvotool/duvotool/audit"
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/hitl"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:0", "the address to serve on; port 0 takes a free one")
+	every := flag.Duration("every", 20*time.Second, "how often the agent hands something over")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *addr, *every, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run serves the desk until ctx ends.
+func run(ctx context.Context, addr string, every time.Duration, out *os.File) error {
+	dir, err := os.MkdirTemp("", "approval-desk-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "audit.jsonl")
+	record, err := audit.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = record.Close() }()
+
+	client, emulator, err := connect()
+	if err != nil {
+		return err
+	}
+	if emulator != nil {
+		defer emulator.Close()
+	}
+	reg, err := duvotool.Discover(ctx, client,
+		duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })),
+		duvotool.WithAudit(record))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = reg.Close(context.Background()) }()
+
+	sessions := newSessions()
+	desk, err := inbox.New(inbox.Config{
+		Registries: []inbox.Registry{reg},
+		Person:     sessions.person,
+		May:        inbox.Everyone,
+		BasePath:   "/desk",
+		SignIn:     "/signin",
+		SignOut:    "/signout",
+		Audit:      inbox.AuditFile(path),
+	})
+	if err != nil {
+		return err
+	}
+	defer desk.Close()
+
+	mux := http.NewServeMux()
+	mux.Handle("/desk/", http.StripPrefix("/desk", desk))
+	sessions.serve(mux)
+	mux.Handle("/{$}", http.RedirectHandler("/desk/", http.StatusSeeOther))
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/\nCtrl-C ends it; what waits then is lost with the emulator.\n", listener.Addr())
+	if emulator != nil {
+		go delegate(ctx, reg, every)
+	}
+	go func() {
+		<-ctx.Done()
+		desk.Close()
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = server.Shutdown(within)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// delegate is the agent: it hands over one thing after another, and does not wait.
+func delegate(ctx context.Context, reg *duvotool.Registry, every time.Duration) {
+	for n := 0; ; n++ {
+		job := work[n%len(work)]
+		if tool, err := reg.Tool(job.tool); err == nil {
+			own := duvotool.WithCaller(duvotool.WithOperationKey(ctx, fmt.Sprintf("ticket-%d", 88213+n)), hitl.Caller{User: "support-agent"})
+			if _, err := tool.Run(own, job.input); err != nil && ctx.Err() == nil {
+				slog.Warn("handing over failed", "error", err)
+			}
+		}
+		wait := every
+		if n < len(work)-1 {
+			wait = 0 // the desk is not empty when it is opened
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// connect returns a client of the real Duvo, where a key is set, or of an emulator.
+func connect() (*duvo.Client, emulator, error) {
+	if os.Getenv("DUVO_API_KEY") != "" {
+		client, err := duvo.FromEnv()
+		return client, nil, err
+	}
+	e := newEmulator()
+	return e.Client(), e, nil
+}

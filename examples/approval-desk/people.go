@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/rand"
+	"html/template"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/duvotool/duvotool/adapters/inbox"
+)
+
+// people may sign in here by a click: this is a demonstration. A real program signs
+// people in with its company's accounts.
+var people = []inbox.Person{{Login: "kim@example.com"}, {Login: "lee@example.com"}}
+
+// sessions are who is signed in, by the value of a cookie.
+type sessions struct {
+	mu sync.Mutex
+	by map[string]inbox.Person
+}
+
+func newSessions() *sessions { return &sessions{by: map[string]inbox.Person{}} }
+
+const cookie = "desk-session"
+
+// person tells the desk who makes a request.
+func (s *sessions) person(r *http.Request) (inbox.Person, error) {
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return inbox.Person{}, inbox.ErrNotSignedIn
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.by[c.Value]
+	if !ok {
+		return inbox.Person{}, inbox.ErrNotSignedIn
+	}
+	return p, nil
+}
+
+var signInPage = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in</title></head>
+<body><main><h1>Sign in to the desk</h1><p>This is a demonstration: choose who you are.</p>
+<form method="post"><input type="hidden" name="next" value="{{.Next}}">
+{{range .People}}<p><button name="login" value="{{.Login}}">{{.Login}}</button></p>
+{{end}}</form></main></body></html>
+`))
+
+func (s *sessions) serve(mux *http.ServeMux) {
+	mux.HandleFunc("GET /signin", func(w http.ResponseWriter, r *http.Request) {
+		_ = signInPage.Execute(w, map[string]any{"Next": local(r.URL.Query().Get("next")), "People": people})
+	})
+	protect := http.NewCrossOriginProtection()
+	mux.Handle("POST /signin", protect.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range people {
+			if p.Login == r.PostFormValue("login") {
+				value := rand.Text()
+				s.mu.Lock()
+				s.by[value] = p
+				s.mu.Unlock()
+				http.SetCookie(w, &http.Cookie{Name: cookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+				http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
+				return
+			}
+		}
+		http.Error(w, "there is no such person", http.StatusBadRequest)
+	})))
+	mux.Handle("POST /signout", protect.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, err := r.Cookie(cookie); err == nil {
+			s.mu.Lock()
+			delete(s.by, c.Value)
+			s.mu.Unlock()
+		}
+		http.Redirect(w, r, "/signin", http.StatusSeeOther)
+	})))
+}
+
+// local lets somebody be sent to this server only.
+func local(next string) string {
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, "\\") {
+		return "/desk/"
+	}
+	return next
+}
