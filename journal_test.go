@@ -22,34 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func approveAfter(d time.Duration, asked *atomic.Int64) duvotool.ToolOption {
-	return duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
-		if asked != nil {
-			asked.Add(1)
-		}
-		select {
-		case <-time.After(d):
-			return hitl.Approve("ops", ""), nil
-		case <-ctx.Done():
-			return hitl.Decision{}, context.Cause(ctx)
-		}
-	}))
-}
-
-func open(t *testing.T, b duvotool.Backend, j journal.Journal, opts ...duvotool.Option) *duvotool.Registry {
-	t.Helper()
-	reg, err := duvotool.Discover(context.Background(), b, append([]duvotool.Option{duvotool.WithJournal(j)}, opts...)...)
-	require.NoError(t, err)
-	return reg
-}
-
-func shut(t *testing.T, reg *duvotool.Registry) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	require.NoError(t, reg.Close(ctx))
-}
-
 // TestJobsAreTakenUp: calls that were in flight when a registry closed go on in
 // the next one, without anybody calling.
 func TestJobsAreTakenUp(t *testing.T) {
@@ -494,7 +466,7 @@ func TestDrainOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignment(slowRefunds))
 		defer d.Close()
-		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(time.Minute, nil), duvotool.DrainOnClose(time.Hour))
+		reg := open(t, d.Client(), journal.NewMemory(), approveAfter(5*time.Second, nil), duvotool.DrainOnClose(time.Hour))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			res, err := reg.All()[0].Run(t.Context(), "1 EUR")

@@ -53,8 +53,14 @@ func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, e
 }
 
 // Wait waits until no operation is under way. It returns nil then, or why ctx
-// ended.
-func (r *Registry) Wait(ctx context.Context) error { return r.eng.Wait(ctx) }
+// ended. A policy that called it would wait for itself, as would a journal and an
+// audit log: there it returns an error at once.
+func (r *Registry) Wait(ctx context.Context) error {
+	if err := r.eng.Within("Wait", false); err != nil {
+		return err
+	}
+	return r.eng.Wait(ctx)
+}
 
 // Stop asks Duvo to stop a Job of this registry, on behalf of by, and waits for
 // what comes of it: a Job that completed meanwhile has completed, and one that

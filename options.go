@@ -217,8 +217,10 @@ func Configure(s Selector, opts ...ToolOption) Option {
 }
 
 // WithObserver sets a function that is told of every change of every Job. It is
-// called from one goroutine, in order, and never holds up a Job. It must not
-// call [Registry.Close].
+// called from one goroutine, in order, and never holds up a Job. Called by it,
+// [Registry.Close] waits for nothing and returns an error. What waits for a slow one
+// holds up to 64 MiB of what Jobs have said; beyond that live messages are not told,
+// and the Results of events come without text and with a Note, until it has caught up.
 func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
@@ -300,7 +302,8 @@ func WithPostTimeout(d time.Duration) Option {
 // WithSettleTime sets how long after a response with an unclear fate the same
 // response may be sent again, if its request still waits: time for an effect
 // that lands late. Where no answer came at all, the time of [WithPostTimeout]
-// is added. The default is 30 s.
+// is added. Meanwhile the Job is read at the pace that Duvo advises, however fast
+// [WithPollInterval] is. The default is 30 s; see also [TrustKeys].
 func WithSettleTime(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d <= 0 {
@@ -311,9 +314,28 @@ func WithSettleTime(d time.Duration) Option {
 	})
 }
 
-// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that are under way,
-// while new calls are refused. The default, zero, detaches at once: the calls
-// return errors, and their Jobs go on in Duvo until somebody takes them up.
+// TrustKeys declares two things of the server: that it honours idempotency keys, so
+// that what is sent again under its key takes effect once, however late the first
+// attempt lands; and that it checks a response against the request it names, so
+// that one which is not pending any more is refused. Duvo documents the first and
+// not for how long, and does not document the second. Then what was sent with an
+// unclear fate is sent again after about 2 s, in place of the time of
+// [WithSettleTime]; all else holds as before: the same bytes under the same key,
+// after a read that shows the same request, within 15 minutes, and as far as
+// today's rules allow. Declared of a server that is not so, a response may reach
+// the Job's next request, and a start or message take effect twice. By default
+// neither is believed.
+func TrustKeys() Option {
+	return optionFunc(func(c *config) error { c.TrustKeys = true; return nil })
+}
+
+// DrainOnClose lets [Registry.Close] wait up to d for the Jobs that were started by
+// then, while nothing new is started. People are not waited for: the call of a Job
+// ends at once where its request was put off or is left to others, or where nothing
+// here can answer it, and once its policy has taken 10 s. Such Jobs wait in Duvo,
+// and a registry with the same journal takes them up. The default, zero, detaches all
+// at once: the calls return errors, and their Jobs go on in Duvo until somebody
+// takes them up.
 func DrainOnClose(d time.Duration) Option {
 	return optionFunc(func(c *config) error {
 		if d < 0 {
@@ -334,6 +356,12 @@ func DrainOnClose(d time.Duration) Option {
 // keys calls again until the Job has ended, or the operation is kept for ever. One that
 // has no key of a caller's or a scope's is forgotten after this time in any case,
 // unless a [outcome.JobError] or [Tool.Start] told its key, or somebody called with it.
+// So is a call for which nothing was started, as its input was refused, whoever has
+// its key.
+//
+// Without a journal what finished operations were told and said is kept up to 64 MiB,
+// all together: beyond that the oldest keep their keys, outcomes and Job IDs, with a
+// Note, and [Registry.Continue] does not go on from such a Result.
 //
 // Processes that share a journal need the same retention: a record that one of them
 // misses too early has vanished for it, which is [journal.ErrFailed].
@@ -422,12 +450,13 @@ func WithJournal(j journal.Journal) Option {
 // once, the first key encrypts and the others are only read with, so that a key can be
 // replaced: what was written with an old one is written anew whenever it changes.
 //
-// A record opens in its journal, under its key and at its revision alone: what was
-// changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
+// A record opens in its journal, under its key, at its revision and with the time of
+// its put alone: what was changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
 // a record that goes back or vanishes before it is done is refused without a key, too.
 // Not noticed is what was put back between two processes together with its revisions,
 // such as the whole journal; adapters/bolt notices some of that. Records that earlier
-// releases encrypted are bound to their keys alone until they are written anew.
+// releases encrypted are bound to less, to their keys alone or to no time, until they
+// are written anew.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
 		k, err := engine.NewJournalKey(key)

@@ -79,6 +79,12 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 	}
 	cfg.OffersCheck = cfg.rules.Some(func(s catalog.Settings) bool { return s.WaitBudget > 0 })
 	r := &Registry{backend: b, cfg: cfg, log: safelog.New(cfg.logger), life: lifetime.NewLifetime()}
+	if accept := cfg.rules.Accept; accept != nil {
+		cfg.rules.Accept = func(c outcome.Change) bool {
+			defer r.life.In("the function of WithAcceptance")()
+			return accept(c)
+		}
+	}
 	r.offer(catalog.Empty(cfg.rules))
 	r.found = discovery.New(discovery.Config{
 		From: b, Rules: cfg.rules, Later: cfg.later, Every: cfg.refresh, Log: r.log, Life: r.life,
@@ -235,20 +241,47 @@ type Match struct {
 	Fit float64 // how well it fits beside the best one found, which has 1
 }
 
-// Close ends the registry. New calls are refused with [outcome.ErrClosed]. Calls in
-// flight return a [*outcome.JobError] that wraps ErrClosed, once what they had begun to
-// send has ended; their Jobs go on in Duvo, and a registry with the same journal
-// takes them up. With [DrainOnClose] it first gives them time to end. Close
-// returns when nothing of the
-// registry runs any more and the observer has been told everything, or else,
-// when ctx ends, an error that names the callbacks which ignored their
-// context. It may be called more than once.
+// Close ends the registry. From the moment it is called no Job is started and no
+// follow-up posted, and new calls are refused with [outcome.ErrClosed]. Calls in
+// flight return a [*outcome.JobError] that wraps ErrClosed, once what they had begun
+// to send has ended; their Jobs go on in Duvo, and a registry with the same journal
+// takes them up. Close returns when nothing of the registry runs any more and the
+// observer has been told everything, or else, when ctx ends, an error that names
+// what is missing. It may be called more than once, then waiting again.
+//
+//   - Calls that wait for their turn, see [WithJobLimit], and starts that are
+//     announced in the journal and not sent, are not sent; those calls end at once.
+//     So does a start in doubt: whoever takes it up goes on with it.
+//   - With [DrainOnClose] the Jobs that were started have time to end. They are
+//     read, answered, corrected and collected as ever, and webhooks are taken; see
+//     there for what is not waited for. After that, and without the option at once,
+//     nothing is sent any more, no response and no stop either, and webhooks are
+//     answered 503.
+//   - A slow journal or audit log is waited for until ctx ends, and named by the
+//     error then. What it is being told counts as soon as it holds it; nothing is
+//     sent for it after Close.
+//   - Policies find their contexts cancelled with ErrClosed. Those that ignore it are
+//     waited for until ctx ends, and named by the error; what they return decides
+//     nothing.
+//   - Events that a slow observer has not been told when ctx ends are counted by the
+//     error and the log. It is told them all the same as long as the process lives.
+//   - Called by a policy, an observer, a journal, an audit log or the function of
+//     [WithAcceptance], in the goroutine that the registry has called it in, Close
+//     would wait for itself: it then waits for nothing, draining neither, and
+//     returns an error that names who called it. The registry is closed all the same;
+//     call it once more from elsewhere to wait.
+//   - [Registry.Decide] is refused with ErrClosed.
 func (r *Registry) Close(ctx context.Context) error {
 	r.life.Close()
 	r.found.Close()
+	r.eng.Drain()
+	if err := r.eng.Within("Close", true); err != nil {
+		r.eng.Interrupt()
+		return err
+	}
 	if r.cfg.drain > 0 {
 		patience, cancel := context.WithTimeout(ctx, r.cfg.drain)
-		_ = r.Wait(patience)
+		_ = r.eng.Wait(patience)
 		cancel()
 	}
 	r.eng.Interrupt()

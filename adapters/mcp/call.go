@@ -128,31 +128,29 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	last := "the Job is at work"
-	asks, desk, cuts, lost := c.thread.asks, s.desk.of(userOf(req)), c.thread.cuts, c.lost
+	asks, desk, lost := c.thread.asks, s.desk.of(userOf(req)), c.lost
 	for {
 		var a *ask
 		select {
 		case <-c.done:
 			return s.finish(ctx, req, c)
 		case <-lost: // the next call carries them
-			asks, desk, cuts, lost = nil, nil, nil, nil
-			s.keepForms(c.thread)
-			c.thread.noteCut()
+			asks, desk, lost = nil, nil, nil
+			s.keepForms(req, c.thread)
 		case a = <-asks:
 		case a = <-desk:
 		case last = <-c.thread.lines:
 			s.tell(ctx, req, c, last)
 		case <-beat.C:
 			s.tell(ctx, req, c, last)
-			s.showAgain(ctx, req, c)
-		case <-cuts:
-			s.showAgain(ctx, req, c)
+			if asks != nil && canElicit(req) {
+				s.showAgain(ctx, req, c)
+			}
 		case <-ctx.Done():
 			// The host has left. That is no answer to anything: the Job is left as
 			// it is, unless the registry was told to stop it, and a form that is
 			// open stays for the next call about it.
-			s.keepForms(c.thread)
-			c.thread.noteCut()
+			s.keepForms(req, c.thread)
 			c.cancel(context.Cause(ctx))
 			<-c.done
 			return nil, context.Cause(ctx)

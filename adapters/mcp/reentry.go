@@ -102,7 +102,7 @@ func (s *Server) inputRequired(req *sdk.CallToolRequest, c *call, a *ask) (*sdk.
 // lasting returns the session of a request, where it lasts longer than that
 // request: over HTTP, peers of this revision are told apart by their tokens.
 func lasting(req *sdk.CallToolRequest) *sdk.ServerSession {
-	if req.Extra != nil && req.Extra.Header != nil {
+	if overHTTP(req) {
 		return nil
 	}
 	return req.Session
@@ -148,7 +148,7 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 		return s.inputRequired(req, c, a)
 	}
 	s.mu.Lock()
-	c.thread.give(a, filledIn(req, answer), time.Now())
+	s.give(c.thread, a, filledIn(req, answer), time.Now())
 	s.mu.Unlock()
 	select {
 	case <-c.done: // its wait budget was used up meanwhile

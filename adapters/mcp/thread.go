@@ -23,9 +23,8 @@ type threadKey struct{}
 // that started it or a later one, of check_job or the same again.
 type thread struct {
 	id    string
-	asks  chan *ask     // unbuffered: taken by a call that can carry it
-	lines chan string   // of progress; what finds no place is left out
-	cuts  chan struct{} // has something where a form is to be shown again because its request was lost
+	asks  chan *ask   // unbuffered: taken by a call that can carry it
+	lines chan string // of progress; what finds no place is left out
 
 	joint *joint   // whose it is; nil: none's
 	shown []*shown // guarded by Server.mu
@@ -42,7 +41,7 @@ type given struct {
 }
 
 func newThread() *thread {
-	return &thread{id: newID(), asks: make(chan *ask), lines: make(chan string, 64), cuts: make(chan struct{}, 1)}
+	return &thread{id: newID(), asks: make(chan *ask), lines: make(chan string, 64)}
 }
 
 // An ask is a request on its way to the host's user.
@@ -69,8 +68,8 @@ type shown struct {
 
 	// Guarded by Server.mu.
 	ask    *ask        // whose answer it is; nil: nobody waits for it
-	cut    time.Time   // when the request by which it was shown was lost; zero: it was not
 	kept   bool        // the host may come back to it
+	unseen bool        // it may have been lost with the response of its call
 	answer *formAnswer // that came while nobody waited
 	at     time.Time   // when it came
 	timer  *time.Timer // that withdraws it; nil: somebody waits
@@ -81,31 +80,25 @@ type shown struct {
 // answer counts, in whichever of the two.
 const shownAgain = 2 * time.Minute
 
-// surelyShown is how long a request must have been there after a form was shown by it:
-// where it was lost before, the form may never have reached the host.
-const surelyShown = 2 * time.Second
-
-// noteCut lets a call look whether forms are to be shown again.
-func (t *thread) noteCut() {
-	select {
-	case t.cuts <- struct{}{}:
-	default:
-	}
-}
-
-// doubtful reports whether the host may not have a form any more, or never had it.
-// Called with mu held.
-func (f *shown) doubtful() bool {
-	return time.Since(f.since) >= shownAgain || !f.cut.IsZero() && f.cut.Sub(f.since) < surelyShown
-}
+// crossing is for how long a form that was shown over HTTP may still be on its way: it
+// is in the response of its call, and is lost where the host gives that up first.
+const crossing = 10 * time.Second
 
 // keptAnswer is how long an answer is good that came while no call was there.
 const keptAnswer = 15 * time.Minute
 
-// give hands an answer to an ask. Called with mu held.
-func (t *thread) give(a *ask, answer formAnswer, at time.Time) {
+// give hands an answer to an ask, and remembers it until a policy has it. Called with
+// mu held.
+func (s *Server) give(t *thread, a *ask, answer formAnswer, at time.Time) {
 	t.given = &given{a, answer, at}
 	a.reply <- answer
+	context.AfterFunc(a.ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if g := t.given; g != nil && g.ask == a && a.taken.Load() {
+			t.given = nil // thousands of threads may be there, and what was asked is large
+		}
+	})
 }
 
 // giveAgain answers an ask with what its user has answered to one that had ended by
@@ -118,7 +111,7 @@ func (s *Server) giveAgain(t *thread, a *ask) bool {
 		return false
 	}
 	a.form = g.ask.form
-	t.give(a, g.answer, g.at)
+	s.give(t, a, g.answer, g.at)
 	return true
 }
 
@@ -128,17 +121,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	digest := a.req.Digest()
-	var before *shown
-	for _, f := range slices.Clone(t.shown) {
-		switch {
-		case f.ask != nil: // of another policy
-		case before == nil && f.digest == digest && f.session == req.Session && (f.answer == nil || time.Since(f.at) < keptAnswer && !f.answer.failed()):
-			before = f
-		default:
-			t.drop(f)
-		}
-	}
+	before := t.before(a, req.Session)
 	switch {
 	case s.closed:
 		a.reply <- formAnswer{left: true}
@@ -147,18 +130,43 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	case before.answer != nil:
 		t.drop(before)
 		a.form = before.form
-		t.give(a, *before.answer, before.at)
+		s.give(t, a, *before.answer, before.at)
 		return
 	default:
 		before.timer.Stop()
 		before.timer = nil
 		s.listen(t, before, a)
-		if !before.doubtful() {
+		if !before.toShowAgain() {
 			return
 		}
 	}
 	s.openForm(ctx, req, c, a)
 }
+
+// before returns the form that is open in a session for what is asked, or was
+// answered while nobody waited; of several the latest, which its user most likely
+// sees. It takes back the others that nobody waits for. Called with Server.mu held.
+func (t *thread) before(a *ask, session *sdk.ServerSession) (before *shown) {
+	digest := a.req.Digest()
+	for _, f := range slices.Clone(t.shown) {
+		switch {
+		case f.ask != nil: // of another policy
+		case f.digest != digest || f.session != session || f.answer != nil && (f.answer.failed() || time.Since(f.at) >= keptAnswer),
+			before != nil && before.answer != nil:
+			t.drop(f)
+		default:
+			if before != nil {
+				t.drop(before)
+			}
+			before = f
+		}
+	}
+	return before
+}
+
+// toShowAgain reports whether the host may not have a form that is open, or not any
+// more. Called with Server.mu held.
+func (f *shown) toShowAgain() bool { return f.unseen || time.Since(f.since) >= shownAgain }
 
 // openForm lets the host's user see a form. Called with mu held.
 func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call, a *ask) {
@@ -171,18 +179,8 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call
 	t.shown = append(t.shown, f)
 	s.forms[f] = struct{}{}
 	s.listen(t, f, a)
-	stop := func() bool { return false }
-	if c.way != nil {
-		stop = context.AfterFunc(c.way, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			f.cut = time.Now()
-			t.noteCut()
-		})
-	}
 	s.calls.Go(func() {
 		defer cancel()
-		defer stop()
 		res, err := req.Session.Elicit(own, f.form.params)
 		answer := s.became(own, req, res, err)
 		if answer.left && own.Err() == nil {
@@ -193,20 +191,16 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call
 }
 
 // showAgain shows once more what the host may have closed with a call that it gave
-// up, or never have been shown.
+// up.
 func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, c *call) {
 	t := c.thread
-	if c.isLost() || ctx.Err() != nil { // another call may
-		t.noteCut()
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asks := map[*ask]bool{} // whether it is to be shown again
 	for _, f := range t.shown {
 		if f.ask != nil && f.session == req.Session {
 			before, known := asks[f.ask]
-			asks[f.ask] = (before || !known) && f.kept && f.doubtful()
+			asks[f.ask] = (before || !known) && f.kept && f.toShowAgain()
 		}
 	}
 	for a, again := range asks {
@@ -287,7 +281,7 @@ func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
 		}
 		switch {
 		case !answer.left:
-			t.give(a, answer, time.Now())
+			s.give(t, a, answer, time.Now())
 		case !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }):
 			a.reply <- answer
 		}
@@ -308,13 +302,32 @@ func (t *thread) drop(f *shown) {
 }
 
 // keepForms leaves the forms of a thread open although the call that carries them
-// ends.
-func (s *Server) keepForms(t *thread) {
+// ends. What may not have reached the host is asked again, of whatever call is there.
+func (s *Server) keepForms(req *sdk.CallToolRequest, t *thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range t.shown {
+		if !f.kept && overHTTP(req) && time.Since(f.since) < crossing {
+			f.unseen = true
+			s.askAgain(t, f.ask)
+		}
 		f.kept = true
 	}
+}
+
+// askAgain lets a policy ask once more; the forms that it has stay open. A nil ask is
+// none. Called with mu held.
+func (s *Server) askAgain(t *thread, a *ask) {
+	if a == nil {
+		return
+	}
+	for _, f := range t.shown {
+		if f.ask == a {
+			f.ask = nil
+			f.timer = time.AfterFunc(reentryWithin, f.withdraw)
+		}
+	}
+	a.reply <- formAnswer{left: true}
 }
 
 // dropForms takes back the forms of a thread for which nobody waits: its Job has
@@ -322,6 +335,7 @@ func (s *Server) keepForms(t *thread) {
 func (s *Server) dropForms(t *thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.given = nil
 	for _, f := range slices.Clone(t.shown) {
 		if f.ask == nil {
 			t.drop(f)

@@ -108,6 +108,7 @@ func ended(ctx context.Context) error {
 // read reads the catalog. What the backend does besides returning is an error.
 func (d *Discovery) read(ctx context.Context) (cat *catalog.Catalog, err error) {
 	err = guard.Run(errDiscoverPanic, func() (err error) {
+		defer d.Life.In("the backend")()
 		cat, err = catalog.Read(ctx, d.From, d.Rules, d.Latest(), d.book, d.Log)
 		return err
 	})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 			return op.searchMessages(r, s, f, failed)
 		}
 		messages, full, err := op.readMessages(r, f.Job)
-		if err != nil {
+		large := errors.Is(err, duvo.ErrTooLarge) // by itself, and the next time too: smaller pages were tried
+		if err != nil && !large {
 			return failed(err)
 		}
 		after := min(f.After, len(messages))
@@ -38,6 +40,11 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 			return failed(err)
 		}
 		op.checkAnswer(&e, &s.Record, messages)
+		if large {
+			op.eng.log.Warn("duvotool: a message of a Job is larger than is taken", "job", f.Job, "after", len(messages))
+			e.Note = "one of its messages is larger than this program takes; neither it nor what follows was read, so the output may not be its last word"
+			e.Problem, e.Correct, e.Data = "", "", nil
+		}
 		if full {
 			e.Note = "it has more messages than are read; the output may not be its last word"
 		}
@@ -55,7 +62,7 @@ func (op *operation) readMessages(r *run, job string) (messages []duvo.Message, 
 	var size int64
 	for m, err := range op.eng.backend.Messages(duvo.WithPriority(u.ctx, duvo.Background), job) {
 		if err != nil {
-			return nil, false, err
+			return messages, false, err
 		}
 		size += m.Size()
 		if len(messages) >= op.work.Settings.MaxMessages || size > op.work.Settings.MaxOutput {

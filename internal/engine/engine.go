@@ -8,9 +8,10 @@
 // operation.go has the mailbox and the state; run.go what belongs to a stretch of
 // work; calls.go those who wait; effects.go carries effects out: record.go, send.go,
 // read.go, ask.go, collect.go, files.go, locate.go and claims.go each some of them;
-// result.go and tell.go say what came of it. operations.go, once.go and handles.go
-// find operations by their keys; people.go, manage.go, lookup.go and reconcile.go are
-// for the program; ledger.go and journalguard.go for the journal.
+// result.go and tell.go say what came of it. callkeys.go, operations.go, reread.go,
+// once.go and handles.go find operations by their keys, and barriers.go what bars a
+// start; people.go, manage.go, lookup.go and reconcile.go are for the program;
+// ledger.go and journalguard.go for the journal.
 package engine
 
 import (
@@ -54,6 +55,8 @@ type Engine struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 	auditing   auditTrouble
+
+	closing closing
 }
 
 // A Catalog is what an engine asks of whoever knows the Assignments.
@@ -69,9 +72,10 @@ func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell fun
 	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, replica: rand.Text(), born: time.Now(), boxes: pairs{max: locateKept}}
 	e.watcher = watch.NewWatcher(b, life, log, cfg.PollEvery, cfg.TrustLists)
 	e.watcher.Now = e.now
-	e.events = newEventQueue(tell, log)
+	e.events = newEventQueue(tell, log, life)
 	e.queue = newQueue(cfg.JobLimit)
 	e.ledger = newLedger(cfg, life)
 	e.ops = newOperations(e)
+	e.closing.begin()
 	return e
 }

@@ -22,6 +22,9 @@ func (eng *Engine) RunUntil(ctx context.Context, w *Work, input string, enough <
 
 // Continue posts a message to the Job of a Result and waits for its next end.
 func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result, message string) (*outcome.Result, error) {
+	if after.Input == "" && eng.ops.forgotText(callerOf(ctx).Tenant, after.Key) {
+		return nil, eng.ops.failed(w, after.Key, errForgotten)
+	}
 	ctx = context.WithValue(ctx, startKey{}, after.Input)
 	return eng.run(ctx, w, message, &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp})
 }
@@ -71,36 +74,4 @@ func (eng *Engine) Tell(e outcome.Event) { eng.events.send(e) }
 func (eng *Engine) Delivered(token, jobID, delivery string) {
 	eng.tokens.note(token, jobID)
 	eng.wake(jobID, delivery)
-}
-
-// Interrupt ends all that is under way, for its callers too. From this moment on
-// nothing is started or posted.
-func (eng *Engine) Interrupt() {
-	eng.ops.each(func(op *operation) { op.interrupt() })
-}
-
-func (op *operation) interrupt() {
-	op.mu.Lock()
-	r := op.run
-	op.mu.Unlock()
-	if r == nil && !op.busy() {
-		return
-	}
-	if r != nil {
-		r.mu.Lock()
-		r.leaveLocked(outcome.ErrClosed)
-		r.mu.Unlock()
-	}
-	op.eng.life.Again() // it is busy
-	defer op.eng.life.Leave()
-	op.post(lifecycle.Closed{})
-}
-
-// Close waits until nothing of the lifetime runs any more and the observer has
-// been told everything, or until ctx ends.
-func (eng *Engine) Close(ctx context.Context) error {
-	if err := eng.life.Wait(ctx); err != nil {
-		return err
-	}
-	return eng.events.close(ctx)
 }

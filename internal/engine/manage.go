@@ -115,10 +115,11 @@ func (eng *Engine) byJobID(ctx context.Context, jobID string) (*operation, error
 	if jobID == "" {
 		return nil, outcome.ErrUnknownJob
 	}
-	if op := eng.ops.byJob()[strings.ToLower(jobID)]; op != nil {
-		return op, nil
-	}
-	if eng.ledger == nil {
+	here := eng.ops.byJob()[strings.ToLower(jobID)]
+	switch {
+	case here != nil && (eng.ledger == nil || here.busy() || here.known().Result == nil):
+		return here, nil
+	case eng.ledger == nil:
 		return nil, outcome.ErrUnknownJob
 	}
 	for rec, err := range eng.ledger.unfinished(ctx) {
@@ -134,7 +135,34 @@ func (eng *Engine) byJobID(ctx context.Context, jobID string) (*operation, error
 			return op, nil
 		}
 	}
-	return nil, outcome.ErrUnknownJob
+	if here != nil {
+		return here, nil
+	}
+	return eng.starterOf(ctx, jobID)
+}
+
+// starterOf finds the operation that started a Job in the journal, also where it has
+// ended.
+func (eng *Engine) starterOf(ctx context.Context, jobID string) (*operation, error) {
+	var h holder
+	rec, found, err := eng.ledger.find(ctx, holderRecord, strings.ToLower(jobID))
+	if err == nil && found {
+		err = eng.ledger.open(rec, &h)
+	}
+	if err == nil && found {
+		rec, found, err = eng.ledger.get(ctx, h.Operation)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return nil, outcome.ErrUnknownJob
+	}
+	op, err := eng.restore(rec)
+	if err != nil || !strings.EqualFold(op.known().Job, jobID) {
+		return nil, cmp.Or(err, outcome.ErrUnknownJob)
+	}
+	return eng.ops.keep(op), nil
 }
 
 // Wait is Registry.Wait of package duvotool.

@@ -49,6 +49,7 @@ type extras struct {
 	others     map[bearer]string // handles for other callers
 	recorded   map[string]bool   // handles that are in the journal
 	until      []*moment         // that somebody waits for
+	told       *[32]byte         // a digest of what its Job was told, where that is not kept; nil: it is
 }
 
 // A moment is one that somebody waits for.
@@ -146,10 +147,10 @@ func (op *operation) isUnknown() bool {
 // lifetime.
 func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e, op.take) }
 
-// tryPost is post for those who run on nobody's behalf. It returns false once the
-// engine is closed.
+// tryPost is post for those who run on nobody's behalf. It returns false once
+// nothing of the engine runs any more.
 func (op *operation) tryPost(e lifecycle.Event) bool {
-	if !op.eng.life.Enter() {
+	if !op.eng.life.EnterLate() {
 		return false
 	}
 	defer op.eng.life.Leave()
@@ -163,6 +164,9 @@ func (op *operation) take(e lifecycle.Event) {
 		op.enter(c.Caller)
 	}
 	before := op.latest()
+	if c, tell := op.eng.closed(&before.Live); tell {
+		before = op.step(before, c)
+	}
 	if sees(e) {
 		if print := op.eng.credential(); print != before.Live.Print {
 			before = op.step(before, lifecycle.Renewed{Print: print})

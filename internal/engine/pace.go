@@ -11,6 +11,8 @@ import (
 const (
 	staleRead       = 5 * time.Second  // the age from which a read no longer counts as "just before"
 	startDoubtPause = 2 * time.Second  // between an unclear start and the next attempt
+	trustedPause    = 2 * time.Second  // before what is in doubt is sent again, where keys are trusted
+	drainAsked      = 10 * time.Second // that a policy may take while the registry closes; whoever takes longer is a person
 	startDoubtMax   = 15 * time.Minute // after which an unclear start or message is not sent again
 	decisionMaxAge  = 15 * time.Minute // of a decision that was not sent; then the policy is asked again
 	sendAttempts    = 6                // of a start or message that provably did nothing
@@ -23,6 +25,7 @@ const (
 	backoffMin      = 500 * time.Millisecond
 	backoffMax      = time.Minute
 	maxKept         = 1 << 20 // bytes of a Result's messages that the journal keeps
+	maxRecord       = 4 << 20 // bytes of the record of an operation that has ended: what journals must take, see journal.Record
 )
 
 // optionsOf returns what the lifecycle must know of a work. It is made once.
@@ -34,16 +37,14 @@ func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
 	_, messages := eng.backend.(messenger)
 	o := &lifecycle.Options{
 		Stale: staleRead, Window: c.PostTimeout + 2*staleRead, Post: c.PostTimeout, Settle: c.Settle, Recording: c.PostTimeout,
+		KeysHonoured: c.TrustKeys, Resend: trustedPause,
 		Pause: startDoubtPause, StartMax: startDoubtMax, DecisionMax: decisionMaxAge, Skew: maxSkew,
 		StuckGrace: stuckGrace, AcceptedGrace: acceptedGrace, MissingGrace: missingGrace, OddGrace: oddGrace, Lag: messageLag,
 		BackoffMin: backoffMin, BackoffMax: backoffMax, Attempts: sendAttempts,
-		JobTimeout: s.JobTimeout, MaxKept: maxKept,
+		DrainAsked: drainAsked, JobTimeout: s.JobTimeout, MaxKept: maxKept,
 		CanLocate: s.Marked, Hinted: c.WebhookURL != nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
 		StopOnLeave: s.StopOn[outcome.Cancelled], StopOnTimeout: s.StopOn[outcome.TimedOut], StopOnPolicyFailure: s.StopOn[outcome.PolicyFailed],
 		StopOnDeniedQuestion: s.StopOn[outcome.QuestionDenied], StopOnNobody: s.StopOn[outcome.NobodyToAsk],
-	}
-	if eng.ledger == nil {
-		o.MaxKept = 0
 	}
 	got, _ := eng.options.LoadOrStore(w, o)
 	return got.(*lifecycle.Options)

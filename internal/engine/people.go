@@ -59,11 +59,14 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	op, r := eng.decidedBy(req)
-	if op == nil || !eng.life.Enter() {
-		return outcome.ErrNotPending
+	if !eng.life.Enter() {
+		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
+	op, r := eng.decidedBy(req)
+	if op == nil {
+		return outcome.ErrNotPending
+	}
 	s := op.latest()
 	p := s.Record.Request(req.ID)
 	if p == nil {

@@ -12,6 +12,7 @@ type queue struct {
 	taken   int
 	byID    map[string]int // taken, by Assignment
 	waiting []*ticket      // in order
+	closed  bool           // nobody is let in any more
 }
 
 // A ticket is an operation's place in a queue.
@@ -30,12 +31,19 @@ func newQueue(limit int) *queue { return &queue{limit: limit, byID: map[string]i
 func (q *queue) enter(t *ticket, exists bool) (before int, in bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if exists || len(q.waiting) == 0 && q.fits(t) || q.fits(t) && q.overtakes(t) {
+	if exists || !q.closed && q.fits(t) && (len(q.waiting) == 0 || q.overtakes(t)) {
 		q.take(t)
 		return 0, true
 	}
 	q.waiting = append(q.waiting, t)
 	return len(q.waiting) - 1, false
+}
+
+// close lets nobody in any more.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
 }
 
 func (q *queue) fits(t *ticket) bool {
@@ -73,7 +81,7 @@ func (q *queue) leave(t *ticket) {
 	for _, w := range q.waiting {
 		switch {
 		case w == t:
-		case q.fits(w):
+		case !q.closed && q.fits(w):
 			q.take(w)
 			begin = append(begin, w.begin)
 		default:

@@ -114,7 +114,11 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 			if w := r.watching(); w != nil {
 				w.Retry()
 			}
-			return lifecycle.Read{Began: e.Began, Failed: lifecycle.Down}
+			failed := lifecycle.Down
+			if errors.Is(err, duvo.ErrTooLarge) {
+				failed = lifecycle.Odd
+			}
+			return lifecycle.Read{Began: e.Began, Failed: failed}
 		}
 		e.Pending = op.ticket(e, q, added)
 		return e
@@ -151,6 +155,8 @@ func classOf(err error) lifecycle.Class {
 		return lifecycle.Foreign
 	case errors.Is(err, duvo.ErrNotFound):
 		return lifecycle.Missing
+	case errors.Is(err, duvo.ErrTooLarge): // and it will be the next time
+		return lifecycle.Odd
 	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
 		return lifecycle.NotAllowed
 	case duvo.Temporary(err), errors.Is(err, context.Canceled):

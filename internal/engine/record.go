@@ -64,7 +64,7 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 
 // put puts a record, with what follows from it.
 func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
-	l, rec := op.eng.ledger, *f.Record
+	rec := *f.Record
 	barred := rec.Barred()
 	if barred {
 		if err := op.eng.ops.bar(op, true); err != nil {
@@ -74,17 +74,65 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 	if rec.Result != nil && rec.StartedAt != 0 {
 		op.keepBelongings(&rec)
 	}
-	out := journal.Record{Key: op.record, Revision: f.Revision, Done: rec.Done()}
-	if out.Data, err = l.close(&rec); err != nil {
-		return 0, err
+	revision, err = op.putRecord(f.Revision, &rec)
+	if errors.Is(err, journal.ErrTooLarge) && withoutText(&rec) {
+		op.eng.log.Warn("duvotool: the outcome is larger than the journal takes, and is kept without its text", "operation", op.order.Key, "job", rec.Job)
+		revision, err = op.putRecord(f.Revision, &rec)
 	}
-	if revision, err = l.put(out); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	if !barred && op.eng.ops.bars(op) {
 		err = op.eng.ops.bar(op, false)
 	}
 	return revision, err
+}
+
+func (op *operation) putRecord(before uint64, r *lifecycle.Record) (revision uint64, err error) {
+	out := journal.Record{Key: op.record, Revision: before, Done: r.Done()}
+	if out.Data, err = op.eng.ledger.closeOutcome(r); err != nil {
+		return 0, err
+	}
+	return op.eng.ledger.put(out)
+}
+
+// withoutText leaves out of a record what the Job said. It returns false where the
+// record has no outcome, or one without text.
+func withoutText(r *lifecycle.Record) bool {
+	if r.Result == nil || r.Result.Output == "" && r.Result.Data == nil && r.Result.Messages == nil {
+		return false
+	}
+	res := *r.Result
+	res.Output, res.Data, res.Messages = "", nil, nil
+	r.Result, r.Note = &res, joinNotes(r.Note, "what the Job said was more than the journal takes, so it is not kept")
+	return true
+}
+
+// closeOutcome is close, and leaves out what the journal does not keep of an outcome:
+// many messages, and an output that would make the record larger than journals take.
+// What cannot be put would be taken up again at every start.
+func (l *ledger) closeOutcome(rec *lifecycle.Record) ([]byte, error) {
+	r := *rec
+	if r.Result == nil {
+		return l.close(&r)
+	}
+	res := *r.Result
+	r.Result = &res
+	if len(res.Messages) > maxKept {
+		res.Messages = nil
+	}
+	data, err := l.close(&r)
+	if err == nil && len(data) > maxRecord && res.Messages != nil {
+		res.Messages = nil
+		data, err = l.close(&r)
+	}
+	if err == nil && len(data) > maxRecord {
+		n := len(res.Output)
+		res.Output, res.Data = "", nil
+		r.Note = joinNotes(r.Note, fmt.Sprintf("its output of %d bytes is more than the journal keeps; Duvo has it", n))
+		data, err = l.close(&r)
+	}
+	return data, err
 }
 
 // conflict reads what somebody else has put.

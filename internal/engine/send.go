@@ -14,20 +14,29 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// begin runs a request that changes something, unless its window is over or nobody
-// wants it any more: then nothing is sent, and the error matches duvo.ErrTooLate.
-// One that has begun ends by our own deadline, not by the caller's.
-func (op *operation) begin(r *run, w lifecycle.Window, f func(context.Context) error) error {
-	now := op.eng.clock()
+// begin runs a request that changes something, unless its window is over, nobody
+// wants it any more, or Close was called: then nothing is sent, and the error
+// matches duvo.ErrTooLate. One that has begun ends by our own deadline, not by the
+// caller's. allowed is one of the contexts of closing.
+func (op *operation) begin(r *run, w lifecycle.Window, allowed context.Context, f func(context.Context) error) error {
 	u := r.undertake()
 	defer r.done(u)
-	if !w.Open(now) || u.ctx.Err() != nil {
+	return op.beginIn(r, u.ctx, w, allowed, f)
+}
+
+// beginIn is begin of what is wanted in a context.
+func (op *operation) beginIn(r *run, ctx context.Context, w lifecycle.Window, allowed context.Context, f func(context.Context) error) error {
+	wanted, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer context.AfterFunc(allowed, func() { end(context.Cause(allowed)) })()
+	now := op.eng.clock()
+	if !w.Open(now) || wanted.Err() != nil || allowed.Err() != nil {
 		return tooLate{}
 	}
 	left := min(w.To.Mono-now.Mono, time.Duration(w.To.Wall-now.Wall))
 	ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
 	defer cancel()
-	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), u.ctx))
+	return f(duvo.NotAfter(duvo.WithoutResend(ctx), time.Now().Add(left), wanted))
 }
 
 type tooLate struct{}
@@ -93,7 +102,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	}
 	op.do(func() lifecycle.Event {
 		var job duvo.Job
-		err := op.begin(r, f.Window, func(ctx context.Context) (err error) {
+		err := op.begin(r, f.Window, op.eng.closing.starting, func(ctx context.Context) (err error) {
 			job, err = op.eng.backend.StartJob(ctx, start)
 			return hide(err, o.Webhook)
 		})
@@ -165,13 +174,12 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 		if err := json.Unmarshal(f.Body, &body); err != nil {
 			return answer(err)
 		}
-		err := op.begin(r, f.Window, func(ctx context.Context) error {
+		err := op.begin(r, f.Window, op.eng.closing.sending, func(ctx context.Context) error {
 			return op.eng.backend.Respond(duvo.WithPriority(ctx, duvo.Urgent), body)
 		})
-		if w := r.watching(); w != nil && !errors.Is(err, duvo.ErrTooLate) {
-			w.Alive(err == nil)
-		}
-		return answer(err)
+		e := answer(err)
+		op.sentTo(r, e, e.Reply == lifecycle.OK)
+		return e
 	}, func(err error) lifecycle.Event {
 		e := answer(err)
 		e.Reply, e.Broken = lifecycle.Doubt, true
@@ -179,10 +187,23 @@ func (op *operation) respond(r *run, f lifecycle.Respond) {
 	})
 }
 
+// sentTo lets the reads of a Job go by what was sent to it: soon again, or, where
+// nobody knows what became of that, not before its effect must have landed.
+func (op *operation) sentTo(r *run, e lifecycle.Sent, answered bool) {
+	w := r.watching()
+	if w == nil || e.Reply == lifecycle.TooLate {
+		return
+	}
+	w.Alive(answered)
+	if e.Reply == lifecycle.Doubt {
+		w.Calm(op.eng.optionsOf(op.work).SettleAfter(e))
+	}
+}
+
 // postMessage posts a message. A follow-up is first noted where every operation on
 // the Job finds it.
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
-	answer := func(err error) lifecycle.Event {
+	answer := func(err error) lifecycle.Sent {
 		if err != nil {
 			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
@@ -191,13 +212,14 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 		}
 		return answerTo(f.Name, err)
 	}
+	broken := func(err error) lifecycle.Event { return answer(err) }
 	m, ok := op.eng.backend.(messenger)
 	if !ok {
 		err := fmt.Errorf("the backend %T cannot post messages", op.eng.backend)
 		r.note(lifecycle.CauseRefused, err)
 		op.do(func() lifecycle.Event {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.CannotAct, Text: err.Error()}
-		}, answer)
+		}, broken)
 		return
 	}
 	op.do(func() lifecycle.Event {
@@ -212,15 +234,18 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 				return lifecycle.Sent{Name: f.Name, Reply: lifecycle.Nothing, Text: hitl.SafeLine(err.Error(), 300)}
 			}
 		}
-		err := op.begin(r, f.Window, func(ctx context.Context) error {
+		allowed := op.eng.closing.sending
+		if s.Record.Message().Kind == lifecycle.FollowUpMessage {
+			allowed = op.eng.closing.starting
+		}
+		err := op.begin(r, f.Window, allowed, func(ctx context.Context) error {
 			_, err := m.PostMessage(ctx, f.Job, f.Text, f.Key)
 			return err
 		})
-		if w := r.watching(); w != nil && !errors.Is(err, duvo.ErrTooLate) {
-			w.Alive(false)
-		}
-		return answer(err)
-	}, answer)
+		e := answer(err)
+		op.sentTo(r, e, false)
+		return e
+	}, broken)
 }
 
 // stopJob asks for the Job to be stopped.
@@ -236,11 +261,9 @@ func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 		if !ok {
 			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.CannotAct}
 		}
-		if !f.Window.Open(op.eng.clock()) {
-			return lifecycle.Sent{Name: f.Name, Reply: lifecycle.TooLate}
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), op.eng.cfg.PostTimeout)
-		defer cancel()
-		return answer(stop.StopJob(ctx, f.Job))
+		// It may be wanted just because the callers have left.
+		return answer(op.beginIn(r, r.Context(), f.Window, op.eng.closing.sending, func(ctx context.Context) error {
+			return stop.StopJob(ctx, f.Job)
+		}))
 	}, answer)
 }

@@ -19,6 +19,7 @@ type Config struct {
 	TrustLists  bool
 	PostTimeout time.Duration
 	Settle      time.Duration
+	TrustKeys   bool // the server honours keys, and checks a response against its request
 	Retention   time.Duration
 	JobLimit    int             // zero: none
 	Journal     journal.Journal // nil: none

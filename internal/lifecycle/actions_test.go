@@ -68,6 +68,9 @@ func (w *world) mayTick() bool {
 			}
 			waits = true
 		}
+		if _, saves := p.x.(Save); saves && w.scene.recording && w.now.Mono-p.since+tick >= w.scene.opts.Recording {
+			return false
+		}
 		if p.x != nil {
 			if !w.scene.slow || p.answer != nil && w.now.Mono-p.since >= w.scene.opts.Post {
 				return false
@@ -168,7 +171,9 @@ func (w *world) saves(i int, x Save, do doer, spend spender) {
 	sh := &w.jr[w.procs[i].op]
 	if sh.rev != x.Revision {
 		do("meets a conflict", i, func(n *world) {
+			since := n.procs[i].since
 			n.answered(i, Conflict{x.Name, n.jr[n.procs[i].op].record, n.jr[n.procs[i].op].rev})
+			n.procs[i].since = since // it is one recording
 		})
 		return
 	}

@@ -25,6 +25,9 @@ func (w *world) begins(i int, x Effect) (touched bool) {
 	if bit == 2 && w.scene.question {
 		w.fail("(2) the denial of a question was sent")
 	}
+	if o := &w.scene.opts; o.DecisionMax > 0 && w.really()-w.hist.decideAt[req][ver] > o.DecisionMax+o.Window+o.Stale {
+		w.fail("(3) an old decision was sent")
+	}
 	if bit == 1 && w.rules {
 		w.fail("(1) sent an approval that a rule denies now")
 	}
@@ -43,6 +46,10 @@ func (w *world) mayAsk(i int, x Effect) {
 	}
 	if p.closed {
 		w.fail("(11) a send after Close")
+	}
+	_, start := x.(StartJob)
+	if _, post := x.(Post); p.drains && (start || post && p.st.Record.Message().Kind == FollowUpMessage) {
+		w.fail("(11) a start while it drains")
 	}
 	if p.callers == 0 && !p.detached {
 		w.fail("(7) a send without callers")
@@ -101,6 +108,10 @@ func (w *world) released(i int, f Release) {
 		if w.srv.jobs > 0 && !w.scene.follow && p.st.Record.Job != "" {
 			w.fail("given up because the journal fails")
 		}
+	case CauseRefused, CauseFailed:
+		if r := &p.st.Record; w.srv.jobs > 0 && !w.scene.follow && r.Job == "" && r.Start == (Attempt{}) && r.Result == nil {
+			w.fail("(4) told that nothing was started, and there is a Job")
+		}
 	case CauseFenced, CauseKeyReused:
 		w.fail("released: %s", f.Cause)
 	}
@@ -125,6 +136,13 @@ func (w *world) checkAlive(i int) {
 	l := &p.st.Live
 	if (p.callers > 0 || p.detached) && p.x == nil && p.wake == 0 && !p.watching && !l.Closed {
 		w.fail("somebody waits, and nothing will happen")
+	}
+	if l.Draining && l.Running && !l.Closed && p.x == nil && l.Read != nil && l.Read.Human {
+		for i := range l.Asks {
+			if a := &l.Asks[i]; a.Suspended && l.Read.Pending != nil && l.Read.Pending.ID == a.ID {
+				w.fail("(11) it drains, and waits for a person")
+			}
+		}
 	}
 	if p.deciders > 0 && !l.Running {
 		w.fail("nobody tells who decided what came of it")

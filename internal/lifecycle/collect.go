@@ -196,10 +196,11 @@ func (t *turn) silent(f Fetch) bool {
 		return false
 	}
 	d, known := age(r.Latest.Attempt.Until, t.now, t.o.Skew)
-	if !known || d >= t.o.settle() {
+	grace := max(t.o.Settle, t.o.Lag) // it was taken, or was looked for long after
+	if !known || d >= grace {
 		return false
 	}
-	l.Fetch, l.NotBefore = nil, t.now.Mono+t.o.settle()-d
+	l.Fetch, l.NotBefore = nil, t.now.Mono+grace-d
 	return true
 }
 

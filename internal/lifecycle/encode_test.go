@@ -13,12 +13,14 @@ type encoder struct {
 	now  Moment
 	opts *Options
 	h    time.Duration
+
+	recording bool
 }
 
 var seed = maphash.MakeSeed()
 
 func (w *world) hash(e *encoder) uint64 {
-	e.b, e.now, e.opts = e.b[:0], w.now, &w.scene.opts
+	e.b, e.now, e.opts, e.recording = e.b[:0], w.now, &w.scene.opts, w.scene.recording
 	e.world(w)
 	return maphash.Bytes(seed, e.b)
 }
@@ -79,6 +81,11 @@ func (e *encoder) world(w *world) {
 	for i := range 2 {
 		e.b = append(e.b, h.decided[i][0], h.decided[i][1], h.decided[i][2], byte(h.ours[i]), byte(h.posts[i]))
 		e.s(h.bodies[i])
+		for ver, bits := range h.decided[i] {
+			if bits != 0 && o.DecisionMax > 0 {
+				e.n(int(min(w.really()-h.decideAt[i][ver], o.DecisionMax+o.Window+o.Stale+1)))
+			}
+		}
 		e.s(string(h.told[i]))
 	}
 	e.n(int(min(w.now.Mono-h.touched, o.Stale+1)))
@@ -167,6 +174,7 @@ func (e *encoder) request(p *Request) {
 }
 
 func (e *encoder) proc(w *world, p *proc) {
+	e.flags(p.drains)
 	e.flags(p.alive, p.closed, p.detached, p.watching, p.wish, p.blind, p.st != nil, p.seen == w.look(), p.x != nil, p.answer != nil, p.read != nil)
 	e.b = append(e.b, byte(p.lives), byte(p.callers), byte(p.deciders))
 	if p.st == nil {
@@ -215,6 +223,9 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 	switch x := p.x.(type) {
 	case Save:
 		e.flags(x.Revision == sh.rev)
+		if e.recording {
+			e.n(int(min(e.now.Mono-p.since, e.opts.Recording)))
+		}
 	case StartJob, Respond, Post, StopJob:
 		win := windowOf(x)
 		e.future(win.To.Mono)
@@ -236,13 +247,16 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	own := sh.record != nil && sh.record.Writer == r.Writer && sh.record.Serial == r.Serial
 	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Again, l.Fact, l.Untold, l.Revision == sh.rev, l.Revision == 0, own,
-		l.announces("") && l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.fetched().Whole, l.fetched().Lost, l.Reconciling != nil, l.Young)
+		l.announces("") && l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.fetched().Whole, l.fetched().Lost, l.Reconciling != nil, l.Young, l.Draining, l.Looked)
 	e.b = append(e.b, byte(l.Callers), byte(len(l.Over)), byte(l.SaveFails), byte(l.Fails), byte(l.Late), byte(l.StopFails), byte(l.fetched().Cursor))
 	if l.End != nil {
 		e.s(string(l.End.Cause))
 		e.s(string(l.End.Calls))
 	}
 	e.future(l.SaveAfter)
+	if l.People != 0 {
+		e.n(int(min(e.now.Mono-l.People, e.opts.DrainAsked)))
+	}
 	e.mono(l.fetched().Odd)
 	e.mono(l.fetched().Missing)
 	e.n(int(l.fetched().Misses))

@@ -40,8 +40,9 @@ type Resumed struct {
 	Queued bool // its turn to start has not come
 }
 
-// Closed is that nothing more may be sent.
-type Closed struct{}
+// Closed is that nothing more may be sent. Draining says that only nothing more may
+// be started: a Job that was started has time to end, but for that of people.
+type Closed struct{ Draining bool }
 
 // Renewed is another credential. Print tells credentials apart.
 type Renewed struct{ Print string }

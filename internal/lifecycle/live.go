@@ -19,6 +19,7 @@ type Live struct {
 	Running   bool // it is worked on
 	Admitted  bool // its turn has come to start
 	Closed    bool // nothing more may be sent
+	Draining  bool // nothing more may be started
 	Detached  bool // it goes on without callers
 	Informed  bool // callers have the result
 	Dirty     bool // the record differs from the journal's in what matters
@@ -29,21 +30,32 @@ type Live struct {
 	Young     bool // nothing new can be expected of it: the first read may come at the watcher's pace
 	StopFails int8 // stops that did not end the Job, in a row
 	Callers   int
-	Over      []int // callers whose wait budget is used up, and who were not told yet
 
-	Lines []Line        // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
-	Read  *Read         // the last that was taken in
-	Look  time.Duration // when the Job's own time was last counted
-	Asks  []Ask         // by request
-	Wake  time.Duration // the next Tick that was asked for; zero: none
+	Read *Read         // the last that was taken in
+	Look time.Duration // when the Job's own time was last counted
+	Asks []Ask         // by request
+	Wake time.Duration // the next Tick that was asked for; zero: none
 
-	*Passing // never nil
+	*Passing // never nil; that of Options where there is nothing of it
 }
 
 // Passing is what a process knows of an operation for a while only: what is under way
-// or in trouble. Of a Job that quietly waits there is nothing of it, and all of those
-// share one; Step works on a copy.
+// or in trouble. Where a Job quietly waits there is nothing of it, and all of those share
+// the one in their Options; Step works on a copy.
 type Passing struct {
+	Over  []int  // callers whose wait budget is used up, and who were not told yet
+	Lines []Line // for the audit, to be written before the record; only added to until a save succeeds or meets a conflict
+
+	underway
+}
+
+// isNothing reports whether nothing is under way or in trouble.
+func (p *Passing) isNothing() bool {
+	return len(p.Over) == 0 && len(p.Lines) == 0 && p.underway == (underway{})
+}
+
+// underway is what of Passing can be compared.
+type underway struct {
 	End *End // why the run is to end without a result; nil: it is not
 
 	Exchange  Exchange // in flight
@@ -51,6 +63,7 @@ type Passing struct {
 	Fact      bool     // and in something that has happened
 	Untold    bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
+	Looked    bool     // whether another process has recorded what it came to, since that cannot be recorded here
 	SaveAfter time.Duration
 	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
 
@@ -72,13 +85,11 @@ type Passing struct {
 	Missing  time.Duration // since when the Job is not found
 	Odd      time.Duration // since when reads make no sense
 	Stuck    time.Duration // since when it waits for what nobody here can give
+	People   time.Duration // since when it waits for a person while it is drained; zero: it does not
 	StopSent time.Duration
 
 	Fetch *Fetch // messages that are being collected; never changed; nil: none were asked for
 }
-
-// nothing is the Passing of what quietly waits. It is never changed.
-var nothing Passing
 
 // An Ask is what a process knows of a request.
 type Ask struct {

@@ -158,7 +158,9 @@ func (t *turn) messageSent(e Sent) {
 	case Doubt, Elsewhere:
 		t.inDoubt(&m.Attempt)
 		l.Search = Search{}
-		l.NotBefore = t.now.Mono + t.o.settleAfter(e)
+		if t.o.on(guardRepost) {
+			l.NotBefore = t.now.Mono + t.o.SettleAfter(e)
+		}
 		return
 	}
 	unopen(&m.Attempt)

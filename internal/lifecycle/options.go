@@ -27,6 +27,7 @@ type Options struct {
 	BackoffMax time.Duration // the longest pause, whatever a server asks for
 	Attempts   int           // of a start or message that provably did nothing, and of any send that cannot begin in time; zero: one; at most eight
 
+	DrainAsked  time.Duration // how long a policy may take while the process closes, before it is taken for a person
 	JobTimeout  time.Duration // of the Job's own time, without that of people
 	MaxMessages int           // that are collected
 	MaxBytes    int           // of text that is collected
@@ -44,12 +45,13 @@ type Options struct {
 
 	StopOnLeave, StopOnTimeout, StopOnDeniedQuestion, StopOnNobody, StopOnPolicyFailure bool
 
-	without guard // removed by tests alone
+	nothing Passing // shared by all operations of which nothing is passing; see Live
+	without guard   // removed by tests alone
 }
 
 // A guard is a rule that a test can take away, to see that the exhaustive check
 // misses it.
-type guard uint32
+type guard uint64
 
 const (
 	guardDigest     guard = 1 << iota // a decision is bound to the text it was made about
@@ -71,6 +73,7 @@ const (
 	guardDenied                       // a refused credential proves nothing
 	guardOdd                          // a page that makes no sense proves nothing
 	guardClose                        // nothing is sent after Close
+	guardDrain                        // nothing is started while it drains
 	guardHolders                      // parked means that nobody holds it
 	guardMerge                        // facts outlive a conflict
 	guardFacts                        // a fact that could not be recorded is recorded later
@@ -80,6 +83,13 @@ const (
 	guardClaim                        // Jobs and requests are claimed
 	guardMessage                      // a message goes only to a Job that has ended
 	guardHuman                        // people's time is not the Job's
+	guardPeople                       // a drain waits for nobody
+	guardOrphan                       // what a process was at when it closed is taken up
+	guardDoubt                        // what a dead process had announced may have been sent
+	guardRefusal                      // a refusal proves nothing about an earlier attempt
+	guardAge                          // an old decision is not sent
+	guardRecording                    // another process has time to record what came of its start
+	guardRepost                       // no message is repeated before a late effect has landed
 	guardRetry                        // a server's wish to be left alone is bounded
 )
 
@@ -95,9 +105,9 @@ func (o *Options) settle() time.Duration {
 	return o.Post + o.Settle
 }
 
-// settleAfter is settle once the attempt has ended in this way: what the server has
+// SettleAfter is settle once the attempt has ended in this way: what the server has
 // answered is not on its way any more.
-func (o *Options) settleAfter(e Sent) time.Duration {
+func (o *Options) SettleAfter(e Sent) time.Duration {
 	if e.Local || o.KeysHonoured {
 		return o.settle()
 	}

@@ -112,6 +112,7 @@ func (w *world) decision(i int, req, ver int8, v Verdict) *Decision {
 	}
 	if v == Approved || v == Denied {
 		w.hist.decided[req][ver] |= bit
+		w.hist.decideAt[req][ver] = w.really()
 	}
 	op := string(rune('0' + w.procs[i].op))
 	if v == Denied && w.scene.question {
@@ -138,7 +139,10 @@ func (w *world) people(i int, do doer, spend spender) {
 		spend(bStops, "is asked to stop", i, func(n *world) { n.step(i, StopAsked{By: "who"}) })
 	}
 	if p.st != nil && !p.closed {
-		spend(bCloses, "closes", i, func(n *world) { n.procs[i].closed = true; n.step(i, Closed{}) })
+		spend(bCloses, "closes", i, func(n *world) { n.closes(i) })
+		if w.scene.drains && !p.drains {
+			spend(bCloses, "drains", i, func(n *world) { n.procs[i].drains = true; n.step(i, Closed{Draining: true}) })
+		}
 	}
 	if r := w.jr[p.op].record; p.st != nil && r != nil && r.Barred() && w.srv.jobs == 0 && !w.late[0].on && !w.late[1].on && !w.late[2].on {
 		spend(bReconciles, "is told by a person that there is no Job", i, func(n *world) {
@@ -156,11 +160,31 @@ func (w *world) people(i int, do doer, spend spender) {
 	}
 }
 
+// closes lets a process send nothing more. Whoever is to know of what it was at finds
+// it in the journal.
+func (w *world) closes(i int) {
+	p := &w.procs[i]
+	l, r := &p.st.Live, &p.st.Record
+	inFlight := r.Job != "" || r.Start.Earlier || l.Detached
+	if l.End == nil && inFlight && w.recorded(i) {
+		w.hist.orphan[p.op] = true
+	}
+	p.closed = true
+	w.step(i, Closed{})
+}
+
+// recorded reports whether the journal tells that a process works on what somebody
+// waits for.
+func (w *world) recorded(i int) bool {
+	p := &w.procs[i]
+	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty && slices.Contains(p.st.Record.Holders, p.st.Live.Replica)
+	return durable && (p.callers > 0 || p.detached) && w.jr[p.op].record.Result == nil
+}
+
 // dies ends a process. What it has begun to send goes on.
 func (w *world) dies(i int) {
 	p := &w.procs[i]
-	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty && slices.Contains(p.st.Record.Holders, p.st.Live.Replica)
-	if durable && (p.callers > 0 || p.detached) && w.jr[p.op].record.Result == nil {
+	if w.recorded(i) && !p.closed {
 		w.hist.orphan[p.op] = true
 	}
 	*p = proc{op: p.op, lives: p.lives}
@@ -202,5 +226,5 @@ func (w *world) outside(do doer, spend spender) {
 		}
 	}
 	spend(bJumps, "the wall clock goes back", 0, func(n *world) { n.now.Wall -= 5 })
-	spend(bJumps, "the machine sleeps", 0, func(n *world) { n.now.Wall += 5; n.hist.touched -= 5 })
+	spend(bJumps, "the machine sleeps", 0, func(n *world) { n.now.Wall += 5; n.hist.touched -= 5; n.hist.slept += 5 })
 }

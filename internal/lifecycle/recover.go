@@ -8,7 +8,7 @@ import (
 
 // Make returns the state of an operation that nothing is known of.
 func Make(o *Options, replica, print string) State {
-	return State{Live: Live{Options: o, Replica: replica, Print: print, Passing: &nothing}}
+	return State{Live: Live{Options: o, Replica: replica, Print: print, Passing: &o.nothing}}
 }
 
 // Recover returns the state of an operation as the journal tells of it. Nothing
@@ -38,14 +38,17 @@ func (t *turn) take(c *Record) {
 		rest := t.waitOut(a)
 		l.Search.Until = t.now.Mono + rest + t.o.settle() + t.o.Recording
 		if r.Sandbox == "" {
-			l.Elsewhere = t.now.Mono + rest + t.o.Post + t.o.Recording
+			l.Elsewhere = t.now.Mono + rest + t.o.Post
+			if t.o.on(guardRecording) {
+				l.Elsewhere += t.o.Recording
+			}
 			l.NotBefore = t.now.Mono + t.o.Pause
 		}
-		openIsDoubt(a)
+		t.openIsDoubt(a)
 	}
 	if a := &r.Latest.Attempt; a.Open || a.Earlier {
 		l.NotBefore = t.now.Mono + t.waitOut(a) + t.o.settle()
-		openIsDoubt(a)
+		t.openIsDoubt(a)
 	}
 	for i := range r.Requests {
 		t.takeRequest(&r.Requests[i])
@@ -57,7 +60,7 @@ func (t *turn) takeRequest(p *Request) {
 	*a = Ask{ID: p.ID, Ticket: a.Ticket, Replies: a.Replies, Turn: a.Turn, Suspended: a.Suspended, Answer: a.Answer}
 	if p.Attempt.Open || p.Attempt.Earlier {
 		a.NotBefore = t.now.Mono + t.waitOut(&p.Attempt) + t.afterDoubt(t.o.settle())
-		openIsDoubt(&p.Attempt)
+		t.openIsDoubt(&p.Attempt)
 	}
 	if p.Stage != Unasked {
 		t.endAsk(p.ID, AskElsewhere)
@@ -122,7 +125,11 @@ func (t *turn) waitOut(a *Attempt) (d time.Duration) {
 	return left(a.Until, t.now, t.o.Window+t.o.Skew)
 }
 
-func openIsDoubt(a *Attempt) {
+// openIsDoubt notes that what another process had announced it may have sent.
+func (t *turn) openIsDoubt(a *Attempt) {
+	if !t.o.on(guardDoubt) {
+		unopen(a)
+	}
 	if a.Open {
 		a.Open, a.Earlier = false, true
 	}
@@ -151,10 +158,10 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		return
 	}
 	l.Lines = nil
+	before := *l.Passing
 	t.withdraw(inOtherHands) // what was not sent was only intended
 	mine = t.Record.copied()
 	asks := slices.Clone(l.Asks)
-	search, notBefore := l.Search, l.NotBefore
 	l.SaveFails, l.SaveAfter = 0, 0
 	t.take(c)
 	t.Record.Serial = max(mine.Serial, t.Record.Serial)
@@ -163,13 +170,42 @@ func (t *turn) conflict(c *Record, revision uint64) {
 	}
 	if t.o.on(guardMerge) {
 		t.merge(&mine, asks)
-		if t.Record.Start.Earlier && mine.Start.Earlier {
-			l.Search.Until, l.NotBefore = max(search.Until, l.Search.Until), max(notBefore, l.NotBefore)
-		}
+		t.keepWaits(&mine, c, &before, asks)
+	}
+	if mine.Result != nil && t.Record.Result == nil && l.End == nil {
+		l.Informed, l.Looked = false, false // what was told does not stand; what it comes to now is told too
 	}
 	t.decideAgain(&mine, asks)
 	t.decidedThere(&mine, asks)
 	l.Untold = len(l.Lines) > 0
+}
+
+// keepWaits keeps how long an attempt in doubt is waited out that both records tell
+// of: this process began to wait when it came to know of it. One that only the other
+// record tells of is waited out from now on, however old it says that it is: its
+// times are of another clock.
+func (t *turn) keepWaits(mine, theirs *Record, before *Passing, asks []Ask) {
+	l, r := &t.Live, &t.Record
+	// What either has announced meanwhile is another attempt, whatever its times.
+	same := func(kind ExchangeKind, request string, a, b *Attempt) bool {
+		n := before.Announced
+		return a.Earlier && !b.Open && *a == *b && (n == nil || n.Kind != kind || n.Request != request)
+	}
+	if r.Start.Earlier && mine.Start.Earlier {
+		l.Search.Until, l.NotBefore = max(before.Search.Until, l.Search.Until), max(before.NotBefore, l.NotBefore)
+		if same(StartingX, "", &mine.Start, &theirs.Start) {
+			l.Search, l.NotBefore, l.Elsewhere = before.Search, before.NotBefore, before.Elsewhere
+		}
+	}
+	if a, b := mine.Message().Attempt, theirs.Message().Attempt; same(PostingX, "", &a, &b) {
+		l.NotBefore = before.NotBefore
+	}
+	for i := range asks {
+		m, p := mine.Request(asks[i].ID), theirs.Request(asks[i].ID)
+		if m != nil && p != nil && same(Responding, m.ID, &m.Attempt, &p.Attempt) {
+			l.ask(p.ID).NotBefore = asks[i].NotBefore
+		}
+	}
 }
 
 // recordGone goes on where the journal has lost the record: what nobody has
@@ -186,6 +222,9 @@ func (t *turn) recordGone() {
 // merge keeps what has happened here and the other record does not tell.
 func (t *turn) merge(mine *Record, asks []Ask) {
 	l, r := &t.Live, &t.Record
+	if mine.Result != nil && mine.Result.Outcome == Unknown {
+		return // its doubt was recorded before; whoever has put another record has seen it, and may have settled it
+	}
 	switch {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt
@@ -207,9 +246,28 @@ func (t *turn) merge(mine *Record, asks []Ask) {
 		t.mergeRequest(&mine.Requests[i], asks)
 	}
 	t.mergeMessage(mine)
+	t.mergeWishes(mine)
 	if mine.Result != nil && r.Result == nil && mine.Job == r.Job && mine.Job != "" {
 		r.Result, r.Stage, r.Note, r.Holders = mine.Result, Ended, mine.Note, nil
 		t.fact()
+	}
+}
+
+// mergeWishes keeps what somebody has asked for here, and how requests were whose
+// decisions were thrown away.
+func (t *turn) mergeWishes(mine *Record) {
+	r := &t.Record
+	if s := mine.Stop(); s.Asked && !s.Done && s.By != "" && !r.Stopping.Asked && r.Result == nil {
+		*r.Stopping, r.Note = s, join(r.Note, stopNote(s.By))
+		t.Live.Dirty = true
+	}
+	for i := range mine.Past {
+		m := &mine.Past[i]
+		same := func(p Request) bool { return strings.EqualFold(p.ID, m.ID) && p.decidedAs(m) }
+		if !slices.ContainsFunc(r.Past, same) && !slices.ContainsFunc(r.Requests, same) {
+			r.Past = append(slices.Clip(r.Past), *m)
+			t.Live.Dirty = true
+		}
 	}
 }
 

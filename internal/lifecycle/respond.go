@@ -69,7 +69,7 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 // tooOld reports whether a decision may not be sent any more.
 func (t *turn) tooOld(p *Request, a *Ask) bool {
 	limit := t.o.DecisionMax
-	if limit == 0 {
+	if limit == 0 || !t.o.on(guardAge) {
 		return false
 	}
 	if a.Decided.Mono != 0 && t.now.Mono-a.Decided.Mono > limit {
@@ -154,7 +154,7 @@ func (t *turn) responseSent(id string, e Sent) {
 		return
 	case Doubt, Elsewhere:
 		t.inDoubt(&p.Attempt)
-		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.settleAfter(e))
+		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.SettleAfter(e))
 		t.line(LineFailed, id, e.Text)
 		t.Live.Untold = true
 		if e.Broken {
@@ -183,7 +183,7 @@ func (t *turn) responseSent(id string, e Sent) {
 	case refused && !p.Attempt.Earlier:
 		a.Refused, p.Reached = true, true // a read tells whether it was answered elsewhere
 	case refused:
-		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.settleAfter(e)) // proves nothing about the earlier one
+		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.SettleAfter(e)) // proves nothing about the earlier one
 	default:
 		a.Fails = min(a.Fails+1, 8)
 		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, e.RetryAfter)

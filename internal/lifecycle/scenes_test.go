@@ -54,6 +54,8 @@ func otherScenes() []*scene {
 		// Messages.
 		{name: "messages: a follow-up, two faults, a death", opts: with(func(o *Options) { o.StartMax = 4 }), follow: true, requests: 1, calls: 2, leaves: 1, faults: 2, deaths: 1,
 			saveFaults: true, sendFaults: true, late: true, refusals: true},
+		{name: "messages: keys and requests checked, said again at once", opts: with(func(o *Options) { o.KeysHonoured = true }), follow: true, requests: 1, calls: 1, faults: 2, deaths: 1,
+			sendFaults: true, late: true, keys: true, checks: true},
 		{name: "messages: the reasons of a denial, a fault, a death", opts: with(func(o *Options) { o.TellReason = true }), requests: 1, calls: 1, faults: 1, deaths: 1,
 			sendFaults: true, late: true, deny: true, startKeys: true},
 		{name: "messages: two follow-ups of one Job", opts: with(func(o *Options) { o.Claims = true }), procs: 2, two: true, follow: true, requests: 1, calls: 2, faults: 1, sendFaults: true, deny: true},
@@ -61,12 +63,16 @@ func otherScenes() []*scene {
 		// Reads, credentials, clocks.
 		{name: "reads fail in each way, a death", opts: quick(), requests: 1, calls: 1, faults: 2, deaths: 1, readFaults: []Class{Down, NotAllowed, Missing, Odd}, startKeys: true},
 		{name: "a credential that may not see the Job", opts: quick(), requests: 1, calls: 2, deaths: 1, leaves: 1, otherPrint: true, keys: true},
-		{name: "clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
+		{name: "clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 2 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
 		{name: "the Job's own time, without that of people", opts: with(func(o *Options) { o.JobTimeout = 3; o.StopOnTimeout = true }), requests: 1, calls: 1, deaths: 1, leaves: 1, slow: true, keys: true},
 		{name: "rows of lists are trusted", opts: with(func(o *Options) { o.TrustLists, o.Lag = true, 2 }), follow: true, requests: 1, calls: 2, leaves: 1, listed: 2, keys: true},
 
 		// Close, stop, budgets, people.
 		{name: "Close at any point, a fault, a death", opts: quick(), requests: 1, calls: 2, closes: 1, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, startKeys: true},
+		{name: "Close or a drain at any point, a slow journal", opts: with(func(o *Options) { o.DrainAsked = 1 }), requests: 1, calls: 1, closes: 2, drains: true, suspend: true, slow: true, startKeys: true},
+		{name: "Close while the journal is full, a death", opts: quick(), requests: 1, calls: 1, closes: 1, fills: 1, deaths: 1, startKeys: true},
+		{name: "a drain, a start in doubt, a death", opts: with(marked), requests: 1, calls: 2, closes: 2, drains: true, faults: 1, deaths: 1, sendFaults: true, late: true},
+		{name: "a drain, a follow-up in doubt", opts: quick(), follow: true, requests: 1, calls: 1, closes: 2, drains: true, faults: 1, sendFaults: true, late: true},
 		{name: "stops and budgets", opts: with(func(o *Options) { o.StopOnLeave = true }), requests: 1, calls: 2, leaves: 1, stops: 1, budgets: 1, faults: 1, deaths: 1, sendFaults: true, keys: true},
 		{name: "a person reconciles", opts: with(func(o *Options) { o.StartMax, o.Claims = 2, true }), requests: 1, calls: 2, faults: 2, sendFaults: true, reconciles: 1, keys: true, leaves: 1, deaths: 1},
 
@@ -84,8 +90,9 @@ func otherScenes() []*scene {
 		// Replicas.
 		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
-		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
-		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
+		{name: "replicas: an unmarked start, keys ignored, a slow journal", opts: with(func(o *Options) { o.Recording = 2 }), procs: 2, calls: 2, slow: true, recording: true},
+		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true},
+		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true},
 		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
 	}
 }
@@ -93,6 +100,11 @@ func otherScenes() []*scene {
 // deepScenes are larger ones.
 func deepScenes() []*scene {
 	return []*scene{
+		{name: "deep: clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
+		{name: "deep: replicas, a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
+		{name: "deep: replicas, a request, a fault, verdicts that differ", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
+		{name: "deep: Close at any point, a slow journal that fails, a death", opts: with(func(o *Options) { o.DrainAsked = 1 }), requests: 1, calls: 1, closes: 2, drains: true, suspend: true, slow: true, faults: 1, saveFaults: true, deaths: 1, startKeys: true},
+		{name: "deep: the journal is restored while replicas work", opts: quick(), procs: 2, requests: 1, calls: 2, restores: 1, keys: true},
 		{name: "deep: replicas, a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "deep: replicas, leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
 		{name: "deep: replicas, decisions are put off, a fault", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, suspend: true, saveFaults: true, deny: true},

@@ -12,17 +12,20 @@ import "slices"
 func Step(s State, e Event, now Moment) (State, []Effect) {
 	t := newTurn(s, now)
 	t.note(e)
-	for t.Live.Exchange.Name == 0 {
-		t.wake = 0
-		if !t.next() {
-			break
-		}
+	for t.Live.Exchange.Name == 0 && t.more() {
 	}
 	if l := &t.Live; l.Exchange.Name == 0 && t.wake != l.Wake {
 		l.Wake = t.wake
 		t.emit(Wake{At: t.wake})
 	}
 	return t.sealed(), t.effects
+}
+
+// more does one thing that the state wants. It returns true if it is to be called
+// again, as long as nothing is in flight.
+func (t *turn) more() bool {
+	t.wake = 0
+	return t.next() || t.drained()
 }
 
 // note takes an event in as far as that changes nothing which is in flight.
@@ -50,7 +53,7 @@ func (t *turn) note(e Event) {
 	case Resumed:
 		t.resumed(e)
 	case Closed:
-		l.Closed = true
+		l.Closed, l.Draining = l.Closed || !e.Draining, true
 	case Renewed:
 		l.Print = e.Print
 	case Tick:
@@ -75,6 +78,9 @@ func (t *turn) note(e Event) {
 		t.reconciled(e)
 	default:
 		t.answer(e)
+	}
+	if t.startsNothing() {
+		l.Closed = true
 	}
 	if l.Running && !t.Wanted() {
 		t.endAsks()
@@ -140,8 +146,7 @@ func (t *turn) sent(x Exchange, e Sent) {
 	}
 }
 
-// next does one thing that the state wants. It returns true if it is to be asked
-// again, as long as nothing is in flight.
+// next is the part of more that goes by the stage.
 func (t *turn) next() bool {
 	l, r := &t.Live, &t.Record
 	switch {
@@ -172,6 +177,10 @@ func (t *turn) next() bool {
 	}
 	switch r.Stage {
 	case New, Starting:
+		if r.Order.After != nil {
+			t.toSay()
+			return true
+		}
 		return t.start()
 	case Posting:
 		return t.post()

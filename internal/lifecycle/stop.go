@@ -10,10 +10,12 @@ func (t *turn) stopAsked(e StopAsked) {
 		return
 	}
 	*r.Stopping = Stop{Asked: true, By: e.By}
-	r.Note = join(r.Note, "stopping it was asked for by "+e.By)
+	r.Note = join(r.Note, stopNote(e.By))
 	t.wish()
 	l.StopSent, l.StopFails = 0, 0
 }
+
+func stopNote(by string) string { return "stopping it was asked for by " + by }
 
 // stopsFor asks for the Job to be stopped because a request of it gets no answer, if
 // that is wished for. It returns true if so.

@@ -56,8 +56,7 @@ func traced(s State, e Event, now Moment, seen stages) (State, []Effect) {
 		if n > 1000 {
 			panic("Step does not come to an end")
 		}
-		t.wake = 0
-		more := t.next()
+		more := t.more()
 		look()
 		if !more {
 			break

@@ -25,8 +25,8 @@ func newTurn(s State, now Moment) *turn {
 // sealed ends the Step and returns the state to be kept.
 func (t *turn) sealed() State {
 	t.Record.tidy()
-	if *t.Live.Passing == nothing {
-		t.Live.Passing = &nothing
+	if t.Live.Passing.isNothing() {
+		t.Live.Passing = &t.o.nothing
 	}
 	return t.State
 }

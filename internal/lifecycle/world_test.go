@@ -21,6 +21,8 @@ type scene struct {
 	nobody   bool // and nobody could be asked where they are denied
 
 	keys, checks                                       bool          // the server honours keys; checks a response against its request
+	drains                                             bool          // a process may drain before it closes
+	recording                                          bool          // a journal takes less than the time to record an answer
 	startKeys                                          bool          // it honours keys of starts alone
 	keyAge                                             time.Duration // for which it remembers the key of a start; zero: for ever
 	late                                               bool          // effects may land late
@@ -87,6 +89,7 @@ type shelf struct {
 // A proc is a process, its driver included.
 type proc struct {
 	alive, closed, detached bool
+	drains                  bool
 	op                      int8 // which operation it works on
 	lives                   int8
 	st                      *State // nil: it knows of no operation
@@ -121,7 +124,12 @@ type history struct {
 	posts    [2]int8
 	resumed  bool // somebody else has posted a message
 	restored bool
+	slept    time.Duration       // of which the monotonic clock knows nothing
+	decideAt [2][3]time.Duration // when what was decided last, by request and text
 }
+
+// really is the time that has passed, whatever the clocks show.
+func (w *world) really() time.Duration { return w.now.Mono + w.hist.slept }
 
 const tick = time.Duration(1)
 

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -17,15 +19,18 @@ import (
 type Lifetime struct {
 	mu        sync.Mutex
 	closed    bool
+	over      bool
 	running   int
-	callbacks map[string]int // user code that runs now, by name
-	idle      chan struct{}  // closed once nothing runs any more
-	told      bool           // idle is closed
+	callbacks map[string]int    // user code that runs now, by name
+	routines  map[uint64]string // the same by the goroutines that it runs in
+	closing   chan struct{}     // closed when Close is called
+	idle      chan struct{}     // closed once nothing runs any more
+	told      bool              // idle is closed
 }
 
 // NewLifetime makes one that is open.
 func NewLifetime() *Lifetime {
-	return &Lifetime{callbacks: map[string]int{}, idle: make(chan struct{})}
+	return &Lifetime{callbacks: map[string]int{}, routines: map[uint64]string{}, closing: make(chan struct{}), idle: make(chan struct{})}
 }
 
 // IsClosed reports whether Close was called.
@@ -44,6 +49,56 @@ func (l *Lifetime) Enter() bool {
 	}
 	l.running++
 	return true
+}
+
+// Interrupt notes that what runs is being ended: nothing has time any more.
+func (l *Lifetime) Interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}
+
+// Interrupted reports whether Interrupt was called.
+func (l *Lifetime) Interrupted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
+}
+
+// EnterLate is Enter as long as anything runs, also once closed: for what those
+// need who are still to end.
+func (l *Lifetime) EnterLate() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told {
+		return false
+	}
+	l.running++
+	return true
+}
+
+// During is Enter for what is cut short when Close begins: the context that it
+// returns ends then, and with ctx. end gives it back.
+func (l *Lifetime) During(ctx context.Context) (_ context.Context, end func(), ok bool) {
+	if !l.Enter() {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	l.Again()
+	go func() {
+		defer l.Leave()
+		select {
+		case <-l.closing:
+			cancel()
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		close(over)
+		cancel()
+		l.Leave()
+	}, true
 }
 
 // Again begins something that belongs to what runs already, also once closed.
@@ -69,12 +124,15 @@ func (l *Lifetime) check() {
 	}
 }
 
-// Callback notes that user code begins; the returned function notes its end.
+// Callback notes that user code begins in this goroutine; the returned function
+// notes its end, there.
 func (l *Lifetime) Callback(name string) (end func()) {
+	out := l.In(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.callbacks[name]++
 	return func() {
+		out()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.callbacks[name]--; l.callbacks[name] == 0 {
@@ -83,15 +141,46 @@ func (l *Lifetime) Callback(name string) (end func()) {
 	}
 }
 
-// Begin lets policies that ask others in goroutines of their own be waited for
-// and named like any other callback; see package track.
-func (l *Lifetime) Begin(name string) (end func()) {
-	l.Again()
-	done := l.Callback(name)
+// In is Callback for user code that Wait does not wait for.
+func (l *Lifetime) In(name string) (out func()) {
+	in := routine()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.routines[in]
+	l.routines[in] = name
 	return func() {
-		done()
-		l.Leave()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.routines[in] = before; before == "" {
+			delete(l.routines, in)
+		}
 	}
+}
+
+// Within names the user code that this goroutine runs on behalf of the lifetime;
+// empty: none. Who waited for the end of the lifetime there would wait for itself.
+func (l *Lifetime) Within() string {
+	in := routine()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.routines[in]
+}
+
+// routine tells this goroutine from all others that run now, by the number in its
+// stack's first line, "goroutine 7 [running]:"; it is a key and nothing else.
+func routine() (n uint64) {
+	var b [40]byte
+	head := strings.TrimPrefix(string(b[:runtime.Stack(b[:], false)]), "goroutine ")
+	head, _, _ = strings.Cut(head, " ")
+	n, _ = strconv.ParseUint(head, 10, 64)
+	return n
+}
+
+// Begin lets policies that ask others in goroutines of their own be waited for
+// like any other callback; see package track.
+func (l *Lifetime) Begin() (end func()) {
+	l.Again()
+	return l.Leave
 }
 
 // Close lets nothing begin any more. It does not wait.
@@ -102,6 +191,7 @@ func (l *Lifetime) Close() {
 		return
 	}
 	l.closed = true
+	close(l.closing)
 	l.check()
 }
 

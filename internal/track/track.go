@@ -6,8 +6,10 @@ import "context"
 
 // A Tracker counts what runs.
 type Tracker interface {
-	// Begin notes that something of this name runs; end notes that it is over.
-	Begin(name string) (end func())
+	// Begin notes that something is about to run; end notes that it is over.
+	Begin() (end func())
+	// Callback notes that something of this name runs in the goroutine that calls it.
+	Callback(name string) (end func())
 }
 
 type key struct{}
@@ -17,12 +19,15 @@ func With(ctx context.Context, t Tracker) context.Context { return context.WithV
 
 // Go runs f in a goroutine, counted where the context has a tracker.
 func Go(ctx context.Context, name string, f func()) {
-	end := func() {}
-	if t, ok := ctx.Value(key{}).(Tracker); ok {
-		end = t.Begin(name)
+	t, ok := ctx.Value(key{}).(Tracker)
+	if !ok {
+		go f()
+		return
 	}
+	end := t.Begin()
 	go func() {
 		defer end()
+		defer t.Callback(name)()
 		f()
 	}()
 }

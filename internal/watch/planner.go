@@ -61,7 +61,7 @@ func (p *planner) plan(n *Watch) {
 	if p.covers(n) {
 		if n.status == duvo.StatusWaiting {
 			// Another request in its place looks the same in a list.
-			n.due = sooner(n.due, n.lastRead.Add(waitingReread))
+			n.due = sooner(n.due, n.tried.Add(waitingReread))
 		}
 	} else {
 		n.due = sooner(n.due, n.byAge)
@@ -142,13 +142,18 @@ func (p *planner) sighted(n *Watch, s Sighting) {
 	p.plan(n)
 }
 
-// pause returns how long to wait before a Job of this age is read again, by
-// the guidance that Duvo publishes: 5 to 10 s for Jobs under 2 minutes, 30 s
-// to 15 minutes, 60 to 120 s beyond.
+// pause returns how long to wait before a Job of this age is read again.
 func (p *planner) pause(age time.Duration) time.Duration {
-	switch {
-	case p.every > 0:
+	if p.every > 0 {
 		return p.every
+	}
+	return advised(age)
+}
+
+// advised is pause by the guidance that Duvo publishes: 5 to 10 s for Jobs under 2
+// minutes, 30 s to 15 minutes, 60 to 120 s beyond.
+func advised(age time.Duration) time.Duration {
+	switch {
 	case age < 2*time.Minute:
 		return 5 * time.Second
 	case age < 15*time.Minute:

@@ -21,7 +21,9 @@ type Watch struct {
 	byAge   instant            // when the next read is due by age; zero: not planned
 	asked   instant            // when the next read was asked for; zero: it was not
 	due     instant            // the sooner of the two that count
+	tried   instant            // when the last read began, whatever came of it
 	index   int32              // in the queue; -1: not there
+	calm    instant            // until when reads come as Duvo advises, however fast they do else
 	retries uint8              // in a row
 	urgent  bool               // somebody waits for this read
 	reading bool
@@ -81,7 +83,7 @@ func (n *Watch) Schedule(limit time.Duration) {
 	defer n.w.unlock()
 	n.retries = 0
 	now := n.w.now()
-	n.byAge = sooner(n.byAge, now.Add(jitter(n.w.pause(now.Sub(n.since)))))
+	n.byAge = sooner(n.byAge, now.Add(jitter(n.pause(now))))
 	if limit > 0 {
 		n.asked = sooner(n.asked, now.Add(limit))
 	}
@@ -124,8 +126,32 @@ func (n *Watch) Alive(answered bool) {
 	if answered {
 		n.status, n.updated = duvo.StatusRunning, 0 // as lists will tell it
 	}
-	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.w.pause(0))))
+	n.calm = 0
+	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.pause(n.since))))
 	n.w.plan(n)
+}
+
+// Calm lets reads come no faster than Duvo advises, for a while: something was sent
+// whose effect may yet land, and nothing that a read shows lets it be sent again
+// sooner.
+func (n *Watch) Calm(d time.Duration) {
+	n.w.mu.Lock()
+	defer n.w.unlock()
+	now := n.w.now()
+	n.calm = now.Add(d)
+	if soon := now.Add(jitter(n.pause(now))); n.byAge.Before(soon) && n.byAge != 0 {
+		n.byAge = soon
+	}
+	n.w.plan(n)
+}
+
+// pause is how long to wait before the next read by age.
+func (n *Watch) pause(now instant) time.Duration {
+	age := now.Sub(n.since)
+	if now.Before(n.calm) {
+		return max(n.w.pause(age), advised(age))
+	}
+	return n.w.pause(age)
 }
 
 // Stop ends the watch, and a read that is under way: what it finds is told to nobody.

@@ -61,7 +61,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		refuse(http.StatusMethodNotAllowed, "its method is not POST")
 		return
 	}
-	if h.life.IsClosed() {
+	if h.life.Interrupted() {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
@@ -77,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case unsigned != "":
 		refuse(http.StatusUnauthorized, unsigned)
 		return
-	case !h.life.Enter(): // not before: whoever sends slowly must not hold up Close
+	case !h.life.EnterLate(): // not before: whoever sends slowly must not hold up Close
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}

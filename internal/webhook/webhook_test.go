@@ -49,6 +49,7 @@ func TestHandler(t *testing.T) {
 	require.Equal(t, 401, deliver(http.Header{}, body))
 	require.Equal(t, 400, deliver(standard("n", []byte("no"), 0), []byte("no")))
 	life.Close()
+	life.Interrupt()
 	require.Equal(t, 503, deliver(standard("o", body, 0), body))
 	require.Len(t, told, 3)
 }
