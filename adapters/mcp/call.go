@@ -48,9 +48,10 @@ type call struct {
 	err    error
 	slip   *handed.Slip // the handles of Jobs that the tool left at work
 
-	told   float64       // of progress
-	losing sync.Once     // for lost
-	lost   chan struct{} // closed once its host cannot be reached by it: it carries nothing more
+	way    context.Context // ends when its request is lost; nil: its own does
+	told   float64         // of progress
+	losing sync.Once       // for lost
+	lost   chan struct{}   // closed once its host cannot be reached by it: it carries nothing more, and returns nothing
 
 	// Guarded by Server.mu, while the call waits to be entered again.
 	waits *ask
@@ -104,9 +105,22 @@ func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (
 // lose notes that the host cannot be reached by a call.
 func (c *call) lose() { c.losing.Do(func() { close(c.lost) }) }
 
+// isLost reports whether the host cannot be reached by a call.
+func (c *call) isLost() bool {
+	select {
+	case <-c.lost:
+		return true
+	default:
+		return false
+	}
+}
+
 // attend serves a call until it has a result, or something to ask that ends
 // this request.
 func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) (*sdk.CallToolResult, error) {
+	if c.way = s.wayBack(req); c.way != nil {
+		defer context.AfterFunc(c.way, c.lose)()
+	}
 	if canElicit(req) {
 		s.takeOver(c)
 		s.showAgain(ctx, req, c)
@@ -122,6 +136,7 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			return s.finish(ctx, req, c)
 		case <-lost: // the next call carries them
 			asks, desk, lost = nil, nil, nil
+			s.keepForms(req, c.thread)
 		case a = <-asks:
 		case a = <-desk:
 		case last = <-c.thread.lines:
@@ -141,7 +156,10 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			return nil, context.Cause(ctx)
 		}
 		switch {
-		case a == nil, s.giveAgain(c.thread, a):
+		case a == nil:
+		case c.isLost(): // at the same moment
+			a.reply <- formAnswer{left: true}
+		case s.giveAgain(c.thread, a):
 		case !canElicit(req):
 			a.reply <- formAnswer{why: s.noForms(a.req)}
 		case hasInputRequests(req):
@@ -193,6 +211,9 @@ func (s *Server) finish(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 	}
 	for _, h := range c.slip.Handles() {
 		_ = s.remember(c.owner+h, c.thread)
+	}
+	if c.way != nil && c.way.Err() != nil {
+		c.lose()
 	}
 	s.returned(ctx, c)
 	return &sdk.CallToolResult{IsError: c.reply.IsError, Content: []sdk.Content{&sdk.TextContent{Text: c.reply.Text}}}, nil

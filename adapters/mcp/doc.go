@@ -45,10 +45,11 @@
 //	if err != nil { ... }
 //	err = server.Run(ctx, &sdk.StdioTransport{})
 //
-// Each Assignment is a tool with its schema. [Progress] tells the host how the
-// Job is doing, and [Elicit] is a policy that asks the host's user. Past the wait
-// budget a call returns a handle, and the tool check_job carries what the Job
-// asks later. The program duvo-mcp is such a server.
+// Each Assignment is a tool with its schema. A call of which nothing came, and a Job
+// that failed, are a tool's error; a denial and a Job that still waits are not.
+// [Progress] tells the host how the Job is doing, and [Elicit] is a policy that asks the
+// host's user. Past the wait budget a call returns a handle, and the tool check_job
+// carries what the Job asks later. The program duvo-mcp is such a server.
 //
 // Who answers an elicitation is not known: it may be the host's model. So such
 // decisions are recorded as [hitl.SourceUnauthenticated], and approve only
@@ -59,13 +60,15 @@
 // takes more than a yes.
 //
 // A host that gives up on a call and calls again gets the Job that it has: within a
-// session, the same tool and input is one Job until its result was returned in a
-// call that the host had not cancelled. After that it is a call like any other.
+// session, the same tool and input is one Job until its result was returned, by that
+// tool or by check_job, in a call that the host had not cancelled and whose connection
+// was still there. After that it is a call like any other.
 // [WithUserScope] joins across a user's sessions, and over a restart with the
 // registry's journal. A form that is open stays open when its call is over, by the
 // wait budget or because the host gave up, and its answer counts: at once while the
 // Job is watched, else once the next call about it comes, within a quarter of an
-// hour. A [Desk] is for requests of Jobs that no call is there for.
+// hour. One that went with its connection at once is shown again by the next call. A
+// [Desk] is for requests of Jobs that no call is there for.
 //
 // A tool's name stands for one Assignment for as long as the server lives: where a
 // refresh swaps two names, both tools get new ones, and a host with the old list

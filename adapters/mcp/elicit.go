@@ -128,7 +128,9 @@ func (e elicit) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, er
 			case answer.left:
 				continue // that is no answer: the next call about the Job asks again
 			}
-			a.taken.Store(true)
+			if !a.take() { // its call has left, and another one's policy has it
+				return hitl.Decision{}, context.Cause(ctx)
+			}
 			return e.take(ctx, req, a.form, answer)
 		case <-ctx.Done():
 			return hitl.Decision{}, context.Cause(ctx)
@@ -218,6 +220,9 @@ type formAnswer struct {
 	declined bool           // because the user did not want to
 	left     bool           // the host ended its call while the form was open: it is to be shown again
 }
+
+// failed reports whether the host could not ask: the next call may find one that can.
+func (a formAnswer) failed() bool { return a.why == askingFailed }
 
 // Why nobody answered, as the model and the audit are told.
 const (

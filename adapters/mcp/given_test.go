@@ -24,7 +24,7 @@ func TestGivenAnswersAreNotKept(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		a := &ask{ctx: ctx, req: hitl.Request{Input: "order 4711"}, reply: make(chan formAnswer, 1)}
 		s.mu.Lock()
-		s.give(th, a, formAnswer{})
+		s.give(th, a, formAnswer{}, time.Now())
 		s.mu.Unlock()
 		<-a.reply
 		require.True(t, kept(th))

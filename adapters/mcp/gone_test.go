@@ -21,7 +21,7 @@ func TestAHostThatDiesHasNotAnswered(t *testing.T) {
 	s := &Server{log: slog.New(slog.DiscardHandler)}
 	became := func(err error) formAnswer { return s.became(t.Context(), nil, nil, fmt.Errorf("calling: %w", err)) }
 	for _, err := range []error{sdk.ErrConnectionClosed, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, os.ErrClosed,
-		&net.OpError{Op: "write", Err: errors.New("reset")}, &jsonrpc.Error{Code: -32003}, &jsonrpc.Error{Code: -32004}} {
+		&net.OpError{Op: "write", Err: errors.New("reset")}, &jsonrpc.Error{Code: -32003}, &jsonrpc.Error{Code: -32004}, &jsonrpc.Error{Code: -32005}} {
 		require.Equal(t, formAnswer{left: true}, became(err), "%v", err)
 	}
 	for _, err := range []error{&jsonrpc.Error{Code: -32603, Message: "EOF"}, errors.New("the content does not match"), context.DeadlineExceeded} {

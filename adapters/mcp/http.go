@@ -42,9 +42,47 @@ func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerToke
 			stateless.ServeHTTP(w, r)
 			return
 		}
-		stateful.ServeHTTP(w, r)
+		s.noted(stateful, w, r)
 	})
 	return http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose)), nil
+}
+
+// requestHeader is where calls find the HTTP request that they came by: the SDK hands
+// on nothing else of it to older revisions, for whom a lost connection ends no call.
+const requestHeader = "Duvotool-Request"
+
+// noted serves a request, and lets its calls know when it is lost: when its connection
+// ends before it is answered.
+func (s *Server) noted(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	lost, lose := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer context.AfterFunc(r.Context(), lose)()
+	id := newID()
+	s.requests.Store(id, lost)
+	defer s.requests.Delete(id)
+	r = r.Clone(r.Context())
+	r.Header.Set(requestHeader, id)
+	next.ServeHTTP(w, r)
+	if r.Context().Err() != nil {
+		lose()
+	}
+}
+
+// wayBack returns a context that ends when the request of a call is lost; nil where the
+// call's own ends then.
+func (s *Server) wayBack(req *sdk.CallToolRequest) context.Context {
+	if req.Extra == nil || req.Extra.Header == nil {
+		return nil
+	}
+	id := req.Extra.Header.Get(requestHeader)
+	if id == "" {
+		return nil
+	}
+	if way, ok := s.requests.Load(id); ok {
+		return way.(context.Context)
+	}
+	lost, lose := context.WithCancel(context.Background()) // before the call was begun
+	lose()
+	return lost
 }
 
 // challenged lets through what has a good token. Everything else is told, as HTTP

@@ -18,8 +18,8 @@ import (
 
 // A joint is what calls with one tool and input have in common within a session, or
 // within all of a user's: a host that gives up and calls again gets the Job that it
-// has, not a second one. It ends when the Job's result was returned in a call that
-// the host had not cancelled.
+// has, not a second one. It ends when the Job's result was returned, by whichever tool,
+// in a call that the host had not cancelled and could be reached by.
 type joint struct {
 	name   joinName
 	key    string // the operation's
@@ -125,7 +125,7 @@ const lookTimeout = 5 * time.Second
 // Job has ended, the same call again is another one, whichever tool has told the
 // result.
 func (s *Server) returned(ctx context.Context, c *call) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || c.isLost() {
 		return
 	}
 	look, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), lookTimeout) // the call's own has ended

@@ -45,7 +45,8 @@ type Server struct {
 	perUser bool            // calls join across the sessions of a user
 	journal journal.Journal // of what was returned; nil: it is not remembered
 
-	calls sync.WaitGroup // tools that run
+	calls    sync.WaitGroup // tools that run
+	requests sync.Map       // contexts of HTTP requests that are served, by what their requestHeader says
 
 	wait time.Duration // for the registry
 

@@ -50,8 +50,11 @@ type ask struct {
 	req   hitl.Request
 	form  *form           // that is shown; set by who shows it, before the reply
 	reply chan formAnswer // takes one without waiting
-	taken atomic.Bool     // its policy has the answer
+	taken atomic.Bool     // the answer is its policy's, or another ask's by now
 }
+
+// take claims the answer to an ask, once: for its policy, or for another ask.
+func (a *ask) take() bool { return a.taken.CompareAndSwap(false, true) }
 
 // A shown form is one that is open at the user of a host with a revision before
 // 2026-07-28. It outlives the call that showed it, whose wait budget may end, or
@@ -86,8 +89,8 @@ const keptAnswer = 15 * time.Minute
 
 // give hands an answer to an ask, and remembers it until a policy has it. Called with
 // mu held.
-func (s *Server) give(t *thread, a *ask, answer formAnswer) {
-	t.given = &given{a, answer, time.Now()}
+func (s *Server) give(t *thread, a *ask, answer formAnswer, at time.Time) {
+	t.given = &given{a, answer, at}
 	a.reply <- answer
 	context.AfterFunc(a.ctx, func() {
 		s.mu.Lock()
@@ -104,11 +107,11 @@ func (s *Server) giveAgain(t *thread, a *ask) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := t.given
-	if g == nil || g.ask.taken.Load() || g.ask.ctx.Err() == nil || time.Since(g.at) >= keptAnswer || g.ask.req.Digest() != a.req.Digest() {
+	if g == nil || g.answer.failed() || g.ask.ctx.Err() == nil || time.Since(g.at) >= keptAnswer || g.ask.req.Digest() != a.req.Digest() || !g.ask.take() {
 		return false
 	}
 	a.form = g.ask.form
-	s.give(t, a, g.answer)
+	s.give(t, a, g.answer, g.at)
 	return true
 }
 
@@ -127,7 +130,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	case before.answer != nil:
 		t.drop(before)
 		a.form = before.form
-		s.give(t, a, *before.answer)
+		s.give(t, a, *before.answer, before.at)
 		return
 	default:
 		before.timer.Stop()
@@ -148,7 +151,7 @@ func (t *thread) before(a *ask, session *sdk.ServerSession) (before *shown) {
 	for _, f := range slices.Clone(t.shown) {
 		switch {
 		case f.ask != nil: // of another policy
-		case f.digest != digest || f.session != session || f.answer != nil && time.Since(f.at) >= keptAnswer,
+		case f.digest != digest || f.session != session || f.answer != nil && (f.answer.failed() || time.Since(f.at) >= keptAnswer),
 			before != nil && before.answer != nil:
 			t.drop(f)
 		default:
@@ -278,7 +281,7 @@ func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
 		}
 		switch {
 		case !answer.left:
-			s.give(t, a, answer)
+			s.give(t, a, answer, time.Now())
 		case !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }):
 			a.reply <- answer
 		}

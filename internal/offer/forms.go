@@ -1,6 +1,8 @@
 package offer
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -21,12 +23,18 @@ func (l *lowerer) forms(node map[string]any, k string, forms []any, at string) (
 		}
 		own = append(own, one)
 	}
+	if len(own) == 0 {
+		return nil, fmt.Errorf("%s: %w", at, errNothing)
+	}
 	var told []string
 	if k == "oneOf" && several(forms) {
 		told = append(told, exactlyOne)
 	}
 	return l.union(node, own, told, at)
 }
+
+// errNothing is that of a schema whose rules leave no value.
+var errNothing = errors.New("no value fits all its rules; make them simpler")
 
 const exactlyOne = "oneOf: exactly one of the forms must fit"
 
@@ -66,8 +74,13 @@ func (l *lowerer) union(node map[string]any, forms []any, told []string, at stri
 	}
 	out := map[string]any{}
 	var offered []any
+	var nothing error
 	for _, f := range own {
 		one, err := l.node(f, at)
+		if errors.Is(err, errNothing) { // the others are left
+			nothing = err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +89,9 @@ func (l *lowerer) union(node map[string]any, forms []any, told []string, at stri
 			continue
 		}
 		offered = append(offered, one)
+	}
+	if len(offered) == 0 {
+		return nil, nothing
 	}
 	out["anyOf"] = distinct(offered)
 	if null {

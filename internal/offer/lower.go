@@ -269,7 +269,7 @@ func (l *lowerer) anything(node map[string]any, at string) (map[string]any, erro
 // root writes the arguments themselves.
 func (l *lowerer) root(root map[string]any) (map[string]any, error) {
 	out := map[string]any{"type": "object"}
-	if len(fieldsOf(root)) == 0 && !isEmpty(root) && root["additionalProperties"] != nil && root["additionalProperties"] != true {
+	if len(fieldsOf(root)) == 0 && !isEmpty(root) && root["additionalProperties"] != nil { // which a map of anything has too
 		return nil, errMap
 	}
 	if err := l.object(out, root, ""); err != nil {

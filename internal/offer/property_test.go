@@ -175,6 +175,21 @@ func bare(v any) any {
 	return out
 }
 
+// withoutNulls leaves out what is null, as it is read where some form fits then.
+func withoutNulls(v any) any {
+	fields, ok := v.(object)
+	if !ok {
+		return v
+	}
+	out := object{}
+	for name, f := range fields {
+		if f != nil {
+			out[name] = withoutNulls(f)
+		}
+	}
+	return out
+}
+
 // Whatever passes an offered form passes the check, or breaks a rule that the form
 // cannot hold and one of its descriptions tells.
 func TestWhatIsOfferedIsAccepted(t *testing.T) {
@@ -213,6 +228,7 @@ func TestWhatIsOfferedIsAccepted(t *testing.T) {
 					raw, _ := json.Marshal(v)
 					read, err := s.Read(raw)
 					require.NoError(t, err)
+					written := decoded(t, v) // a text that passes as JSON is read as that where it does not fit as a text
 					read = s.Tidy(read, false)
 					problem := s.Check(read, "the whole", true)
 					if problem == "" {
@@ -220,7 +236,8 @@ func TestWhatIsOfferedIsAccepted(t *testing.T) {
 						continue
 					}
 					refused[name]++
-					require.True(t, anyTold(tree, check, read, descriptions), "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s", name, text, d, offered, raw, problem)
+					require.True(t, anyTold(tree, check, read, descriptions) || anyTold(tree, check, written, descriptions) ||
+						anyTold(tree, check, withoutNulls(written), descriptions), "%s\nof %s\noffered as %s: %s\nallows %s, and the check says: %s", name, text, d, offered, raw, problem)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ func (s *Schema) Read(text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Decode(raw)
+	return decodeOnce(raw)
 }
 
 // Find is [Schema.Read] where there is no schema, and without decoding what it finds.
@@ -196,7 +196,7 @@ func ofText(text string, can kinds) any {
 		if m := fence.FindStringSubmatch(inner); m != nil && strings.TrimSpace(m[2]) == "" {
 			inner = m[1]
 		}
-		v, err := Decode([]byte(inner))
+		v, err := decodeOnce([]byte(inner))
 		if err != nil {
 			return text
 		}

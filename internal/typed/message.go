@@ -86,6 +86,9 @@ func (in *Input) messageOf(w *engine.Work, arguments []byte, written bool) (stri
 		read = schema.Decode
 	}
 	v, err := read(arguments)
+	if errors.Is(err, schema.ErrTwice) {
+		return "", unusable(w, err.Error())
+	}
 	if err != nil {
 		return "", unusable(w, "they are not JSON: "+err.Error()+"; expected "+s.Fields())
 	}
