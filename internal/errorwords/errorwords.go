@@ -88,6 +88,7 @@ var reasons = []struct {
 	{journal.ErrConflict, "another process of the program works on this call"},
 	{journal.ErrNoRecord, "the program's journal has no record of this call"},
 	{journal.ErrUnavailable, "the program's journal cannot be written for the time being"},
+	{journal.ErrTooLarge, "what the program's journal was to record of this call is larger than it takes"},
 	{journal.ErrFailed, "the program's journal failed"},
 	{duvo.ErrUnauthorized, "Duvo does not accept the program's key"},
 	{duvo.ErrForbidden, "the program's key may not do this"},
