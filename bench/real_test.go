@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -304,7 +305,8 @@ func benchDiscovery(r *making) {
 // benchCPU: a whole Call, and the same requests written by hand, in pairs, over
 // TLS on loopback.
 func benchCPU(r *making) {
-	run := map[string]any{"id": "10b00000-0000-4000-8000-000000000001", "agent_id": worker.ID, "build_id": worker.ID, "status": "completed",
+	const number = "000000000000" // of a Job, at the end of its ID
+	run := map[string]any{"id": "10b00000-0000-4000-8000-" + number, "agent_id": worker.ID, "build_id": worker.ID, "status": "completed",
 		"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z", "source": "api"}
 	var messages []any
 	for i := range 20 {
@@ -315,6 +317,7 @@ func benchCPU(r *making) {
 	job, list := answer(map[string]any{"run": run}), answer(map[string]any{"messages": messages, "total": 20, "limit": 50, "offset": 0})
 	agents := answer(map[string]any{"agents": []any{map[string]any{"id": worker.ID, "name": "Worker"}}, "total": 1})
 	folders := answer(map[string]any{"folders": []any{}})
+	var started atomic.Int64
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.Copy(io.Discard, q.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -327,9 +330,9 @@ func benchCPU(r *making) {
 			_, _ = w.Write(list)
 		case q.Method == http.MethodPost:
 			w.WriteHeader(http.StatusCreated)
-			_, _ = w.Write(job)
+			_, _ = w.Write(bytes.Replace(job, []byte(number), fmt.Appendf(nil, "%012d", started.Add(1)), 1))
 		default:
-			_, _ = w.Write(job)
+			_, _ = w.Write(bytes.Replace(job, []byte(number), []byte(q.URL.Path[len(q.URL.Path)-len(number):]), 1))
 		}
 	}))
 	defer server.Close()

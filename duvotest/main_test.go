@@ -78,7 +78,7 @@ func (w *world) until(what string, true func() bool) {
 		require.True(w.t, true(), what)
 		return
 	}
-	require.Eventually(w.t, true, 10*time.Second, time.Millisecond, what)
+	require.Eventually(w.t, true, time.Minute, time.Millisecond, what)
 }
 
 func (w *world) untilStatus(jobID string, s duvo.Status) {

@@ -65,7 +65,7 @@ func TestServerClose(t *testing.T) {
 		}
 		ends <- nil
 	}()
-	require.Eventually(t, func() bool { return s.Count("listMyTeams")+s.Count("getTeam") == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Count("listMyTeams")+s.Count("getTeam") == 2 }, time.Minute, time.Millisecond)
 	s.Close()
 	<-ends
 	<-ends

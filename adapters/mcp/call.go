@@ -128,11 +128,14 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			s.tell(ctx, req, c, last)
 		case <-beat.C:
 			s.tell(ctx, req, c, last)
+			if asks != nil && canElicit(req) {
+				s.showAgain(ctx, req, c)
+			}
 		case <-ctx.Done():
 			// The host has left. That is no answer to anything: the Job is left as
 			// it is, unless the registry was told to stop it, and a form that is
 			// open stays for the next call about it.
-			s.keepForms(c.thread)
+			s.keepForms(req, c.thread)
 			c.cancel(context.Cause(ctx))
 			<-c.done
 			return nil, context.Cause(ctx)

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool/adapters/mcp"
@@ -60,6 +61,47 @@ func (c *counting) Write(b []byte) (int, error) {
 
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
+// pipes are connections that need no socket, so that what is slow takes no time under
+// synctest.
+type pipes struct {
+	conns chan net.Conn
+	ctx   context.Context
+	end   context.CancelFunc
+}
+
+// piped serves a handler over pipes until the function that it returns is called.
+func piped(h http.Handler) (*http.Client, func()) {
+	p := pipes{conns: make(chan net.Conn)}
+	p.ctx, p.end = context.WithCancel(context.Background())
+	server := &http.Server{Handler: h}
+	go func() { _ = server.Serve(p) }()
+	t := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		select {
+		case p.conns <- theirs:
+			return ours, nil
+		case <-p.ctx.Done():
+			return nil, net.ErrClosed
+		}
+	}}
+	return &http.Client{Transport: t}, func() {
+		t.CloseIdleConnections()
+		_ = server.Close()
+	}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error   { p.end(); return nil }
+func (p pipes) Addr() net.Addr { return &net.IPAddr{} }
+
 // answers with a body of a type, ID replaced.
 func say(contentType, body string) func(http.ResponseWriter, *http.Request, string) {
 	return func(w http.ResponseWriter, _ *http.Request, id string) {
@@ -72,8 +114,9 @@ func result(content string) func(http.ResponseWriter, *http.Request, string) {
 	return say("application/json", `{"jsonrpc":"2.0","id":ID,"result":`+content+`}`)
 }
 
-// endless writes until nobody reads any more.
-func endless(contentType, head, more string) func(http.ResponseWriter, *http.Request, string) {
+// endless writes until nobody reads any more, with a pause after each part: without
+// one no time passes under synctest, and what only ends with its time would not.
+func endless(contentType, head, more string, pause time.Duration) func(http.ResponseWriter, *http.Request, string) {
 	return func(w http.ResponseWriter, _ *http.Request, id string) {
 		w.Header().Set("Content-Type", contentType)
 		_, _ = io.WriteString(w, strings.ReplaceAll(head, "ID", id))
@@ -82,6 +125,7 @@ func endless(contentType, head, more string) func(http.ResponseWriter, *http.Req
 			if _, err := io.WriteString(w, chunk); err != nil {
 				return
 			}
+			time.Sleep(pause)
 		}
 	}
 }
@@ -102,11 +146,11 @@ func drip(contentType, part string) func(http.ResponseWriter, *http.Request, str
 }
 
 var hostileAnswers = map[string]func(http.ResponseWriter, *http.Request, string){
-	"an endless result":         endless("application/json", `{"jsonrpc":"2.0","id":ID,"result":{"structuredContent":{"x":"`, "y"),
-	"an endless event":          endless("text/event-stream", "data: ", "y"),
-	"endless events":            endless("text/event-stream", "", "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n"),
-	"endless blank lines":       endless("text/event-stream", "", "\n"),
-	"endless nesting":           endless("application/json", `{"jsonrpc":"2.0","id":ID,"result":`, "["),
+	"an endless result":         endless("application/json", `{"jsonrpc":"2.0","id":ID,"result":{"structuredContent":{"x":"`, "y", 0),
+	"an endless event":          endless("text/event-stream", "data: ", "y", 0),
+	"endless events":            endless("text/event-stream", "", "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n", 50*time.Millisecond),
+	"endless blank lines":       endless("text/event-stream", "", "\n", 50*time.Millisecond),
+	"endless nesting":           endless("application/json", `{"jsonrpc":"2.0","id":ID,"result":`, "[", 0),
 	"a slow stream":             drip("text/event-stream", ": still here\n\n"),
 	"a slow result":             drip("application/json", " "),
 	"silence":                   func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() },
@@ -145,42 +189,43 @@ func TestHostileServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long; it runs without -short")
 	}
-	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Complete("") }}))
-	defer d.Close()
 	for name, bad := range hostileAnswers {
 		t.Run(name, func(t *testing.T) {
-			h := &hostile{good: duvotestmcp.New(d), bad: bad}
-			server := httptest.NewServer(h)
-			defer server.Close()
-			defer server.CloseClientConnections()
-			own := &http.Transport{}
-			defer own.CloseIdleConnections()
-			c, err := mcp.Connect(t.Context(), mcp.With(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(server.URL),
-				duvo.WithHTTPClient(&http.Client{Transport: own}), duvo.WithTimeout(time.Second), duvo.WithRetries(1, 0)))
-			require.NoError(t, err)
-			defer c.Close()
-
-			h.method.Store("startRun")
-			_, err = c.StartJob(duvo.WithoutResend(t.Context()), duvo.StartJob{AssignmentID: refundsID, Message: "x"})
-			require.Error(t, err)
-			require.True(t, duvo.MayHaveTakenEffect(err), "who knows: %v", err)
-			require.NotContains(t, err.Error(), d.Key())
-			require.NotContains(t, err.Error(), "\x1b")
-			require.Less(t, len(err.Error()), 2000)
-			require.Less(t, h.written.Load(), int64(64<<20), "memory is bounded")
-
-			h.method.Store("listAgents")
-			for _, err := range c.Assignments(t.Context()) {
-				require.Error(t, err)
-				require.NotErrorIs(t, err, duvo.ErrNotFound)
-			}
-
-			h.method.Store("")
-			_, err = c.Folders(t.Context())
-			require.NoError(t, err, "the session goes on")
-			require.Equal(t, 1, c.Sessions())
+			synctest.Test(t, func(t *testing.T) { hostileAnswer(t, bad) })
 		})
 	}
+}
+
+func hostileAnswer(t *testing.T, bad func(http.ResponseWriter, *http.Request, string)) {
+	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) { j.Complete("") }}))
+	defer d.Close()
+	h := &hostile{good: duvotestmcp.New(d), bad: bad}
+	client, end := piped(h)
+	defer end()
+	c, err := mcp.Connect(t.Context(), mcp.With(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(duvotest.MemoryURL),
+		duvo.WithHTTPClient(client), duvo.WithTimeout(time.Second), duvo.WithRetries(1, 0)))
+	require.NoError(t, err)
+	defer c.Close()
+
+	h.method.Store("startRun")
+	_, err = c.StartJob(duvo.WithoutResend(t.Context()), duvo.StartJob{AssignmentID: refundsID, Message: "x"})
+	require.Error(t, err)
+	require.True(t, duvo.MayHaveTakenEffect(err), "who knows: %v", err)
+	require.NotContains(t, err.Error(), d.Key())
+	require.NotContains(t, err.Error(), "\x1b")
+	require.Less(t, len(err.Error()), 2000)
+	require.Less(t, h.written.Load(), int64(64<<20), "memory is bounded")
+
+	h.method.Store("listAgents")
+	for _, err := range c.Assignments(t.Context()) {
+		require.Error(t, err)
+		require.NotErrorIs(t, err, duvo.ErrNotFound)
+	}
+
+	h.method.Store("")
+	_, err = c.Folders(t.Context())
+	require.NoError(t, err, "the session goes on")
+	require.Equal(t, 1, c.Sessions())
 }
 
 // The same while a session is opened.
@@ -188,11 +233,11 @@ func TestHostileHandshakes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long; it runs without -short")
 	}
-	pages := 0
+	var pages atomic.Int32
 	more := map[string]func(http.ResponseWriter, *http.Request, string){
 		"endless pages": func(w http.ResponseWriter, r *http.Request, id string) {
-			pages++
-			result(fmt.Sprintf(`{"tools":[{"name":"x%d","inputSchema":{"type":"object"}}],"nextCursor":"%d"}`, pages, pages))(w, r, id)
+			n := pages.Add(1)
+			result(fmt.Sprintf(`{"tools":[{"name":"x%d","inputSchema":{"type":"object"}}],"nextCursor":"%d"}`, n, n))(w, r, id)
 		},
 		"the same page again": result(`{"tools":[],"nextCursor":"again"}`),
 		"renamed tools":       result(`{"tools":[{"name":"list_agents","inputSchema":{"type":"object"}},{"name":"START_RUN","inputSchema":{"type":"object"}}]}`),
@@ -204,43 +249,44 @@ func TestHostileHandshakes(t *testing.T) {
 	for name, bad := range hostileAnswers {
 		more[name] = bad
 	}
-	d := duvotest.New()
-	defer d.Close()
 	for _, method := range []string{"server/discover", "initialize", "tools/list"} {
 		for name, bad := range more {
 			if method != "tools/list" && strings.HasPrefix(name, "endless") && name != "endless nesting" {
 				continue // one of a kind is enough here
 			}
 			t.Run(method+", "+name, func(t *testing.T) {
-				opts := []duvotestmcp.Option{}
-				if method == "initialize" {
-					opts = append(opts, duvotestmcp.WithRevisions("2025-06-18"))
-				}
-				h := &hostile{good: duvotestmcp.New(d, opts...), bad: bad}
-				h.method.Store(method)
-				server := httptest.NewServer(h)
-				defer server.Close()
-				defer server.CloseClientConnections()
-				own := &http.Transport{}
-				defer own.CloseIdleConnections()
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				defer cancel()
-				c, err := mcp.Connect(ctx, mcp.With(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(server.URL),
-					duvo.WithHTTPClient(&http.Client{Transport: own}), duvo.WithTimeout(500*time.Millisecond), duvo.WithRetries(1, 0)))
-				if method == "server/discover" && err == nil {
-					require.NoError(t, c.Close()) // an older revision was agreed on
-					return
-				}
-				require.Error(t, err)
-				require.NotErrorIs(t, err, duvo.ErrNotFound, "that would tell of what was asked for")
-				require.NoError(t, ctx.Err(), "it ends by itself")
-				require.NotContains(t, err.Error(), d.Key())
-				require.Less(t, len(err.Error()), 3000)
-				require.Less(t, h.written.Load(), int64(128<<20))
+				synctest.Test(t, func(t *testing.T) { hostileHandshake(t, method, bad) })
 			})
 		}
 	}
-	require.Less(t, pages, 500)
+	require.Less(t, pages.Load(), int32(500))
+}
+
+func hostileHandshake(t *testing.T, method string, bad func(http.ResponseWriter, *http.Request, string)) {
+	d := duvotest.New()
+	defer d.Close()
+	opts := []duvotestmcp.Option{}
+	if method == "initialize" {
+		opts = append(opts, duvotestmcp.WithRevisions("2025-06-18"))
+	}
+	h := &hostile{good: duvotestmcp.New(d, opts...), bad: bad}
+	h.method.Store(method)
+	client, end := piped(h)
+	defer end()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	c, err := mcp.Connect(ctx, mcp.With(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(duvotest.MemoryURL),
+		duvo.WithHTTPClient(client), duvo.WithTimeout(500*time.Millisecond), duvo.WithRetries(1, 0)))
+	if method == "server/discover" && err == nil {
+		require.NoError(t, c.Close()) // an older revision was agreed on
+		return
+	}
+	require.Error(t, err)
+	require.NotErrorIs(t, err, duvo.ErrNotFound, "that would tell of what was asked for")
+	require.NoError(t, ctx.Err(), "it ends by itself")
+	require.NotContains(t, err.Error(), d.Key())
+	require.Less(t, len(err.Error()), 3000)
+	require.Less(t, h.written.Load(), int64(128<<20))
 }
 
 // A 404 of the endpoint is no Job that is gone, and has done nothing.

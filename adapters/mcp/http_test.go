@@ -58,7 +58,6 @@ func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *se
 	t.Cleanup(func() { require.NoError(t, h.reg.Close(context.Background())) })
 	h.s, err = mcp.NewServer(h.reg)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.s.Close(context.Background())) })
 	handler, err := h.s.Handler(verify, nil)
 	require.NoError(t, err)
 	var lost atomic.Int32
@@ -69,6 +68,7 @@ func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *se
 		}
 	}))
 	t.Cleanup(func() {
+		require.NoError(t, h.s.Close(context.Background())) // or a session that is closed waits for its calls
 		server.CloseClientConnections()
 		server.Close()
 	})

@@ -212,7 +212,7 @@ func (s *Server) nextTurn(ctx context.Context, j *joint) {
 // sessionOf tells sessions apart; nil where there is none, as with peers of revision
 // 2026-07-28 over HTTP: they are told apart by their users.
 func sessionOf(req *sdk.CallToolRequest) any {
-	if req.Extra == nil || req.Extra.Header == nil {
+	if !overHTTP(req) {
 		return req.Session
 	}
 	if id := req.Extra.Header.Get("Mcp-Session-Id"); id != "" {
@@ -220,6 +220,10 @@ func sessionOf(req *sdk.CallToolRequest) any {
 	}
 	return nil
 }
+
+// overHTTP reports whether a call came over HTTP, and what is asked goes out in its
+// response.
+func overHTTP(req *sdk.CallToolRequest) bool { return req.Extra != nil && req.Extra.Header != nil }
 
 // canonical writes JSON so that what is the same input is the same text.
 func canonical(raw json.RawMessage) json.RawMessage {

@@ -33,7 +33,7 @@ func TestJoiningOverHTTP(t *testing.T) {
 				_, err := session.CallTool(ctx, p)
 				gone <- err
 			}()
-			require.Eventually(t, func() bool { return len(s.d.Jobs()) == 1 && s.d.Pending(s.d.Jobs()[0].ID) != nil }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(s.d.Jobs()) == 1 && s.d.Pending(s.d.Jobs()[0].ID) != nil }, time.Minute, time.Millisecond)
 			giveUp()
 			require.Error(t, <-gone)
 			res, err := session.CallTool(t.Context(), p)
@@ -115,7 +115,7 @@ func TestAFormOverALostConnection(t *testing.T) {
 			lose()
 			giveUp()
 			require.Error(t, <-gone)
-			require.Eventually(t, func() bool { return s.lostConnections() == int32(1) }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return s.lostConnections() == int32(1) }, time.Minute, time.Millisecond)
 			close(ask)
 			res, err := session.CallTool(t.Context(), p)
 			require.Contains(t, text(t, res, err), "Refunded.")

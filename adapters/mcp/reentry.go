@@ -102,7 +102,7 @@ func (s *Server) inputRequired(req *sdk.CallToolRequest, c *call, a *ask) (*sdk.
 // lasting returns the session of a request, where it lasts longer than that
 // request: over HTTP, peers of this revision are told apart by their tokens.
 func lasting(req *sdk.CallToolRequest) *sdk.ServerSession {
-	if req.Extra != nil && req.Extra.Header != nil {
+	if overHTTP(req) {
 		return nil
 	}
 	return req.Session

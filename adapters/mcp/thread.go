@@ -66,6 +66,7 @@ type shown struct {
 	// Guarded by Server.mu.
 	ask    *ask        // whose answer it is; nil: nobody waits for it
 	kept   bool        // the host may come back to it
+	unseen bool        // it may have been lost with the response of its call
 	answer *formAnswer // that came while nobody waited
 	at     time.Time   // when it came
 	timer  *time.Timer // that withdraws it; nil: somebody waits
@@ -75,6 +76,10 @@ type shown struct {
 // whose host has given up: it may have closed the form with its call. The first
 // answer counts, in whichever of the two.
 const shownAgain = 2 * time.Minute
+
+// crossing is for how long a form that was shown over HTTP may still be on its way: it
+// is in the response of its call, and is lost where the host gives that up first.
+const crossing = 10 * time.Second
 
 // keptAnswer is how long an answer is good that came while no call was there.
 const keptAnswer = 15 * time.Minute
@@ -105,17 +110,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	digest := a.req.Digest()
-	var before *shown
-	for _, f := range slices.Clone(t.shown) {
-		switch {
-		case f.ask != nil: // of another policy
-		case before == nil && f.digest == digest && f.session == req.Session && (f.answer == nil || time.Since(f.at) < keptAnswer):
-			before = f
-		default:
-			t.drop(f)
-		}
-	}
+	before := t.before(a, req.Session)
 	switch {
 	case s.closed:
 		a.reply <- formAnswer{left: true}
@@ -130,12 +125,37 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 		before.timer.Stop()
 		before.timer = nil
 		s.listen(t, before, a)
-		if time.Since(before.since) < shownAgain {
+		if !before.toShowAgain() {
 			return
 		}
 	}
 	s.openForm(ctx, req, c, a)
 }
+
+// before returns the form that is open in a session for what is asked, or was
+// answered while nobody waited; of several the latest, which its user most likely
+// sees. It takes back the others that nobody waits for. Called with Server.mu held.
+func (t *thread) before(a *ask, session *sdk.ServerSession) (before *shown) {
+	digest := a.req.Digest()
+	for _, f := range slices.Clone(t.shown) {
+		switch {
+		case f.ask != nil: // of another policy
+		case f.digest != digest || f.session != session || f.answer != nil && time.Since(f.at) >= keptAnswer,
+			before != nil && before.answer != nil:
+			t.drop(f)
+		default:
+			if before != nil {
+				t.drop(before)
+			}
+			before = f
+		}
+	}
+	return before
+}
+
+// toShowAgain reports whether the host may not have a form that is open, or not any
+// more. Called with Server.mu held.
+func (f *shown) toShowAgain() bool { return f.unseen || time.Since(f.since) >= shownAgain }
 
 // openForm lets the host's user see a form. Called with mu held.
 func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call, a *ask) {
@@ -169,7 +189,7 @@ func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, c *cal
 	for _, f := range t.shown {
 		if f.ask != nil && f.session == req.Session {
 			before, known := asks[f.ask]
-			asks[f.ask] = (before || !known) && f.kept && time.Since(f.since) >= shownAgain
+			asks[f.ask] = (before || !known) && f.kept && f.toShowAgain()
 		}
 	}
 	for a, again := range asks {
@@ -271,13 +291,32 @@ func (t *thread) drop(f *shown) {
 }
 
 // keepForms leaves the forms of a thread open although the call that carries them
-// ends.
-func (s *Server) keepForms(t *thread) {
+// ends. What may not have reached the host is asked again, of whatever call is there.
+func (s *Server) keepForms(req *sdk.CallToolRequest, t *thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range t.shown {
+		if !f.kept && overHTTP(req) && time.Since(f.since) < crossing {
+			f.unseen = true
+			s.askAgain(t, f.ask)
+		}
 		f.kept = true
 	}
+}
+
+// askAgain lets a policy ask once more; the forms that it has stay open. A nil ask is
+// none. Called with mu held.
+func (s *Server) askAgain(t *thread, a *ask) {
+	if a == nil {
+		return
+	}
+	for _, f := range t.shown {
+		if f.ask == a {
+			f.ask = nil
+			f.timer = time.AfterFunc(reentryWithin, f.withdraw)
+		}
+	}
+	a.reply <- formAnswer{left: true}
 }
 
 // dropForms takes back the forms of a thread for which nobody waits: its Job has

@@ -40,7 +40,7 @@ func newDesk(t *testing.T) *desk {
 	keyboard, tty, seen, closeAll, err := pty.Open()
 	require.NoError(t, err)
 	t.Cleanup(closeAll)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	d := &desk{t: t, ctx: ctx, keyboard: keyboard, tty: tty, seen: seen, screen: terminal.NewScreen(tty), decided: make(chan decided, 8)}
 	d.operator, err = terminal.New(tty, d.screen, "kim@example.com")

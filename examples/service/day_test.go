@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A day of the service, in virtual time: work comes in all day, and goes wrong is what
+// A day of the service, in virtual time: work comes in all day, and what can go wrong
 // does. Duvo is down when the service starts and for ten minutes later on, its key is
 // refused until it is renewed, the disks of the journal and of the audit are full for a
 // while, the service is restarted, is killed, and is started a second time beside itself;
@@ -18,10 +18,10 @@ import (
 // or not at all. At the end all that was asked is answered or listed, and the emulator
 // has seen each start once, each response once, and no approval that nobody gave.
 //
-// By default it is a day of few Jobs. The whole day takes some minutes, the fewer the
-// faster the disk of TMPDIR syncs:
+// By default it is a day of few Jobs. The whole day takes a quarter of an hour of one
+// processor, and more where the disk of TMPDIR syncs slowly; it prints its figures:
 //
-//	TMPDIR=/dev/shm DUVOTOOL_SERVICE_JOBS=20000 go test -run TestDay -v -timeout 30m ./examples/service
+//	TMPDIR=/dev/shm DUVOTOOL_SERVICE_JOBS=20000 go test -run TestDay -v -timeout 60m ./examples/service
 func TestDay(t *testing.T) {
 	jobs := 100
 	if n := os.Getenv("DUVOTOOL_SERVICE_JOBS"); n != "" {

@@ -19,8 +19,8 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("a small file system cannot be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(data, syscall.MNT_DETACH) })
-	program, d := build(t), orders(t)
-	p := launch(t, program, data, d)
+	d := orders(t)
+	p := launch(t, data, d)
 	require.Equal(t, http.StatusAccepted, p.post("ask 0"))
 	open := p.waits(1)
 

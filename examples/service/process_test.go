@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,14 +22,32 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
-// build builds the service.
-func build(t *testing.T) string {
-	program := filepath.Join(t.TempDir(), "service")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
+// build builds the service, once for all tests.
+var build = sync.OnceValues(func() (program string, err error) {
+	dir, err := os.MkdirTemp("", "duvotool-service-test-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	program = filepath.Join(dir, "service")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return program, nil
+})
+
+var built string // the folder that is to be removed
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built != "" {
+			_ = os.RemoveAll(built)
+		}
+		os.Exit(code)
+	}))
 }
 
 // orders is a Duvo for processes: "ask ..." waits for an approval.
@@ -55,7 +74,9 @@ type process struct {
 var serving = regexp.MustCompile(`msg=serving url=(\S+)`)
 
 // launch starts a process; its url is empty if it ends without serving.
-func launch(t *testing.T, program, data string, d *duvotest.Server) *process {
+func launch(t *testing.T, data string, d *duvotest.Server) *process {
+	program, err := build()
+	require.NoError(t, err)
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = exec.Command(program, "-listen", "127.0.0.1:0", "-data", data, "-person-header", "X-Person", "-poll", "20ms")
 	p.cmd.Env = append(os.Environ(), d.Env()...)
@@ -163,10 +184,10 @@ func (p *process) until(is func() bool) {
 // its way to Duvo are those of [TestDay]: it takes more than a minute until what they
 // leave in doubt may be sent again.
 func TestProcesses(t *testing.T) {
-	program, data, d := build(t), t.TempDir(), orders(t)
+	data, d := t.TempDir(), orders(t)
 
 	d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.StatusBefore, Status: http.StatusUnauthorized})
-	p := launch(t, program, data, d)
+	p := launch(t, data, d)
 	require.Equal(t, http.StatusServiceUnavailable, p.post("too early"))
 	var health map[string]bool
 	p.until(func() bool {
@@ -180,28 +201,28 @@ func TestProcesses(t *testing.T) {
 	p.waits(4)
 	p.kill()
 
-	p = launch(t, program, data, d)
+	p = launch(t, data, d)
 	for i := range 4 {
 		require.Equal(t, "done: "+fmt.Sprint("order ", i), p.outcome(fmt.Sprint("order ", i)).Output)
 	}
 	open := p.waits(4)
 	require.Len(t, d.Jobs(), 8)
 
-	second := launch(t, program, data, d)
+	second := launch(t, data, d)
 	require.Empty(t, second.url)
 	require.Contains(t, second.ends(1), "open elsewhere")
 
 	require.Equal(t, http.StatusOK, p.decide(open["ask 0"], "approve"))
 	p.kill()
 
-	p = launch(t, program, data, d)
+	p = launch(t, data, d)
 	require.Equal(t, http.StatusOK, p.decide(open["ask 0"], "approve"), "it counts already")
 	require.Equal(t, http.StatusConflict, p.decide(open["ask 0"], "deny"))
 	p.until(func() bool { return p.decide(open["ask 1"], "deny") != http.StatusServiceUnavailable }) // it is being read
 	require.Equal(t, http.StatusOK, p.decide(open["ask 1"], "deny"))
 	require.NotContains(t, p.terminate(), "level=ERROR")
 
-	p = launch(t, program, data, d)
+	p = launch(t, data, d)
 	require.Equal(t, open["ask 2"].Digest, p.waits(2)["ask 2"].Digest)
 	require.Equal(t, http.StatusOK, p.decide(open["ask 2"], "approve"))
 	for key, says := range map[string]string{"ask 0": "done: ask 0", "ask 1": "not refunded", "ask 2": "done: ask 2"} {

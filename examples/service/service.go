@@ -97,7 +97,9 @@ func (s *service) as(f func(r *http.Request, by string) (int, any, error)) http.
 }
 
 // start starts work, or joins what was started under its key. 202: it is recorded,
-// and goes on whatever becomes of this process. 200: this is how it ended.
+// and goes on whatever becomes of this process. 200: this is how it ended. Where Duvo
+// cannot be reached for half a minute, or does not take the start, show tells that no
+// Job was started, and the same POST tries again.
 func (s *service) start(r *http.Request, by string) (int, any, error) {
 	var in struct{ Key, Assignment, Input string }
 	if err := decode(r, &in); err != nil {
@@ -187,7 +189,8 @@ func (s *service) requests(*http.Request, string) (int, any, error) {
 
 // decide takes a decision about what was seen, and about nothing else. 200: Duvo has
 // it, also where this person decided so before. 202: it counts, and is sent as soon as
-// it can be. 409: it does not count.
+// it can be; after more than 15 minutes the request waits for a decision again. 409: it
+// does not count. 503: the same decision may be posted again.
 func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	var in struct {
 		Digest, Verdict, Reason string
@@ -196,66 +199,69 @@ func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	if err := decode(r, &in); err != nil {
 		return 0, nil, err
 	}
-	var d hitl.Decision
-	switch in.Verdict {
-	case "approve":
-		d = hitl.Approve(by, in.Reason)
-	case "deny":
-		d = hitl.Deny(by, in.Reason)
-	case "answer":
-		d = hitl.Answer(by, in.Answers)
-	default:
+	d, known := map[string]hitl.Decision{
+		"approve": hitl.Approve(by, in.Reason), "deny": hitl.Deny(by, in.Reason), "answer": hitl.Answer(by, in.Answers),
+	}[in.Verdict]
+	if !known {
 		return 0, nil, badRequest(`the verdict must be "approve", "deny" or "answer"`)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), decideWithin)
 	defer cancel()
 	id, key := r.PathValue("id"), r.PathValue("key")
-	asks := false // whether the Job's requests are known since the start of this process
+	decided := errNotRead
 	for _, req := range s.reg.Pending() {
-		asks = asks || req.Key == key
-		if req.ID != id || req.Key != key {
-			continue
-		}
-		if in.Digest != digestOf(req) {
+		switch {
+		case req.Key != key:
+		case req.ID != id:
+			decided = outcome.ErrNotPending // the Job has gone on to another
+		case in.Digest != digestOf(req):
 			return 0, nil, hitl.ErrRequestChanged
+		default:
+			decided = s.reg.Decide(ctx, req, d)
 		}
-		err := s.reg.Decide(ctx, req, d)
-		if err == nil {
-			return http.StatusOK, map[string]any{"by": by, "verdict": d.Verdict}, nil
-		}
-		if !errors.Is(err, outcome.ErrNotPending) && !errors.Is(err, context.DeadlineExceeded) {
-			return 0, nil, err
-		}
+	}
+	switch {
+	case decided == nil:
+		return http.StatusOK, map[string]any{"by": by, "verdict": d.Verdict}, nil
+	case !errors.Is(decided, errNotRead) && !errors.Is(decided, outcome.ErrNotPending) && !errors.Is(decided, context.DeadlineExceeded):
+		return 0, nil, decided
 	}
 	res, err := s.reg.Lookup(r.Context(), key)
 	if err != nil {
 		return 0, nil, err
 	}
-	status, entry, err := decidedBefore(res.Decisions, id, in.Digest, d)
-	if err == outcome.ErrNotPending && !asks && res.Outcome == outcome.OutcomePending && res.Status == duvo.StatusWaiting {
-		err = errNotRead
-	}
-	return status, entry, err
-}
-
-// decidedBefore tells what is recorded of a request that no longer waits, or whose
-// decision is on its way.
-func decidedBefore(all []hitl.DecisionEntry, id, digest string, d hitl.Decision) (int, any, error) {
-	for _, e := range slices.Backward(all) {
-		if e.RequestID != id || !strings.HasPrefix(digest, e.Digest+".") {
-			continue
-		}
-		if e.By != d.By || e.Verdict != d.Verdict || !maps.Equal(e.Answers, d.Answers) {
-			return 0, nil, &outcome.DecidedError{Entry: e}
-		}
-		switch e.Delivery {
-		case hitl.Accepted, hitl.Unconfirmed:
-			return http.StatusOK, e, nil
-		case hitl.Sent, hitl.NotSent:
-			return http.StatusAccepted, e, nil
-		}
+	status, entry := decidedBefore(res.Decisions, id, in.Digest)
+	switch waits := res.Outcome == outcome.OutcomePending && res.Status == duvo.StatusWaiting; {
+	case entry != nil && (entry.By != by || entry.Verdict != d.Verdict || !maps.Equal(entry.Answers, d.Answers)):
+		return 0, nil, &outcome.DecidedError{Entry: *entry}
+	case status == http.StatusConflict:
+		return 0, nil, outcome.ErrNotPending
+	case entry != nil:
+		return status, entry, nil
+	case waits || errors.Is(decided, context.DeadlineExceeded):
+		return 0, nil, decided
 	}
 	return 0, nil, outcome.ErrNotPending
+}
+
+// decidedBefore finds what was decided of a request that no longer waits, or whose
+// decision is on its way; nil if nothing was that counts for this digest. The status
+// is zero where nothing at all is known of the request.
+func decidedBefore(all []hitl.DecisionEntry, id, digest string) (status int, entry *hitl.DecisionEntry) {
+	for _, e := range slices.Backward(all) {
+		switch {
+		case e.RequestID != id:
+		case !strings.HasPrefix(digest, e.Digest+"."):
+			status = http.StatusConflict // it read differently
+		case e.Delivery == hitl.Accepted, e.Delivery == hitl.Unconfirmed:
+			return http.StatusOK, &e
+		case e.Delivery == hitl.Sent, e.Delivery == hitl.NotSent:
+			return http.StatusAccepted, &e
+		default:
+			return http.StatusConflict, &e // refused, or superseded
+		}
+	}
+	return status, nil
 }
 
 type problem struct {

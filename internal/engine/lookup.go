@@ -119,7 +119,7 @@ func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Resu
 
 // looked reads the Job of an operation that nobody works on.
 func (op *operation) looked(ctx context.Context, s *lifecycle.State) (*outcome.Result, error) {
-	job, err := op.eng.backend.Job(ctx, s.Record.Job)
+	job, err := op.eng.readForSomebody(ctx, s.Record.Job)
 	if err == nil {
 		err = op.another(job, s.Record.Job)
 	}

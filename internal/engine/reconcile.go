@@ -49,11 +49,16 @@ func (eng *Engine) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 	if !ok {
 		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", eng.backend)
 	}
+	during, end, open := eng.life.During(ctx)
+	if !open {
+		return nil, outcome.ErrClosed
+	}
+	defer end()
 	out := []duvo.Job{} // [] in JSON, not null
 	known := eng.ops.byJob()
-	for row, err := range eng.jobsSince(ctx, lister, op.work.Assignment.ID, sent.Add(-locateSkew)) {
+	for row, err := range eng.jobsSince(during, lister, op.work.Assignment.ID, sent.Add(-locateSkew)) {
 		if err != nil {
-			return nil, err // those first started are the likelier ones, and are not there yet
+			return nil, eng.cutShort(ctx, err) // those first started are the likelier ones, and are not there yet
 		}
 		if known[strings.ToLower(row.ID)] == nil {
 			out = append(out, clone.Job(row))
@@ -95,7 +100,7 @@ func (eng *Engine) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID
 // jobToReconcile reads the Job that a person has found, and makes it the
 // operation's.
 func (eng *Engine) jobToReconcile(ctx context.Context, op *operation, jobID string) (duvo.Job, error) {
-	job, err := eng.backend.Job(ctx, jobID)
+	job, err := eng.readForSomebody(ctx, jobID)
 	if err != nil {
 		return job, err
 	}
@@ -114,6 +119,26 @@ func (eng *Engine) jobToReconcile(ctx context.Context, op *operation, jobID stri
 		}
 	}
 	return job, nil
+}
+
+// readForSomebody reads a Job because somebody asks: Close ends that, and it is not
+// done any more once Close has begun.
+func (eng *Engine) readForSomebody(ctx context.Context, jobID string) (duvo.Job, error) {
+	during, end, open := eng.life.During(ctx)
+	if !open {
+		return duvo.Job{}, outcome.ErrClosed
+	}
+	defer end()
+	job, err := eng.backend.Job(during, jobID)
+	return job, eng.cutShort(ctx, err)
+}
+
+// cutShort is the error of what Close may have cut short.
+func (eng *Engine) cutShort(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil && eng.life.IsClosed() {
+		return outcome.ErrClosed
+	}
+	return err
 }
 
 // reconciled waits until what a person has found is recorded, or is known not to

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -144,6 +145,9 @@ func (o *operations) forgetSaid() {
 // anybody can check.
 func (op *operation) say(rec *lifecycle.Record) error {
 	f, own := rec.Order.After, rec.Message().Added
+	if err := op.followsRecorded(f); err != nil {
+		return err
+	}
 	return op.eng.ops.say(rec.Job, func(s said) (said, error) {
 		if s.has(op.name()) {
 			s.Added = s.with(own)
@@ -159,6 +163,23 @@ func (op *operation) say(rec *lifecycle.Record) error {
 		s.Added, s.Turns = added, append(slices.Clone(s.Turns), turn{op.name(), f.Text})
 		return s, nil
 	})
+}
+
+// followsRecorded returns nil unless the outcome of the operation that is followed was
+// told here while it could not be recorded: whoever takes that up would read what the
+// Job does about our message, and tell it as that outcome.
+func (op *operation) followsRecorded(f *lifecycle.FollowUp) error {
+	o := op.eng.ops
+	o.mu.Lock()
+	before := o.byKey[slot{op.order.Caller.Tenant, f.Turn}]
+	o.mu.Unlock()
+	if op.eng.ledger == nil || before == nil {
+		return nil
+	}
+	if s := before.latest(); s.Record.Result != nil && s.Live.Dirty {
+		return fmt.Errorf("what Job %s came to is not recorded yet, so nothing was said to it", hitl.SafeLine(f.Job, 64))
+	}
+	return nil
 }
 
 // othersSaid returns what others have said, with what the Job does not tell of yet,

@@ -113,13 +113,20 @@ func (t *turn) begin() {
 	if r.Trouble != "" {
 		r.Trouble, l.Dirty = "", true
 	}
+	t.toSay()
+}
+
+// toSay lets a follow-up begin with its message, also where another process has
+// given it up meanwhile: it never starts a Job.
+func (t *turn) toSay() {
+	r := &t.Record
 	f := r.Order.After
 	if f != nil && r.Stage == New {
 		r.Stage, r.Job = Posting, f.Job
 		*r.Latest = Message{Kind: FollowUpMessage, Text: f.Text, Key: r.Order.StartKey, After: -1}
 	}
 	if f != nil && t.o.Claims && t.o.on(guardClaim) {
-		l.Claim = f.Job
+		t.Live.Claim = f.Job
 	}
 }
 
@@ -290,7 +297,7 @@ func (t *turn) rest() {
 	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil
 	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
-	l.BadReads, l.Young = 0, false
+	l.BadReads, l.Young, l.Looked = 0, false, false
 	l.Missing, l.Odd, l.Refused, l.Stuck, l.Human = 0, 0, false, 0, false
 	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines, l.Untold = nil, 0, 0, 0, nil, false
 	l.Fails, l.Late, l.Claimed = 0, 0, false

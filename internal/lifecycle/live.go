@@ -63,6 +63,7 @@ type underway struct {
 	Fact      bool     // and in something that has happened
 	Untold    bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
+	Looked    bool     // whether another process has recorded what it came to, since that cannot be recorded here
 	SaveAfter time.Duration
 	Announced *Announced // in the record, and not sent yet; never changed; nil: nothing is
 

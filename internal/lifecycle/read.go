@@ -58,6 +58,7 @@ func (t *turn) absorb() bool {
 	if e := l.Noted; e != nil {
 		l.Noted = nil
 		switch {
+		case t.Record.Result != nil: // it came to that already; others may have gone on with the Job
 		case e.Failed != "":
 			t.unread(e.Failed)
 		default:
@@ -79,9 +80,6 @@ func (t *turn) absorb() bool {
 // unread takes in a read that failed. Nothing is proven by it at once.
 func (t *turn) unread(c Class) {
 	l, r := &t.Live, &t.Record
-	if r.Result != nil {
-		return // it came to that already
-	}
 	if c == Missing && r.Credential != l.Print && t.o.on(guardCredential) {
 		c = NotAllowed // another credential may not see the Job
 	}

@@ -172,6 +172,9 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		t.merge(&mine, asks)
 		t.keepWaits(&mine, c, &before, asks)
 	}
+	if mine.Result != nil && t.Record.Result == nil && l.End == nil {
+		l.Informed, l.Looked = false, false // what was told does not stand; what it comes to now is told too
+	}
 	t.decideAgain(&mine, asks)
 	t.decidedThere(&mine, asks)
 	l.Untold = len(l.Lines) > 0
@@ -219,6 +222,9 @@ func (t *turn) recordGone() {
 // merge keeps what has happened here and the other record does not tell.
 func (t *turn) merge(mine *Record, asks []Ask) {
 	l, r := &t.Live, &t.Record
+	if mine.Result != nil && mine.Result.Outcome == Unknown {
+		return // its doubt was recorded before; whoever has put another record has seen it, and may have settled it
+	}
 	switch {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt

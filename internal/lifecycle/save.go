@@ -5,6 +5,13 @@ func (t *turn) save() bool {
 	l, r := &t.Live, &t.Record
 	if l.SaveFails > 0 && t.Wanted() {
 		if r.Result != nil && !l.Informed {
+			if t.o.Claims && !l.Looked {
+				// Who has recorded another outcome was first, and the Job may have gone
+				// on since: what was read then is of another turn.
+				l.Looked = true
+				t.emit(Load{Name: t.exchange(Loading, "")})
+				return true
+			}
 			// What Duvo holds can be read again; callers do not wait for a disk.
 			l.Informed, l.Detached, l.Callers, l.Over = true, true, 0, nil
 			t.emit(Finish{Recorded: false})

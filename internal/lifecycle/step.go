@@ -177,6 +177,10 @@ func (t *turn) next() bool {
 	}
 	switch r.Stage {
 	case New, Starting:
+		if r.Order.After != nil {
+			t.toSay()
+			return true
+		}
 		return t.start()
 	case Posting:
 		return t.post()

@@ -23,13 +23,14 @@ type Lifetime struct {
 	running   int
 	callbacks map[string]int    // user code that runs now, by name
 	routines  map[uint64]string // the same by the goroutines that it runs in
+	closing   chan struct{}     // closed when Close is called
 	idle      chan struct{}     // closed once nothing runs any more
 	told      bool              // idle is closed
 }
 
 // NewLifetime makes one that is open.
 func NewLifetime() *Lifetime {
-	return &Lifetime{callbacks: map[string]int{}, routines: map[uint64]string{}, idle: make(chan struct{})}
+	return &Lifetime{callbacks: map[string]int{}, routines: map[uint64]string{}, closing: make(chan struct{}), idle: make(chan struct{})}
 }
 
 // IsClosed reports whether Close was called.
@@ -74,6 +75,30 @@ func (l *Lifetime) EnterLate() bool {
 	}
 	l.running++
 	return true
+}
+
+// During is Enter for what is cut short when Close begins: the context that it
+// returns ends then, and with ctx. end gives it back.
+func (l *Lifetime) During(ctx context.Context) (_ context.Context, end func(), ok bool) {
+	if !l.Enter() {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	l.Again()
+	go func() {
+		defer l.Leave()
+		select {
+		case <-l.closing:
+			cancel()
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		close(over)
+		cancel()
+		l.Leave()
+	}, true
 }
 
 // Again begins something that belongs to what runs already, also once closed.
@@ -166,6 +191,7 @@ func (l *Lifetime) Close() {
 		return
 	}
 	l.closed = true
+	close(l.closing)
 	l.check()
 }
 

@@ -61,7 +61,7 @@ func (p *planner) plan(n *Watch) {
 	if p.covers(n) {
 		if n.status == duvo.StatusWaiting {
 			// Another request in its place looks the same in a list.
-			n.due = sooner(n.due, n.lastRead.Add(waitingReread))
+			n.due = sooner(n.due, n.tried.Add(waitingReread))
 		}
 	} else {
 		n.due = sooner(n.due, n.byAge)

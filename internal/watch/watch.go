@@ -21,6 +21,7 @@ type Watch struct {
 	byAge   instant            // when the next read is due by age; zero: not planned
 	asked   instant            // when the next read was asked for; zero: it was not
 	due     instant            // the sooner of the two that count
+	tried   instant            // when the last read began, whatever came of it
 	index   int32              // in the queue; -1: not there
 	calm    instant            // until when reads come as Duvo advises, however fast they do else
 	retries uint8              // in a row

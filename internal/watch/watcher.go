@@ -118,7 +118,7 @@ func (w *Watcher) tick() {
 		if n.urgent {
 			priority = duvo.Normal
 		}
-		n.byAge, n.asked, n.urgent, n.reading = 0, 0, false, true
+		n.byAge, n.asked, n.tried, n.urgent, n.reading = 0, 0, now, false, true
 		w.reading++
 		w.life.Again()
 	}

@@ -11,18 +11,22 @@ import (
 // TestShort is the harness in short.
 func TestShort(t *testing.T) {
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 40, Kills: 4, Faults: 0.2, Seed: 7, Workers: 2, InFlight: 20, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 45, Kills: 5, Faults: 0.2, Seed: 7, Workers: 3, InFlight: 24, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Empty(t, rep.Problems)
 	require.True(t, rep.clean())
 	require.Zero(t, rep.Unknown)
-	require.Equal(t, 40, rep.Jobs)
+	require.Equal(t, 45, rep.Jobs)
 	require.NotZero(t, rep.Kills)
 	require.Greater(t, rep.Requests, 200)
-	require.Greater(t, rep.Faults, rep.Requests/10)
+	require.Greater(t, rep.Faults, rep.Requests/20)
 	require.NotZero(t, rep.Answered)
 	require.NotZero(t, rep.Elsewhere)
 	require.NotZero(t, rep.Resent)
+	for _, kind := range []string{followUpAsked, stopAsked, toldUnknown, reconciled, diskFull + ": journal", calledByBoth,
+		"Jobs whose reads were refused for a while", "starts and messages whose answer was lost by plan"} {
+		require.NotZero(t, rep.Drawn[kind], kind)
+	}
 }
 
 // TestSoakInShort ends by time, and measures the workers.
@@ -54,6 +58,19 @@ func TestForgetfulJournal(t *testing.T) {
 	t.Log(rep.Lost, rep.Doubled, rep.Unauthorised, rep.Problems)
 }
 
+// TestJournalWithoutRevisions: where two processes share a journal in which both
+// win, the checker shows it.
+func TestJournalWithoutRevisions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
+	t.Parallel()
+	rep, err := run(t.Context(), config{Jobs: 60, Faults: 0.2, Seed: 9, Workers: 3, InFlight: 45, Dir: t.TempDir(), Break: -1, Patience: 6e9})
+	require.NoError(t, err)
+	require.False(t, rep.clean())
+	t.Log(rep.Lost, rep.Doubled, rep.Unauthorised, rep.Silent, rep.Problems)
+}
+
 func TestFlags(t *testing.T) {
 	for _, args := range [][]string{{"-jobs", "0"}, {"-kills", "-1"}, {"-faults", "1"}, {"-faults", "-0.1"}, {"-workers", "0"}, {"-inflight", "0"}, {"x"}, {"-nothing"}} {
 		var stdout, stderr bytes.Buffer
@@ -74,7 +91,7 @@ func TestCommand(t *testing.T) {
 	require.Zero(t, program(t.Context(), []string{"-jobs", "4", "-kills", "1", "-json", "-quiet"}, &stdout, &stderr), stderr.String())
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &line))
-	for _, name := range []string{"jobs", "kills", "requests", "faults", "lost", "doubled", "unauthorised", "unknown"} {
+	for _, name := range []string{"jobs", "kills", "requests", "faults", "lost", "doubled", "unauthorised", "unknown", "silent", "seed", "drawn"} {
 		require.Contains(t, line, name)
 	}
 	require.EqualValues(t, 4, line["jobs"])

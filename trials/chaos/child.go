@@ -35,6 +35,7 @@ type childConfig struct {
 	Jobs     int // of all workers; zero: until it is told that it is enough
 	InFlight int
 	Hooks    string // the URL that leads to its listener
+	Journal  string // where a journal is served that it shares; empty: it has one of its own on disk
 	Break    int    // for tests, see breakJournal
 }
 

@@ -19,8 +19,12 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 )
 
-// recordsPath is where the emulator's process tells the checker what it saw.
-const recordsPath = "/chaos/records"
+// What the emulator's process tells beside the API: the checker, what it saw; and
+// people who look into Duvo itself, in which Jobs something was said.
+const (
+	recordsPath = "/chaos/records"
+	lookPath    = "/chaos/look"
+)
 
 // saw is what the emulator's process tells.
 type saw struct {
@@ -29,6 +33,7 @@ type saw struct {
 	Requests int            `json:"requests"`
 	Faults   map[string]int `json:"faults"`
 	Hooks    map[string]int `json:"hooks"`
+	Drawn    map[string]int `json:"drawn"` // else, by kind
 }
 
 // A jobSeen is what became of a Job.
@@ -36,8 +41,15 @@ type jobSeen struct {
 	ID       string      `json:"id"`
 	Input    string      `json:"input"` // its operation's key
 	Status   duvo.Status `json:"status"`
-	Last     string      `json:"last"` // its last message
+	Turns    []turnSeen  `json:"turns"`
 	Requests []asking    `json:"requests,omitempty"`
+}
+
+// A turnSeen is what became of one thing that a Job was told.
+type turnSeen struct {
+	Said   string      `json:"said"`   // the key of the operation that said it
+	Status duvo.Status `json:"status"` // how it ended, or the Job's
+	Last   string      `json:"last"`   // the last message that followed
 }
 
 // An asking is a human request, and what became of it.
@@ -58,8 +70,10 @@ type post struct {
 
 // A recorder hands requests to a Duvo and keeps what the checker needs of them.
 type recorder struct {
-	duvo   *duvotest.Duvo
-	faults *faultMaker
+	duvo     *duvotest.Duvo
+	faults   *faultMaker
+	refusals *refusals
+	losses   *losses
 
 	mu       sync.Mutex
 	requests int
@@ -67,8 +81,12 @@ type recorder struct {
 }
 
 func (s *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == recordsPath {
+	switch r.URL.Path {
+	case recordsPath:
 		s.tell(w)
+		return
+	case lookPath:
+		s.look(w, r.URL.Query().Get("said"))
 		return
 	}
 	var body []byte
@@ -85,16 +103,66 @@ func (s *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.posts = append(s.posts, post{r.URL.Path, r.Header.Get("Idempotency-Key"), string(body), time.Now()})
 	}
 	s.mu.Unlock()
+	if kind := s.refusals.of(r); kind != "" {
+		kind.serve(w)
+		return
+	}
+	if r.Method == http.MethodPost {
+		r = s.losses.mark(r, messageIn(body))
+	}
 	s.duvo.ServeHTTP(w, r)
+}
+
+// messageIn is what a start or a message says; empty where a body does neither.
+func messageIn(body []byte) string {
+	var b struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &b)
+	return b.Message
+}
+
+// look tells a person in which Jobs something was said.
+func (s *recorder) look(w http.ResponseWriter, said string) {
+	found := []string{}
+	for _, j := range s.duvo.Jobs() {
+		if j.Input != keyOf(said) {
+			continue
+		}
+		for _, t := range turnsOf(j) {
+			if t.Said == said {
+				found = append(found, j.ID)
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(found)
+}
+
+// turnsOf tells what a Job was told, and how each turn ended.
+func turnsOf(j duvotest.JobRecord) (out []turnSeen) {
+	for _, m := range j.Messages {
+		switch {
+		case m.Role == duvo.RoleUser:
+			out = append(out, turnSeen{Said: m.Text, Status: j.Status})
+		case len(out) > 0 && m.Text != "":
+			out[len(out)-1].Last = m.Text
+		}
+	}
+	ended := 0
+	for _, s := range j.History {
+		if s.Terminal() && ended < len(out) {
+			out[ended].Status = s
+			ended++
+		}
+	}
+	return out
 }
 
 func (s *recorder) tell(w http.ResponseWriter) {
 	var out saw
 	for _, j := range s.duvo.Jobs() {
-		seen := jobSeen{ID: j.ID, Input: j.Input, Status: j.Status}
-		if n := len(j.Messages); n > 0 {
-			seen.Last = j.Messages[n-1].Text
-		}
+		seen := jobSeen{ID: j.ID, Input: j.Input, Status: j.Status, Turns: turnsOf(j)}
 		for _, q := range j.Requests {
 			seen.Requests = append(seen.Requests, asking{q.ID, q.Title, q.Response, q.Bypassed})
 		}
@@ -103,6 +171,9 @@ func (s *recorder) tell(w http.ResponseWriter) {
 	s.faults.mu.Lock()
 	out.Faults, out.Hooks = maps.Clone(s.faults.drawn), maps.Clone(s.faults.hooks)
 	s.faults.mu.Unlock()
+	out.Drawn = map[string]int{}
+	s.refusals.tell(out.Drawn)
+	s.losses.tell(out.Drawn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Posts, out.Requests = s.posts, s.requests
@@ -127,26 +198,33 @@ func newEmulator(c childConfig) (*duvotest.Duvo, *recorder) {
 		defer mu.Unlock()
 		return inbox.IntN(2) == 0
 	}
+	play := func(j *duvotest.Job, said string) {
+		t, ok := planOf(c.Seed, keyOf(said)).turnNamed(said)
+		if !ok {
+			j.Fail("Nobody should say " + said)
+		}
+		t.play(d, j, coin)
+	}
 	for i := range assignments {
 		err := d.AddAssignment(duvotest.Assignment{Name: assignmentName(i), Description: "Works and asks.",
-			Script: func(j *duvotest.Job) { planOf(c.Seed, j.Input()).play(d, j, coin) }})
+			Script: func(j *duvotest.Job) { play(j, j.Input()) }, Resume: play})
 		if err != nil {
 			panic(err)
 		}
 	}
 	d.InjectFunc(faults.request)
-	return d, &recorder{duvo: d, faults: faults}
+	return d, &recorder{duvo: d, faults: faults, refusals: newRefusals(c.Seed, d), losses: &losses{seed: c.Seed, sent: map[string]int{}}}
 }
 
-// play is what a Job does.
-func (p plan) play(d *duvotest.Duvo, j *duvotest.Job, coin func() bool) {
+// play is what a Job does about what it was told.
+func (p turn) play(d *duvotest.Duvo, j *duvotest.Job, coin func() bool) {
 	var words []string
 	for i, a := range p.Asks {
 		j.Sleep(p.Work[i])
 		words = append(words, a.put(d, j, coin))
 	}
 	j.Sleep(p.Work[len(p.Asks)])
-	text := j.Input() + ": " + strings.Join(words, ", ")
+	text := p.Name + ": " + strings.Join(words, ", ")
 	switch p.End {
 	case duvo.StatusFailed:
 		j.Fail(text)

@@ -33,10 +33,15 @@ func (m *faultMaker) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(m.rand.Int64N(int64(most-least)))
 }
 
-// request draws what happens to a request; nil: nothing.
-func (m *faultMaker) request(string, *http.Request) *duvotest.Fault {
+// request draws what happens to a request, unless a plan has a fault for it; nil:
+// nothing.
+func (m *faultMaker) request(_ string, r *http.Request) *duvotest.Fault {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if f, ok := r.Context().Value(lostKey{}).(*duvotest.Fault); ok {
+		m.drawn["by plan: "+f.Kind.String()]++
+		return f
+	}
 	if m.rand.Float64() >= m.part {
 		return nil
 	}

@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/duvotool/duvotool/journal"
 )
 
 // forgetful makes a journal that never writes every nth record that it is given,
-// and behaves as if it had until its process ends. Zero forgets nothing.
+// and behaves as if it had until its process ends. Zero forgets nothing. A negative
+// number makes one in which whoever puts last wins.
 func forgetful(j journal.Journal, n int) journal.Journal {
-	if n == 0 {
+	switch {
+	case n == 0:
 		return j
+	case n < 0:
+		return lastWins{j}
 	}
 	return &forgetting{Journal: j, n: n, kept: map[string]journal.Record{}, real: map[string]uint64{}}
 }
@@ -61,4 +66,22 @@ func (f *forgetting) Get(ctx context.Context, key string) (journal.Record, error
 		return r, nil
 	}
 	return f.Journal.Get(ctx, key)
+}
+
+// lastWins is a journal that compares no revisions: of two processes both win.
+type lastWins struct{ journal.Journal }
+
+func (l lastWins) Put(ctx context.Context, r journal.Record) (uint64, error) {
+	next := r.Revision + 1
+	for {
+		_, err := l.Journal.Put(ctx, r)
+		if !errors.Is(err, journal.ErrConflict) {
+			return next, err
+		}
+		now, err := l.Journal.Get(ctx, r.Key)
+		if err != nil && !errors.Is(err, journal.ErrNoRecord) {
+			return 0, err
+		}
+		r.Revision = now.Revision
+	}
 }

@@ -11,12 +11,15 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/duvotool/duvotool/journal"
 )
 
 // A config is what a run of the harness is asked for.
@@ -49,6 +52,8 @@ type harness struct {
 	secret  string // that signs webhooks
 	where   where
 	workers []*tended
+	shared  journal.Journal // of the workers that share one
+	served  string          // where it is served; empty: there is none
 
 	mu        sync.Mutex // guards the rest, and the workers
 	rand      *rand.Rand
@@ -100,6 +105,11 @@ func run(ctx context.Context, c config) (rep report, err error) {
 		return report{}, fmt.Errorf("the emulator: %w", err)
 	}
 	defer stop()
+	stopServing, err := h.serveJournal()
+	if err != nil {
+		return report{}, fmt.Errorf("the shared journal: %w", err)
+	}
+	defer stopServing()
 	err = h.work(ctx)
 	elapsed := time.Since(began)
 	still := errors.Is(err, errStandstill)
@@ -111,6 +121,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 		return report{}, err
 	}
 	rep = e.check()
+	rep.Drawn["keys run by two processes on one journal"] = h.both()
 	if still {
 		rep.problem(&rep.Lost, "the run was ended because nothing was delivered any more")
 	}
@@ -121,6 +132,19 @@ func run(ctx context.Context, c config) (rep report, err error) {
 	rep.Seed, rep.Kills, rep.Restarts, rep.Seconds = c.Seed, h.kills, h.restarts, elapsed.Seconds()
 	rep.Soak, err = h.soakFigures()
 	return rep, err
+}
+
+// both counts the keys that two processes run.
+func (h *harness) both() (n int) {
+	if h.served == "" {
+		return 0
+	}
+	for i := range h.c.Jobs {
+		if i%h.c.Workers >= sharing(h.c.Workers) && planOf(h.c.Seed, keyName(i)).Both {
+			n++
+		}
+	}
+	return n
 }
 
 // startEmulator starts the emulator's process, which stop ends.
@@ -150,6 +174,25 @@ func (h *harness) startEmulator() (stop func(), err error) {
 		return nil, err
 	}
 	return stop, nil
+}
+
+// serveJournal serves the journal that two workers share, where there are enough.
+func (h *harness) serveJournal() (stop func(), err error) {
+	if sharing(h.c.Workers) == h.c.Workers {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	h.shared, h.served = journal.NewMemory(), "http://"+l.Addr().String()
+	server := &http.Server{Handler: journalHandler(h.shared)}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	return func() {
+		_ = server.Close()
+		serving.Wait()
+	}, nil
 }
 
 // work lets the workers do all there is to do, and kills them meanwhile.
@@ -228,7 +271,11 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 
 // live is one life of a worker. A nil error means that it has done all.
 func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) error {
-	cmd, err := child(childConfig{Role: roleWorker, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
+	shared := ""
+	if w.number >= sharing(h.c.Workers) {
+		shared = h.served
+	}
+	cmd, err := child(childConfig{Role: roleWorker, Journal: shared, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
 		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break})
 	if err != nil {
 		return err

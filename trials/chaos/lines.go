@@ -10,11 +10,13 @@ import (
 	"sync"
 )
 
-// A lineFile takes lines of JSON, each synced before add returns. Its methods
-// may be called at once.
+// A lineFile takes lines of JSON, each synced before add returns unless it is lazy: a
+// line then outlives the process, and not the machine's power. Its methods may be
+// called at once.
 type lineFile struct {
-	mu sync.Mutex
-	f  *os.File
+	lazy bool
+	mu   sync.Mutex
+	f    *os.File
 }
 
 // openLines opens a file to add to. A last line that a killed process left
@@ -46,6 +48,9 @@ func (l *lineFile) add(v any) error {
 	defer l.mu.Unlock()
 	if _, err := l.f.Write(append(line, '\n')); err != nil {
 		return err
+	}
+	if l.lazy {
+		return nil
 	}
 	return l.f.Sync()
 }

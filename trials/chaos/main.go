@@ -22,7 +22,7 @@ func main() {
 	os.Exit(code)
 }
 
-// program is the command: 0 if nothing was lost, doubled or unauthorised, 1 if
+// program is the command: 0 if nothing was lost, doubled, unauthorised or given up silently, 1 if
 // something was or the run failed, 2 for flags that make no sense.
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
@@ -35,7 +35,7 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.Float64Var(&c.Faults, "faults", 0.2, "the `part` of all requests and webhooks that something goes wrong with")
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
 	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
-	fs.IntVar(&c.Workers, "workers", 2, "how many worker `processes` there are, each with its journal")
+	fs.IntVar(&c.Workers, "workers", 4, "how many worker `processes` there are, each with its journal, but for the last two of three or more, which share one")
 	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")

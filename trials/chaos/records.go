@@ -21,13 +21,16 @@ type delivered struct {
 	JobID   string          `json:"job_id"`
 	Output  string          `json:"output"`
 
+	// Refused tells why a follow-up was not said, nor will be. There is no outcome.
+	Refused string `json:"refused,omitempty"`
+
 	// Wrong tells of something else that a caller got, and must not get.
 	Wrong string `json:"wrong,omitempty"`
 }
 
 // same reports whether two deliveries tell the same.
 func (d delivered) same(o delivered) bool {
-	return d.Outcome == o.Outcome && d.JobID == o.JobID && d.Output == o.Output
+	return d.Outcome == o.Outcome && d.JobID == o.JobID && d.Output == o.Output && (d.Refused == "") == (o.Refused == "")
 }
 
 // A decided is a decision that a policy or a person made, written down before
@@ -88,5 +91,11 @@ func decisionsFile(dir string, w int) string {
 }
 func samplesFile(dir string, w int) string {
 	return filepath.Join(dir, "samples-"+strconv.Itoa(w)+".jsonl")
+}
+func eventsFile(dir string, w int) string {
+	return filepath.Join(dir, "events-"+strconv.Itoa(w)+".jsonl")
+}
+func auditFile(dir string, w int) string {
+	return filepath.Join(dir, "audit-"+strconv.Itoa(w)+".jsonl")
 }
 func logFile(dir string, w int) string { return filepath.Join(dir, "worker-"+strconv.Itoa(w)+".log") }

@@ -17,7 +17,8 @@ type report struct {
 	Lost         int `json:"lost"`         // keys without their outcome, or with a wrong one
 	Doubled      int `json:"doubled"`      // keys with two Jobs, requests with two responses
 	Unauthorised int `json:"unauthorised"` // effects that no recorded decision stands behind
-	Unknown      int `json:"unknown"`      // keys whose outcome was reported as unknown
+	Unknown      int `json:"unknown"`      // operations whose outcome was reported as unknown, and stayed so
+	Silent       int `json:"silent"`       // what was given up silently: asked for, and neither answered nor listed
 
 	Seed        uint64         `json:"seed"`
 	Seconds     float64        `json:"seconds"`
@@ -28,6 +29,7 @@ type report struct {
 	Elsewhere   int            `json:"elsewhere"`   // of them in Duvo's inbox
 	Resent      int            `json:"resent"`      // POSTs that were sent again
 	Redelivered int            `json:"redelivered"` // outcomes that were delivered more than once
+	Drawn       map[string]int `json:"drawn"`       // what else happened, by kind
 	Kinds       map[string]int `json:"fault_kinds"`
 	Hooks       map[string]int `json:"webhook_faults"`
 	Problems    []string       `json:"problems,omitempty"` // the first of them, in words
@@ -35,8 +37,10 @@ type report struct {
 	Dir         string         `json:"dir,omitempty"` // where the files of a failed run are
 }
 
-// clean reports whether nothing was lost, doubled or unauthorised.
-func (r report) clean() bool { return r.Lost == 0 && r.Doubled == 0 && r.Unauthorised == 0 }
+// clean reports whether nothing was lost, doubled, unauthorised or given up silently.
+func (r report) clean() bool {
+	return r.Lost == 0 && r.Doubled == 0 && r.Unauthorised == 0 && r.Silent == 0
+}
 
 const maxProblems = 30
 
@@ -49,10 +53,11 @@ func (r *report) problem(count *int, format string, args ...any) {
 
 // print tells the report in words.
 func (r report) print(w io.Writer) {
-	fmt.Fprintf(w, "jobs %d  kills %d  requests %d  faults %d\nlost %d  doubled %d  unauthorised %d  unknown %d\n", r.Jobs, r.Kills, r.Requests, r.Faults, r.Lost, r.Doubled, r.Unauthorised, r.Unknown)
+	fmt.Fprintf(w, "jobs %d  kills %d  requests %d  faults %d\nlost %d  doubled %d  unauthorised %d  unknown %d  given up silently %d\n", r.Jobs, r.Kills, r.Requests, r.Faults, r.Lost, r.Doubled, r.Unauthorised, r.Unknown, r.Silent)
 	fmt.Fprintf(w, "%.0f s, seed %d; %d human requests, of which %d answered by us and %d elsewhere; %d POSTs sent again, %d outcomes delivered again; %d workers asked to end, %d restarts for another reason\n",
 		r.Seconds, r.Seed, r.Asked, r.Answered, r.Elsewhere, r.Resent, r.Redelivered, r.Closes, r.Restarts)
-	for _, kinds := range []map[string]int{r.Kinds, r.Hooks} {
+	for i, kinds := range []map[string]int{r.Kinds, r.Hooks, r.Drawn} {
+		fmt.Fprintln(w, []string{"faults of requests:", "faults of webhooks:", "what else happened:"}[i])
 		for _, k := range slices.Sorted(maps.Keys(kinds)) {
 			fmt.Fprintf(w, "  %-16s %d\n", k, kinds[k])
 		}

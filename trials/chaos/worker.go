@@ -5,27 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/metrics"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/bolt"
-	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/journal"
-	"github.com/duvotool/duvotool/outcome"
 )
 
 // The worker's times. What is sent again is sent later than any effect of what
@@ -48,102 +41,115 @@ var breakJournal = func(j journal.Journal, _ int) journal.Journal { return j }
 // A worker runs its share of the operation keys.
 type worker struct {
 	c         childConfig
-	reg       *duvotool.Registry
-	tools     map[string]*duvotool.Tool // by the Assignment's name
+	log       *slog.Logger
+	journal   journal.Journal
+	audit     diskAudit
 	outcomes  *lineFile
 	decisions *lineFile
-	people    sync.WaitGroup // who decide what was put off
-	ready     chan struct{}  // closed once reg and tools are there
-	enough    atomic.Bool
-	closing   chan struct{} // closed when the process is asked to end
+	events    *lineFile
+
+	opening sync.Mutex // held by whoever closes the registry or makes another
+	mu      sync.Mutex // guards the rest
+	now     *life      // nil: there is none at the moment
+	opened  chan struct{}
+	dice    dice
+	resume  bool // each registry takes up what the journal holds
+
+	people  sync.WaitGroup // who decide, stop and reconcile
+	enough  atomic.Bool
+	closing chan struct{} // closed when the process is asked to end
+	over    chan struct{} // closed when all is done
 }
 
 // runWorker is a worker's process. Its file 3 is the listener that webhooks come
-// to, which outlives it; it prints each key whose outcome it has delivered.
+// to, which outlives it; it prints each key of which everything was delivered.
 func runWorker(c childConfig) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("life", c.Life)
-	slog.SetDefault(log)
-	w := &worker{c: c, tools: map[string]*duvotool.Tool{}, ready: make(chan struct{}), closing: make(chan struct{})}
+	w := &worker{c: c, opened: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}),
+		dice: dice{rand.New(rand.NewPCG(c.Seed, uint64(c.Worker)<<32|uint64(c.Life)))}}
+	w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("life", c.Life)
+	slog.SetDefault(w.log)
 	go w.listenToParent()
-	journal, err := bolt.Open(journalFile(c.Dir, c.Worker), bolt.WithLockTimeout(10*time.Second))
+	done, shut, err := w.openFiles()
 	if err != nil {
 		return err
 	}
-	done, err := readLines[delivered](outcomesFile(c.Dir, c.Worker))
-	if err != nil {
-		return err
-	}
-	if w.outcomes, err = openLines(outcomesFile(c.Dir, c.Worker)); err != nil {
-		return err
-	}
-	if w.decisions, err = openLines(decisionsFile(c.Dir, c.Worker)); err != nil {
-		return err
-	}
-	if err := w.discover(journal, log); err != nil {
+	if err := w.open(); err != nil {
 		return err
 	}
 	hooks, err := net.FileListener(os.NewFile(3, "webhooks"))
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: w.reg.Webhook()}
+	server := &http.Server{Handler: http.HandlerFunc(w.serveHook)}
 	go func() { _ = server.Serve(hooks) }()
-	stop := make(chan struct{})
-	go w.measure(stop)
-	closed := make(chan error, 1)
-	go w.closeWhenAsked(closed)
+	go w.measure(w.over)
+	go w.audit.disk.live(w.over)
+	go w.closeNowAndThen()
+	asked := make(chan error, 1)
+	go w.closeWhenAsked(asked)
 	err = w.runAll(done)
-	close(stop)
+	close(w.over)
 	select {
 	case <-w.closing:
-		if err := <-closed; err != nil {
+		if err := <-asked; err != nil {
 			return fmt.Errorf("%w: %w", errClosing, err)
 		}
 		err = errAsked
 	default:
 		if err == nil {
 			w.people.Wait()
-			err = w.shut()
+			if err = w.finish(); err != nil {
+				err = fmt.Errorf("%w: %w", errClosing, err)
+			}
 		}
 	}
 	if err != nil && !errors.Is(err, errAsked) {
 		return err
 	}
-	return errors.Join(err, server.Close(), journal.Close(), w.outcomes.close(), w.decisions.close())
+	return errors.Join(err, server.Close(), shut())
 }
 
-// discover makes the worker's registry.
-func (w *worker) discover(j journal.Journal, log *slog.Logger) error {
-	c := w.c
-	client, err := duvo.New(duvo.WithAPIKey(c.Where.Key), duvo.WithTeam(c.Where.Team), duvo.WithBaseURL(c.Where.URL),
-		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, 2*time.Second),
-		duvo.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}}))
+// openFiles opens what the worker writes to. done are the keys of which everything
+// was delivered in earlier lives.
+func (w *worker) openFiles() (done map[string]bool, shut func() error, err error) {
+	dir, n := w.c.Dir, w.c.Worker
+	old, err := readLines[happened](eventsFile(dir, n))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	opts := []duvotool.Option{
-		duvotool.WithJournal(breakJournal(j, c.Break)), duvotool.WithPolicy(hitl.PolicyFunc(w.decide)), duvotool.WithObserver(w.observe),
-		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(log), duvotool.WithPollInterval(pollInterval),
-		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
+	done = map[string]bool{}
+	for _, h := range old {
+		if h.Kind == allDone {
+			done[h.Key] = true
+		}
 	}
-	if c.Jobs == 0 {
-		opts = append(opts, duvotool.WithRetention(soakRetention))
+	for path, to := range map[string]**lineFile{outcomesFile(dir, n): &w.outcomes, decisionsFile(dir, n): &w.decisions, eventsFile(dir, n): &w.events} {
+		if *to, err = openLines(path); err != nil {
+			return nil, nil, err
+		}
 	}
-	if c.NoIdempotency {
-		opts = append(opts, duvotool.WithMarkedStarts())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	w.reg, err = duvotool.Discover(ctx, client, opts...)
+	w.events.lazy = true
+	file, err := audit.OpenFile(auditFile(dir, n))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	for _, t := range w.reg.All() {
-		w.tools[t.Assignment().Name] = t
+	d := &disk{happened: w.happen, dice: dice{rand.New(rand.NewPCG(w.c.Seed, 1<<63|uint64(n)<<32|uint64(w.c.Life)))}}
+	w.audit = diskAudit{file, d}
+	var j journal.Journal
+	shutJournal := func() error { return nil }
+	if w.c.Journal != "" {
+		j = newServed(w.c.Journal)
+	} else {
+		b, err := bolt.Open(journalFile(dir, n), bolt.WithLockTimeout(10*time.Second))
+		if err != nil {
+			return nil, nil, err
+		}
+		j, shutJournal = b, b.Close
 	}
-	close(w.ready)
-	log.Info("began", "resumed", len(w.reg.Resumed()))
-	return nil
+	w.journal = diskJournal{breakJournal(j, w.c.Break), d}
+	return done, func() error {
+		return errors.Join(shutJournal(), file.Close(), w.outcomes.close(), w.decisions.close(), w.events.close())
+	}, nil
 }
 
 // What a worker's process ends with, beside success and failure.
@@ -153,19 +159,121 @@ var (
 )
 
 // closeWhenAsked closes the registry on SIGTERM.
-func (w *worker) closeWhenAsked(closed chan<- error) {
+func (w *worker) closeWhenAsked(asked chan<- error) {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	<-term
 	close(w.closing)
-	closed <- w.shut()
+	asked <- w.shut()
 }
 
 // shut closes the registry, which must end in good time.
 func (w *worker) shut() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
-	return w.reg.Close(ctx)
+	w.opening.Lock()
+	defer w.opening.Unlock()
+	w.mu.Lock()
+	l := w.now
+	w.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return l.close()
+}
+
+// finish closes the registry once nothing of its journal is under way any more: what
+// was told while it could not be recorded is, and so is what another process that died
+// has left, which no registry WithoutResume takes up.
+func (w *worker) finish() error {
+	w.mu.Lock()
+	w.resume = true
+	w.mu.Unlock()
+	if err := w.reopen(); err != nil {
+		return err
+	}
+	if l := w.current(); l != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := l.reg.Wait(ctx); err != nil {
+			w.log.Error("what is under way at the end does not end", "jobs", len(l.reg.Jobs()))
+		}
+	}
+	return w.shut()
+}
+
+// closeNowAndThen closes the registry at random moments, while calls are queued, and
+// makes another one on the same journal.
+func (w *worker) closeNowAndThen() {
+	for {
+		w.mu.Lock()
+		wait := w.dice.between(time.Second, 15*time.Second)
+		w.mu.Unlock()
+		if !sleepUntil(w.over, wait) {
+			return
+		}
+		if err := w.reopen(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s chaos worker: %v\n", time.Now().Format(time.RFC3339Nano), err)
+			os.Exit(exitCode(err))
+		}
+	}
+}
+
+func (w *worker) reopen() error {
+	w.opening.Lock()
+	defer w.opening.Unlock()
+	select {
+	case <-w.closing:
+		return nil
+	default:
+	}
+	w.mu.Lock()
+	l := w.now
+	w.now, w.opened = nil, make(chan struct{})
+	w.mu.Unlock()
+	for _, i := range l.reg.Jobs() {
+		if i.JobID == "" && !i.Unknown && i.Phase == "new" {
+			w.happen(happened{Kind: closedQueued, Key: i.Key})
+		}
+	}
+	w.happen(happened{Kind: closed})
+	if err := l.close(); err != nil {
+		return fmt.Errorf("%w: %w", errClosing, err)
+	}
+	return w.open()
+}
+
+// current returns the registry, once there is one; nil if the process is asked to
+// end meanwhile.
+func (w *worker) current() *life {
+	for {
+		w.mu.Lock()
+		l, opened := w.now, w.opened
+		w.mu.Unlock()
+		select {
+		case <-w.closing:
+			return nil
+		default:
+		}
+		if l != nil {
+			return l
+		}
+		select {
+		case <-opened:
+		case <-w.closing:
+			return nil
+		}
+	}
+}
+
+// serveHook hands webhooks to the registry of the moment.
+func (w *worker) serveHook(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	l := w.now
+	w.mu.Unlock()
+	if l == nil {
+		http.Error(rw, "closed", http.StatusServiceUnavailable)
+		return
+	}
+	l.reg.Webhook().ServeHTTP(rw, r)
 }
 
 // listenToParent ends the process with the harness.
@@ -179,19 +287,18 @@ func (w *worker) listenToParent() {
 	os.Exit(4)
 }
 
-// runAll runs all keys of the worker that have no outcome yet.
-func (w *worker) runAll(done []delivered) error {
-	delivered := map[string]bool{}
-	for _, d := range done {
-		delivered[d.Key] = true
-	}
+// runAll runs all keys of the worker of which not everything was delivered.
+func (w *worker) runAll(done map[string]bool) error {
 	slots := make(chan struct{}, w.c.InFlight)
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
-	for n := w.c.Worker; (w.c.Jobs == 0 || n < w.c.Jobs) && failed.Load() == nil; n += w.c.Workers {
+	for n := 0; (w.c.Jobs == 0 || n < w.c.Jobs) && failed.Load() == nil; n++ {
 		key := keyName(n)
-		if delivered[key] {
-			delete(delivered, key)
+		if !runs(w.c.Seed, n, w.c.Worker, w.c.Workers) {
+			continue
+		}
+		if done[key] {
+			delete(done, key)
 			continue
 		}
 		select {
@@ -217,115 +324,22 @@ func (w *worker) runAll(done []delivered) error {
 	return nil
 }
 
-// runKey runs a key until its outcome is delivered.
-func (w *worker) runKey(key string) error {
-	p := planOf(w.c.Seed, key)
-	callers := 1
-	if p.Twice {
-		callers = 2
+// sharing is the first of the two workers that share a journal, where there are
+// enough of them; else it is how many there are.
+func sharing(workers int) int {
+	if workers < 3 {
+		return workers
 	}
-	var wg sync.WaitGroup
-	errs := make([]error, callers)
-	for i := range callers {
-		wg.Go(func() { errs[i] = w.call(key, p, i == 0) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	fmt.Println(key)
-	return nil
+	return workers - 2
 }
 
-// call calls the tool until there is an outcome, and delivers it.
-func (w *worker) call(key string, p plan, first bool) error {
-	ctx := duvotool.WithOperationKey(context.Background(), key)
-	t := w.tools[assignmentName(p.Assignment)]
-	if t == nil {
-		return fmt.Errorf("there is no Assignment %d", p.Assignment)
+// runs reports whether a worker runs a key: its own, and, of the worker that it
+// shares a journal with, those that both run at once.
+func runs(seed uint64, n, worker, workers int) bool {
+	own := n % workers
+	if own == worker {
+		return true
 	}
-	line := delivered{Key: key, Life: w.c.Life}
-	if first && p.Impatient > 0 {
-		short, cancel := context.WithTimeout(ctx, p.Impatient)
-		_, err := t.Run(short, key)
-		cancel()
-		var je *outcome.JobError
-		if err != nil && (!errors.As(err, &je) || je.Key != key) {
-			line.Wrong = fmt.Sprintf("the error of a call that was left does not tell its key: %v", err)
-		}
-	}
-	for attempt := 1; ; attempt++ {
-		res, err := t.Run(ctx, key)
-		switch {
-		case err == nil && res.Outcome != outcome.OutcomePending:
-			line.At, line.Outcome, line.JobID, line.Output = time.Now(), res.Outcome, res.JobID, res.Output
-			return w.outcomes.add(line)
-		case errors.Is(err, outcome.ErrClosed):
-			var je *outcome.JobError
-			if !errors.As(err, &je) || je.Key != key {
-				line.Wrong = fmt.Sprintf("the error of a call that Close has ended does not tell its key: %v", err)
-				return errors.Join(w.outcomes.add(line), errAsked)
-			}
-			return errAsked
-		case err == nil && attempt > 1000: // it waits for somebody who does not come
-			line.At, line.Outcome, line.JobID, line.Output = time.Now(), res.Outcome, res.JobID, res.Output
-			return w.outcomes.add(line)
-		case err != nil:
-			slog.Warn("a call failed", "key", key, "attempt", attempt, "error", err.Error())
-			if attempt > 1000 {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-// measure samples what the process uses, while it takes keys.
-func (w *worker) measure(stop chan struct{}) {
-	f, err := openLines(samplesFile(w.c.Dir, w.c.Worker))
-	if err != nil {
-		slog.Error("samples", "error", err.Error())
-		return
-	}
-	defer f.close()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-tick.C:
-		}
-		if w.enough.Load() {
-			return
-		}
-		if err := f.add(sampleNow(w.c.Life)); err != nil {
-			slog.Error("samples", "error", err.Error())
-			return
-		}
-	}
-}
-
-func sampleNow(life int) sample {
-	s := sample{At: time.Now(), Life: life, Goroutines: runtime.NumGoroutine()}
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(heap)
-	s.Heap = int64(heap[0].Value.Uint64())
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return s // this system does not tell
-	}
-	defer f.Close()
-	text, _ := io.ReadAll(f)
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-		switch name {
-		case "VmRSS":
-			s.RSS = kib << 10
-		case "RssAnon":
-			s.Anonymous = kib << 10
-		}
-	}
-	return s
+	first := sharing(workers)
+	return own >= first && worker >= first && planOf(seed, keyName(n)).Both
 }

@@ -148,7 +148,7 @@ func deliveries(t *testing.T, secret, prefix string) *sent {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.bodies) > 0
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return s
 }
 
