@@ -3,7 +3,6 @@ package duvotool_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,51 +14,6 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
-
-const refundsID = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11"
-
-// refunds asks for an approval and tells what was decided.
-var refunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refunds an order.",
-	Script: func(j *duvotest.Job) {
-		j.Say("looking at " + j.Input())
-		if j.AskApproval("Refund 120 EUR", "It arrived damaged.") {
-			j.Complete("refunded")
-		}
-		j.Complete("not refunded")
-	}}
-
-var sizes = duvotest.Assignment{ID: refundsID, Name: "Sizes", Description: "Asks for sizes.",
-	Script: func(j *duvotest.Job) {
-		a := j.Ask("Sizes", "", duvo.QuestionItem{Question: "Which size?", Options: []duvo.Choice{{Label: "S"}, {Label: "M, tall"}}},
-			duvo.QuestionItem{Question: "Which colours?", MultiSelect: true, Options: []duvo.Choice{{Label: "red"}, {Label: "blue, dark"}, {Label: "blue"}}},
-			duvo.QuestionItem{Question: "Anything else?"})
-		j.Complete(a["Which size?"] + " / " + a["Which colours?"] + " / " + a["Anything else?"])
-	}}
-
-// emulated runs f in a bubble of time, with a Duvo in memory.
-func emulated(t *testing.T, f func(t *testing.T, d *duvotest.Duvo), opts ...duvotest.Option) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		d := duvotest.New(opts...)
-		t.Cleanup(d.Close)
-		f(t, d)
-	})
-}
-
-type ask = func(ctx context.Context, r hitl.Request) (hitl.Decision, error)
-
-func policy(f ask) duvotool.ToolOption { return duvotool.WithPolicy(hitl.PolicyFunc(f)) }
-
-func responses(d *duvotest.Duvo) (sent int, approved bool) {
-	for _, j := range d.Jobs() {
-		for _, r := range j.Requests {
-			if r.Response != nil && r.Response.Approved != nil && *r.Response.Approved {
-				approved = true
-			}
-		}
-	}
-	return d.Count("respondToHumanRequest"), approved
-}
 
 // What cannot be trusted sends nothing at all: neither an approval nor a
 // denial. The Job is left waiting.
@@ -478,4 +432,38 @@ func TestUnclearResponses(t *testing.T) {
 	}
 }
 
-func containsID(path, id string) bool { return strings.Contains(path, "/"+id+"/") }
+// Two operations have one Job in hand, each with a request put off. Each listed
+// request can be decided.
+func TestDecideFindsTheOperation(t *testing.T) {
+	wrong := 0
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			job := duvotest.Assignment{Name: "Refunds",
+				Script: func(j *duvotest.Job) { j.Sleep(10 * time.Second); j.Complete("ok") },
+				Resume: func(j *duvotest.Job, message string) { j.AskApproval("Refund", ""); j.Complete("about " + message) }}
+			d := duvotest.New(duvotest.WithAssignment(job))
+			defer d.Close()
+			suspend := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })
+			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(suspend))
+			require.NoError(t, err)
+			defer reg.Close(context.Background())
+			ctx := duvotool.WithOperationKey(t.Context(), "start")
+			brief, cancel := context.WithTimeout(ctx, 2*time.Second)
+			_, err = reg.All()[0].Run(brief, "x")
+			cancel()
+			require.Error(t, err)
+			time.Sleep(time.Minute)
+			res, err := reg.Lookup(ctx, "start")
+			require.NoError(t, err)
+			_, err = reg.Continue(t.Context(), res, "refund")
+			require.NoError(t, err)
+			_, _ = reg.All()[0].Run(ctx, "x")
+			for _, q := range reg.Pending() {
+				if err := reg.Decide(t.Context(), q, hitl.Deny("kim", "")); errors.Is(err, hitl.ErrRequestChanged) {
+					wrong++
+				}
+			}
+		})
+	}
+	require.Zero(t, wrong, "of 20: a request that is listed was refused")
+}

@@ -92,8 +92,9 @@
 // Two processes may share a journal: each change is a compare-and-set, and who
 // comes second goes on from what the first has recorded. Processes that do not
 // share one rely on Duvo's Idempotency-Key alone. The messages of a Result are
-// kept while they are at most 1 MiB; a larger Result comes from the journal
-// without them.
+// kept while they are at most 1 MiB, and its output while the record has at most
+// 4 MiB; a larger Result comes from the journal without them, with a Note where its
+// output is missing. Its first caller gets all of it.
 //
 // A policy denies by now what it denies whatever anybody says: by a rule, or
 // without condition, as a case of hitl.Route that goes to [hitl.AlwaysDeny]. See

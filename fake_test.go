@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"testing"
 	"time"
 
-	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
-	"github.com/stretchr/testify/require"
 )
 
 // fake is a backend whose every answer a test decides.
@@ -122,29 +118,3 @@ var (
 	question = duvo.HumanRequest{ID: "request-1", Type: duvo.Question, Title: "Two things",
 		Questions: []duvo.QuestionItem{{Question: "Which?", Options: []duvo.Choice{{Label: "a"}, {Label: "b"}}}}}
 )
-
-// discover makes a registry and closes it at the end of the test.
-// mustTool is for names that are there.
-func mustTool(reg *duvotool.Registry, name string) *duvotool.Tool {
-	tool, err := reg.Tool(name)
-	if err != nil {
-		panic(err)
-	}
-	return tool
-}
-
-func discover(t *testing.T, b duvotool.Backend, opts ...duvotool.Option) *duvotool.Registry {
-	t.Helper()
-	reg, err := duvotool.Discover(t.Context(), b, opts...)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		require.NoError(t, reg.Close(ctx))
-	})
-	return reg
-}
-
-func decide(d hitl.Decision, err error) duvotool.ToolOption {
-	return duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return d, err }))
-}

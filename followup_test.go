@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,4 +256,91 @@ func TestNoMessagePassesOneOnItsWay(t *testing.T) {
 		require.Equal(t, "about c", res.Output)
 		require.Equal(t, 2, d.Count("postRunMessage"))
 	}, duvotest.WithAssignment(talker))
+}
+
+// Two processes that share a journal go on with one Job at the same moment. The
+// second message must not walk past what the Job asks about the first.
+func TestFollowUpsOfTwoProcessesKeepApart(t *testing.T) {
+	for offset := time.Duration(0); offset < time.Second; offset += 20 * time.Millisecond {
+		for _, takes := range []time.Duration{0, 100 * time.Millisecond} { // each Put
+			t.Run(offset.String()+" "+takes.String(), func(t *testing.T) { followUpsOfTwo(t, offset, takes) })
+		}
+	}
+}
+
+func followUpsOfTwo(t *testing.T, offset, takes time.Duration) {
+	synctest.Test(t, func(t *testing.T) {
+		job := duvotest.Assignment{Name: "Refunds",
+			Script: func(j *duvotest.Job) { j.Complete("ok") },
+			Resume: func(j *duvotest.Job, message string) {
+				if j.AskApproval("Do it: "+message, "") {
+					j.Complete("did: " + message)
+				}
+				j.Complete("did not: " + message)
+			}}
+		d := duvotest.New(duvotest.WithAssignment(job))
+		defer d.Close()
+		d.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault { // the network takes its time
+			return &duvotest.Fault{Op: op, Kind: duvotest.NoFault, Latency: 100 * time.Millisecond}
+		})
+		shared := &slowJournal{journal.NewMemory(), takes, ""}
+		var regs []*duvotool.Registry
+		for range 2 {
+			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(shared)) // denies everything
+			require.NoError(t, err)
+			defer reg.Close(context.Background())
+			regs = append(regs, reg)
+		}
+		first, err := regs[0].All()[0].Run(t.Context(), "x")
+		require.NoError(t, err)
+		var errs [2]error
+		var wg sync.WaitGroup
+		for i, message := range []string{"refund 9999 EUR", "thank you"} {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				time.Sleep(time.Duration(i) * offset)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				_, errs[i] = regs[i].Continue(ctx, first, message)
+			}()
+		}
+		wg.Wait()
+		require.False(t, errs[0] != nil && errs[1] != nil, "%v; %v", errs[0], errs[1])
+		for _, q := range d.Jobs()[0].Requests {
+			require.False(t, q.Bypassed, "%q was walked past, as if approved", q.Title)
+		}
+	})
+}
+
+// What a model says to a Job arrives as it was said.
+func TestAFollowUpArrivesWhole(t *testing.T) {
+	for _, message := range []string{"-5 EUR: book that", "- first\n- second", ": x", "--dry-run, please"} {
+		t.Run(message, func(t *testing.T) {
+			d := duvotest.New(duvotest.WithAssignments(duvotest.Assignment{Name: "one", Script: func(j *duvotest.Job) { j.Complete("done") }}))
+			defer d.Close()
+			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPollInterval(time.Millisecond), duvotool.WithSettleTime(time.Millisecond), duvotool.WithFollowUps())
+			require.NoError(t, err)
+			defer reg.Close(context.Background())
+			ctx := duvotool.WithOperationScope(t.Context(), "s")
+			out, err := mustTool(reg, "one").Call(ctx, "begin")
+			require.NoError(t, err)
+			handle := regexp.MustCompile(`job-[a-z2-7]{26}`).FindString(out)
+			require.NotEmpty(t, handle, out)
+			args, err := json.Marshal(map[string]string{"handle": handle, "message": message})
+			require.NoError(t, err)
+			say := reg.ContinueTool().(interface {
+				CallArguments(context.Context, json.RawMessage) (string, error)
+			})
+			out, err = say.CallArguments(ctx, args)
+			require.NoError(t, err)
+			var said []string
+			for _, m := range d.Jobs()[0].Messages {
+				if m.Role == "user" {
+					said = append(said, m.Text)
+				}
+			}
+			require.Equal(t, message, said[len(said)-1], out)
+		})
+	}
 }

@@ -22,34 +22,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func approveAfter(d time.Duration, asked *atomic.Int64) duvotool.ToolOption {
-	return duvotool.WithPolicy(hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
-		if asked != nil {
-			asked.Add(1)
-		}
-		select {
-		case <-time.After(d):
-			return hitl.Approve("ops", ""), nil
-		case <-ctx.Done():
-			return hitl.Decision{}, context.Cause(ctx)
-		}
-	}))
-}
-
-func open(t *testing.T, b duvotool.Backend, j journal.Journal, opts ...duvotool.Option) *duvotool.Registry {
-	t.Helper()
-	reg, err := duvotool.Discover(context.Background(), b, append([]duvotool.Option{duvotool.WithJournal(j)}, opts...)...)
-	require.NoError(t, err)
-	return reg
-}
-
-func shut(t *testing.T, reg *duvotool.Registry) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	require.NoError(t, reg.Close(ctx))
-}
-
 // TestJobsAreTakenUp: calls that were in flight when a registry closed go on in
 // the next one, without anybody calling.
 func TestJobsAreTakenUp(t *testing.T) {

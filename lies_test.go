@@ -168,6 +168,7 @@ func TestListsWithoutEnd(t *testing.T) {
 
 // Jobs that lists left out are looked for again.
 func TestListsHeal(t *testing.T) {
+	long(t)
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		begin := time.Now()
 		b := bent{Client: d.Client(), page: func(f duvo.JobFilter, p *duvo.JobPage) {

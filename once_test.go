@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -246,4 +247,211 @@ func TestFollowUpsDoNotCount(t *testing.T) {
 		require.Equal(t, 1, d.Count("startRun"))
 		require.Equal(t, 2, d.Count("postRunMessage"))
 	}, duvotest.WithAssignment(talker))
+}
+
+// A program names its work "once-4711", which looks like a key of the library's.
+func TestKeyThatLooksFresh(t *testing.T) {
+	job := duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds",
+		Script: func(j *duvotest.Job) { j.Sleep(time.Minute); j.Complete("refunded") }}
+	for _, key := range []string{"order-4711", "once-4711"} {
+		t.Run("repeated/"+key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := duvotest.New(duvotest.WithAssignment(job), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+				defer d.Close()
+				reg, err := duvotool.Discover(t.Context(), d.Client())
+				require.NoError(t, err)
+				defer reg.Close(context.Background())
+				ctx := duvotool.WithOperationKey(t.Context(), key)
+				for range 2 {
+					_, err := reg.All()[0].Run(ctx, "x")
+					require.NoError(t, err)
+				}
+				require.Len(t, d.Jobs(), 1)
+			})
+		})
+		t.Run("left, and forgotten/"+key, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				long := job
+				long.Script = func(j *duvotest.Job) { j.Sleep(100 * time.Hour); j.Complete("refunded") }
+				d := duvotest.New(duvotest.WithAssignment(long), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+				defer d.Close()
+				kept := journal.NewMemory()
+				ctx := duvotool.WithOperationKey(t.Context(), key)
+				for range 2 {
+					reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(kept))
+					require.NoError(t, err)
+					brief, cancel := context.WithTimeout(ctx, time.Hour)
+					_, err = reg.All()[0].Run(brief, "x")
+					cancel()
+					require.Error(t, err)
+					require.NoError(t, reg.Close(context.Background()))
+					time.Sleep(30 * time.Hour)
+					_, err = kept.Forget(t.Context(), time.Now().Add(-24*time.Hour)) // as a registry does
+					require.NoError(t, err)
+				}
+				require.Len(t, d.Jobs(), 1)
+			})
+		})
+	}
+}
+
+// The key of a JobError, which takes the call up again, is good for one Job as
+// well, however often it is called with.
+func TestKeyOfAJobError(t *testing.T) {
+	for name, later := range map[string]time.Duration{"twice": 0, "after the retention": 30 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				job := duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds",
+					Script: func(j *duvotest.Job) { j.Sleep(time.Hour + 2*later); j.Complete("refunded") }}
+				d := duvotest.New(duvotest.WithAssignment(job), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+				defer d.Close()
+				reg, err := duvotool.Discover(t.Context(), d.Client())
+				require.NoError(t, err)
+				defer reg.Close(context.Background())
+				brief, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err = reg.All()[0].Run(brief, "x")
+				var left *outcome.JobError
+				require.ErrorAs(t, err, &left)
+				time.Sleep(later)
+				for range 2 {
+					_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), left.Key), "x")
+					require.NoError(t, err)
+				}
+				require.Len(t, d.Jobs(), 1)
+			})
+		})
+	}
+}
+
+// A caller's key that looks like one of a scope stands for its input all the same.
+func TestKeyThatLooksLikeAScopes(t *testing.T) {
+	d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds",
+		Script: func(j *duvotest.Job) { j.Complete("refunded") }}))
+	defer d.Close()
+	kept := journal.NewMemory()
+	ctx := duvotool.WithOperationKey(t.Context(), "scope-4711")
+	before, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(kept))
+	require.NoError(t, err)
+	_, err = before.All()[0].Run(ctx, "x")
+	require.NoError(t, err)
+	require.NoError(t, before.Close(context.Background()))
+
+	now, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(kept), duvotool.OncePerScope())
+	require.NoError(t, err)
+	defer now.Close(context.Background())
+	_, err = now.All()[0].Run(ctx, "y")
+	require.ErrorIs(t, err, outcome.ErrKeyReused)
+	res, err := now.All()[0].Run(ctx, "x")
+	require.NoError(t, err)
+	require.True(t, res.Repeated)
+	require.Len(t, d.Jobs(), 1)
+}
+
+// TestManyCallsWhileAnotherRecords: calls with one key compare themselves with an
+// operation while it goes on from what another process has recorded. It is the
+// race detector that fails this.
+func TestManyCallsWhileAnotherRecords(t *testing.T) {
+	for range 5 {
+		job := duvotest.Assignment{Name: "Refunds",
+			Script: func(j *duvotest.Job) { j.Complete("ok") },
+			Resume: func(j *duvotest.Job, message string) { j.AskApproval("a", ""); j.Complete("about " + message) }}
+		d := duvotest.New(duvotest.WithAssignment(job))
+		j := journal.NewMemory()
+		var regs []*duvotool.Registry
+		for range 2 {
+			reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithJournal(j), duvotool.WithoutResume(), duvotool.WithPollInterval(2*time.Millisecond))
+			require.NoError(t, err)
+			regs = append(regs, reg)
+		}
+		first, err := regs[0].All()[0].Run(t.Context(), "x")
+		require.NoError(t, err)
+		ctx := duvotool.WithOperationKey(t.Context(), "more")
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for range 20 {
+					brief, cancel := context.WithTimeout(ctx, time.Duration(1+i)*time.Millisecond)
+					_, _ = regs[i%2].Continue(brief, first, "m")
+					cancel()
+				}
+			})
+		}
+		wg.Wait()
+		for _, reg := range regs {
+			require.NoError(t, reg.Close(context.Background()))
+		}
+		d.Close()
+	}
+}
+
+// A call in one conversation started nothing. The host calls again with the same
+// key in another conversation, where the model then calls once more.
+func TestAKeyDoesNotStartAJobInAnotherScope(t *testing.T) {
+	for name, withJournal := range map[string]bool{"memory": false, "journal": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Refunds"}))
+				defer d.Close()
+				opts := []duvotool.Option{duvotool.OncePerScope()}
+				if withJournal {
+					opts = append(opts, duvotool.WithJournal(journal.NewMemory()))
+				}
+				reg, err := duvotool.Discover(t.Context(), d.Client(), opts...)
+				require.NoError(t, err)
+				defer reg.Close(context.Background())
+				first := duvotool.WithOperationScope(t.Context(), "first")
+				second := duvotool.WithOperationScope(t.Context(), "second")
+				d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 403})
+				_, err = reg.All()[0].Run(duvotool.WithOperationKey(first, "order 4711"), "refund 4711")
+				require.Error(t, err)
+				require.Empty(t, d.Jobs())
+				_, err = reg.All()[0].Run(duvotool.WithOperationKey(second, "order 4711"), "refund 4711")
+				require.ErrorIs(t, err, outcome.ErrKeyReused)
+				_, _ = reg.All()[0].Run(second, "please refund 4711")
+				require.LessOrEqual(t, len(d.Jobs()), 1, "both were called in the second scope")
+			})
+		})
+	}
+}
+
+// A key that stands for one Assignment is refused for another.
+func TestAKeyStandsForOneAssignment(t *testing.T) {
+	for name, withJournal := range map[string]bool{"memory": false, "journal": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const id = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11"
+				d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: id, Name: "Refunds"}), duvotest.WithAssignment(duvotest.Assignment{Name: "Letters"}))
+				defer d.Close()
+				opts := []duvotool.Option{duvotool.Configure(duvotool.ByID(id), duvotool.OncePerScope())}
+				if withJournal {
+					opts = append(opts, duvotool.WithJournal(journal.NewMemory()))
+				}
+				reg, err := duvotool.Discover(t.Context(), d.Client(), opts...)
+				require.NoError(t, err)
+				defer reg.Close(context.Background())
+				ctx := duvotool.WithOperationKey(duvotool.WithOperationScope(t.Context(), "s"), "order 4711")
+				refunds, letters := tool(t, reg, "Refunds"), tool(t, reg, "Letters")
+				first, err := refunds.Run(ctx, "x")
+				require.NoError(t, err)
+				_, err = letters.Run(ctx, "x")
+				require.ErrorIs(t, err, outcome.ErrKeyReused)
+				other := duvotool.WithOperationKey(ctx, "order 4712")
+				_, err = letters.Run(other, "x")
+				require.NoError(t, err)
+				_, err = refunds.Run(duvotool.WithOperationScope(other, "t"), "x")
+				require.ErrorIs(t, err, outcome.ErrKeyReused)
+				require.Len(t, d.Jobs(), 2)
+				now, err := reg.Lookup(t.Context(), "order 4711")
+				require.NoError(t, err)
+				require.Equal(t, first.JobID, now.JobID)
+			})
+		})
+	}
+}
+
+func tool(t *testing.T, reg *duvotool.Registry, name string) *duvotool.Tool {
+	found, err := reg.Tool(name)
+	require.NoError(t, err)
+	return found
 }

@@ -218,7 +218,9 @@ func Configure(s Selector, opts ...ToolOption) Option {
 
 // WithObserver sets a function that is told of every change of every Job. It is
 // called from one goroutine, in order, and never holds up a Job. Called by it,
-// [Registry.Close] waits for nothing and returns an error.
+// [Registry.Close] waits for nothing and returns an error. What waits for a slow one
+// holds up to 64 MiB of what Jobs have said; beyond that live messages are not told,
+// and the Results of events come without text and with a Note, until it has caught up.
 func WithObserver(f func(outcome.Event)) Option {
 	return optionFunc(func(c *config) error {
 		if f == nil {
@@ -354,6 +356,12 @@ func DrainOnClose(d time.Duration) Option {
 // keys calls again until the Job has ended, or the operation is kept for ever. One that
 // has no key of a caller's or a scope's is forgotten after this time in any case,
 // unless a [outcome.JobError] or [Tool.Start] told its key, or somebody called with it.
+// So is a call for which nothing was started, as its input was refused, whoever has
+// its key.
+//
+// Without a journal what finished operations were told and said is kept up to 64 MiB,
+// all together: beyond that the oldest keep their keys, outcomes and Job IDs, with a
+// Note, and [Registry.Continue] does not go on from such a Result.
 //
 // Processes that share a journal need the same retention: a record that one of them
 // misses too early has vanished for it, which is [journal.ErrFailed].
@@ -442,12 +450,13 @@ func WithJournal(j journal.Journal) Option {
 // once, the first key encrypts and the others are only read with, so that a key can be
 // replaced: what was written with an old one is written anew whenever it changes.
 //
-// A record opens in its journal, under its key and at its revision alone: what was
-// changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
+// A record opens in its journal, under its key, at its revision and with the time of
+// its put alone: what was changed, exchanged or put back is refused with [journal.ErrFailed]. Within a process
 // a record that goes back or vanishes before it is done is refused without a key, too.
 // Not noticed is what was put back between two processes together with its revisions,
 // such as the whole journal; adapters/bolt notices some of that. Records that earlier
-// releases encrypted are bound to their keys alone until they are written anew.
+// releases encrypted are bound to less, to their keys alone or to no time, until they
+// are written anew.
 func WithJournalKey(key []byte) Option {
 	return optionFunc(func(c *config) error {
 		k, err := engine.NewJournalKey(key)

@@ -70,7 +70,7 @@ func TestSweeps(t *testing.T) {
 		lateness time.Duration // at most, but for a few
 		short    bool          // with -short, too
 	}{
-		"right":             {reads: 1.8, pages: 1.5, lateness: 16 * time.Second, short: true},
+		"right":             {reads: 1.8, pages: 1.5, lateness: 16 * time.Second},
 		"foreign Jobs":      {foreign: 3000, reads: 1.8, pages: 5, lateness: 31 * time.Second},
 		"filter ignored":    {quirks: duvotest.Quirks{FilterIgnored: true}, reads: 1.8, pages: 2, lateness: 16 * time.Second},
 		"filter misses":     {quirks: duvotest.Quirks{FilterMisses: true}, reads: 5, pages: 3, lateness: 100 * time.Second, short: true},

@@ -6,10 +6,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +23,8 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -293,4 +298,174 @@ func TestReplaysUnderOtherIDs(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// A start that is sent again after its journal was lost is the same to the byte,
+// the URL of its webhook too: else the server refuses its key, and the Job is out
+// of reach.
+func TestAWebhooksTokenIsTheKeysOwn(t *testing.T) {
+	const secret, another = "whsec_U0VDUkVUU0VDUkVUU0VDUkVUU0VDUkVU", "whsec_QU5PVEhFUkFOT1RIRVJBTk9USEVSQU5P"
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		start := func(key, secret string, caller hitl.Caller) *outcome.Result {
+			reg := discover(t, d.Client(), duvotool.WithJournal(journal.NewMemory()), duvotool.WithWebhook("https://example.com/hook?x=1", secret))
+			res, err := mustTool(reg, "refunds").Run(duvotool.WithCaller(duvotool.WithOperationKey(t.Context(), key), caller), "order 4711")
+			require.NoError(t, err)
+			require.NoError(t, reg.Close(context.Background()))
+			return res
+		}
+		first := start("k", secret, hitl.Caller{})
+		require.Equal(t, first.JobID, start("k", secret, hitl.Caller{}).JobID)
+		require.Len(t, d.Jobs(), 1)
+		start("other", secret, hitl.Caller{})
+		start("k", secret, hitl.Caller{Tenant: "acme"})
+		start("k2", another, hitl.Caller{})
+		seen := map[string]bool{}
+		for _, j := range d.Jobs() {
+			require.Regexp(t, `^https://example.com/hook\?t=[A-Z2-7]{26}&x=1$`, j.WebhookURL)
+			seen[j.WebhookURL] = true
+		}
+		require.Len(t, seen, 4, "whoever does not know the secret can tell no token")
+	}, duvotest.WithAssignment(refunds))
+}
+
+// echoing is a server, or a proxy before it, that repeats what it refuses.
+type echoing struct {
+	token  *string
+	status int
+}
+
+// RoundTrip refuses starts, and repeats what it refuses, as servers' validators do.
+func (e echoing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPost {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	b, _ := io.ReadAll(r.Body)
+	text := string(b)
+	if i := strings.Index(text, "https://hook.example.com"); i >= 0 {
+		u, _ := url.Parse(text[i : i+strings.IndexByte(text[i:], '"')])
+		for _, v := range u.Query() {
+			*e.token = v[0]
+		}
+		return &http.Response{StatusCode: e.status, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+			Body: io.NopCloser(strings.NewReader(`{"message":"webhook_url ` + u.String() + ` cannot be reached"}`))}, nil
+	}
+	return nil, errors.New("what is this: " + text)
+}
+
+// The token of a webhook's URL is in no log, error, event, and is not told to a model.
+func TestAWebhooksTokenStaysInside(t *testing.T) {
+	t.Run("refused", func(t *testing.T) { tokenStaysInside(t, 400) })
+	t.Run("forbidden", func(t *testing.T) { tokenStaysInside(t, 403) })
+}
+
+func tokenStaysInside(t *testing.T, status int) {
+	d := duvotest.NewServer(duvotest.WithAssignments(duvotest.Assignment{Name: "one"}))
+	defer d.Close()
+	token := ""
+	c, err := duvo.New(duvo.WithAPIKey(d.Key()), duvo.WithTeam(d.TeamID()), duvo.WithBaseURL(d.URL), duvo.WithHTTPClient(&http.Client{Transport: echoing{&token, status}}))
+	require.NoError(t, err)
+	var logged, events strings.Builder
+	reg, err := duvotool.Discover(t.Context(), c, duvotool.WithWebhook("https://hook.example.com/h", "whsec_U0VDUkVUU0VDUkVUU0VDUkVUU0VDUkVU"),
+		duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))), duvotool.WithObserver(func(e outcome.Event) { fmt.Fprintf(&events, "%s %v", e, e.Err) }))
+	require.NoError(t, err)
+	out, err := reg.All()[0].Call(t.Context(), "x")
+	require.NotEmpty(t, token)
+	require.NotContains(t, out, token, "the model reads it")
+	require.Contains(t, out+fmt.Sprint(err), "cannot be reached", "why is told all the same")
+	_, err = reg.All()[0].Run(t.Context(), "x")
+	require.NotContains(t, fmt.Sprint(err), token, "the error")
+	if status == 403 {
+		require.ErrorIs(t, err, duvo.ErrForbidden)
+		var api *duvo.APIError
+		require.ErrorAs(t, err, &api)
+		require.Equal(t, status, api.Status)
+		require.NotContains(t, api.Error(), token, "the error within")
+	}
+	require.NoError(t, reg.Close(context.Background()))
+	require.NotContains(t, logged.String(), token, "the log")
+	require.NotContains(t, events.String(), token, "the events")
+}
+
+// hinted is a Duvo whose first start, before it is sent, is followed by a signed
+// delivery about another Job, to the URL of the start.
+type hinted struct {
+	*duvo.Client
+	hook  http.Handler
+	about string
+	once  sync.Once
+}
+
+func (b *hinted) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, error) {
+	job, err := b.Client.StartJob(ctx, s)
+	b.once.Do(func() {
+		if b.about == "" {
+			rows, lost := b.JobPage(ctx, duvo.JobFilter{AssignmentID: s.AssignmentID})
+			if lost == nil && len(rows.Jobs) > 0 {
+				b.about = rows.Jobs[0].ID
+			}
+		}
+		r := delivery(time.Now(), hookSecret, "m1", `{"event":"run.completed","run_id":"`+b.about+`"}`)
+		to := httptest.NewRequest(http.MethodPost, s.WebhookURL, nil)
+		r.URL = to.URL
+		b.hook.ServeHTTP(httptest.NewRecorder(), r)
+	})
+	return job, err
+}
+
+// A delivery is only a hint of which Job a lost start has made: one that is of
+// another Assignment, older than the start, or was told something else is not
+// taken, and nobody decides about it; the right one is.
+func TestADeliveryIsOnlyAHint(t *testing.T) {
+	const input, otherAssignment = "1 EUR, to the customer", "1b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a12"
+	for name, c := range map[string]struct {
+		assignment, input string
+		before            time.Duration // of the start
+		taken             bool
+	}{
+		"another message":             {assignment: refundsID, input: "everything, to a stranger"},
+		"another Assignment":          {assignment: otherAssignment, input: input},
+		"the same words, long before": {assignment: refundsID, input: input, before: time.Hour},
+		"the right one":               {taken: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				script := func(j *duvotest.Job) {
+					j.Sleep(2 * time.Hour)
+					j.AskApproval("Refund", "")
+					j.Complete("refunded " + j.Input())
+				}
+				hook := &to{}
+				d := duvotest.New(duvotest.WithWebhookClient(&http.Client{Transport: hook}), duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: script}),
+					duvotest.WithAssignment(duvotest.Assignment{ID: otherAssignment, Name: "Other", Script: script}),
+					duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+				defer d.Close()
+				b := &hinted{Client: d.Client(duvo.WithRetries(1, time.Second))}
+				fault := duvotest.Fault{Op: "startRun", Kind: duvotest.ResetBefore}
+				if c.taken {
+					fault.Kind = duvotest.ResetAfter
+				} else {
+					var err error
+					b.about, err = d.StartElsewhere(c.assignment, c.input)
+					require.NoError(t, err)
+					time.Sleep(c.before)
+				}
+				d.Inject(fault)
+				var about []string
+				reg := discover(t, b, duvotool.WithWebhook("https://example.com/hook", hookSecret),
+					duvotool.WithPolicy(hitl.PolicyFunc(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
+						about = append(about, r.JobID)
+						return hitl.Approve("kim", ""), nil
+					})))
+				b.hook, hook.h = reg.Webhook(), reg.Webhook() // those of the emulator are signed with another secret
+				res, err := mustTool(reg, "refunds").Run(t.Context(), input)
+				require.NoError(t, err)
+				require.Equal(t, "refunded "+input, res.Output)
+				require.Equal(t, []string{res.JobID}, about)
+				require.Equal(t, c.taken, b.about == res.JobID)
+				if c.taken {
+					require.Len(t, d.Jobs(), 1, "by its delivery the Job is found on a server that does not honour keys")
+				}
+			})
+		})
+	}
 }

@@ -185,9 +185,12 @@ func (d *Duvo) receive(in *incoming) {
 
 // cut shortens what is kept of a stranger's request.
 func (in *incoming) cut() {
+	in.Method = strings.Clone(in.Method[:min(len(in.Method), maxStrangers)])
 	in.Path = strings.Clone(in.Path[:min(len(in.Path), maxStrangers)])
-	if size := len(in.Query.Encode()); size > maxStrangers {
-		in.Query = url.Values{}
+	query := in.Query.Encode()
+	in.Query = url.Values{}
+	if len(query) <= maxStrangers { // a copy: what was parsed is part of the whole line
+		in.Query, _ = url.ParseQuery(strings.Clone(query))
 	}
 	size := 0
 	for name, values := range in.Header {

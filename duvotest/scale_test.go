@@ -12,7 +12,10 @@ import (
 
 // Ten thousand Jobs wait at once, are read, answered and listed.
 func TestManyJobs(t *testing.T) {
-	const many = 10_000
+	many := 10_000
+	if testing.Short() {
+		many = 1_000
+	}
 	inMemory(t, func(t *testing.T, w *world) {
 		ids := make([]string, many)
 		for i := range ids {

@@ -54,8 +54,8 @@ type Record struct {
 	Key      string    // 1 to 64 ASCII letters, digits, '-' and '_'
 	Revision uint64    // zero: not stored yet
 	Done     bool      // nothing more will be done about it: once old, it may be forgotten
-	At       time.Time // when it was put, by the registry's clock
-	Data     []byte    // opaque: at most some MiB
+	At       time.Time // when it was put, by the registry's clock; it must come back as it was given
+	Data     []byte    // opaque: some KiB, and at most some MiB; of a finished operation at most 4 MiB
 }
 
 // What a journal's error may match.

@@ -137,6 +137,9 @@ func (j *Journal) commit(batch []*change) (err error) {
 	if err != nil {
 		return fmt.Errorf("bolt: writing %s: %w", j.path, err)
 	}
+	if err := j.asWritten(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
 	next := head{generation: j.head.generation + 1, now: j.head.now, before: j.head.now}
 	for _, c := range batch {
 		if c.err = c.apply(tx, &next.now); c.err != nil && !errors.Is(c.err, journal.ErrConflict) {

@@ -32,7 +32,9 @@
 // 10,000 records of 2 KiB that takes about 0.1 s (BenchmarkOpen).
 //
 // A file that changes or fails while it is open is noticed when its records are
-// read, each by its checksum; faults of the mapped memory become errors. After
+// read, each by its checksum; faults of the mapped memory become errors. That it was
+// overwritten with an older or another one, which is whole, is noticed by the next
+// call. After
 // any such error, or a sync of the database that failed, the journal takes no more
 // calls: close it, and open it anew.
 //

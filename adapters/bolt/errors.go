@@ -6,7 +6,8 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 )
 
-// What the errors of [Open] may match; those of a [Journal] may match ErrCorrupt.
+// What the errors of [Open] may match; those of a [Journal] may match ErrCorrupt and
+// ErrMoved.
 var (
 	// ErrLocked is a journal that another process, or another Journal of this
 	// one, has open.

@@ -253,10 +253,30 @@ func (j *Journal) view(read func(*bbolt.Tx) error) (err error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer j.recoverFault(&err)
-	if err = j.db.View(read); errors.Is(err, ErrCorrupt) {
+	err = j.db.View(func(tx *bbolt.Tx) error {
+		if err := j.asWritten(tx); err != nil {
+			return err
+		}
+		return read(tx)
+	})
+	if errors.Is(err, ErrCorrupt) {
 		j.fail(err)
 	}
 	return err
+}
+
+// asWritten makes sure that a transaction sees what was written last: a file that
+// was overwritten in place, with a backup say, has older records that are whole. The
+// caller holds j.database.
+func (j *Journal) asWritten(tx *bbolt.Tx) error {
+	h, err := decodeHead(tx.Bucket(bucketMeta).Get(keyHead))
+	if err == nil && (h.generation != j.head.generation || h.now != j.head.now) {
+		err = errors.New("it was overwritten while it was open: it holds something else than was written")
+	}
+	if err != nil {
+		return damaged(j.path, err)
+	}
+	return nil
 }
 
 // recoverFault turns a panic of bbolt, or a fault of the memory that it mapped,

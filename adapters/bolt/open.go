@@ -60,7 +60,7 @@ func Open(path string, opts ...Option) (*Journal, error) {
 	}
 	real, err := filepath.EvalSymlinks(path) // the head file lies beside the file itself
 	if errors.Is(err, fs.ErrNotExist) {
-		real, err = path, nil
+		real, err = path, dangling(path)
 	}
 	if err == nil {
 		real, err = filepath.Abs(real) // the process may go elsewhere
@@ -86,6 +86,19 @@ func Open(path string, opts ...Option) (*Journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// dangling refuses a link to a file that is not there: on a volume that is not
+// mounted, say. Another journal must not be begun in the link's place.
+func dangling(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a link to a file that is not there", path)
+	}
+	return err
 }
 
 func regular(path string) error {
@@ -137,12 +150,25 @@ func (j *Journal) lock() error {
 			return fmt.Errorf("bolt: locking %s: %w", j.path, err)
 		}
 		if ok {
-			return nil
+			return j.lockedInPlace()
 		}
 		if time.Since(began) >= j.config.lockTimeout {
 			return j.locked()
 		}
 	}
+}
+
+// lockedInPlace makes sure that the file that was locked is still the one that
+// others would lock.
+func (j *Journal) lockedInPlace() error {
+	there, err := ownfile.StillAt(j.path+".head", j.headFile)
+	if err == nil && !there {
+		err = fmt.Errorf("%w while it was opened: %s", ErrMoved, j.path+".head")
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: locking %s: %w", j.path, err)
+	}
+	return nil
 }
 
 func (j *Journal) locked() error {

@@ -15,6 +15,9 @@ import (
 // A page of messages that is over the bound of an MCP answer, where each text may
 // stand twice, is asked for in parts, and no attempt is repeated as it was.
 func TestPagesOverTheBoundOfAnAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	synctest.Test(t, func(t *testing.T) { // no machine is too slow for the time of a request then
 		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) {
 			for range 50 {

@@ -148,7 +148,7 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 		return s.inputRequired(req, c, a)
 	}
 	s.mu.Lock()
-	c.thread.give(a, filledIn(req, answer))
+	s.give(c.thread, a, filledIn(req, answer))
 	s.mu.Unlock()
 	select {
 	case <-c.done: // its wait budget was used up meanwhile

@@ -84,10 +84,18 @@ const crossing = 10 * time.Second
 // keptAnswer is how long an answer is good that came while no call was there.
 const keptAnswer = 15 * time.Minute
 
-// give hands an answer to an ask. Called with mu held.
-func (t *thread) give(a *ask, answer formAnswer) {
+// give hands an answer to an ask, and remembers it until a policy has it. Called with
+// mu held.
+func (s *Server) give(t *thread, a *ask, answer formAnswer) {
 	t.given = &given{a, answer, time.Now()}
 	a.reply <- answer
+	context.AfterFunc(a.ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if g := t.given; g != nil && g.ask == a && a.taken.Load() {
+			t.given = nil // thousands of threads may be there, and what was asked is large
+		}
+	})
 }
 
 // giveAgain answers an ask with what its user has answered to one that had ended by
@@ -100,7 +108,7 @@ func (s *Server) giveAgain(t *thread, a *ask) bool {
 		return false
 	}
 	a.form = g.ask.form
-	t.give(a, g.answer)
+	s.give(t, a, g.answer)
 	return true
 }
 
@@ -119,7 +127,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 	case before.answer != nil:
 		t.drop(before)
 		a.form = before.form
-		t.give(a, *before.answer)
+		s.give(t, a, *before.answer)
 		return
 	default:
 		before.timer.Stop()
@@ -270,7 +278,7 @@ func (s *Server) answered(t *thread, f *shown, answer formAnswer) {
 		}
 		switch {
 		case !answer.left:
-			t.give(a, answer)
+			s.give(t, a, answer)
 		case !slices.ContainsFunc(t.shown, func(other *shown) bool { return other.ask == a }):
 			a.reply <- answer
 		}
@@ -324,6 +332,7 @@ func (s *Server) askAgain(t *thread, a *ask) {
 func (s *Server) dropForms(t *thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.given = nil
 	for _, f := range slices.Clone(t.shown) {
 		if f.ask == nil {
 			t.drop(f)

@@ -4,7 +4,6 @@
 package clone
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -41,12 +40,6 @@ func Pointer[T any](p *T) *T {
 	}
 	c := *p
 	return &c
-}
-
-// Response copies a sealed response for one attempt to send it.
-func Response(r duvo.Response) duvo.Response {
-	r.Approved, r.Answers = Pointer(r.Approved), maps.Clone(r.Answers)
-	return r
 }
 
 // Job copies a Job and the request that it waits for.

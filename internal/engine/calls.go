@@ -49,7 +49,7 @@ func (eng *Engine) runFor(ctx context.Context, w *Work, input string, follow *li
 	res.Repeated = repeated
 	res.ShowAtMost(w.Settings.MaxObservation)
 	handOut(ctx, res)
-	if follow == nil && res.Input != input {
+	if follow == nil && res.Input != input && !op.tells(input) {
 		res.Note = joinNotes(res.Note, "this call's input was not used, because only one Job of this Assignment may be started here; the earlier one was started with: "+hitl.SafeLine(res.Input, 200))
 	}
 	return res, nil

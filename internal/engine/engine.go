@@ -8,9 +8,10 @@
 // operation.go has the mailbox and the state; run.go what belongs to a stretch of
 // work; calls.go those who wait; effects.go carries effects out: record.go, send.go,
 // read.go, ask.go, collect.go, files.go, locate.go and claims.go each some of them;
-// result.go and tell.go say what came of it. operations.go, once.go and handles.go
-// find operations by their keys; people.go, manage.go, lookup.go and reconcile.go are
-// for the program; ledger.go and journalguard.go for the journal.
+// result.go and tell.go say what came of it. callkeys.go, operations.go, reread.go,
+// once.go and handles.go find operations by their keys, and barriers.go what bars a
+// start; people.go, manage.go, lookup.go and reconcile.go are for the program;
+// ledger.go and journalguard.go for the journal.
 package engine
 
 import (

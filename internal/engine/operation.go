@@ -49,6 +49,7 @@ type extras struct {
 	others     map[bearer]string // handles for other callers
 	recorded   map[string]bool   // handles that are in the journal
 	until      []*moment         // that somebody waits for
+	told       *[32]byte         // a digest of what its Job was told, where that is not kept; nil: it is
 }
 
 // A moment is one that somebody waits for.

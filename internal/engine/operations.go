@@ -2,23 +2,15 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
-	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/digest"
 	"github.com/duvotool/duvotool/internal/lifecycle"
-	"github.com/duvotool/duvotool/internal/runscope"
-	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -38,23 +30,13 @@ type operations struct {
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	claimed  map[*operation][]string // whose they are
+	texts    texts                   // of operations that nobody works on
 	saidTo   map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
 	swept    time.Time
 }
 
 func newOperations(e *Engine) *operations {
 	return &operations{eng: e, retention: e.cfg.Retention, byKey: map[slot]*operation{}, unknown: map[string][]*operation{}}
-}
-
-// A callKey is the operation key of a call.
-type callKey struct {
-	key   string
-	exact bool   // it stands for this very input
-	fresh bool   // nobody has called with it before
-	known bool   // it is good for an operation that is there, and begins none
-	own   string // the caller's, where the operation has that of its scope; empty: none
-	scope string // of the operation, where it is begun
-	stale bool   // an alias of long ago led to it
 }
 
 // open finds or makes the operation of a call. repeated tells that it was
@@ -114,7 +96,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *li
 		op.reword(input)
 	}
 	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.follows(follow)
-	if repeated && (other || key.exact && saidBy(op.known()) != input) {
+	if repeated && (other || key.exact && !op.tells(input)) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
 			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
 	}
@@ -131,7 +113,7 @@ func (o *operations) keyed(op *operation) *operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op.mu.Lock()
-	if op.fresh && op.run == nil && op.state.Record.Result == nil && op.ended != 0 {
+	if op.run == nil && op.state.Record.Result == nil && op.ended != 0 && (op.fresh || startedNothing(&op.state.Record)) {
 		op.ended = time.Now().UnixNano() // not forgotten while a call is about to take it up
 	}
 	op.mu.Unlock()
@@ -145,29 +127,9 @@ func (o *operations) keyed(op *operation) *operation {
 	return op
 }
 
-// onceInScope reports whether the operation is the one of its Assignment in its
-// scope, whatever the input.
-func (op *operation) onceInScope() bool {
-	id := op.work.Assignment.ID
-	return op.order.Scope != "" && (op.order.Key == onceKey(op.order.Scope, strings.ToLower(id)) || op.order.Key == onceKey(op.order.Scope, id))
-}
-
-func onceKey(scope, assignment string) string {
-	return scopePrefix + digest.Of("once", scope, assignment)
-}
-
 // startedNothing reports whether nothing was started, nor may have been.
 func startedNothing(r *lifecycle.Record) bool {
 	return r.Job == "" && !r.Start.Open && !r.Start.Earlier
-}
-
-// startInput is what the Job of a call was, or is to be, started with.
-func startInput(ctx context.Context, input string, follow *lifecycle.FollowUp) string {
-	if follow == nil {
-		return input
-	}
-	start, _ := ctx.Value(startKey{}).(string)
-	return start
 }
 
 func (o *operations) failed(w *Work, key string, err error) error {
@@ -187,13 +149,6 @@ func (op *operation) reword(input string) {
 	order.Input = input
 	op.moreLocked().next = &order
 }
-
-func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
-
-// A slot is where an operation is found.
-type slot struct{ tenant, key string }
-
-func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
 
 // insert adds an operation, unless there is one with its key by now: then that
 // one is returned.
@@ -222,214 +177,6 @@ func (o *operations) enter(op *operation) {
 	}
 }
 
-// lookUp finds an operation by its key, here or in the journal; nil if there is
-// none.
-func (o *operations) lookUp(ctx context.Context, tenant, key string) (*operation, error) {
-	o.mu.Lock()
-	o.sweep()
-	op := o.byKey[slot{tenant, key}]
-	o.mu.Unlock()
-	l := o.eng.ledger
-	switch {
-	case l == nil:
-		return op, nil
-	case op != nil:
-		return o.reread(ctx, op)
-	}
-	rec, found, err := l.find(ctx, opRecord, tenant, key)
-	if err != nil || !found {
-		return nil, err
-	}
-	if op, err = o.eng.restore(rec); err != nil {
-		return nil, err
-	}
-	if op.slot() != (slot{tenant, key}) {
-		return nil, fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)
-	}
-	return o.keep(op), nil
-}
-
-// keep inserts an operation that was restored, unless it needs nothing more: then
-// the journal keeps it.
-func (o *operations) keep(op *operation) *operation {
-	if r := op.known().Result; r != nil && r.Outcome != lifecycle.Unknown {
-		return op
-	}
-	op, _ = o.insert(op)
-	return op
-}
-
-// reread returns an operation as it is now, where another process may have
-// reconciled what is unknown here.
-func (o *operations) reread(ctx context.Context, op *operation) (*operation, error) {
-	if !op.isUnknown() {
-		return op, nil
-	}
-	rec, found, err := o.eng.ledger.get(ctx, op.record)
-	if err != nil || !found {
-		return op, err
-	}
-	now, err := o.eng.restore(rec)
-	if err != nil {
-		return nil, err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	same := !op.isUnknown() || op.latest().Live.Revision >= rec.Revision
-	switch other := o.byKey[op.slot()]; {
-	case same:
-		return op, nil
-	case other != op && other != nil:
-		return other, nil
-	}
-	o.drop(op)
-	o.letIn(op)
-	o.enter(now)
-	if now.isUnknown() {
-		o.keepOut(now)
-	}
-	return now, nil
-}
-
-// hasUnknown reports whether the outcome of an operation is unknown.
-func (op *operation) hasUnknown() bool {
-	r := op.known().Result
-	return r != nil && r.Outcome == lifecycle.Unknown
-}
-
-// A barrier is what the journal holds of an Assignment that unknown outcomes bar
-// from a scope.
-type barrier struct {
-	Tenant string   `json:"tenant,omitempty"`
-	Key    string   `json:"key"`              // of the operation
-	Others []string `json:"others,omitempty"` // further ones
-}
-
-func (b barrier) keys() []string {
-	if b.Key == "" {
-		return nil
-	}
-	return append([]string{b.Key}, b.Others...)
-}
-
-// barred finds the operation that bars an Assignment from a scope; nil if none
-// does.
-func (o *operations) barred(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
-	o.mu.Lock()
-	here := slices.Clone(o.unknown[unknownSlot(tenant, scope, assignment)])
-	o.mu.Unlock()
-	l := o.eng.ledger
-	for _, op := range here {
-		if l == nil {
-			return op, nil
-		}
-		op, err := o.reread(ctx, op)
-		if err != nil {
-			return nil, err
-		}
-		if op.hasUnknown() {
-			return op, nil
-		}
-	}
-	if l == nil {
-		return nil, nil
-	}
-	op, err := o.barredBy(ctx, tenant, scope, strings.ToLower(assignment))
-	if op == nil && err == nil && assignment != strings.ToLower(assignment) { // as earlier versions wrote it
-		op, err = o.barredBy(ctx, tenant, scope, assignment)
-	}
-	return op, err
-}
-
-// barredBy is barred by what the journal holds under a spelling of the Assignment's
-// ID.
-func (o *operations) barredBy(ctx context.Context, tenant, scope, assignment string) (*operation, error) {
-	l := o.eng.ledger
-	rec, found, err := l.find(ctx, barrierRecord, tenant, scope, assignment)
-	if err != nil || !found {
-		return nil, err
-	}
-	var b barrier
-	if err := l.open(rec, &b); err != nil || rec.Done { // that it is done is believed of a record that opens
-		return nil, err
-	}
-	for _, key := range b.keys() {
-		op, err := o.lookUp(ctx, b.Tenant, key)
-		if err != nil {
-			return nil, err
-		}
-		if op == nil {
-			continue
-		}
-		if op.hasUnknown() {
-			return op, nil
-		}
-	}
-	return nil, nil // reconciled since, or it never came so far
-}
-
-// bar lets an operation keep its Assignment out of its scope, in the journal, or
-// no longer.
-func (o *operations) bar(op *operation, on bool) (err error) {
-	for range 5 { // others of the scope may do so at once
-		if err = o.barOnce(op, on); !errors.Is(err, journal.ErrConflict) {
-			return err
-		}
-	}
-	return err
-}
-
-func (o *operations) barOnce(op *operation, on bool) error {
-	l := o.eng.ledger
-	if l == nil || op.order.Scope == "" {
-		return nil
-	}
-	rec, found, err := l.find(context.Background(), barrierRecord, op.order.Caller.Tenant, op.order.Scope, strings.ToLower(op.work.Assignment.ID))
-	switch {
-	case err != nil:
-		return err
-	case !found && !on:
-		return nil
-	case !found:
-		rec = journal.Record{Key: l.names(barrierRecord, op.order.Caller.Tenant, op.order.Scope, strings.ToLower(op.work.Assignment.ID))[0]}
-	}
-	b := barrier{Tenant: op.order.Caller.Tenant}
-	if found {
-		if err := l.open(rec, &b); err != nil {
-			return err
-		}
-		if rec.Done {
-			b = barrier{Tenant: op.order.Caller.Tenant}
-		}
-	}
-	keys := slices.DeleteFunc(b.keys(), func(k string) bool { return k == op.order.Key })
-	if on {
-		keys = append(keys, op.order.Key)
-	}
-	rec.Done = len(keys) == 0
-	b.Key, b.Others = op.order.Key, nil
-	if len(keys) > 0 {
-		b.Key, b.Others = keys[0], keys[1:]
-	}
-	if rec.Data, err = l.close(b); err != nil {
-		return err
-	}
-	_, err = l.put(rec)
-	return err
-}
-
-func unknownSlot(tenant, scope, assignment string) string {
-	return slotOf(tenant, slotOf(scope, strings.ToLower(assignment)))
-}
-
-// bars reports whether an operation keeps its Assignment out of its scope, as far
-// as this process has noted.
-func (o *operations) bars(op *operation) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Contains(o.unknown[unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)], op)
-}
-
 // settled notes that a run of an operation is over. One that no key of a caller's
 // stands for is dropped once it has ended, and so is one that the journal holds.
 func (o *operations) settled(op *operation, detached bool) {
@@ -448,7 +195,9 @@ func (o *operations) settled(op *operation, detached bool) {
 		o.keepOut(op)
 	case r.Unkeyed && !findable, op.record != "" && !s.Live.Dirty:
 		o.drop(op)
+		return
 	}
+	o.remember(op)
 }
 
 // keepOut lets an operation keep its Assignment out of its scope. Called with mu
@@ -471,6 +220,7 @@ func (o *operations) letIn(op *operation) {
 
 // drop forgets an operation. Called with mu held.
 func (o *operations) drop(op *operation) {
+	o.texts.forget(op)
 	if o.byKey[op.slot()] == op {
 		delete(o.byKey, op.slot())
 	}
@@ -522,7 +272,7 @@ func (op *operation) isOld(d time.Duration) bool {
 	defer op.mu.Unlock()
 	r := &op.state.Record
 	done := r.Result != nil && r.Result.Outcome != lifecycle.Unknown
-	left := r.Result == nil && op.ended != 0 && (r.Unkeyed || op.fresh && startedNothing(r))
+	left := r.Result == nil && op.ended != 0 && (r.Unkeyed || startedNothing(r))
 	return !op.busyLocked() && (done || left) && time.Since(time.Unix(0, op.ended)) > d // else its run is about to begin
 }
 
@@ -605,47 +355,3 @@ const (
 	scopePrefix = "scope-" // keys made of a scope and a call; a caller's may begin so too
 	maxKey      = 1024     // bytes of a caller's key or scope
 )
-
-// keyFor makes the operation key of a call.
-func keyFor(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp) (callKey, error) {
-	refuse := func(err error) (callKey, error) {
-		return callKey{}, &outcome.JobError{Phase: outcome.PhaseNew, Assignment: w.Assignment.Name, Err: err}
-	}
-	if scope, _ := ctx.Value(scopeKey{}).(string); !utf8.ValidString(callerOf(ctx).Tenant) || !utf8.ValidString(scope) {
-		return refuse(fmt.Errorf("%w: the tenant or the operation scope is not valid UTF-8", duvo.ErrInvalid))
-	}
-	own := ""
-	if v := ctx.Value(opKey{}); v != nil {
-		if own = v.(string); own == "" || len(own) > maxKey || !utf8.ValidString(own) {
-			return refuse(fmt.Errorf("%w: the operation key has %d bytes; 1 to %d of UTF-8 are allowed", duvo.ErrInvalid, len(own), maxKey))
-		}
-	}
-	switch once, v := w.Settings.OncePerScope && follow == nil, ctx.Value(scopeKey{}); {
-	case own != "" && !once:
-		return callKey{key: own, exact: true}, nil
-	case own != "" && v == nil:
-		return callKey{key: own, own: own, known: true, exact: true}, nil
-	case v != nil:
-		scope := v.(string)
-		if scope == "" || len(scope) > maxKey {
-			return refuse(fmt.Errorf("%w: the operation scope has %d bytes; 1 to %d are allowed", duvo.ErrInvalid, len(scope), maxKey))
-		}
-		switch {
-		case follow != nil:
-			return callKey{key: scopePrefix + digest.Of("follow-up", scope, follow.Job, follow.Turn, input), exact: true}, nil
-		case w.Settings.OncePerScope:
-			return callKey{key: onceKey(scope, w.Assignment.ID), own: own}, nil
-		}
-		return callKey{key: scopePrefix + digest.Of("call", scope, w.Assignment.ID, input), exact: true}, nil
-	}
-	if w.Settings.OncePerScope && follow == nil {
-		return refuse(outcome.ErrNoScope)
-	}
-	if run := runscope.Of(ctx); run != "" {
-		if follow != nil {
-			return callKey{key: scopePrefix + digest.Of("run's follow-up", run, follow.Job, follow.Turn, input), exact: true}, nil
-		}
-		return callKey{key: scopePrefix + digest.Of("run", run, w.Assignment.ID, input), exact: true}, nil
-	}
-	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
-}

@@ -25,6 +25,7 @@ const (
 	backoffMin      = 500 * time.Millisecond
 	backoffMax      = time.Minute
 	maxKept         = 1 << 20 // bytes of a Result's messages that the journal keeps
+	maxRecord       = 4 << 20 // bytes of the record of an operation that has ended: what journals must take, see journal.Record
 )
 
 // optionsOf returns what the lifecycle must know of a work. It is made once.
@@ -44,9 +45,6 @@ func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
 		CanLocate: s.Marked, Hinted: c.WebhookURL != nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
 		StopOnLeave: s.StopOn[outcome.Cancelled], StopOnTimeout: s.StopOn[outcome.TimedOut], StopOnPolicyFailure: s.StopOn[outcome.PolicyFailed],
 		StopOnDeniedQuestion: s.StopOn[outcome.QuestionDenied], StopOnNobody: s.StopOn[outcome.NobodyToAsk],
-	}
-	if eng.ledger == nil {
-		o.MaxKept = 0
 	}
 	got, _ := eng.options.LoadOrStore(w, o)
 	return got.(*lifecycle.Options)

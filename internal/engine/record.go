@@ -90,7 +90,7 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 
 func (op *operation) putRecord(before uint64, r *lifecycle.Record) (revision uint64, err error) {
 	out := journal.Record{Key: op.record, Revision: before, Done: r.Done()}
-	if out.Data, err = op.eng.ledger.close(r); err != nil {
+	if out.Data, err = op.eng.ledger.closeOutcome(r); err != nil {
 		return 0, err
 	}
 	return op.eng.ledger.put(out)
@@ -106,6 +106,33 @@ func withoutText(r *lifecycle.Record) bool {
 	res.Output, res.Data, res.Messages = "", nil, nil
 	r.Result, r.Note = &res, joinNotes(r.Note, "what the Job said was more than the journal takes, so it is not kept")
 	return true
+}
+
+// closeOutcome is close, and leaves out what the journal does not keep of an outcome:
+// many messages, and an output that would make the record larger than journals take.
+// What cannot be put would be taken up again at every start.
+func (l *ledger) closeOutcome(rec *lifecycle.Record) ([]byte, error) {
+	r := *rec
+	if r.Result == nil {
+		return l.close(&r)
+	}
+	res := *r.Result
+	r.Result = &res
+	if len(res.Messages) > maxKept {
+		res.Messages = nil
+	}
+	data, err := l.close(&r)
+	if err == nil && len(data) > maxRecord && res.Messages != nil {
+		res.Messages = nil
+		data, err = l.close(&r)
+	}
+	if err == nil && len(data) > maxRecord {
+		n := len(res.Output)
+		res.Output, res.Data = "", nil
+		r.Note = joinNotes(r.Note, fmt.Sprintf("its output of %d bytes is more than the journal keeps; Duvo has it", n))
+		data, err = l.close(&r)
+	}
+	return data, err
 }
 
 // conflict reads what somebody else has put.

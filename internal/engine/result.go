@@ -55,7 +55,7 @@ func (op *operation) result(s *lifecycle.State) *outcome.Result {
 	if r.Messages != nil {
 		_ = json.Unmarshal(r.Messages, &res.Messages) // it was written by us
 	}
-	if op.work.Settings.FollowUps && (res.Outcome == outcome.OutcomeCompleted || res.Outcome == outcome.OutcomeInterrupted) {
+	if op.work.Settings.FollowUps && !op.textless() && (res.Outcome == outcome.OutcomeCompleted || res.Outcome == outcome.OutcomeInterrupted) {
 		res.Handle = op.ownHandle()
 	}
 	return res

@@ -48,7 +48,7 @@ func assignments() []duvotest.Assignment {
 			j.Complete("slow, and done")
 		},
 		"test error handling": func(j *duvotest.Job) { j.Fail("This Job fails on purpose.") },
-		"test elicitation": approves, "test streaming elicitation": approves,
+		"test elicitation":    approves, "test streaming elicitation": approves,
 		"test input required result elicitation": approves, "test input required result request state": approves,
 		"test input required result tampered state": approves, "test input required result capabilities": approves,
 		"test input required result multi round": twice,

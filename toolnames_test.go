@@ -166,3 +166,83 @@ func TestAHandleInAMessageIsNone(t *testing.T) {
 		require.Zero(t, d.Count("postRunMessage"))
 	})
 }
+
+// What a model has read as the name of one Assignment never runs another one, also
+// where the name of the tool was another: after a rename, and where one of two that
+// had the name is gone.
+func TestAnAssignmentsOwnNameIsNoOthers(t *testing.T) {
+	const a, b = "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8c01", "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8c02"
+	done := func(j *duvotest.Job) { j.Complete("done") }
+	for _, name := range []string{"Возврат", "Check job", "Refunds"} {
+		for other, change := range map[string]func(t *testing.T, d *duvotest.Duvo){
+			"Wire money": func(t *testing.T, d *duvotest.Duvo) {
+				require.NoError(t, d.UpdateAssignment(a, func(x *duvotest.Assignment) { x.Name = "Something else" }))
+				require.NoError(t, d.UpdateAssignment(b, func(x *duvotest.Assignment) { x.Name = name }))
+			},
+			name: func(t *testing.T, d *duvotest.Duvo) { require.NoError(t, d.RemoveAssignment(a)) },
+		} {
+			t.Run(name+" and "+other, func(t *testing.T) {
+				d := duvotest.New(duvotest.WithAssignments(duvotest.Assignment{ID: a, Name: name, Script: done}, duvotest.Assignment{ID: b, Name: other, Script: done}))
+				defer d.Close()
+				reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPollInterval(time.Millisecond))
+				require.NoError(t, err)
+				defer reg.Close(context.Background())
+				call := func(said string) string {
+					out, err := reg.RunTool().Call(t.Context(), `{"assignment": "`+said+`", "input": "for `+said+`"}`)
+					require.NoError(t, err)
+					return out
+				}
+				if other != name {
+					call(name)
+					require.Equal(t, a, d.Jobs()[0].AssignmentID)
+				}
+				before := len(d.Jobs())
+				change(t, d)
+				_, err = reg.Refresh(t.Context())
+				require.NoError(t, err)
+				require.Contains(t, call(name), "the names have changed")
+				require.Len(t, d.Jobs(), before)
+				call(b) // by its ID it is what it is
+				require.Equal(t, b, d.Jobs()[before].AssignmentID)
+			})
+		}
+	}
+}
+
+// Names are cut for hosts that put a server's name before them, stay apart, and are the
+// same whatever else there is.
+func TestShortNames(t *testing.T) {
+	const long = "Supplier invoice intake, validation and approval routing (EMEA)"
+	first := duvotest.Assignment{ID: "01980000-0000-7000-8000-00000000000a", Name: long}
+	names := func(limit int, all ...duvotest.Assignment) (out []string) {
+		d := duvotest.New(duvotest.WithAssignments(all...))
+		defer d.Close()
+		reg, err := duvotool.Discover(t.Context(), d.Client(), duvotool.ShortNames(limit))
+		require.NoError(t, err)
+		defer reg.Close(context.Background())
+		for _, tool := range reg.All() {
+			out = append(out, tool.Name())
+		}
+		return out
+	}
+	require.Equal(t, []string{"supplier_invoice_intake_validation_and_a_00000a"}, names(47, first))
+	alone := names(47, first)[0]
+	for limit := 24; limit <= 63; limit++ {
+		all := names(limit, first, duvotest.Assignment{ID: "01980000-0000-7000-8000-00000000000b", Name: long},
+			duvotest.Assignment{ID: "01980000-0000-7000-9000-00000000000a", Name: long}, duvotest.Assignment{ID: "01980000-0000-7000-a000-00000000000a", Name: long + "!"},
+			duvotest.Assignment{Name: "Short"})
+		seen := map[string]bool{}
+		for _, n := range all {
+			require.LessOrEqual(t, len(n), limit)
+			require.Regexp(t, toolName, n)
+			require.False(t, seen[n], n)
+			seen[n] = true
+		}
+		require.Contains(t, all, "short")
+	}
+	require.Contains(t, names(47, first, duvotest.Assignment{ID: "01980000-0000-7000-8000-00000000000b", Name: long}), alone)
+	for _, limit := range []int{0, 23, 64} {
+		_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.ShortNames(limit))
+		require.ErrorContains(t, err, "is not between 24 and 63")
+	}
+}
