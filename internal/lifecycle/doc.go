@@ -95,7 +95,8 @@
 //     Job, a doubt, an accepted response, a posted message, an outcome) is merged
 //     into the other's record and saved again. So is a decision that was to be
 //     recorded just now, where the other record has decided nothing about the
-//     same text. What is for the audit alone puts no record, which others would
+//     same text, a stop that somebody has asked for, and how requests were whose
+//     decisions were thrown away. What is for the audit alone puts no record, which others would
 //     meet as a conflict.
 //  9. A recorded time that lies ahead of the clock by more than the skew is of
 //     unknown age: what is bound by age is not sent. What must be waited for is
@@ -118,6 +119,13 @@
 // [Record].Holders lists the replicas that work on an operation. None means that
 // it is parked: nobody takes it up by itself. A process that closes leaves [Orphan]
 // in its place with an operation in flight, so that the next one takes it up.
+//
+// # Closing
+//
+// After [Closed] nothing is sent. Before, a process may drain: nothing is started, so
+// an operation of which no Job is known, or whose follow-up was not answered, ends as
+// after Closed; a Job that was started goes on, until it waits for a person. A policy
+// that is asked counts as one once it has taken a while.
 //
 // # Room
 //

@@ -91,7 +91,7 @@ func otherScenes() []*scene {
 		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
 		{name: "replicas: an unmarked start, keys ignored, a slow journal", opts: with(func(o *Options) { o.Recording = 2 }), procs: 2, calls: 2, slow: true, recording: true},
-		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true},
+		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
 		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true},
 		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
 	}
@@ -101,7 +101,6 @@ func otherScenes() []*scene {
 func deepScenes() []*scene {
 	return []*scene{
 		{name: "deep: clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
-		{name: "deep: replicas, a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
 		{name: "deep: replicas, a request, a fault, verdicts that differ", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
 		{name: "deep: Close at any point, a slow journal that fails, a death", opts: with(func(o *Options) { o.DrainAsked = 1 }), requests: 1, calls: 1, closes: 2, drains: true, suspend: true, slow: true, faults: 1, saveFaults: true, deaths: 1, startKeys: true},
 		{name: "deep: the journal is restored while replicas work", opts: quick(), procs: 2, requests: 1, calls: 2, restores: 1, keys: true},
