@@ -141,7 +141,9 @@ func (op *operation) enter(id int) {
 }
 
 // leave takes a caller out whose context has ended. Where it was the last one,
-// nothing begins from this moment on.
+// nothing begins from this moment on. The mailbox has that it left before anything
+// is cut short for it: what a policy that was cancelled says then counts no more, also
+// not for somebody who calls just now.
 func (op *operation) leave(ctx context.Context, c *call) error {
 	cause := context.Cause(ctx)
 	op.mu.Lock()
@@ -151,15 +153,14 @@ func (op *operation) leave(ctx context.Context, c *call) error {
 	}
 	r, s := op.run, op.state
 	if i >= 0 && r != nil {
-		r.mu.Lock()
-		if r.callers--; r.callers == 0 && !r.detached {
-			r.leaveLocked(cause)
-		}
-		r.mu.Unlock()
+		r.leaves(cause)
 	}
 	op.mu.Unlock()
 	if i >= 0 {
 		op.tryPost(lifecycle.Left{Caller: int(c.id)})
+		if r != nil {
+			r.leaveIfAlone(cause)
+		}
 	}
 	op.eng.ops.keyed(op) // it may have ended at the same moment, and been dropped
 	return op.errorAt(s, cause)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ type runExtras struct {
 	theirs  map[string]hitl.DecisionEntry // decisions of other operations, by request
 	replies map[string]chan fate          // of those who decide from outside
 	live    liveMessages
+	cause   error // why the last caller left; nil: none has
 }
 
 // moreLocked returns the extras, to be filled. Called with mu held.
@@ -138,6 +140,29 @@ func (r *run) leaveLocked(cause error) {
 	}
 }
 
+// leaves notes that a caller leaves, and why.
+func (r *run) leaves(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.callers--; r.callers == 0 && !r.detached {
+		r.moreLocked().cause = cause
+	}
+}
+
+// leaveIfAlone lets nothing begin any more where the last caller has left.
+func (r *run) leaveIfAlone(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.callers == 0 && !r.detached {
+		r.leaveLocked(cause)
+	}
+}
+
+// leftByLocked returns why the last caller left. Called with mu held.
+func (r *run) leftByLocked() error {
+	return cmp.Or(r.extrasLocked().cause, context.Canceled)
+}
+
 // abandoned returns why nothing may begin; nil: somebody wants the run to go on.
 func (r *run) abandoned() error {
 	r.mu.Lock()
@@ -166,7 +191,7 @@ func (r *run) follow(s *lifecycle.State) {
 	case !wanted && s.Live.Closed:
 		r.leaveLocked(outcome.ErrClosed)
 	case !wanted:
-		r.leaveLocked(context.Canceled)
+		r.leaveLocked(r.leftByLocked())
 	case !r.over && (r.callers > 0 || r.detached):
 		r.left = nil
 	}
