@@ -195,3 +195,11 @@ func (op *operation) checkRules(r *run, s *lifecycle.State, f lifecycle.CheckRul
 		return e
 	}, func(error) lifecycle.Event { return lifecycle.Checked{Name: f.Name} })
 }
+
+// viaRegistry begins the path of what was decided by Registry.Decide.
+const viaRegistry = "Registry.Decide"
+
+// throughRegistry reports whether Registry.Decide was told the decision.
+func throughRegistry(d hitl.Decision) bool {
+	return d.Path == viaRegistry || strings.HasPrefix(d.Path, viaRegistry+" > ")
+}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/hitl"
@@ -11,15 +10,6 @@ import (
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 )
-
-// auditTrouble is what is known of an audit that could not be written: nothing is
-// started until it can be.
-type auditTrouble struct {
-	mu     sync.Mutex
-	err    error // nil: it can be written
-	record audit.Record
-	tried  *run // tries to write the record again as long as it goes on; nil: nobody does
-}
 
 // writeAudit writes one record of the audit.
 func (eng *Engine) writeAudit(ctx context.Context, rec audit.Record) error {

@@ -16,14 +16,6 @@ func (op *operation) hasUnknown() bool {
 	return r != nil && r.Outcome == lifecycle.Unknown
 }
 
-// A barrier is what the journal holds of an Assignment that unknown outcomes bar
-// from a scope.
-type barrier struct {
-	Tenant string   `json:"tenant,omitempty"`
-	Key    string   `json:"key"`              // of the operation
-	Others []string `json:"others,omitempty"` // further ones
-}
-
 func (b barrier) keys() []string {
 	if b.Key == "" {
 		return nil
@@ -135,16 +127,4 @@ func (o *operations) barOnce(op *operation, on bool) error {
 	}
 	_, err = l.put(rec)
 	return err
-}
-
-func unknownSlot(tenant, scope, assignment string) string {
-	return slotOf(tenant, slotOf(scope, strings.ToLower(assignment)))
-}
-
-// bars reports whether an operation keeps its Assignment out of its scope, as far
-// as this process has noted.
-func (o *operations) bars(op *operation) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Contains(o.unknown[unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)], op)
 }

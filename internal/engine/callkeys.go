@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -80,13 +79,6 @@ func startInput(ctx context.Context, input string, follow *lifecycle.FollowUp) s
 	return start
 }
 
-func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
-
-// A slot is where an operation is found.
-type slot struct{ tenant, key string }
-
-func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
-
 // keyFor makes the operation key of a call.
 func keyFor(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp) (callKey, error) {
 	refuse := func(err error) (callKey, error) {
@@ -129,4 +121,26 @@ func keyFor(ctx context.Context, w *Work, input string, follow *lifecycle.Follow
 		return callKey{key: scopePrefix + digest.Of("run", run, w.Assignment.ID, input), exact: true}, nil
 	}
 	return callKey{key: freshPrefix + rand.Text(), exact: true, fresh: true}, nil
+}
+
+type filesKey struct{}
+
+const (
+	freshPrefix = "once-"  // keys that no context asked for; a caller's may begin so too
+	scopePrefix = "scope-" // keys made of a scope and a call; a caller's may begin so too
+	maxKey      = 1024     // bytes of a caller's key or scope
+)
+
+// reword gives an operation another input, if a run with the one it has has
+// proved that it starts nothing.
+func (op *operation) reword(input string) {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	r := &op.state.Record
+	if op.busyLocked() || r.Result != nil || !startedNothing(r) || r.Order.After != nil || op.ended == 0 || r.Order.Input == input {
+		return
+	}
+	order := *r.Order
+	order.Input = input
+	op.moreLocked().next = &order
 }

@@ -11,19 +11,6 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// A call is a caller who waits for what an operation comes to.
-type call struct {
-	ctx     context.Context
-	answer  chan answer // has room for one
-	id      int32
-	entered bool // its event was taken out of the mailbox; guarded by operation.mu
-}
-
-type answer struct {
-	res *outcome.Result // of its own; nil with an error
-	err error
-}
-
 // run is the one path of a call.
 func (eng *Engine) run(ctx context.Context, w *Work, input string, follow *lifecycle.FollowUp) (*outcome.Result, error) {
 	enough, stop := w.Settings.budget()

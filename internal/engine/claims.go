@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
@@ -14,31 +13,9 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// A claim says which operation answers a human request. It is made before a
-// response is sent, by compare-and-set, and is there for as long as its operation
-// is remembered: so a request gets one decision, whoever holds its Job.
-type claim struct {
-	Operation string             `json:"operation"` // the key of its record; without a journal, its slot
-	Decision  hitl.DecisionEntry `json:"decision"`  // what was sealed, and who decided so
-}
-
 // A holder says which operation started a Job.
 type holder struct {
 	Operation string `json:"operation"`
-}
-
-// claimOf names a claim. IDs in other case are the same IDs.
-func claimOf(jobID, requestID string) []string {
-	return []string{strings.ToLower(jobID), strings.ToLower(requestID)}
-}
-
-// spelledClaimOf names a claim as it was named when the case of a request's ID
-// still counted; nil if that makes no difference.
-func spelledClaimOf(jobID, requestID string) []string {
-	if strings.ToLower(requestID) == requestID {
-		return nil
-	}
-	return []string{strings.ToLower(jobID), requestID}
 }
 
 // hold makes a Job this operation's, unless another operation holds it: then the
@@ -71,13 +48,6 @@ func (o *operations) hold(op *operation, jobID string) error {
 		}
 	}
 	return err
-}
-
-func (o *operations) holdLocked(op *operation, id string) {
-	if o.holders == nil {
-		o.holders = map[string]*operation{}
-	}
-	o.holders[id] = op
 }
 
 // claim makes a request an operation's to answer. It returns the claim of
@@ -192,80 +162,4 @@ func (r *run) noteTheirs(request string, d hitl.DecisionEntry) {
 		more.theirs = map[string]hitl.DecisionEntry{}
 	}
 	more.theirs[strings.ToLower(request)] = d
-}
-
-// once puts a record about a thing, unless there is one: then it reads that into
-// v and returns it. One that was put has the revision zero. It is done: what it is
-// about is remembered elsewhere, see keep.
-func (l *ledger) once(v any, kind string, parts ...string) (journal.Record, error) {
-	for range 5 {
-		rec, found, err := l.find(context.Background(), kind, parts...)
-		if err != nil {
-			return journal.Record{}, err
-		}
-		if found {
-			return rec, l.open(rec, v)
-		}
-		rec = journal.Record{Key: l.names(kind, parts...)[0], Done: true}
-		if rec.Data, err = l.close(v); err == nil {
-			_, err = l.put(rec)
-		}
-		if !errors.Is(err, journal.ErrConflict) { // else somebody was faster: look what it is
-			return rec, err
-		}
-	}
-	return journal.Record{}, fmt.Errorf("%w: the record of %s comes and goes", journal.ErrFailed, kind)
-}
-
-// keepAll keeps what belongs to operations that are not done from being forgotten
-// before them.
-func (l *ledger) keepAll(ctx context.Context, before time.Time, open func(journal.Record) (*lifecycle.Record, error)) error {
-	for rec, err := range l.unfinished(ctx) {
-		if err != nil {
-			return err
-		}
-		r, err := open(rec)
-		if err == nil {
-			err = l.keep(ctx, r, before)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keep puts anew what belongs to an operation, where it was put before a time.
-func (l *ledger) keep(ctx context.Context, r *lifecycle.Record, before time.Time) error {
-	touch := func(kind string, parts ...string) error {
-		rec, found, err := l.find(ctx, kind, parts...)
-		if err != nil || !found || !rec.At.Before(before) {
-			return err
-		}
-		if _, err = l.put(rec); errors.Is(err, journal.ErrConflict) {
-			return nil // somebody else does the same
-		}
-		return err
-	}
-	o := r.Order
-	var errs []error
-	if r.Job != "" && o.After == nil {
-		errs = append(errs, touch(holderRecord, strings.ToLower(r.Job)))
-	}
-	if r.Job != "" {
-		errs = append(errs, touch(saidRecord, strings.ToLower(r.Job)))
-	}
-	if o.Own != "" {
-		errs = append(errs, touch(aliasRecord, o.Caller.Tenant, o.Own))
-	}
-	if o.Handle != "" {
-		errs = append(errs, touch(handleRecord, o.Handle))
-	}
-	for _, q := range r.Requests {
-		errs = append(errs, touch(claimRecord, claimOf(r.Job, q.ID)...))
-		if about := spelledClaimOf(r.Job, q.ID); about != nil {
-			errs = append(errs, touch(claimRecord, about...))
-		}
-	}
-	return errors.Join(errs...)
 }

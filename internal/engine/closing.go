@@ -4,20 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/outcome"
 )
-
-// closing is how far an engine has come on its way to its end.
-type closing struct {
-	drains, over atomic.Bool     // nothing more is started; nothing more is sent
-	starting     context.Context // in which something may be started
-	sending      context.Context // in which something may be sent
-	noStart      context.CancelCauseFunc
-	noSend       context.CancelCauseFunc
-}
 
 func (c *closing) begin() {
 	c.sending, c.noSend = context.WithCancelCause(context.Background())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
@@ -160,13 +159,6 @@ func correction(problem string, s *schema.Schema) string {
 		"fitting this JSON Schema:\n" + string(s.JSON())
 }
 
-// How much of an answer is read as JSON, in bytes.
-const (
-	maxWhole    = 8 << 20  // of an answer that is nothing but JSON
-	maxSearched = 1 << 20  // at the end of one that has JSON in it
-	maxTried    = 16 << 20 // for what proves not to be JSON
-)
-
 // outcomeOf maps a terminal status.
 func outcomeOf(s duvo.Status) outcome.Outcome {
 	switch s {
@@ -178,13 +170,6 @@ func outcomeOf(s duvo.Status) outcome.Outcome {
 		return outcome.OutcomeInterrupted
 	}
 	return outcome.OutcomeStopped
-}
-
-// liveMessages is what the observer was told of a Job's messages.
-type liveMessages struct {
-	told    int       // messages
-	read    time.Time // updated_at of the Job when they were last read
-	reading bool
 }
 
 // tellLive tells the observer what the Job has said since the last time.

@@ -11,8 +11,6 @@ import (
 	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
-type filesKey struct{}
-
 var errNoFiles = errors.New("the files of the call that began this operation are not here; call again with them")
 
 // stage makes the sandbox that the Job is started with.

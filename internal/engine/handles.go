@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"strings"
 
@@ -10,21 +9,9 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// A bearer is to whom a handle was given. Together with the tenant of the
-// operation it is who alone can use it.
-type bearer struct {
-	user, scope string
-}
-
 func bearerOf(ctx context.Context) bearer {
 	scope, _ := ctx.Value(scopeKey{}).(string)
 	return bearer{callerOf(ctx).User, scope}
-}
-
-// A grant is an operation that a handle leads to, and for whom.
-type grant struct {
-	op *operation
-	to bearer
 }
 
 // A handleEntry is what the journal holds of a handle.
@@ -32,18 +19,6 @@ type handleEntry struct {
 	Operation string      `json:"operation"` // the key of its record
 	Caller    hitl.Caller `json:"caller,omitzero"`
 	Scope     string      `json:"scope,omitempty"`
-}
-
-// newHandle makes a handle that nobody can guess: 130 bits.
-func newHandle() string { return "job-" + strings.ToLower(rand.Text()) }
-
-// ownHandleLocked returns the handle for the operation's own caller; empty: none was
-// made yet. Called with mu held.
-func (op *operation) ownHandleLocked() string {
-	if op.order.Handle != "" {
-		return op.order.Handle
-	}
-	return op.extrasLocked().handle
 }
 
 // handleLocked returns the handle of the operation for a bearer, making one if
@@ -116,14 +91,6 @@ func (op *operation) ownHandle() string {
 		o.find(handle, grant{op, own})
 	}
 	return handle
-}
-
-// find lets an operation be found by a handle. Called with mu held.
-func (o *operations) find(handle string, g grant) {
-	if o.byHandle == nil {
-		o.byHandle = map[string]grant{}
-	}
-	o.byHandle[handle] = g
 }
 
 // byBearer returns the operation with this handle, if it was given to the caller

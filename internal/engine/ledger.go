@@ -1,13 +1,11 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,38 +17,11 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/digest"
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/lifetime"
-	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/journal"
-
-	"github.com/duvotool/duvotool/internal/guard"
 )
-
-// A journalKey encrypts records and makes their names.
-type journalKey struct {
-	seal cipher.AEAD
-	name []byte
-}
-
-// NewJournalKey makes the key of a journal of 32 random bytes.
-func NewJournalKey(key []byte) (journalKey, error) {
-	switch text := strings.TrimSpace(string(key)); {
-	case len(key) != 32 && (len(text) == 64 || len(text) == 43 || len(text) == 44):
-		return journalKey{}, fmt.Errorf("the key has %d bytes; it must have 32: if it is written in hexadecimal or base64, decode it", len(key))
-	case len(key) != 32:
-		return journalKey{}, fmt.Errorf("the key has %s; it must have 32", safetext.Count(len(key), "byte", "bytes"))
-	case bytes.Count(key, []byte{0}) == len(key):
-		return journalKey{}, errors.New("the key has nothing but zeros: it was never set")
-	}
-	derive := func(use string) []byte { return digest.MAC(key, []byte("duvotool journal "+use)) }
-	block, err := aes.NewCipher(derive("seal"))
-	if err != nil {
-		return journalKey{}, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return journalKey{aead, derive("name")}, err
-}
 
 // A ledger is how a registry uses its journal. Its methods may be called at
 // once, and do nothing on a nil ledger.
@@ -276,4 +247,177 @@ func (l *ledger) forget(before time.Time, slack time.Duration, open func(journal
 	if err != nil {
 		log.Error("duvotool: forgetting old records of the journal", "error", hitl.SafeLine(err.Error(), 500))
 	}
+}
+
+// bound is what a record in a form is encrypted for: this journal, key and revision,
+// whether it is done, and when it was put. Put anywhere else, or with another time,
+// it does not open.
+func (l *ledger) bound(r journal.Record, form byte) []byte {
+	if form == dataSealed {
+		return []byte(r.Key)
+	}
+	id := l.id
+	if r.Key == identityRecord {
+		id = "" // it is what tells
+	}
+	done := byte(0)
+	if r.Done {
+		done = 1
+	}
+	b := fmt.Appendf(nil, "duvotool record %d %d:%s%d:%s", form, len(id), id, len(r.Key), r.Key)
+	b = append(binary.BigEndian.AppendUint64(b, r.Revision), done)
+	if form == dataDated {
+		b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro()))
+	}
+	return b
+}
+
+// seal encrypts the data of a record that is about to be put, for the revision
+// and the time that it will get. It may be as it was read.
+func (l *ledger) seal(r journal.Record, now time.Time) ([]byte, error) {
+	if len(l.keys) == 0 {
+		return r.Data, nil
+	}
+	text := r.Data[2:]
+	if r.Data[1] != dataPlain {
+		var ok bool
+		if text, ok = l.unseal(r); !ok {
+			return nil, fmt.Errorf("%w: the record %s cannot be decrypted", journal.ErrFailed, r.Key)
+		}
+	}
+	r.Revision++
+	r.At = now
+	return l.keys[0].seal.Seal([]byte{dataVersion, dataDated}, nil, text, l.bound(r, dataDated)), nil
+}
+
+// unseal decrypts a record's data. Earlier releases bound it to less; such a record
+// is taken as it is, and bound to all when it is put next.
+func (l *ledger) unseal(r journal.Record) (text []byte, ok bool) {
+	bound := l.bound(r, r.Data[1])
+	for _, k := range l.keys {
+		if text, err := k.seal.Open(nil, nil, r.Data[2:], bound); err == nil {
+			return text, true
+		}
+	}
+	return nil, false
+}
+
+// keepAll keeps what belongs to operations that are not done from being forgotten
+// before them.
+func (l *ledger) keepAll(ctx context.Context, before time.Time, open func(journal.Record) (*lifecycle.Record, error)) error {
+	for rec, err := range l.unfinished(ctx) {
+		if err != nil {
+			return err
+		}
+		r, err := open(rec)
+		if err == nil {
+			err = l.keep(ctx, r, before)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep puts anew what belongs to an operation, where it was put before a time.
+func (l *ledger) keep(ctx context.Context, r *lifecycle.Record, before time.Time) error {
+	touch := func(kind string, parts ...string) error {
+		rec, found, err := l.find(ctx, kind, parts...)
+		if err != nil || !found || !rec.At.Before(before) {
+			return err
+		}
+		if _, err = l.put(rec); errors.Is(err, journal.ErrConflict) {
+			return nil // somebody else does the same
+		}
+		return err
+	}
+	o := r.Order
+	var errs []error
+	if r.Job != "" && o.After == nil {
+		errs = append(errs, touch(holderRecord, strings.ToLower(r.Job)))
+	}
+	if r.Job != "" {
+		errs = append(errs, touch(saidRecord, strings.ToLower(r.Job)))
+	}
+	if o.Own != "" {
+		errs = append(errs, touch(aliasRecord, o.Caller.Tenant, o.Own))
+	}
+	if o.Handle != "" {
+		errs = append(errs, touch(handleRecord, o.Handle))
+	}
+	for _, q := range r.Requests {
+		errs = append(errs, touch(claimRecord, claimOf(r.Job, q.ID)...))
+		if about := spelledClaimOf(r.Job, q.ID); about != nil {
+			errs = append(errs, touch(claimRecord, about...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// once puts a record about a thing, unless there is one: then it reads that into
+// v and returns it. One that was put has the revision zero. It is done: what it is
+// about is remembered elsewhere, see keep.
+func (l *ledger) once(v any, kind string, parts ...string) (journal.Record, error) {
+	for range 5 {
+		rec, found, err := l.find(context.Background(), kind, parts...)
+		if err != nil {
+			return journal.Record{}, err
+		}
+		if found {
+			return rec, l.open(rec, v)
+		}
+		rec = journal.Record{Key: l.names(kind, parts...)[0], Done: true}
+		if rec.Data, err = l.close(v); err == nil {
+			_, err = l.put(rec)
+		}
+		if !errors.Is(err, journal.ErrConflict) { // else somebody was faster: look what it is
+			return rec, err
+		}
+	}
+	return journal.Record{}, fmt.Errorf("%w: the record of %s comes and goes", journal.ErrFailed, kind)
+}
+
+// claimOf names a claim. IDs in other case are the same IDs.
+func claimOf(jobID, requestID string) []string {
+	return []string{strings.ToLower(jobID), strings.ToLower(requestID)}
+}
+
+// spelledClaimOf names a claim as it was named when the case of a request's ID
+// still counted; nil if that makes no difference.
+func spelledClaimOf(jobID, requestID string) []string {
+	if strings.ToLower(requestID) == requestID {
+		return nil
+	}
+	return []string{strings.ToLower(jobID), requestID}
+}
+
+// identityRecord is the key of the record that tells one journal from another. It
+// is there where records are encrypted, and is never done.
+const identityRecord = "journal"
+
+// isBack tells whether a record is one of before the mark. One that was put later,
+// though its revision is less, has been forgotten and begun anew. Where a record is
+// encrypted and not bound to its time, that it was put later proves nothing: then it
+// must be old enough to have been forgotten.
+func (l *ledger) isBack(m mark, r journal.Record) bool {
+	if r.Revision >= m.revision {
+		return false
+	}
+	dated := len(l.keys) == 0 || len(r.Data) > 1 && r.Data[1] == dataDated
+	return !r.At.After(m.at) || !dated && time.Since(m.at) <= l.retention
+}
+
+// see notes a record that was read or put. What does not open is not believed, and
+// so not noted either.
+func (l *ledger) see(r journal.Record) {
+	if len(l.keys) > 0 {
+		if len(r.Data) < 2 || r.Data[0] != dataVersion || r.Data[1] == dataPlain {
+			return
+		}
+		if _, ok := l.unseal(r); !ok {
+			return
+		}
+	}
+	l.witness.saw(r)
 }

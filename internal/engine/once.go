@@ -9,16 +9,6 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// An alias says which operation a caller's key stands for, where the operation has
-// the key of its scope: see OncePerScope. So the caller's key is good for one
-// operation as well, in whatever scope it comes.
-type alias struct {
-	Key   string `json:"key"`   // of the operation
-	Scope string `json:"scope"` // that it is the one of
-
-	at time.Time // when it was recorded; zero: just now
-}
-
 // through turns the key of a call into the one that its alias says.
 func (k callKey) through(a alias, scope string) callKey {
 	k.key, k.scope, k.exact = a.Key, a.Scope, a.Scope != scope // in its own scope whatever the input

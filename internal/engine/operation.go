@@ -3,14 +3,16 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/internal/digest"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -74,27 +76,6 @@ func (op *operation) extrasLocked() extras {
 	return *op.more
 }
 
-// newOperation makes an operation that nothing is known of.
-func (o *operations) newOperation(ctx context.Context, w *Work, key callKey, input string, caller hitl.Caller, follow *lifecycle.FollowUp) *operation {
-	e := o.eng
-	order := &lifecycle.Order{Key: key.key, Own: key.own, Scope: key.scope, Caller: caller, Assignment: &w.Assignment, Folder: w.Folder,
-		Input: input, AnyInput: w.Settings.OncePerScope, After: follow,
-		StartKey: "duvotool-" + digest.Of("start", caller.Tenant, key.key, strings.ToLower(w.Assignment.ID))}
-	if follow == nil {
-		order.Webhook = e.cfg.webhookURLFor(caller.Tenant, key.key, w.Assignment.ID)
-		order.Files = ctx.Value(filesKey{}) != nil
-	}
-	op := &operation{eng: e, work: w, order: order, fresh: key.fresh}
-	if e.ledger != nil {
-		op.record = e.ledger.names(opRecord, caller.Tenant, key.key)[0]
-		order.Handle = newHandle() // recorded with the operation from the beginning
-	}
-	s := lifecycle.Make(e.optionsOf(w), e.replica, e.credential())
-	s.Record.Order, s.Record.Unkeyed = order, key.fresh
-	op.state = &s
-	return op
-}
-
 // continues returns the Job that the operation's message is for; empty: it starts its
 // own.
 func (op *operation) continues() string {
@@ -156,82 +137,6 @@ func (op *operation) tryPost(e lifecycle.Event) bool {
 	defer op.eng.life.Leave()
 	op.post(e)
 	return true
-}
-
-// take takes an event out of the mailbox.
-func (op *operation) take(e lifecycle.Event) {
-	if c, ok := e.(lifecycle.Called); ok {
-		op.enter(c.Caller)
-	}
-	before := op.latest()
-	if c, tell := op.eng.closed(&before.Live); tell {
-		before = op.step(before, c)
-	}
-	if sees(e) {
-		if print := op.eng.credential(); print != before.Live.Print {
-			before = op.step(before, lifecycle.Renewed{Print: print})
-		}
-	}
-	op.step(before, e)
-}
-
-// sees reports whether an event can tell that the credential is another by now.
-func sees(e lifecycle.Event) bool {
-	switch e := e.(type) {
-	case lifecycle.Called, lifecycle.Resumed, lifecycle.Sent, lifecycle.Saved:
-		return true
-	case lifecycle.Read:
-		return e.Failed != ""
-	}
-	return false
-}
-
-// step takes in one event.
-func (op *operation) step(before *lifecycle.State, e lifecycle.Event) *lifecycle.State {
-	after, effects := lifecycle.Step(*before, e, op.eng.clock())
-	op.mu.Lock()
-	op.state = &after
-	r := op.run
-	begins, ends := r == nil && after.Live.Running, r != nil && !after.Live.Running
-	if begins {
-		r = op.beginRunLocked(op.behindLocked(e))
-	}
-	if r != nil {
-		r.follow(&after)
-	}
-	op.mu.Unlock()
-	if begins {
-		op.lineUp(r)
-	}
-	if ends {
-		op.giveBack(r) // who is told of the end finds room
-	}
-	for _, f := range effects {
-		op.carry(r, &after, f)
-	}
-	if ends {
-		op.endRun(r)
-	}
-	op.mu.Lock()
-	op.tellMomentsLocked()
-	op.mu.Unlock()
-	return &after
-}
-
-func (op *operation) tellMomentsLocked() {
-	if op.more == nil {
-		return
-	}
-	kept := op.more.until[:0]
-	for _, m := range op.more.until {
-		if m.come(op.state) {
-			close(m.at)
-			continue
-		}
-		kept = append(kept, m)
-	}
-	clear(op.more.until[len(kept):])
-	op.more.until = kept
 }
 
 // await waits until what is known of the operation is so, or the context ends.
@@ -335,17 +240,158 @@ func saidBy(r *lifecycle.Record) string {
 	return r.Order.Input
 }
 
-// timeOf turns a time of a record into one of ours; zero stays zero.
-func timeOf(t lifecycle.Time) time.Time {
-	if t == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(t))
+// A run is a stretch of time in which an operation is worked on: what that holds
+// outside of the state, and gives back at its end. A process has thousands that
+// wait, so one in which nothing is under way holds little.
+type run struct {
+	op    *operation
+	first context.Context // of the first caller; see Context
+
+	mu       sync.Mutex
+	left     error          // why nothing may begin; nil: somebody wants the run to go on
+	underway []*undertaking // what ends when nobody does; nil: nothing is
+	callers  int32
+	written  int32 // lines of the audit that are waiting for their record, and written
+	detached bool
+	over     bool
+	phase    outcome.Phase // the last in which the run was wanted
+	timer    *time.Timer   // of the next Tick; nil: there was none
+	watch    *watch.Watch
+	more     *runExtras // nil until there is something
 }
 
-func wallOf(t time.Time) lifecycle.Time {
-	if t.IsZero() {
-		return 0
+// runExtras are what few runs have at a time.
+type runExtras struct {
+	ticket  *ticket
+	asks    map[uint64]*undertaking
+	errs    map[lifecycle.Cause]error     // the latest of each kind
+	heard   map[string]string             // what was said to the Job, by the ID of the request before which it was looked up
+	theirs  map[string]hitl.DecisionEntry // decisions of other operations, by request
+	replies map[string]chan fate          // of those who decide from outside
+	live    liveMessages
+	cause   error // why the last caller left; nil: none has
+}
+
+// An undertaking is something that a run has begun. Its context has the values of
+// the first caller's, and ends when nobody wants the run to go on any more.
+type undertaking struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// liveMessages is what the observer was told of a Job's messages.
+type liveMessages struct {
+	told    int       // messages
+	read    time.Time // updated_at of the Job when they were last read
+	reading bool
+}
+
+// A fate is what came of a decision from outside, and the state at that moment.
+type fate struct {
+	fate lifecycle.Fate
+	s    *lifecycle.State
+}
+
+// A call is a caller who waits for what an operation comes to.
+type call struct {
+	ctx     context.Context
+	answer  chan answer // has room for one
+	id      int32
+	entered bool // its event was taken out of the mailbox; guarded by operation.mu
+}
+
+type answer struct {
+	res *outcome.Result // of its own; nil with an error
+	err error
+}
+
+// A bearer is to whom a handle was given. Together with the tenant of the
+// operation it is who alone can use it.
+type bearer struct {
+	user, scope string
+}
+
+// A slot is where an operation is found.
+type slot struct{ tenant, key string }
+
+func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
+
+// note remembers an error, for those who are told the cause that it stands for.
+func (r *run) note(c lifecycle.Cause, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	more := r.moreLocked()
+	if more.errs == nil {
+		more.errs = map[lifecycle.Cause]error{}
 	}
-	return lifecycle.Time(t.UnixNano())
+	more.errs[c] = err
+}
+
+func (r *run) noted(c lifecycle.Cause) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.extrasLocked().errs[c]
+}
+
+// undertake begins something, which must be handed to done once it is over. Where
+// nobody wants the run to go on, its context has ended.
+func (r *run) undertake() *undertaking {
+	u := &undertaking{}
+	u.ctx, u.cancel = context.WithCancelCause(r.Context())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left != nil {
+		u.cancel(r.left)
+	}
+	r.underway = append(r.underway, u)
+	return u
+}
+
+// done ends what undertake began.
+func (r *run) done(u *undertaking) {
+	u.cancel(context.Canceled)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.underway = slices.DeleteFunc(r.underway, func(other *undertaking) bool { return other == u })
+	if len(r.underway) == 0 {
+		r.underway = nil
+	}
+}
+
+// moreLocked returns the extras, to be filled. Called with mu held.
+func (r *run) moreLocked() *runExtras {
+	if r.more == nil {
+		r.more = &runExtras{}
+	}
+	return r.more
+}
+
+// extrasLocked returns the extras, to be read. Called with mu held.
+func (r *run) extrasLocked() runExtras {
+	if r.more == nil {
+		return runExtras{}
+	}
+	return *r.more
+}
+
+// abandoned returns why nothing may begin; nil: somebody wants the run to go on.
+func (r *run) abandoned() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.left
+}
+
+// Context returns a context with the values of the first caller's. It never ends. It
+// implements watch.Sighter.
+func (r *run) Context() context.Context { return context.WithoutCancel(r.first) }
+
+func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
+
+// ownHandleLocked returns the handle for the operation's own caller; empty: none was
+// made yet. Called with mu held.
+func (op *operation) ownHandleLocked() string {
+	if op.order.Handle != "" {
+		return op.order.Handle
+	}
+	return op.extrasLocked().handle
 }

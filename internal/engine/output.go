@@ -123,3 +123,25 @@ func lastJSON(text string) []string {
 }
 
 var ErrRenderPanic = errors.New("duvotool: panic while the arguments were decoded or rendered")
+
+func joinNotes(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	case strings.Contains("; "+a+"; ", "; "+b+"; "): // so calls that come back do not lengthen it
+		return a
+	}
+	return a + "; " + b
+}
+
+// MaxProblem bounds what a model is told about its arguments, in characters.
+const MaxProblem = 1000
+
+// How much of an answer is read as JSON, in bytes.
+const (
+	maxWhole    = 8 << 20  // of an answer that is nothing but JSON
+	maxSearched = 1 << 20  // at the end of one that has JSON in it
+	maxTried    = 16 << 20 // for what proves not to be JSON
+)

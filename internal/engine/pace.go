@@ -94,3 +94,18 @@ func (eng *Engine) credential() string {
 	eng.print.Store(&print)
 	return print
 }
+
+// timeOf turns a time of a record into one of ours; zero stays zero.
+func timeOf(t lifecycle.Time) time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(t))
+}
+
+func wallOf(t time.Time) lifecycle.Time {
+	if t.IsZero() {
+		return 0
+	}
+	return lifecycle.Time(t.UnixNano())
+}

@@ -14,14 +14,6 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// viaRegistry begins the path of what was decided by Registry.Decide.
-const viaRegistry = "Registry.Decide"
-
-// throughRegistry reports whether Registry.Decide was told the decision.
-func throughRegistry(d hitl.Decision) bool {
-	return d.Path == viaRegistry || strings.HasPrefix(d.Path, viaRegistry+" > ")
-}
-
 // Pending is Registry.Pending of package duvotool.
 func (eng *Engine) Pending() []hitl.Request {
 	out := []hitl.Request{} // [] in JSON, not null
@@ -40,12 +32,6 @@ func (eng *Engine) Pending() []hitl.Request {
 		return strings.Compare(a.ID, b.ID)
 	})
 	return out
-}
-
-// A fate is what came of a decision from outside, and the state at that moment.
-type fate struct {
-	fate lifecycle.Fate
-	s    *lifecycle.State
 }
 
 // Decide is Registry.Decide of package duvotool.

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"iter"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/outcome"
 )
 
 // A Port is what an engine needs of Duvo; see Backend of package duvotool. What it
@@ -31,4 +34,21 @@ type fileStager interface {
 
 type sandboxMaker interface {
 	CreateSandbox(context.Context) (duvo.Sandbox, error)
+}
+
+// classOf tells what a read that failed proves.
+func classOf(err error) lifecycle.Class {
+	switch {
+	case errors.Is(err, outcome.ErrOtherJob):
+		return lifecycle.Foreign
+	case errors.Is(err, duvo.ErrNotFound):
+		return lifecycle.Missing
+	case errors.Is(err, duvo.ErrTooLarge): // and it will be the next time
+		return lifecycle.Odd
+	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
+		return lifecycle.NotAllowed
+	case duvo.Temporary(err), errors.Is(err, context.Canceled):
+		return lifecycle.Down
+	}
+	return lifecycle.Odd
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -146,23 +145,6 @@ func (op *operation) ticket(e lifecycle.Read, q duvo.HumanRequest, added string)
 	}
 	return &lifecycle.Ticket{ID: q.ID, Digest: hitl.Digest(rec.Job, added, q), Kind: string(q.Type), Title: q.Title, Build: build,
 		Known: true, Question: q.Type == duvo.Question, Shown: shown}
-}
-
-// classOf tells what a read that failed proves.
-func classOf(err error) lifecycle.Class {
-	switch {
-	case errors.Is(err, outcome.ErrOtherJob):
-		return lifecycle.Foreign
-	case errors.Is(err, duvo.ErrNotFound):
-		return lifecycle.Missing
-	case errors.Is(err, duvo.ErrTooLarge): // and it will be the next time
-		return lifecycle.Odd
-	case errors.Is(err, duvo.ErrUnauthorized), errors.Is(err, duvo.ErrForbidden):
-		return lifecycle.NotAllowed
-	case duvo.Temporary(err), errors.Is(err, context.Canceled):
-		return lifecycle.Down
-	}
-	return lifecycle.Odd
 }
 
 // waitsForPerson reports whether a Job in this status spends a person's time.

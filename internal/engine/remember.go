@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"errors"
 	"maps"
@@ -19,36 +18,6 @@ const (
 	maxRemembered = 64 << 20         // bytes of what was said by and to all of them
 	justFound     = 10 * time.Second // in which a call that has found an operation takes it up
 )
-
-// texts are the operations that nobody works on, oldest first, and the bytes that
-// each has of what was said. It is guarded by operations.mu.
-type texts struct {
-	of    map[*operation]*list.Element
-	order list.List // of text
-	total int64
-}
-
-type text struct {
-	op    *operation
-	bytes int64
-}
-
-func (m *texts) note(op *operation, n int64) {
-	m.forget(op)
-	if m.of == nil {
-		m.of = map[*operation]*list.Element{}
-	}
-	m.of[op] = m.order.PushBack(text{op, n})
-	m.total += n
-}
-
-func (m *texts) forget(op *operation) {
-	if e := m.of[op]; e != nil {
-		m.total -= e.Value.(text).bytes
-		m.order.Remove(e)
-		delete(m.of, op)
-	}
-}
 
 // remember takes in that nobody works on an operation, and makes room. Called with
 // mu held.
@@ -174,4 +143,27 @@ func (op *operation) textless() bool {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	return op.extrasLocked().told != nil
+}
+
+// settled notes that a run of an operation is over. One that no key of a caller's
+// stands for is dropped once it has ended, and so is one that the journal holds.
+func (o *operations) settled(op *operation, detached bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := op.latest()
+	r := &s.Record
+	op.mu.Lock()
+	findable := detached || op.record == "" && op.ownHandleLocked() != "" // it was given out
+	op.mu.Unlock()
+	switch {
+	case op.busy():
+	case r.Result == nil:
+		// It may be taken up by its key, its Job or its handle for a while: see sweep.
+	case r.Result.Outcome == lifecycle.Unknown:
+		o.keepOut(op)
+	case r.Unkeyed && !findable, op.record != "" && !s.Live.Dirty:
+		o.drop(op)
+		return
+	}
+	o.remember(op)
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -149,16 +148,4 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 		}
 	}
 	return i, busy || unknown || r.Trouble != ""
-}
-
-func joinNotes(a, b string) string {
-	switch {
-	case a == "":
-		return b
-	case b == "":
-		return a
-	case strings.Contains("; "+a+"; ", "; "+b+"; "): // so calls that come back do not lengthen it
-		return a
-	}
-	return a + "; " + b
 }

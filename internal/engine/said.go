@@ -14,25 +14,6 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// said is what all operations together have said to a Job since its start. It is
-// written before a message is posted, by compare-and-set, so that each operation on
-// the Job, whichever of them asks its policy next, tells it of the message: a Job
-// that its starter still watches, or takes up again, may wait because of what
-// another call has said to it. A message that was not sent in the end may be among
-// them, none that was sent is missing.
-type said struct {
-	Added string    `json:"added"` // as followUp.Added of the latest
-	Turns []turn    `json:"turns"`
-	Open  *openTurn `json:"open,omitempty"` // the latest; nil: none, or no journal
-	at    time.Time // when it was put, where there is no journal
-}
-
-// A turn is one message and the operation that says it.
-type turn struct {
-	Operation string `json:"operation"` // its name
-	Message   string `json:"message"`
-}
-
 // has reports whether an operation's message is in it.
 func (s *said) has(operation string) bool {
 	return slices.ContainsFunc(s.Turns, func(t turn) bool { return t.Operation == operation })
@@ -116,28 +97,6 @@ func (o *operations) say(jobID string, change func(said) (said, error)) error {
 		}
 	}
 	return fmt.Errorf("%w: what was said to a Job changes all the time", journal.ErrFailed)
-}
-
-// forgetSaid forgets what was said to Jobs that no operation here is about, long
-// ago. Called with mu held.
-func (o *operations) forgetSaid() {
-	if len(o.saidTo) == 0 && len(o.talks) == 0 {
-		return
-	}
-	about := map[string]bool{}
-	for _, op := range o.byKey {
-		about[strings.ToLower(op.known().Job)] = true
-	}
-	for id, s := range o.saidTo {
-		if !about[id] && time.Since(s.at) > o.retention {
-			delete(o.saidTo, id)
-		}
-	}
-	for id := range o.talks { // what was on its way at the end of its run
-		if !about[id] {
-			delete(o.talks, id)
-		}
-	}
 }
 
 // say notes the message of a follow-up before it is posted, and takes in what

@@ -65,6 +65,3 @@ func (w *Work) folded() *Work {
 	out.Assignment.ID = strings.ToLower(w.Assignment.ID)
 	return &out
 }
-
-// MaxProblem bounds what a model is told about its arguments, in characters.
-const MaxProblem = 1000

@@ -4,19 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 )
-
-// An openTurn says which follow-up may talk to a Job, of all that share a journal.
-// It is not closed: it counts for as long as the operation's own record is neither
-// finished nor parked, and for as long as what that has sent may be on its way.
-type openTurn struct {
-	Operation string    `json:"operation"` // its name
-	Since     time.Time `json:"since"`
-}
 
 // errTalkedTo is a Job that another follow-up talks to.
 var errTalkedTo = errors.New("the Job is being talked to by another operation")
@@ -71,4 +64,43 @@ func (o *operations) turnFree(s said, name string) error {
 		return errTalkedTo
 	}
 	return nil
+}
+
+// converse notes that the Job of a follow-up is being talked to, or no longer.
+// false means that another follow-up does so, or that what it said may be on its way.
+func (o *operations) converse(op *operation, on bool) bool {
+	id := strings.ToLower(op.continues())
+	quiet := o.quiet(id, op) // not under the lock
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.talks[id]
+	switch {
+	case on && now != nil && now != op && now != quiet:
+		return false
+	case on && o.talks == nil:
+		o.talks = map[string]*operation{id: op}
+	case on:
+		o.talks[id] = op
+	case now == op && now == quiet:
+		delete(o.talks, id)
+	}
+	return true
+}
+
+// quiet returns the follow-up that has talked to a Job, if nothing of it can come
+// any more: it does not run, unless it is op itself, and nothing is on its way.
+func (o *operations) quiet(id string, op *operation) *operation {
+	o.mu.Lock()
+	other := o.talks[id]
+	o.mu.Unlock()
+	if other == nil || other != op && other.busy() || o.onItsWay(other.known()) {
+		return nil
+	}
+	return other
+}
+
+// onItsWay reports whether a message that was sent may still take effect unseen.
+func (o *operations) onItsWay(r *lifecycle.Record) bool {
+	m := r.Message().Attempt
+	return r.Result == nil && (m.Open || m.Earlier) && time.Since(timeOf(m.Until)) < o.eng.cfg.PostTimeout+o.eng.cfg.Settle
 }

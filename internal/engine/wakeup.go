@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/internal/digest"
@@ -46,16 +45,6 @@ func (eng *Engine) wake(jobID, delivery string) {
 	}
 }
 
-// pairs remembers what belongs to which key, the first that was told of each and a
-// bounded number of them. Its methods may be called at once.
-type pairs struct {
-	max int // how many; zero: earlyMax
-
-	mu    sync.Mutex
-	of    map[string]string
-	order []string
-}
-
 // note remembers a pair. Neither may be empty; a longer key than IDs and tokens
 // have is not remembered.
 func (m *pairs) note(key, value string) {
@@ -90,14 +79,6 @@ func (m *pairs) get(key string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.of[key]
-}
-
-// A recent remembers names for a while, a bounded number of them. Its methods
-// may be called at once.
-type recent struct {
-	mu    sync.Mutex
-	at    map[string]time.Time
-	order []string
 }
 
 // first notes a name; false if it was noted within d before.

@@ -29,15 +29,3 @@ func (t *turn) reconciled(e Reconciled) {
 		t.fail(CauseNotStarted, "", true)
 	}
 }
-
-// unreconciled makes the outcome unknown again, because what a person has found
-// could not be recorded. The journal may hold it all the same.
-func (t *turn) unreconciled() {
-	l := &t.Live
-	before := l.Reconciling.copied()
-	before.Serial = t.Record.Serial
-	t.Record, l.Reconciling, l.Claim = before, nil, ""
-	t.line(LineNotCounted, "", "it is not known whether the reconciliation counts, because recording it failed")
-	l.Dirty, l.Fact, l.SaveFails, l.SaveAfter = true, false, 0, 0
-	l.End = &End{Cause: CauseJournal, Park: true}
-}
