@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
@@ -270,6 +272,11 @@ type runExtras struct {
 	replies map[string]chan fate          // of those who decide from outside
 	live    liveMessages
 	cause   error // why the last caller left; nil: none has
+
+	collected struct { // what was collected last, for the first who is told of it
+		part     json.RawMessage
+		messages []duvo.Message
+	}
 }
 
 // An undertaking is something that a run has begun. Its context has the values of

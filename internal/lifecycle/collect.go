@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 )
@@ -240,17 +241,22 @@ func (t *turn) kept(parts []json.RawMessage) json.RawMessage {
 	if len(parts) == 0 || t.o.MaxKept > 0 && n > t.o.MaxKept {
 		return nil
 	}
-	var all []json.RawMessage
-	for _, p := range parts {
-		var list []json.RawMessage
-		if json.Unmarshal(p, &list) != nil {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	all := make([]byte, 0, n)
+	for _, p := range parts { // each is a list
+		list := bytes.TrimSpace(p)
+		if len(list) < 2 || list[0] != '[' || list[len(list)-1] != ']' {
 			return nil
 		}
-		all = slices.Concat(all, list)
+		if list = bytes.TrimSpace(list[1 : len(list)-1]); len(list) == 0 {
+			continue
+		}
+		if len(all) > 0 {
+			all = append(all, ',')
+		}
+		all = append(all, list...)
 	}
-	out, err := json.Marshal(all)
-	if err != nil {
-		return nil
-	}
-	return out
+	return slices.Concat(json.RawMessage("["), all, json.RawMessage("]"))
 }
