@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
@@ -274,7 +273,6 @@ func TestAgainstAForeignServer(t *testing.T) {
 	defer server.Close()
 	t.Setenv("DUVO_API_KEY", "dv_foreign")
 	t.Setenv("DUVO_API_BASE_URL", server.URL)
-	began := time.Now()
 	o, code, errs := triageJSON(t, "-approve", "yes", "-poll", "100ms")
 	require.Zero(t, code, errs)
 	require.Equal(t, "completed", o.Status)
@@ -284,7 +282,6 @@ func TestAgainstAForeignServer(t *testing.T) {
 	require.Equal(t, 3, s.posts["POST /v2/teams/"+teamID+"/runs"], "503, reset, success, and no hidden one")
 	require.Equal(t, 2, s.posts["POST /v2/runs/"+runID+"/human-requests/"+askID+"/respond"])
 	require.True(t, *s.approved)
-	require.Less(t, time.Since(began), time.Minute)
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
