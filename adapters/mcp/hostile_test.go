@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -73,7 +74,12 @@ type pipes struct {
 func piped(h http.Handler) (*http.Client, func()) {
 	p := pipes{conns: make(chan net.Conn)}
 	p.ctx, p.end = context.WithCancel(context.Background())
-	server := &http.Server{Handler: h}
+	var serving sync.WaitGroup
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.Add(1)
+		defer serving.Done()
+		h.ServeHTTP(w, r)
+	})}
 	go func() { _ = server.Serve(p) }()
 	t := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -87,6 +93,7 @@ func piped(h http.Handler) (*http.Client, func()) {
 	return &http.Client{Transport: t}, func() {
 		t.CloseIdleConnections()
 		_ = server.Close()
+		serving.Wait() // who sleeps meanwhile is not left behind
 	}
 }
 

@@ -63,6 +63,9 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 		if !f.Recorded && f.Callers == nil {
 			op.eng.log.Error("duvotool: the outcome is not in the journal yet", "operation", op.order.Key, "job", s.Record.Job)
 		}
+		if op.continuable(s) {
+			op.ownHandle() // what nobody can find is dropped before its callers are answered
+		}
 		if f.Callers == nil && op.eng.events.tell != nil { // a Result takes long to make
 			op.tell(r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: op.result(s)})
 		}

@@ -58,10 +58,16 @@ func (op *operation) resultWith(s *lifecycle.State, messages []duvo.Message) *ou
 	if res.Messages = messages; messages == nil && r.Messages != nil {
 		_ = json.Unmarshal(r.Messages, &res.Messages) // it was written by us
 	}
-	if op.work.Settings.FollowUps && !op.textless() && (res.Outcome == outcome.OutcomeCompleted || res.Outcome == outcome.OutcomeInterrupted) {
+	if op.continuable(s) {
 		res.Handle = op.ownHandle()
 	}
 	return res
+}
+
+// continuable reports whether the Result of what has ended tells a handle to go on with.
+func (op *operation) continuable(s *lifecycle.State) bool {
+	o := outcome.Outcome(s.Record.Result.Outcome)
+	return op.work.Settings.FollowUps && !op.textless() && (o == outcome.OutcomeCompleted || o == outcome.OutcomeInterrupted)
 }
 
 // interim is what callers get who do not wait for the end.
