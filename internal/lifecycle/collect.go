@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 )
@@ -232,7 +231,8 @@ func (t *turn) say(kind MessageKind, text string) {
 	l.Dirty = true
 }
 
-// kept joins the parts that the record is to keep; nil if they are too large.
+// kept joins the parts that the record is to keep, each a list as encoding/json writes
+// it; nil if they are too large.
 func (t *turn) kept(parts []json.RawMessage) json.RawMessage {
 	n := 2
 	for _, p := range parts {
@@ -246,17 +246,13 @@ func (t *turn) kept(parts []json.RawMessage) json.RawMessage {
 	}
 	all := make([]byte, 0, n)
 	for _, p := range parts { // each is a list
-		list := bytes.TrimSpace(p)
-		if len(list) < 2 || list[0] != '[' || list[len(list)-1] != ']' {
+		if len(p) < 2 || p[0] != '[' || p[len(p)-1] != ']' {
 			return nil
 		}
-		if list = bytes.TrimSpace(list[1 : len(list)-1]); len(list) == 0 {
-			continue
-		}
-		if len(all) > 0 {
+		if len(all) > 0 && len(p) > 2 {
 			all = append(all, ',')
 		}
-		all = append(all, list...)
+		all = append(all, p[1:len(p)-1]...)
 	}
 	return slices.Concat(json.RawMessage("["), all, json.RawMessage("]"))
 }
