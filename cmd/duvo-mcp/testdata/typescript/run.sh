@@ -21,7 +21,7 @@ export DUVO_MCP_TOKEN=0123456789abcdef0123456789abcdef
 : >"$work/log" # so that it is there when it is looked into
 "$work/duvo-mcp" -emulator -elicit all -poll 20ms -wait 3s -http 127.0.0.1:0 2>"$work/log" &
 server=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	url=$(sed -n 's/^duvo-mcp: serving //p' "$work/log")
 	[ -n "$url" ] && break
 	sleep 0.1
