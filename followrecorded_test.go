@@ -81,3 +81,35 @@ func TestNothingFollowsWhatIsNotRecorded(t *testing.T) {
 		shut(t, reg)
 	})
 }
+
+// Nor after a restart: the Result that is gone on from is the one that was told.
+func TestNothingFollowsWhatWasNotRecordedBeforeARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(talker))
+		defer d.Close()
+		j := &fullForOne{Journal: journal.NewMemory()}
+		reg := open(t, d.Client(), j, approveAfter(time.Second, nil))
+		go func() {
+			time.Sleep(2 * time.Second)
+			j.setFull(true)
+		}()
+		first, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "first"), "1 EUR")
+		require.NoError(t, err)
+		shut(t, reg)
+
+		j.setFull(false)
+		reg = open(t, d.Client(), j, approveAfter(time.Second, nil), duvotool.WithoutResume())
+		ctx := duvotool.WithOperationKey(t.Context(), "second")
+		_, err = reg.Continue(ctx, first, "and 2 EUR")
+		require.ErrorContains(t, err, "is not recorded yet")
+		require.Zero(t, d.Count("postRunMessage"))
+		again, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "first"), "1 EUR")
+		require.NoError(t, err)
+		require.Equal(t, first.Output, again.Output)
+		second, err := reg.Continue(ctx, first, "and 2 EUR")
+		require.NoError(t, err)
+		require.Contains(t, second.Output, "and 2 EUR")
+		require.Equal(t, 1, d.Count("postRunMessage"))
+		shut(t, reg)
+	})
+}

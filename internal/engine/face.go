@@ -26,7 +26,8 @@ func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result,
 		return nil, eng.ops.failed(w, after.Key, errForgotten)
 	}
 	ctx = context.WithValue(ctx, startKey{}, after.Input)
-	return eng.run(ctx, w, message, &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp})
+	return eng.run(ctx, w, message, &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp,
+		Told: after.Output != "" || len(after.Messages) > 0})
 }
 
 // Check tells how the operation with this handle is doing; nil if the caller

@@ -125,17 +125,33 @@ func (op *operation) say(rec *lifecycle.Record) error {
 }
 
 // followsRecorded returns nil unless the outcome of the operation that is followed was
-// told here while it could not be recorded: whoever takes that up would read what the
-// Job does about our message, and tell it as that outcome.
+// told to somebody and is not recorded: whoever takes that operation up would read what
+// the Job does about our message, and tell it as that outcome.
 func (op *operation) followsRecorded(f *lifecycle.FollowUp) error {
-	o := op.eng.ops
+	o, l := op.eng.ops, op.eng.ledger
+	if l == nil {
+		return nil
+	}
 	o.mu.Lock()
 	before := o.byKey[slot{op.order.Caller.Tenant, f.Turn}]
 	o.mu.Unlock()
-	if op.eng.ledger == nil || before == nil {
+	told, recorded := f.Told, false
+	if before != nil {
+		s := before.latest()
+		told, recorded = told || s.Record.Result != nil, s.Record.Result != nil && !s.Live.Dirty
+	}
+	if !told || recorded {
 		return nil
 	}
-	if s := before.latest(); s.Record.Result != nil && s.Live.Dirty {
+	rec, found, err := l.find(context.Background(), opRecord, op.order.Caller.Tenant, f.Turn)
+	if err != nil || !found { // it was forgotten since, or was never in the journal
+		return err
+	}
+	r, err := op.eng.recordOf(rec)
+	if err != nil {
+		return err
+	}
+	if r.Result == nil {
 		return fmt.Errorf("what Job %s came to is not recorded yet, so nothing was said to it", hitl.SafeLine(f.Job, 64))
 	}
 	return nil

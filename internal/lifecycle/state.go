@@ -90,6 +90,7 @@ type FollowUp struct {
 	Turn  string `json:"turn"`            // the key of the operation that it follows
 	Text  string `json:"text"`            // what is said
 	Known string `json:"known,omitempty"` // what messages have added, as the Result tells that is continued
+	Told  bool   `json:"told,omitempty"`  // that Result tells what the Job said, so it must be recorded before the Job says more
 }
 
 // Same reports whether another call with this key asks for the same.
