@@ -46,7 +46,7 @@ type transport struct {
 }
 
 func newTransport(next http.RoundTripper, protocol string, oauth *tokens) *transport {
-	t := &transport{next: next, protocol: protocol, oauth: oauth}
+	t := &transport{next: next, protocol: protocol, oauth: oauth, timeout: 30 * time.Second}
 	t.life, t.end = context.WithCancel(context.Background())
 	return t
 }
