@@ -26,8 +26,10 @@ var words = map[string]string{
 	"foreign":     "Nothing was sent. The form did not come from this desk.",
 	"badForm":     "Nothing was sent. The form could not be read.",
 
-	"requests":    "Requests",
-	"assignments": "Assignments",
+	"requests":        "Requests",
+	"assignments":     "Assignments",
+	"moreAssignments": "and %d others; find them by name",
+
 	"mine":        "I can decide",
 	"all":         "All I may see",
 	"find":        "Find in titles, Assignments and callers",
