@@ -69,6 +69,7 @@ type Desk struct {
 	safe   http.Handler
 	live   *live
 	queue  queue
+	ledger ledger
 	memory memory
 	notes  notes
 }

@@ -84,15 +84,12 @@ type kept struct {
 }
 
 func (d *Desk) recordPage(w http.ResponseWriter, r *http.Request, p Person, ref string, n *notice) {
-	rows, err := d.history(r.Context(), p, audit.Filter{})
+	h, err := d.lookBack(r.Context(), p, ref)
 	if err != nil {
 		d.cfg.Log.Error("inbox: the audit cannot be read", "error", hitl.SafeLine(err.Error(), 500))
 	}
 	_, visible := d.visible(r.Context(), p)
-	for _, h := range rows {
-		if h.Ref != ref {
-			continue
-		}
+	if h != nil {
 		k := kept{past: h, Notes: d.notes.of(ref)}
 		if was, ok := d.memory.decidedAs(ref); ok {
 			k.Open, k.Request = was.open, &was.req
