@@ -156,6 +156,9 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 	case <-m.at:
 		return nil
 	case <-ctx.Done():
+		op.mu.Lock()
+		more.until = slices.DeleteFunc(more.until, func(other *moment) bool { return other == m })
+		op.mu.Unlock()
 		return context.Cause(ctx)
 	}
 }

@@ -130,12 +130,11 @@ func (t *turn) startSent(e Sent) {
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
-		l.Fails = min(l.Fails+1, 8)
-		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
+		enough := t.failedAttempt("a Job cannot be started", e.RetryAfter)
 		if a.Earlier && e.Reply == NoAccess {
 			l.NoRepeat = true
 		}
-		if !a.Earlier && (e.Reply == NoAccess || l.Fails >= t.o.attempts()) {
+		if !a.Earlier && (enough || e.Reply == NoAccess && t.heard()) {
 			l.Dirty = true
 			t.fail(CauseFailed, e.Text, true)
 		}
@@ -170,9 +169,7 @@ func (t *turn) staged(e Staged) {
 		t.Record.Sandbox = e.Sandbox
 		l.Fails = 0
 	case Nothing, Wait, Doubt:
-		l.Fails = min(l.Fails+1, 8)
-		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if l.Fails >= t.o.attempts() {
+		if t.failedAttempt("files cannot be staged", 0) {
 			t.fail(CauseFiles, "", true)
 		}
 	default:
