@@ -71,10 +71,6 @@ func (t *turn) located(e Located) {
 	old := t.o.StartMax > 0 && (!known || d > t.o.StartMax)
 	const lost = "its start was sent, no answer told whether it took effect, and its Job cannot be looked for"
 	switch {
-	case e.Failed && !t.marked() && (e.Odd || old):
-		s.Done = true
-	case e.Failed && e.Odd && t.o.on(guardSearchFail):
-		t.unknown(lost)
 	case e.Failed && t.o.on(guardSearchFail):
 		if s.Failing == 0 {
 			s.Failing = t.now.Mono
@@ -82,8 +78,12 @@ func (t *turn) located(e Located) {
 		}
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if old && t.now.Mono-s.Failing >= t.o.OddGrace {
+		switch {
+		case !e.Odd && !old || t.now.Mono-s.Failing < t.o.OddGrace: // it proves nothing at once
+		case t.marked():
 			t.unknown(lost)
+		default: // found or not, the key tells what is sent again
+			s.Done = true
 		}
 	case e.Job != "":
 		t.started(Sent{Job: e.Job, Created: e.Created, Build: e.Build, Status: e.Status})
