@@ -167,7 +167,7 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 // panic.
 func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.Event) {
 	op.eng.life.Again()
-	go func() {
+	op.eng.pool.Go(func() {
 		defer op.eng.life.Leave()
 		var e lifecycle.Event
 		guard.Then(errBackendPanic, func() error { e = f(); return nil }, func(err error) {
@@ -178,7 +178,7 @@ func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.E
 				op.post(e)
 			}
 		})
-	}()
+	})
 }
 
 var errBackendPanic = errors.New("duvotool: panic")
