@@ -3,14 +3,19 @@
 // it, several times a Job, costs more than all bookkeeping about it.
 package workers
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// maxIdle is how many goroutines wait for more to do, at most.
-const maxIdle = 16
+const (
+	maxIdle = 16          // goroutines that wait for more to do
+	idleFor = time.Second // before they end
+)
 
 // A Pool runs functions, each at once in a goroutine of its own for as long as it
-// runs. Goroutines wait for the next function only while somebody holds the Pool. It
-// may be used by several goroutines.
+// runs. Goroutines wait for the next function only while somebody holds the Pool, and
+// not for long. It may be used by several goroutines.
 type Pool struct {
 	next chan func() // to those that wait
 
@@ -23,7 +28,7 @@ type Pool struct {
 // New returns a Pool that nobody holds.
 func New() *Pool { return &Pool{next: make(chan func()), ended: make(chan struct{})} }
 
-// Hold lets goroutines wait until as many have called Release.
+// Hold lets goroutines wait for a second until as many have called Release.
 func (p *Pool) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,9 +72,12 @@ func (p *Pool) wait() (f func()) {
 	p.idle++
 	ended := p.ended
 	p.mu.Unlock()
+	t := time.NewTimer(idleFor)
+	defer t.Stop()
 	select {
 	case f = <-p.next:
 	case <-ended:
+	case <-t.C:
 	}
 	p.mu.Lock()
 	p.idle--

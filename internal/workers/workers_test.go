@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestEveryFunctionRunsAtOnce(t *testing.T) {
@@ -45,10 +46,17 @@ func TestGoroutinesAreUsedAgain(t *testing.T) {
 					t.Fatalf("%d goroutines more, the pool held %d times before", n-before, held)
 				}
 			}
-			p.Release()
+			if held == 1 {
+				time.Sleep(2 * idleFor)
+			} else {
+				p.Release()
+			}
 			synctest.Wait()
 			if n := runtime.NumGoroutine(); n != before {
 				t.Fatalf("%d goroutines wait for nobody", n-before)
+			}
+			if held == 1 {
+				p.Release()
 			}
 			p.Go(func() {})
 			synctest.Wait()
