@@ -132,3 +132,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	require.Contains(t, serve(t, desk, kim, "/history/"+inbox.Ref(hitl.Request{JobID: "job-7", ID: "request-7"})).Body.String(), "Refund number 7<")
 	require.NotContains(t, serve(t, desk, kim, "/history/"+inbox.Ref(hitl.Request{JobID: "job-x", ID: "request-7"})).Body.String(), "Refund number")
 }
+
+func writeFile(t *testing.T, path string, text []byte) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+}
