@@ -6,3 +6,6 @@ func (d *Desk) Watching() int {
 	defer d.live.mu.Unlock()
 	return len(d.live.watchers)
 }
+
+// KeepPast bounds how many decisions the desk keeps of the audit.
+func (d *Desk) KeepPast(n int) { d.ledger.most = n }

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type ledger struct {
 	at        audit.Position
 	rows      []entered // in the order of the audit; what is in them is never changed
 	dropped   int       // rows that were before these
+	most      int       // rows that are kept; zero: maxPast
 	byRequest map[requestName]int
 	byJob     map[string][]int // places, the dropped ones counted
 }
@@ -108,8 +110,8 @@ func (l *ledger) enter(e audit.Entry) {
 		l.rows = append(l.rows, entered{pastOf(e), e.At})
 		l.byRequest[name] = place
 		l.byJob[e.JobID] = append(l.byJob[e.JobID], place)
-		if len(l.rows) > maxPast+maxPast/10 {
-			l.drop(len(l.rows) - maxPast)
+		if most := cmp.Or(l.most, maxPast); len(l.rows) > most+most/10 {
+			l.drop(len(l.rows) - most)
 		}
 	}
 }

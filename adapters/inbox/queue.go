@@ -55,7 +55,7 @@ type queue struct {
 }
 
 const (
-	fresh  = 50 * time.Millisecond // how old what is shown may be
+	fresh  = 40 * time.Millisecond // how old what is shown may be
 	oldest = time.Second           // however long it takes to read it
 	share  = 10                    // reading takes no more than this part of the time
 )
