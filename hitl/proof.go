@@ -76,7 +76,11 @@ type Statement struct {
 
 // Statement is what a proof of p's says about the request, with that decision.
 func (r Request) Statement(d Decision, p Proof) Statement {
-	return Statement{Digest: r.Digest(), Content: r.ContentDigest(), Verdict: d.Verdict, Answers: maps.Clone(d.Answers),
+	return d.statement(r.Digest(), r.ContentDigest(), p)
+}
+
+func (d Decision) statement(digest, content string, p Proof) Statement {
+	return Statement{Digest: digest, Content: content, Verdict: d.Verdict, Answers: maps.Clone(d.Answers),
 		Person: p.Person, Reason: p.Reason, Nonce: bytes.Clone(p.Nonce)}
 }
 
@@ -152,6 +156,14 @@ func (r requireProof) proved(ctx context.Context, req Request, d Decision) error
 	if r.pick != nil && !r.pick(req.Clone()) {
 		return nil
 	}
+	return d.CheckProofs(ctx, req.Digest(), req.ContentDigest(), r.verify)
+}
+
+// CheckProofs returns nil if everybody who decided has a proof on the decision that
+// verify finds good, about the request of these digests, see [Request.Digest] and
+// [Request.ContentDigest]. Else it wraps [ErrProofNeeded], or [ErrCannotVerify], or is
+// the cause of the context's end.
+func (d Decision) CheckProofs(ctx context.Context, digest, content string, verify Verifier) error {
 	no := func(format string, args ...any) error {
 		return &refusal{ErrProofNeeded, fmt.Sprintf("%s by %s: %s", d.Verdict, Decider(d.By), fmt.Sprintf(format, args...))}
 	}
@@ -164,14 +176,14 @@ func (r requireProof) proved(ctx context.Context, req Request, d Decision) error
 		if k < 0 {
 			return no("%s has proved nothing", Decider(person))
 		}
-		p := d.Proofs[k]
+		p := d.Proofs[k].Clone()
 		switch err := p.check(); {
 		case err != nil:
 			return no("%v", err)
 		case len(people) == 1 && p.Reason != d.Reason:
 			return no("its reason is not the one that was proved")
 		}
-		switch err := r.verify(ctx, req.Statement(d, p), p); {
+		switch err := verify(ctx, d.statement(digest, content, p), p); {
 		case err == nil:
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

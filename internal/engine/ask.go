@@ -147,7 +147,7 @@ func policyFailure(err error) (words string, failure error) {
 // sealed makes what the lifecycle must know of a decision: what is sent for it,
 // which nobody can change any more.
 func sealed(t *lifecycle.Ticket, d hitl.Decision) *lifecycle.Decision {
-	out := &lifecycle.Decision{Verdict: verdictOf(d), Given: d.Clone(), Nobody: d.NobodyAsked()}
+	out := &lifecycle.Decision{Verdict: verdictOf(d), Given: d.Clone(), Content: t.Shown.ContentDigest(), Nobody: d.NobodyAsked()}
 	question := t.Shown.Kind == duvo.Question
 	switch {
 	case d.Verdict == hitl.Left, d.Verdict == hitl.Suspended:
