@@ -119,7 +119,7 @@ func (d *Desk) read(w http.ResponseWriter, r *http.Request, to any) bool {
 }
 
 // statusOf tells an ending to programs.
-var statusOf = map[ending]int{sent: http.StatusOK, unknown: http.StatusAccepted, stale: http.StatusConflict, elsewhere: http.StatusConflict, gone: http.StatusConflict,
+var statusOf = map[ending]int{sent: http.StatusOK, unsent: http.StatusOK, unknown: http.StatusAccepted, stale: http.StatusConflict, elsewhere: http.StatusConflict, gone: http.StatusConflict,
 	forbidden: http.StatusForbidden, unread: http.StatusUnprocessableEntity, invalid: http.StatusUnprocessableEntity,
 	held: http.StatusConflict, unproved: http.StatusUnprocessableEntity, failed: http.StatusBadGateway}
 
@@ -141,6 +141,11 @@ func (d *Desk) apiDecide(w http.ResponseWriter, r *http.Request, p Person) {
 	}
 	answers, taken := d.decideAll(r.Context(), p, in.Decisions)
 	status := http.StatusOK
+	for k := range answers {
+		if !taken && answers[k].Ending == sent { // it could have been
+			answers[k].Ending, answers[k].Text = unsent, words["unsent"]
+		}
+	}
 	for _, a := range answers {
 		if s := statusOf[a.Ending]; s != http.StatusOK && (status == http.StatusOK || status == http.StatusAccepted) {
 			status = s

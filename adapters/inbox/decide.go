@@ -27,6 +27,7 @@ type ending string
 const (
 	sent      ending = "sent"      // the decision counts
 	unknown   ending = "unknown"   // the decision was taken; whether it reached Duvo is not known yet
+	unsent    ending = "unsent"    // nothing was sent, because of another order that came with it
 	stale     ending = "stale"     // nothing was sent: the text changed since it was shown
 	elsewhere ending = "elsewhere" // nothing was sent: somebody else has decided
 	gone      ending = "gone"      // nothing was sent: it waits no more

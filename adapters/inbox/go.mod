@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327
 	github.com/chromedp/chromedp v0.14.2
+	github.com/descope/virtualwebauthn v1.0.3
 	github.com/duvotool/duvotool v0.0.0
 	github.com/go-webauthn/webauthn v0.17.4
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -95,10 +96,11 @@ func (d *Desk) apiAskKey(w http.ResponseWriter, r *http.Request, p Person) {
 func (d *Desk) confirmed(r *http.Request, p Person, g *given) bool {
 	asked, ok := d.asked.take(p, g.Nonce)
 	nonce, err := nonceCoding.DecodeString(g.Nonce)
-	if !ok || err != nil || asked.ref != "" || asked.challenge == nil {
+	s := keyStatement(p, nonce)
+	if !ok || err != nil || !bytes.Equal(s.Challenge(), asked.challenge) {
 		return false
 	}
-	_, err = d.cfg.Prover.Take(r.Context(), p, keyStatement(p, nonce), g.Answer)
+	_, err = d.cfg.Prover.Take(r.Context(), p, s, g.Answer)
 	return err == nil
 }
 

@@ -62,7 +62,6 @@ type given struct {
 // A ceremony is a device that was asked.
 type ceremony struct {
 	person    string // by hitl.PersonKey
-	ref       string // of the request; empty: it is about a key
 	challenge []byte // of the statement; nil: it is about a new key
 	state     json.RawMessage
 	until     time.Time
@@ -156,7 +155,7 @@ func (d *Desk) ask(ctx context.Context, p Person, o order) (challenge, answer) {
 		d.cfg.Log.Error("inbox: a device could not be asked", "error", hitl.SafeLine(err.Error(), 500))
 		return no(failed, words["errorText"])
 	}
-	name := d.asked.begin(nonce, ceremony{person: hitl.PersonKey(p.Login), ref: o.Ref, challenge: s.Challenge()})
+	name := d.asked.begin(nonce, ceremony{person: hitl.PersonKey(p.Login), challenge: s.Challenge()})
 	return challenge{Nonce: name, Options: options}, answer{Ending: sent}
 }
 
@@ -167,7 +166,7 @@ func (d *Desk) prove(ctx context.Context, p Person, i *item, decision *hitl.Deci
 	}
 	asked, ok := d.asked.take(p, g.Nonce)
 	nonce, err := nonceCoding.DecodeString(g.Nonce)
-	if !ok || err != nil || asked.ref != i.ref {
+	if !ok || err != nil {
 		return words["proofOld"]
 	}
 	s := statementOf(p, i, *decision, nonce)

@@ -125,6 +125,7 @@ var words = map[string]string{
 	"batchDone":    "What came of your decisions",
 	"choseBefore":  "You had chosen to %s. Choose again for the new text.",
 
+	"unsent":     "Nothing was sent, because another decision could not be.",
 	"sent":       "Sent. Duvo has taken the decision.",
 	"unknown":    "The decision counts. Whether it reached Duvo is not known yet: %s",
 	"changed":    "Nothing was sent. The text changed after you had opened it.",
