@@ -34,7 +34,9 @@ func newVault(t *testing.T) *vault {
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	v.keys, err = passkey.New(passkey.Config{RPID: "localhost", Origins: []string{v.origin}, Store: store})
 	require.NoError(t, err)
-	v.bench = newBenchOf(t, server, hitl.RequireProof(nil, v.keys.Verify, hitl.PolicyFunc(suspend)), func(c *inbox.Config) { c.Prover = v.keys })
+	hold := hitl.NewHold(nil, nil)
+	policy := hold.Over(hitl.RequireProof(nil, v.keys.Verify, hitl.PolicyFunc(suspend)))
+	v.bench = newBenchOf(t, server, policy, func(c *inbox.Config) { c.Prover, c.Hold = v.keys, hold })
 	return v
 }
 
