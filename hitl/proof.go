@@ -45,8 +45,8 @@ func cloneProofs(all []Proof) []Proof {
 const (
 	minNonce  = 16 // bytes
 	maxNonce  = 64
-	maxProof  = 16 << 10
-	maxProofs = 16
+	maxProof  = 8 << 10
+	maxProofs = 8
 )
 
 // check tells what about a proof cannot be kept.
