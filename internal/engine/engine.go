@@ -28,6 +28,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/internal/workers"
 )
 
 // An Engine runs operations: it starts the Jobs behind calls, reads them, asks
@@ -38,6 +39,7 @@ type Engine struct {
 	cfg     Config
 	log     *slog.Logger
 	life    *lifetime.Lifetime
+	pool    *workers.Pool // runs what takes time
 	watcher *watch.Watcher
 	events  *eventQueue
 	ops     *operations

@@ -156,6 +156,9 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 	case <-m.at:
 		return nil
 	case <-ctx.Done():
+		op.mu.Lock()
+		more.until = slices.DeleteFunc(more.until, func(other *moment) bool { return other == m })
+		op.mu.Unlock()
 		return context.Cause(ctx)
 	}
 }
@@ -164,7 +167,7 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 // panic.
 func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.Event) {
 	op.eng.life.Again()
-	go func() {
+	op.eng.pool.Go(func() {
 		defer op.eng.life.Leave()
 		var e lifecycle.Event
 		guard.Then(errBackendPanic, func() error { e = f(); return nil }, func(err error) {
@@ -175,7 +178,7 @@ func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.E
 				op.post(e)
 			}
 		})
-	}()
+	})
 }
 
 var errBackendPanic = errors.New("duvotool: panic")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
@@ -40,7 +41,7 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
-	op, r, shown, err := eng.decidable(ctx, &req, &d)
+	op, r, shown, err := eng.decidable(ctx, &req, &d, true)
 	if err != nil {
 		return err
 	}
@@ -64,14 +65,15 @@ func (eng *Engine) CheckDecision(ctx context.Context, req hitl.Request, d hitl.D
 		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
-	_, _, _, err := eng.decidable(ctx, &req, &d)
+	_, _, _, err := eng.decidable(ctx, &req, &d, false)
 	return err
 }
 
 // decidable finds the operation whose request a decision is about, with what its
-// decider is shown, and checks the decision. It writes the request's names as the
-// operation does, and the decision's source where there was none.
-func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision) (*operation, *run, *lifecycle.Ticket, error) {
+// decider is shown, and checks the decision; where a restart left the request unread it
+// may wait for that. It writes the request's names as the operation does, and the
+// decision's source where there was none.
+func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision, wait bool) (*operation, *run, *lifecycle.Ticket, error) {
 	no := func(err error) (*operation, *run, *lifecycle.Ticket, error) { return nil, nil, nil, err }
 	if err := d.Check(*req); err != nil {
 		return no(err)
@@ -85,6 +87,11 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 	op, r := eng.decidedBy(*req)
 	if op == nil {
 		return no(outcome.ErrNotPending)
+	}
+	if wait {
+		if err := op.awaitShown(ctx, req.ID); err != nil {
+			return no(err)
+		}
 	}
 	s := op.latest()
 	p := s.Record.Request(req.ID)
@@ -115,6 +122,38 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 		return no(err)
 	}
 	return op, r, a.Ticket, nil
+}
+
+// askedAnew is how long a policy that is asked again after a restart may take to put
+// the decision off once more, before whoever decides meanwhile is told that it is not
+// pending.
+const askedAnew = 5 * time.Second
+
+// awaitShown waits, where a request was open when the process began, until its Job was
+// read and its policy asked again: what the request says is not recorded.
+func (op *operation) awaitShown(ctx context.Context, id string) error {
+	undecided := func(s *lifecycle.State) bool {
+		p := s.Record.Request(id)
+		return s.Live.Running && !s.Live.Closed && p != nil && p.Decision == nil && p.Stage == lifecycle.Unasked && !p.Gone
+	}
+	unread := func(s *lifecycle.State) bool {
+		a, _ := s.Live.Ask(id)
+		return undecided(s) && a.Ticket == nil
+	}
+	if !op.resumed || !unread(op.latest()) { // resumed was set before the run began
+		return nil
+	}
+	op.eng.readNow(op.latest().Record.Job)
+	if err := op.await(ctx, func(s *lifecycle.State) bool { return !unread(s) }); err != nil {
+		return errtext.Errorf("duvotool: the Job could not be read since this process began: %w", err)
+	}
+	soon, cancel := context.WithTimeout(ctx, askedAnew)
+	defer cancel()
+	_ = op.await(soon, func(s *lifecycle.State) bool {
+		a, _ := s.Live.Ask(id)
+		return !undecided(s) || a.Suspended
+	})
+	return nil
 }
 
 func undecidable(p *lifecycle.Request) error {
