@@ -287,13 +287,29 @@ func TestCookies(t *testing.T) {
 	elsewhere, _ := site(t, p, func(c *oidc.Config) { c.SessionKey = []byte(strings.Repeat("x", 32)) })
 	require.Equal(t, 401, try(elsewhere, good.Name, good.Value))
 	short, quick := site(t, p, func(c *oidc.Config) { c.Session = time.Nanosecond })
+	var over string
+	quick.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		for _, c := range r.Response.Cookies() {
+			if c.Name == good.Name {
+				over = c.Value
+			}
+		}
+		return nil
+	}
 	status, _, _ := get(t, quick, short+"/signin/")
-	require.Equal(t, 401, status, "its time is over")
+	require.Equal(t, 401, status)
+	require.NotEmpty(t, over)
+	require.Equal(t, 401, try(short, good.Name, over), "its time is over, though a browser kept it")
 
 	begins := newBrowser(t)
 	begins.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	_, _, _ = get(t, begins, home+"/signin/")
 	require.Equal(t, 401, try(home, good.Name, begins.Jar.Cookies(at)[0].Value), "that of a sign-in is no session")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", home+"/signin/callback?code=x&state=", nil)
+	require.NoError(t, err)
+	r.AddCookie(&http.Cookie{Name: begins.Jar.Cookies(at)[0].Name, Value: good.Value})
+	status, _, _ = do(t, newBrowser(t), r)
+	require.Equal(t, http.StatusBadRequest, status, "nor is a session one")
 }
 
 // TestLogin: the host says who somebody is, and who is nobody.
