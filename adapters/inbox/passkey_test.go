@@ -303,3 +303,20 @@ func TestAddingPasskeys(t *testing.T) {
 	status, _ = v.call(kim, "/api/challenges", second.order(ref))
 	require.Equal(t, 422, status)
 }
+
+// Nothing of it is served to nobody, or for a foreign page.
+func TestPasskeysNeedASession(t *testing.T) {
+	v := newVault(t)
+	ref := v.start("refunds", "Refund 1 EUR|")
+	for _, c := range [][2]string{{"POST", "/api/challenges"}, {"POST", "/api/keys/challenge"}, {"POST", "/api/keys"}, {"POST", "/keys/remove"}, {"GET", "/keys"},
+		{"POST", "/requests/" + ref + "/challenge"}, {"GET", "/hold"}, {"POST", "/hold"}, {"GET", "/api/hold"}, {"PUT", "/api/hold"}} {
+		require.Equal(t, http.StatusUnauthorized, v.as("", c[0], c[1], nil).status, c)
+		if c[0] != "GET" {
+			foreign := func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }
+			require.Equal(t, http.StatusForbidden, v.as(kim, c[0], c[1], url.Values{}, foreign).status, c)
+		}
+	}
+	for _, path := range []string{"/api/challenges", "/api/keys/challenge", "/api/keys"} {
+		require.Equal(t, http.StatusUnsupportedMediaType, v.as(kim, "POST", path, url.Values{"nonce": {"x"}}).status, path)
+	}
+}
