@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -315,17 +314,6 @@ type answer struct {
 	err error
 }
 
-// A bearer is to whom a handle was given. Together with the tenant of the
-// operation it is who alone can use it.
-type bearer struct {
-	user, scope string
-}
-
-// A slot is where an operation is found.
-type slot struct{ tenant, key string }
-
-func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
-
 // note remembers an error, for those who are told the cause that it stands for.
 func (r *run) note(c lifecycle.Cause, err error) {
 	r.mu.Lock()
@@ -394,8 +382,6 @@ func (r *run) abandoned() error {
 // Context returns a context with the values of the first caller's. It never ends. It
 // implements watch.Sighter.
 func (r *run) Context() context.Context { return context.WithoutCancel(r.first) }
-
-func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
 
 // ownHandleLocked returns the handle for the operation's own caller; empty: none was
 // made yet. Called with mu held.
