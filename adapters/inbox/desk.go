@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -82,6 +83,8 @@ type Desk struct {
 	memory memory
 	notes  notes
 	asked  ceremonies
+
+	unheard atomic.Bool // the hold could not be read when it was last
 }
 
 // New makes a desk. It fails where somebody must be able to tell who decides, and
