@@ -48,6 +48,7 @@ type fakeSlack struct {
 	fault    func(method string, w http.ResponseWriter) (done bool) // before it is carried out
 	lost     func(method string) bool                               // carried out, and the answer lost
 	clicks   int
+	refused  []string         // why Slack would have refused something, or interpreted it
 	heard    func(m *message) // once a message is there
 }
 
@@ -86,6 +87,12 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.views = append(f.views, string(body.View))
+		var v struct{ Blocks json.RawMessage }
+		_ = json.Unmarshal(body.View, &v)
+		if why := refusal(string(v.Blocks), 100); why != "" {
+			f.refused = append(f.refused, why)
+			return object{"ok": false, "error": "invalid_arguments"}
+		}
 		return object{"ok": true, "view": object{"id": "V1"}}
 	}
 	_ = r.ParseForm()
@@ -93,6 +100,10 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 	m := &message{Channel: form.Get("channel"), Thread: form.Get("thread_ts"), Text: form.Get("text"), Blocks: form.Get("blocks"), Metadata: form.Get("metadata"), User: form.Get("user"), Form: form}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if why := refusal(m.Blocks, 50); why != "" {
+		f.refused = append(f.refused, why)
+		return object{"ok": false, "error": "invalid_blocks"}
+	}
 	switch method {
 	case "auth.test":
 		return object{"ok": true, "bot_id": botID, "team_id": "T1"}

@@ -70,6 +70,7 @@ func posting(t *testing.T, test func(*bench), change ...func(*slack.Config)) {
 		b.start()
 		test(b)
 		b.stop()
+		require.Empty(t, b.slack.refused)
 	})
 }
 
