@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -42,6 +43,8 @@ var surveys = duvotest.Assignment{ID: "6f1e02c9-0000-4000-8000-000000000002", Na
 
 var people = slack.Users(map[string]string{"U1": "kim@example.com", "U2": "lee@example.com"})
 
+var suspends hitl.Policy = hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })
+
 // A bench is a registry whose requests are posted in a fake of Slack.
 type bench struct {
 	*testing.T
@@ -54,6 +57,8 @@ type bench struct {
 	policy  hitl.Policy
 	stop    func()
 	started int
+	deaf    bool // the app hears of no events
+	extra   []slack.Registry
 }
 
 // posting runs a test in a bubble of time, with everything in memory.
@@ -80,15 +85,19 @@ func (b *bench) start() {
 	var err error
 	b.app, err = slack.New(b.cfg)
 	require.NoError(b, err)
-	var policy hitl.Policy = hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })
+	policy := suspends
 	if b.policy != nil {
 		policy = b.policy
 	}
-	b.reg, err = duvotool.Discover(b.Context(), b.duvo.Client(), duvotool.WithPolicy(policy), duvotool.WithJournal(b.journal), duvotool.WithObserver(b.app.Observe))
+	b.reg, err = duvotool.Discover(b.Context(), b.duvo.Client(), duvotool.WithPolicy(policy), duvotool.WithJournal(b.journal), duvotool.WithObserver(func(e outcome.Event) {
+		if !b.deaf {
+			b.app.Observe(e)
+		}
+	}))
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- b.app.Run(ctx, b.reg) }()
+	go func() { ended <- b.app.Run(ctx, append([]slack.Registry{b.reg}, b.extra...)...) }()
 	b.stop = func() {
 		cancel()
 		require.ErrorIs(b, <-ended, context.Canceled)

@@ -319,8 +319,10 @@ func (s *syncer) failed(p *Post, err error) {
 		d = &delay{}
 		s.due[p.ID] = d
 	}
-	d.until = time.Now().Add(min(time.Second<<min(d.times, 10), 5*time.Minute))
-	d.times++
+	if !s.calls.paused() { // else it is not about this post
+		d.until = time.Now().Add(min(time.Second<<min(d.times, 10), 5*time.Minute))
+		d.times++
+	}
 	if text := hitl.SafeLine(err.Error(), 500); text != d.said {
 		d.said = text
 		s.app.log.Warn("slack: a message is late", "request", p.Request.ID, "job", p.Request.JobID, "stage", string(p.Stage), "error", text)
