@@ -223,8 +223,12 @@ func (f *fakeSlack) click(m message, user, action string) string {
 
 // submit is what Slack delivers once a user sends the form that was opened last.
 func (f *fakeSlack) submit(t testing.TB, user string, values object) string {
+	return f.submitTo(t, f.lastView(), user, values)
+}
+
+func (f *fakeSlack) submitTo(t testing.TB, view, user string, values object) string {
 	var v object
-	require.NoError(t, json.Unmarshal([]byte(f.lastView()), &v))
+	require.NoError(t, json.Unmarshal([]byte(view), &v))
 	v["id"], v["state"] = "V1", object{"values": values}
 	f.mu.Lock()
 	f.clicks++
@@ -255,4 +259,15 @@ func deliver(app *slack.App, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	app.ServeHTTP(w, r)
 	return w
+}
+
+// viewOf is the form for the answers to a request that a message shows.
+func viewOf(m message) string {
+	return payload(object{"callback_id": "duvotool_answers", "private_metadata": payload(object{"job": "job", "request": "request", "digest": digestIn(m), "channel": m.Channel, "ts": m.TS})})
+}
+
+func digestIn(m message) string {
+	var t struct{ Digest string }
+	_ = json.Unmarshal([]byte(m.buttons()["duvotool_answer"].Value), &t)
+	return t.Digest
 }

@@ -136,6 +136,9 @@ func (p *page) text(label, text string) {
 
 // sections shows a text in as many blocks as it takes: divided, and not cut.
 func (p *page) sections(text string) {
+	if p.full = p.full || len(text) > 4*maxMessage; p.full { // not even to be divided
+		return
+	}
 	for _, part := range divide(text, maxSection) {
 		p.add(api.NewSectionBlock(plain(part), nil, nil, api.SectionBlockOptionExpand(true)), part)
 	}
