@@ -34,17 +34,19 @@ func (a *App) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, erro
 	if to := a.to(req); to == "" {
 		return hitl.Nobody("the request is posted nowhere in Slack"), nil
 	}
+	if req.Kind != duvo.Approval && req.Kind != duvo.Question {
+		return hitl.Nobody("nobody in Slack can decide a request of this kind"), nil
+	}
 	if err := req.CheckAnswerable(); err != nil {
 		return hitl.Nobody("no answer fits: " + hitl.SafeLine(err.Error(), 500)), nil
 	}
-	if s := show(req, a.desk(req)); !s.whole || req.Kind == duvo.Question && form(req) == nil {
+	if !show(req, a.desk(req)).whole || valueOf(req) == "" || req.Kind == duvo.Question && form(req) == nil {
 		if a.desk(req) == "" {
 			return hitl.Nobody("the request is too long to be shown whole in Slack"), nil
 		}
 		return hitl.Suspend().Via("Slack"), nil
 	}
-	d, err := a.asks.wait(ctx, req, a.wake)
-	return d, err
+	return a.asks.wait(ctx, req, a.wake)
 }
 
 // asks are the requests that the app is asked about as a policy. They wait like those

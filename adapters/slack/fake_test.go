@@ -48,8 +48,9 @@ type fakeSlack struct {
 	fault    func(method string, w http.ResponseWriter) (done bool) // before it is carried out
 	lost     func(method string) bool                               // carried out, and the answer lost
 	clicks   int
-	refused  []string         // why Slack would have refused something, or interpreted it
-	heard    func(m *message) // once a message is there
+	refused  []string          // why Slack would have refused something, or interpreted it
+	heard    func(m message)   // once a message is there
+	opened   func(view string) // once a form is there
 }
 
 func (f *fakeSlack) client() *api.Client {
@@ -79,7 +80,8 @@ type object = map[string]any
 func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 	if strings.HasPrefix(method, "views.") {
 		var body struct {
-			View json.RawMessage `json:"view"`
+			View    json.RawMessage `json:"view"`
+			Trigger string          `json:"trigger_id"`
 		}
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			return object{"ok": false, "error": "invalid_arguments"}
@@ -87,6 +89,9 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.views = append(f.views, string(body.View))
+		if f.opened != nil && body.Trigger != "" {
+			go f.opened(string(body.View))
+		}
 		var v struct{ Blocks json.RawMessage }
 		_ = json.Unmarshal(body.View, &v)
 		if why := refusal(string(v.Blocks), 100); why != "" {
@@ -115,7 +120,7 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 		m.TS = fmt.Sprintf("%d.%06d", time.Now().Unix(), len(f.messages))
 		f.messages = append(f.messages, m)
 		if f.heard != nil {
-			go f.heard(m)
+			go f.heard(*m)
 		}
 		return object{"ok": true, "channel": m.Channel, "ts": m.TS}
 	case "chat.postEphemeral":
