@@ -117,10 +117,6 @@ func New(cfg Config) (*App, error) {
 	return a, nil
 }
 
-// ErrNotRunning is what a policy's call ends with when [App.Run] ends: nobody has
-// decided.
-var ErrNotRunning = errors.New("slack: the app does not run any more")
-
 // Run posts what waits in the registries and what the app is asked as a policy,
 // settles messages once anybody has decided, tells outcomes, and, in Socket Mode,
 // takes what people do. It returns when ctx ends, with nothing of it left running, or

@@ -21,8 +21,9 @@ import (
 // What cannot be decided in Slack, because it is too long to be shown whole, is
 // suspended, see [hitl.Suspend], where there is a desk to decide it at, and the message
 // links to it; without a desk it comes to [hitl.Nobody], as does what Config.To posts
-// nowhere. While the app does not run it waits for [App.Run]; once Run has ended the
-// error is [ErrNotRunning].
+// nowhere. It waits for [App.Run] to begin; when Run ends what waits is suspended, and
+// so is what is asked after that: it is there to be decided elsewhere, and in Slack once
+// an app runs again.
 //
 // Asked about the same request several times at once it posts one message, and
 // whoever decides has decided for all: a [hitl.Quorum] over it counts that person
@@ -92,7 +93,8 @@ func (s *asks) wait(ctx context.Context, req hitl.Request, wake func()) (hitl.De
 	case <-ctx.Done():
 		why = context.Cause(ctx)
 	case <-s.stop:
-		why = ErrNotRunning
+		s.leave(id, q, outcome.ErrClosed)
+		return hitl.Suspend().Via("Slack"), nil
 	}
 	s.leave(id, q, why)
 	return hitl.Decision{}, why
@@ -106,7 +108,7 @@ func (s *asks) leave(id string, q *ask, why error) {
 		return
 	}
 	delete(s.open, id)
-	if errors.Is(why, outcome.ErrClosed) || errors.Is(why, ErrNotRunning) {
+	if errors.Is(why, outcome.ErrClosed) {
 		return // it is asked again after a restart, and the message is still the question
 	}
 	text := words["unneeded"]

@@ -51,7 +51,8 @@ func (s *syncer) reason(ctx context.Context, p *Post, waiting map[string]hitl.Re
 			return endingOf(e), nil
 		}
 	}
-	if asked := s.app.asks.endedAs(p.ID); asked != "" {
+	gone := time.Since(s.since[p.ID])
+	if asked := s.app.asks.endedAs(p.ID); asked != "" && gone >= tellsFor { // who has decided may be known in a moment
 		return asked, nil
 	}
 	other := false
@@ -62,7 +63,7 @@ func (s *syncer) reason(ctx context.Context, p *Post, waiting map[string]hitl.Re
 			}
 		}
 	}
-	long := time.Since(s.since[p.ID]) >= goneFor
+	long := gone >= goneFor
 	switch {
 	case res != nil && final(res.Outcome):
 		return words["elsewhereEnded"] + ": " + string(res.Outcome), nil

@@ -102,7 +102,7 @@ func TestAskedAsAPolicy(t *testing.T) {
 		done := b.run("refunds", "Refund 120 EUR")
 		m := b.asked()
 		b.stop()
-		require.ErrorContains(t, <-done, "closed")
+		<-done // pending, or closed
 		require.Equal(t, m, b.asked(), "the question is still there")
 		b.start()
 		b.pass(time.Minute)

@@ -14,6 +14,7 @@ import (
 
 const (
 	lookEvery  = time.Second      // or as soon as something has happened
+	tellsFor   = 3 * time.Second  // before a policy that is asked no more settles a message without a name
 	goneFor    = 10 * time.Second // before what nobody tells of counts as gone
 	outcomeFor = 24 * time.Hour   // how long an outcome is waited for that nobody can be asked about
 )
