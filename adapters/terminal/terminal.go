@@ -93,8 +93,11 @@ func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision,
 
 // whyGone tells why a request went away.
 func whyGone(err error) string {
-	if err == context.Canceled { // nobody said why
+	switch err { // where nobody said more
+	case context.Canceled:
 		return "somebody else has decided, or nobody waits for it any more"
+	case context.DeadlineExceeded:
+		return "its time is over"
 	}
 	return hitl.SafeLine(strings.TrimPrefix(err.Error(), "duvotool: "), 200)
 }
