@@ -13,5 +13,7 @@ import (
 // every policy must; at a desk that nobody comes to it waits.
 func TestElicitIsAPolicy(t *testing.T) {
 	duvotooltest.TestPolicy(t, func() hitl.Policy { return mcp.Elicit(hitl.AlwaysDeny(), hitl.For(duvotooltest.AssignmentID)) })
-	duvotooltest.TestPolicy(t, func() hitl.Policy { return hitl.Timeout(time.Minute, mcp.NewDesk().Elicit(hitl.LeaveToDuvo()), hitl.AlwaysDeny()) })
+	duvotooltest.TestPolicy(t, func() hitl.Policy {
+		return hitl.Timeout(time.Minute, mcp.NewDesk().Elicit(hitl.LeaveToDuvo()), hitl.AlwaysDeny())
+	})
 }

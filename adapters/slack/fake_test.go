@@ -35,6 +35,7 @@ type message struct {
 	Blocks   string // as they were sent
 	Metadata string
 	User     string // of what one person alone sees
+	Bot      string // whose it is
 	Form     url.Values
 }
 
@@ -102,7 +103,7 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 	}
 	_ = r.ParseForm()
 	form := r.Form
-	m := &message{Channel: form.Get("channel"), Thread: form.Get("thread_ts"), Text: form.Get("text"), Blocks: form.Get("blocks"), Metadata: form.Get("metadata"), User: form.Get("user"), Form: form}
+	m := &message{Channel: form.Get("channel"), Thread: form.Get("thread_ts"), Text: form.Get("text"), Blocks: form.Get("blocks"), Metadata: form.Get("metadata"), User: form.Get("user"), Bot: botID, Form: form}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if why := refusal(m.Blocks, 50); why != "" {
@@ -138,7 +139,7 @@ func (f *fakeSlack) carryOut(method string, r *http.Request) object {
 		found := []object{}
 		for _, there := range f.messages {
 			if there.Channel == m.Channel && (method == "conversations.replies" && there.Thread == form.Get("ts") || method == "conversations.history" && there.Thread == "") {
-				found = append(found, object{"ts": there.TS, "bot_id": botID, "metadata": json.RawMessage(there.Metadata)})
+				found = append(found, object{"ts": there.TS, "bot_id": there.Bot, "metadata": json.RawMessage(there.Metadata)})
 			}
 		}
 		return object{"ok": true, "messages": found}

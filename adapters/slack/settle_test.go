@@ -262,6 +262,23 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
+// What another app posts with the same metadata is not the app's own message.
+func TestAnothersMessageIsNotFound(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.call("refunds", "Refund 120 EUR")
+		b.stop()
+		b.slack.messages[0].Bot = "B0OTHER"
+		b.start()
+		b.pass(time.Minute)
+		asked, _ := b.slack.posted()
+		require.Len(t, asked, 2)
+		b.deliver(b.slack.click(asked[0], "U1", "duvotool_approve"))
+		require.Contains(t, b.slack.lastAlone().Blocks, "this message is not the one that waits")
+		b.deliver(b.slack.click(asked[1], "U1", "duvotool_approve"))
+		require.Equal(t, 1, b.responses())
+	})
+}
+
 // A channel that cannot be posted to holds up no other, and is tried again.
 func TestAChannelThatIsNotThere(t *testing.T) {
 	var there atomic.Bool

@@ -1,6 +1,7 @@
 package slack_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,6 +140,27 @@ func TestFormsThatDoNotFit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A form that Slack would not have been given is not taken either.
+func TestFormsThatWereNeverOpened(t *testing.T) {
+	r := duvotooltest.Question([]duvo.QuestionItem{{Question: "Why?"}}, func(r *hitl.Request) { r.Input = strings.Repeat("x", 12000) })
+	shown(t, r, func(b *bench, fake *fakeRegistry, m message) {
+		r := fake.Pending()[0]
+		view := payload(object{"callback_id": "duvotool_answers", "private_metadata": payload(object{"job": r.JobID, "request": r.ID, "digest": r.Digest(), "channel": m.Channel, "ts": m.TS})})
+		b.deliver(b.slack.submitTo(t, view, "U1", object{"question-0": object{"answer-0": object{"value": "so"}}}))
+		require.Contains(t, b.slack.lastView(), "not all of it is shown here")
+		require.Empty(t, fake.decided)
+	})
+	shown(t, duvotooltest.Question([]duvo.QuestionItem{{Question: "Why?"}}), func(b *bench, fake *fakeRegistry, m message) {
+		b.deliver(b.slack.submitTo(t, viewOf(m), "U2", object{"question-0": object{"answer-0": object{"value": "so"}}}))
+		require.Contains(t, b.slack.lastView(), "you cannot decide this request")
+		require.Empty(t, fake.decided)
+		b.deliver(b.slack.submitTo(t, viewOf(m), "U1", object{"question-0": object{"answer-0": object{"value": "so"}}}))
+		require.Len(t, fake.decided, 1)
+	}, func(c *slack.Config) {
+		c.May = func(_ context.Context, login string, _ hitl.Request) bool { return login == "kim@example.com" }
+	})
 }
 
 // Whatever a text holds, it is neither a mention nor a link, nor seen as anything else.
