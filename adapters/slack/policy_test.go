@@ -115,6 +115,21 @@ func TestAskedAsAPolicy(t *testing.T) {
 	})
 }
 
+// A registry that closes leaves the question as it is.
+func TestClosedWhileAsked(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.stop()
+		b.policy, b.alone = appOf{b}, true
+		b.start()
+		done := b.run("refunds", "Refund 120 EUR")
+		m := b.asked()
+		require.NoError(t, b.reg.Close(context.Background()))
+		require.ErrorContains(t, <-done, "closed")
+		b.pass(time.Minute)
+		require.Equal(t, m, b.asked())
+	})
+}
+
 // A person who comes too late is told who has decided, by whatever way.
 func TestAskedBesideOthers(t *testing.T) {
 	posting(t, func(b *bench) {

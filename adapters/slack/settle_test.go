@@ -1,7 +1,9 @@
 package slack_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -174,6 +176,68 @@ func TestChangedText(t *testing.T) {
 	})
 }
 
+// Who has decided the new text has not decided the old one.
+func TestChangedAndDecidedWhileSlackIsAway(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.call("refunds", "Refund 120 EUR")
+		var down atomic.Bool
+		b.slack.fault = func(method string, w http.ResponseWriter) bool {
+			if down.Load() {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return down.Load()
+		}
+		b.quiet()
+		down.Store(true)
+		require.NoError(b, b.duvo.ChangeRequest(b.reg.Pending()[0].JobID, func(q *duvo.HumanRequest) { q.Title = "Refund 9000 EUR" }))
+		b.pass(20 * time.Minute)
+		require.Equal(t, "Refund 9000 EUR", b.reg.Pending()[0].Title)
+		require.NoError(b, b.reg.Decide(b.Context(), b.reg.Pending()[0], hitl.Approve("lee@example.com", "")))
+		b.pass(time.Minute)
+		down.Store(false)
+		b.pass(10 * time.Minute)
+		require.NotContains(t, b.asked().Blocks, "Approved by")
+		b.settled("changed")
+	})
+}
+
+// What waits after all gets its buttons back.
+func TestItWaitsAfterAll(t *testing.T) {
+	shown(t, approval(func(*hitl.Request) {}), func(b *bench, fake *fakeRegistry, m message) {
+		r := fake.Pending()[0]
+		fake.mu.Lock()
+		fake.status, fake.pending = duvo.StatusRunning, nil
+		fake.mu.Unlock()
+		b.pass(5 * time.Second)
+		require.Equal(t, m, b.asked())
+		b.pass(time.Minute)
+		b.settled("answered elsewhere")
+		fake.set(r)
+		b.pass(10 * time.Second)
+		require.Equal(t, m.Blocks, b.asked().Blocks)
+		b.deliver(b.slack.click(b.asked(), "U1", "duvotool_approve"))
+		require.Len(t, fake.taken(), 1)
+	})
+}
+
+// What is posted nowhere is decided nowhere in Slack.
+func TestPostedNowhere(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.call("refunds", "Refund 120 EUR")
+		require.Zero(t, b.slack.count("chat.postMessage"))
+		r := b.reg.Pending()[0]
+		value := payload(object{"job": r.JobID, "request": r.ID, "digest": r.Digest()})
+		b.deliver(b.slack.click(message{Channel: "C1", TS: "1", Blocks: blocksOf(object{"type": "actions", "elements": []object{{"action_id": "duvotool_approve", "value": value}}})}, "U1", "duvotool_approve"))
+		require.Contains(t, b.slack.lastAlone().Blocks, "this message is not the one that waits")
+		require.Zero(t, b.responses())
+	}, func(c *slack.Config) { c.To = func(hitl.Request) string { return "" } })
+}
+
+func blocksOf(blocks ...object) string {
+	raw, _ := json.Marshal(blocks)
+	return string(raw)
+}
+
 // When Slack asks for time it gets it; nothing is lost.
 func TestSlackAsksForTime(t *testing.T) {
 	posting(t, func(b *bench) {
@@ -311,6 +375,7 @@ type fakeRegistry struct {
 	pending []hitl.Request
 	decided []hitl.Decision
 	err     error
+	status  duvo.Status
 }
 
 func (f *fakeRegistry) Pending() []hitl.Request {
@@ -329,7 +394,9 @@ func (f *fakeRegistry) Decide(_ context.Context, r hitl.Request, d hitl.Decision
 }
 
 func (f *fakeRegistry) Lookup(context.Context, string) (*outcome.Result, error) {
-	return &outcome.Result{Outcome: outcome.OutcomePending, Status: duvo.StatusWaiting}, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &outcome.Result{Outcome: outcome.OutcomePending, Status: cmp.Or(f.status, duvo.StatusWaiting)}, nil
 }
 
 func (f *fakeRegistry) set(r ...hitl.Request) {

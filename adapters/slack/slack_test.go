@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -61,7 +63,15 @@ type bench struct {
 	stop    func()
 	started int
 	deaf    bool // the app hears of no events
+	alone   bool // it is handed no registry
 	extra   []slack.Registry
+}
+
+func (b *bench) registries() []slack.Registry {
+	if b.alone {
+		return nil
+	}
+	return append([]slack.Registry{b.reg}, b.extra...)
 }
 
 // posting runs a test in a bubble of time, with everything in memory.
@@ -76,8 +86,8 @@ func posting(t *testing.T, test func(*bench), change ...func(*slack.Config)) {
 			c(&b.cfg)
 		}
 		b.start()
+		defer func() { b.stop() }() // also where a test fails
 		test(b)
-		b.stop()
 		require.Empty(t, b.slack.refused)
 	})
 }
@@ -100,12 +110,12 @@ func (b *bench) start() {
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- b.app.Run(ctx, append([]slack.Registry{b.reg}, b.extra...)...) }()
-	b.stop = func() {
+	go func() { ended <- b.app.Run(ctx, b.registries()...) }()
+	b.stop = sync.OnceFunc(func() {
 		cancel()
-		require.ErrorIs(b, <-ended, context.Canceled)
-		require.NoError(b, b.reg.Close(context.Background()))
-	}
+		assert.ErrorIs(b, <-ended, context.Canceled)
+		assert.NoError(b, b.reg.Close(context.Background()))
+	})
 	synctest.Wait()
 }
 
