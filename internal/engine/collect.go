@@ -35,7 +35,7 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		after := min(f.After, len(messages))
 		e := lifecycle.Collected{Name: f.Name, Count: len(messages) - after, Output: duvo.LastAnswer(messages[after:])}
-		if e.Part, err = json.Marshal(messages[after:]); err != nil {
+		if e.Part, err = encodeMessages(messages[after:]); err != nil {
 			return failed(err)
 		}
 		op.checkAnswer(&e, &s.Record, messages)
@@ -245,8 +245,8 @@ func (op *operation) tellMessage(r *run, n int, m duvo.Message) {
 	}
 	r.mu.Unlock()
 	if fresh {
-		m = clone.Message(m)
+		shown := clone.Message(m)
 		s := op.latest()
-		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &m})
+		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &shown})
 	}
 }
