@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,14 +193,22 @@ func (a *App) carryOut(ctx context.Context, i *item, d hitl.Decision) (text stri
 		return words["changed"], false
 	case errors.Is(err, outcome.ErrNotPending):
 		return words["gone"], false
-	case ctx.Err() != nil:
-		return words["unsure"] + hitl.SafeLine(err.Error(), 500), false
 	}
-	a.log.Warn("slack: a decision was not taken, or it is not known whether it was", "request", i.req.ID, "job", i.req.JobID, "kind", string(i.req.Kind), "error", hitl.SafeLine(err.Error(), 500))
-	if errors.Is(err, outcome.ErrClosed) || errors.Is(err, hitl.ErrInvalidDecision) {
-		return words["failed"] + hitl.SafeLine(err.Error(), 500), false
+	why := hitl.SafeLine(err.Error(), 500)
+	a.log.Warn("slack: a decision was not taken, or it is not known whether it was", "request", i.req.ID, "job", i.req.JobID, "kind", string(i.req.Kind), "error", why)
+	switch {
+	case errors.Is(err, outcome.ErrClosed), errors.Is(err, hitl.ErrInvalidDecision):
+		return words["failed"] + why, false
+	case i.waits(): // so it was not taken: it may need more than a click
+		return words["refused"] + why, false
 	}
-	return words["unsure"] + hitl.SafeLine(err.Error(), 500), false
+	return words["unsure"] + why, false
+}
+
+// waits reports whether it waits still, as it was.
+func (i *item) waits() bool {
+	digest := i.req.Digest()
+	return slices.ContainsFunc(i.reg.Pending(), func(r hitl.Request) bool { return r.Digest() == digest })
 }
 
 // tell tells a person something that nobody else sees.

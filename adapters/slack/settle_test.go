@@ -387,6 +387,7 @@ type fakeRegistry struct {
 	pending []hitl.Request
 	decided []hitl.Decision
 	err     error
+	taking  bool // what is decided waits no more, though it fails
 	status  duvo.Status
 }
 
@@ -401,6 +402,9 @@ func (f *fakeRegistry) Decide(_ context.Context, r hitl.Request, d hitl.Decision
 	defer f.mu.Unlock()
 	if f.err == nil {
 		f.decided = append(f.decided, d)
+	}
+	if f.taking {
+		f.pending = nil
 	}
 	return f.err
 }

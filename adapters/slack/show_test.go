@@ -195,13 +195,17 @@ func TestDecisionsThatFail(t *testing.T) {
 		"the text has changed":                                          hitl.ErrRequestChanged,
 		"it waits no more":                                              outcome.ErrNotPending,
 		"Nothing was sent: " + outcome.ErrClosed.Error():                outcome.ErrClosed,
+		"Nothing was decided, and it still waits: it needs a proof":     errors.New("it needs a proof"),
 		"it is not known yet whether it was taken: the journal is away": errors.New("the journal is away"),
 	} {
 		shown(t, approval(func(*hitl.Request) {}), func(b *bench, fake *fakeRegistry, m message) {
-			fake.err = err
+			fake.err, fake.taking = err, strings.Contains(want, "journal")
 			b.deliver(b.slack.click(m, "U1", "duvotool_approve"))
 			require.Contains(t, textOf(b.slack.lastAlone()), want)
 			require.Contains(t, b.slack.lastAlone().Blocks, "https://desk.example")
+			if fake.taking {
+				return
+			}
 			b.deliver(b.slack.click(m, "U1", "duvotool_deny"))
 			b.deliver(b.slack.submit(t, "U1", object{}))
 			require.Contains(t, b.slack.lastView(), strings.SplitN(want, ":", 2)[0])
