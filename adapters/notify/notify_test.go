@@ -47,8 +47,11 @@ func (b *board) set(titles ...string) {
 }
 
 func (b *board) send(ctx context.Context, n notify.Notice) error {
+	b.mu.Lock()
+	takes := b.takes
+	b.mu.Unlock()
 	select {
-	case <-time.After(b.takes):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -62,6 +65,13 @@ func (b *board) send(ctx context.Context, n notify.Notice) error {
 	}
 	b.sent = append(b.sent, n)
 	return nil
+}
+
+// way changes how sending goes.
+func (b *board) way(takes time.Duration, fail func(try int) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.takes, b.fail = takes, fail
 }
 
 // told waits, and returns how many were told since.
@@ -136,9 +146,9 @@ func TestTriedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			notifying(t, func(t *testing.T, b *board, _ *notify.Notifier) {
-				b.fail = c.fail
+				b.way(0, c.fail)
 				b.set("Refund")
-				require.Equal(t, c.sent, b.told(24*time.Hour))
+				require.Equal(t, c.sent, b.told(10*time.Minute))
 				require.Equal(t, c.tried, b.tried)
 			})
 		})
@@ -148,7 +158,7 @@ func TestTriedAgain(t *testing.T) {
 // Nobody is told of what is decided already.
 func TestDecidedMeanwhile(t *testing.T) {
 	notifying(t, func(t *testing.T, b *board, _ *notify.Notifier) {
-		b.fail = func(int) error { return errors.New("later") }
+		b.way(0, func(int) error { return errors.New("later") })
 		b.set("Refund")
 		require.Zero(t, b.told(2*time.Second))
 		b.set()
@@ -169,7 +179,7 @@ func TestDecidedMeanwhile(t *testing.T) {
 // A slow way holds up nobody: not Observe, not Remind, and four are tried at once.
 func TestSlow(t *testing.T) {
 	notifying(t, func(t *testing.T, b *board, n *notify.Notifier) {
-		b.takes = 20 * time.Second
+		b.way(20*time.Second, nil)
 		var many []string
 		for i := range 40 {
 			many = append(many, fmt.Sprint(i))
@@ -182,9 +192,9 @@ func TestSlow(t *testing.T) {
 			n.Observe(outcome.Event{})
 		}
 		require.Zero(t, time.Since(began))
-		b.takes = 0
+		b.way(0, nil)
 		require.Equal(t, 40+1000, b.told(time.Hour))
-		b.takes = time.Hour // it never ends by itself
+		b.way(time.Hour, nil) // it never ends by itself
 		b.set("stuck")
 		require.Equal(t, 1040, b.told(time.Hour))
 	})
@@ -216,13 +226,13 @@ func TestRestarts(t *testing.T) {
 		b.set("Refund 1 EUR")
 		stop, _ := start(t, cfg)
 		require.Equal(t, 1, b.told(time.Second))
-		b.fail = func(int) error { return errors.New("away") }
+		b.way(0, func(int) error { return errors.New("away") })
 		b.mu.Lock()
 		b.pending = append(b.pending, duvotooltest.Approval("Refund 2 EUR"))
 		b.mu.Unlock()
 		require.Equal(t, 1, b.told(time.Hour))
 		stop()
-		b.fail = nil
+		b.way(0, nil)
 		stop, _ = start(t, cfg)
 		require.Equal(t, 2, b.told(time.Hour))
 		stop()
