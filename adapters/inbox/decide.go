@@ -57,7 +57,7 @@ const maxReason = 2000 // characters
 
 // check tells why an order cannot be carried out; an ending of sent: it can be. It
 // decides nothing.
-func (d *Desk) check(ctx context.Context, p Person, w waiting, o order) (checked, answer) {
+func (d *Desk) check(ctx context.Context, p Person, w *waiting, o order) (checked, answer) {
 	i := w.find(ctx, d, p, o.Ref)
 	if i == nil {
 		return checked{}, d.absent(o.Ref)
