@@ -59,6 +59,10 @@ const (
 	Outcome   Event = "outcome"   // how the Job ended
 
 	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
+
+	// Continued is of no request: a file that continues another begins with it, see
+	// [File.Rotate].
+	Continued Event = "continued"
 )
 
 // An Record is one entry of an [Log].
