@@ -274,6 +274,17 @@ func WithAudit(a audit.Log) Option {
 	})
 }
 
+// WithAuditTexts keeps in the audit what each request said, once, when it is about to
+// be decided: its description and questions, what the Job was started with and what
+// was added since. Without it the audit holds the title and digests of the rest, which
+// show what a text was to who has it. See [audit.Text].
+func WithAuditTexts() Option {
+	return optionFunc(func(c *config) error {
+		c.AuditTexts = true
+		return nil
+	})
+}
+
 // WithPollInterval reads each Job in flight once every d, give or take a tenth.
 // The default goes by the Job's age, as Duvo advises: 5 s at first, 30 s after
 // 2 minutes, 90 s after 15. Use a fraction of a second on an emulator only.

@@ -79,7 +79,9 @@ type Record struct {
 	Kind         duvo.RequestType `json:"kind,omitempty"`
 	Title        string           `json:"title,omitempty"` // untrusted
 	Digest       string           `json:"digest,omitempty"`
-	RequestedAt  time.Time        `json:"requested_at,omitzero"` // first seen
+	InputDigest  string           `json:"input_digest,omitempty"` // of what the Job was started with, see [InputDigest]
+	Text         *Text            `json:"text,omitempty"`         // of an event Requested, where duvotool.WithAuditTexts asks for it
+	RequestedAt  time.Time        `json:"requested_at,omitzero"`  // first seen
 	DecidedAt    time.Time        `json:"decided_at,omitzero"`
 
 	Verdict  string            `json:"verdict,omitempty"`
@@ -123,6 +125,12 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("kind", string(r.Kind))
 	add("title", r.Title)
 	add("digest", r.Digest)
+	add("input_digest", r.InputDigest)
+	if r.Text != nil {
+		add("description", r.Text.Description)
+		add("input", r.Text.Input)
+		add("follow_up", r.Text.FollowUp)
+	}
 	add("verdict", r.Verdict)
 	add("by", r.By)
 	for i, p := range r.People {

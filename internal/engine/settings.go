@@ -15,6 +15,7 @@ import (
 // A Config is what the engine needs of the options.
 type Config struct {
 	Audit       audit.Log
+	AuditTexts  bool
 	PollEvery   time.Duration // zero: by the Job's age
 	TrustLists  bool
 	PostTimeout time.Duration

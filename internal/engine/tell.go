@@ -103,6 +103,7 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		Assignment: op.work.Assignment.Name, BuildID: rec.Build, Caller: op.order.Caller, Status: statusOf(s)}
 	if p := line.About; p != nil {
 		about(&a, p)
+		op.shownIn(&a, s, p)
 	}
 	switch line.Kind {
 	case lifecycle.LineUndecided, lifecycle.LineFailed, lifecycle.LineNotCounted:
@@ -121,6 +122,19 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		a.By = line.Text
 	}
 	return a
+}
+
+// shownIn fills in a record what its decider was shown.
+func (op *operation) shownIn(a *audit.Record, s *lifecycle.State, p *lifecycle.Request) {
+	ask, _ := s.Live.Ask(p.ID)
+	if ask.Ticket == nil || ask.Ticket.Shown == nil || ask.Ticket.Digest != p.Digest {
+		return
+	}
+	req := ask.Ticket.Shown
+	a.InputDigest = audit.InputDigest(req.Input)
+	if op.eng.cfg.AuditTexts && a.Event == audit.Requested {
+		a.Text = &audit.Text{Description: req.Description, Questions: clone.Questions(req.Questions), Input: req.Input, FollowUp: req.FollowUp}
+	}
 }
 
 // about fills in a record what is known of a request and its decision.
