@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -13,10 +12,10 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 )
 
-// AuditFile opens an audit file for [Config.Audit]. It may be one that the program
-// writes to.
+// AuditFile opens an audit file for [Config.Audit], with the files that it continues.
+// It may be one that the program writes to.
 func AuditFile(path string) func(context.Context) (io.ReadCloser, error) {
-	return func(context.Context) (io.ReadCloser, error) { return os.Open(path) }
+	return func(context.Context) (io.ReadCloser, error) { return audit.Open(path) }
 }
 
 // A past request is one line of the history: how a request was decided, and what

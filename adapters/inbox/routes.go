@@ -34,6 +34,7 @@ func (d *Desk) routes() {
 	page("GET /history", d.past)
 	page("GET /history/{ref}", d.record)
 	page("GET /events", d.events)
+	api("GET /api/me", d.apiMe)
 	api("GET /api/requests", d.apiList)
 	api("GET /api/requests/{ref}", d.apiRequest)
 	api("POST /api/decisions", d.apiDecide)
