@@ -143,7 +143,9 @@ func TestTheAPIIsAsDescribed(t *testing.T) {
 	}
 	require.Equal(t, 1, looksBack("ref="+ref))
 	require.Equal(t, 0, looksBack("ref=nothing"))
-	hour := func(n time.Duration) string { return url.QueryEscape(time.Now().Add(n * time.Hour).Format(time.RFC3339)) }
+	hour := func(n time.Duration) string {
+		return url.QueryEscape(time.Now().Add(n * time.Hour).Format(time.RFC3339))
+	}
 	require.Equal(t, 2, looksBack("since="+hour(-1)+"&until="+hour(1)))
 	require.Equal(t, 0, looksBack("since="+hour(1)))
 	require.Equal(t, 0, looksBack("until="+hour(-1)), "a time is not still counted, as a day is")
