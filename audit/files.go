@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,7 +26,7 @@ func Open(paths ...string) (io.ReadCloser, error) {
 	slices.SortStableFunc(s.parts, func(a, b part) int { return int(min(max(a.first-b.first, -1), 1)) })
 	var all []io.Reader
 	for i, p := range s.parts {
-		if i > 0 && p.first == s.parts[i-1].first {
+		if i > 0 && p.first == s.parts[i-1].first && p.first != unread {
 			_ = s.Close()
 			return nil, fmt.Errorf("duvotool: the audit files %s and %s both begin with line %d: they are not of one audit", s.parts[i-1].file.Name(), p.file.Name(), p.first)
 		}
@@ -44,8 +45,10 @@ type set struct {
 type part struct {
 	file  *os.File
 	info  os.FileInfo
-	first int64 // the number of its first line; of an empty file the highest there is
+	first int64 // the number of its first line
 }
+
+const unread = math.MaxInt64 // the first of a file that has none that can be read: it comes last
 
 // finished is what the name of a finished file has at its end.
 var finished = regexp.MustCompile(`\.\d{10}$`)
@@ -58,17 +61,17 @@ func (s *set) add(path string) error {
 		if f, err = os.Open(path); err != nil {
 			break
 		}
-		p := part{file: f, first: 1<<63 - 1}
+		p := part{file: f, first: unread}
 		if p.info, err = f.Stat(); err == nil && !p.info.Mode().IsRegular() {
 			err = fmt.Errorf("%s is not a regular file", path)
 		}
 		if err == nil && !slices.ContainsFunc(s.parts, func(q part) bool { return os.SameFile(p.info, q.info) }) {
-			err = p.begin()
+			p.begin()
 		} else {
 			return errors.Join(err, f.Close())
 		}
-		if s.parts = append(s.parts, p); err != nil || p.first <= 1 || p.first == 1<<63-1 {
-			return err
+		if s.parts = append(s.parts, p); p.first <= 1 || p.first == unread {
+			return nil
 		}
 		path = finishedName(base, p.first-1)
 		if _, gone := os.Stat(path); os.IsNotExist(gone) {
@@ -78,17 +81,13 @@ func (s *set) add(path string) error {
 	return err
 }
 
-// begin reads the number of the first line. What is wrong with the rest is found when
-// it is read.
-func (p *part) begin() error {
-	_, err := readLines(io.NewSectionReader(p.file, 0, p.info.Size()), func(l line) bool {
+// begin reads the number of the first line. What is wrong with the file is found when it
+// is read.
+func (p *part) begin() {
+	_, _ = readLines(io.NewSectionReader(p.file, 0, p.info.Size()), func(l line) bool {
 		p.first = l.number
 		return false
 	})
-	if errors.Is(err, errBreaksOff) { // its writer is at work on the first line
-		return nil
-	}
-	return err
 }
 
 // Close closes the files.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,9 @@ const aboutDigest = `A decision is about one text, which the digest stands for: 
 Right before it is sent the request is read again. Where it reads differently by
 then, or was decided by somebody else, nothing is sent.
 
-On a terminal the request is shown whole, and you type the beginning of its
-digest; --digest may then be left out. Without a terminal --digest and -y are
-both needed.`
+On a terminal the request is shown whole, and you type the code that stands below
+it; --digest may then be left out. Without a terminal --digest and -y are both
+needed.`
 
 func (a *app) approveCmd() *cobra.Command {
 	var digest, reason string
@@ -167,8 +168,8 @@ func (a *app) decide(ctx context.Context, name, digest string, o order) error {
 	if !a.yes {
 		showRequest(a.errs, r)
 		showOrder(a.errs, o)
-		// What is typed before it was displayed cannot hold the beginning of its digest.
-		if err := a.confirm(ctx, "Is that your decision?", r.Digest[:4]); err != nil {
+		// What was typed before it was displayed cannot hold a code that is drawn now.
+		if err := a.confirm(ctx, "Is that your decision?", rand.Text()[:4]); err != nil {
 			return err
 		}
 	}

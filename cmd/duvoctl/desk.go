@@ -267,9 +267,8 @@ func (d *atDesk) decide(ctx context.Context, r *request, o order) (result, error
 		status, err = d.call(own, http.MethodPost, "decisions", in, &out, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusBadGateway)
 		return err
 	})
-	var f *failure
 	switch {
-	case errors.As(err, &f) && (f.kind == "interrupted" || status != 0 && status < 500):
+	case notBegun(err), err != nil && status != 0 && status < 500 && status/100 != 2:
 		return res, err // it was not taken
 	case err != nil:
 		res.Ending = endUnknown

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,8 +73,7 @@ func (a *app) hold(ctx context.Context, d *atDesk, word, reason string) error {
 		status, err = d.call(own, http.MethodPut, "hold", in, &h)
 		return err
 	})
-	var f *failure
-	if errors.As(err, &f) && f.kind == "interrupted" || status != 0 && err != nil {
+	if notBegun(err) || status != 0 && err != nil {
 		return noHold(status, err)
 	}
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -61,7 +62,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.errs)
-	return a.told(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	a.json = a.json || slices.Contains(args, "--json") // it may not have been read before another flag was found wrong
+	return a.told(err)
 }
 
 func isTerminal(s any) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -172,6 +173,12 @@ func (a *app) sending(ctx context.Context, what string, send func(ctx, caller co
 		cancel()
 		return <-done
 	}
+}
+
+// notBegun reports whether sending did not begin.
+func notBegun(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.kind == "interrupted"
 }
 
 func unknownText(err error) string {

@@ -80,7 +80,7 @@ func (a *app) start(ctx context.Context, client *duvo.Client, name, input, key s
 		j, err = client.StartJob(duvo.NotAfter(own, time.Time{}, caller), duvo.StartJob{AssignmentID: x.ID, Message: input, IdempotencyKey: key})
 		return err
 	})
-	if err != nil && duvo.MayHaveTakenEffect(err) && failureOf(err).kind != "interrupted" {
+	if err != nil && !notBegun(err) && duvo.MayHaveTakenEffect(err) {
 		return j, key, &failure{kind: "unknown", text: "it is not known whether a Job was started: " + err.Error(), err: err,
 			do: "look with 'duvoctl jobs --assignment " + x.ID + "', or repeat the same start with --key " + key}
 	}
