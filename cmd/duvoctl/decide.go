@@ -189,6 +189,10 @@ func fit(r *request, o order) (order, error) {
 	switch {
 	case !r.Decide && r.At == "desk":
 		return o, &failure{kind: "auth", text: "nothing was sent: you may read this request and not decide it", do: "ask somebody who may"}
+	case o.verdict != "deny" && r.Prove:
+		return o, &failure{kind: "unproved", text: "nothing was sent: to " + o.verdict + " it takes a proof of who you are, such as a passkey, which cannot be given here", do: "open " + r.page}
+	case o.verdict != "deny" && r.Shut != "":
+		return o, &failure{kind: "held", text: "nothing was sent: " + r.Shut, do: "'duvoctl hold' tells whether approvals are held; it can be denied meanwhile"}
 	case q.Kind != duvo.Approval && q.Kind != duvo.Question:
 		return no("a request of the kind "+quoted(string(q.Kind))+" cannot be answered through the API", "answer it in Duvo's own inbox")
 	case o.verdict == "approve" && q.Kind != duvo.Approval, o.verdict == "deny" && q.Kind != duvo.Approval:

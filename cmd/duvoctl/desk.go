@@ -196,6 +196,10 @@ type deskRequest struct {
 	Display string `json:"display"`
 }
 
+func (d *atDesk) page(ref string) string {
+	return d.base.Redacted() + "/requests/" + url.PathEscape(ref)
+}
+
 func (r *deskRequest) here() *request {
 	r.At, r.display = "desk", r.Display
 	return &r.request
@@ -206,7 +210,9 @@ func (d *atDesk) find(ctx context.Context, name string) (*request, error) {
 	_, err := d.call(ctx, http.MethodGet, "requests/"+url.PathEscape(name), nil, &out)
 	f := &failure{}
 	if err == nil || !errors.As(err, &f) || f.kind != "not_found" {
-		return out.here(), err
+		r := out.here()
+		r.page = d.page(r.Ref)
+		return r, err
 	}
 	if isID(name) { // of the request or its Job
 		all, err := d.list(ctx, url.Values{})
@@ -245,7 +251,7 @@ func (d *atDesk) past(ctx context.Context, name string) (*decided, error) {
 // isID reports whether a name is an ID of Duvo's.
 func isID(name string) bool { return len(name) == 36 && strings.Count(name, "-") == 4 }
 
-var endings = map[string]string{"sent": endSent, "unknown": endUnknown, "stale": endChanged, "elsewhere": endElsewhere, "gone": endElsewhere,
+var endings = map[string]string{"sent": endSent, "unknown": endUnknown, "stale": endChanged, "elsewhere": endElsewhere, "gone": endElsewhere, "held": endHeld, "unproved": endUnproved,
 	"forbidden": endForbidden, "unread": endFailed, "invalid": endInvalid, "failed": endFailed}
 
 func (d *atDesk) decide(ctx context.Context, r *request, o order) (result, error) {

@@ -30,10 +30,16 @@ type decided struct {
 	Source       hitl.Source       `json:"source,omitempty"`
 	Path         string            `json:"path,omitempty"`
 	Answers      map[string]string `json:"answers,omitempty"`
+	Proofs       []proof           `json:"proofs,omitempty"` // whose proofs it has; they are in the audit
 	Delivery     hitl.Delivery     `json:"delivery,omitempty"`
 	Outcome      string            `json:"outcome,omitempty"` // of the Job; empty: it has not ended
 	Line         int64             `json:"line,omitempty"`
 	LineHash     string            `json:"line_hash,omitempty"`
+}
+
+type proof struct {
+	Person string `json:"person"`
+	Kind   string `json:"kind"`
 }
 
 type deskHistory struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -48,7 +49,7 @@ it, when and why is recorded. Without a word it tells how it stands.`,
 			}
 			return a.hold(c.Context(), d, word, reason)
 		}}
-	c.Flags().StringVar(&reason, "reason", "", "why; it is recorded, and told to who is held up")
+	c.Flags().StringVar(&reason, "reason", "", "why; it is recorded and told to who is held up, and needed to put it on")
 	return c
 }
 
@@ -59,6 +60,9 @@ func (a *app) hold(ctx context.Context, d *atDesk, word, reason string) error {
 			return noHold(status, err)
 		}
 		return a.tellHold(h)
+	}
+	if word == "on" && strings.TrimSpace(reason) == "" {
+		return usage("say why: people are told it when they cannot approve", "add --reason 'WHY'")
 	}
 	question := map[string]string{"on": "This stops all approvals of the service, for everybody.", "off": "This lets approvals go on, for everybody."}[word]
 	if err := a.confirm(ctx, question, word); err != nil {

@@ -189,6 +189,9 @@ func showDecided(w io.Writer, d *decided) {
 		add("Answer", hitl.SafeLine(q, 0)+" = "+hitl.SafeLine(answer, 0))
 	}
 	add("Through", hitl.SafeLine(d.Path, 0))
+	for _, p := range d.Proofs {
+		add("Proof", hitl.SafeLine(p.Kind, 40)+" of "+hitl.SafeLine(p.Person, 0))
+	}
 	add("Delivery", hitl.SafeLine(string(d.Delivery), 0))
 	add("The Job", hitl.SafeLine(d.Outcome, 0))
 	add("Digest", hitl.SafeLine(d.Digest, 0))

@@ -42,11 +42,14 @@ type request struct {
 	Digest  string       `json:"digest"`
 	Decide  bool         `json:"decide"` // the caller may
 	Due     time.Time    `json:"due,omitzero"`
-	Then    string       `json:"then,omitempty"` // what happens if nobody decides by then
+	Then    string       `json:"then,omitempty"`  // what happens if nobody decides by then
+	Prove   bool         `json:"prove,omitempty"` // approving or answering takes a proof that duvoctl cannot give
+	Shut    string       `json:"shut,omitempty"`  // why neither is possible now
 	Request hitl.Request `json:"request"`
 	Notes   []remark     `json:"notes,omitempty"`
 
 	display string // the desk's proof that it was shown
+	page    string // where it is at the desk, in a browser
 }
 
 type remark struct {
@@ -76,7 +79,7 @@ type result struct {
 	JobID   string `json:"job_id"`
 	Digest  string `json:"digest,omitempty"` // of the text that is waiting; empty: none is
 	Verdict string `json:"verdict"`
-	Ending  string `json:"ending"` // sent, unknown, changed, elsewhere, forbidden, invalid or failed
+	Ending  string `json:"ending"` // sent, unknown, changed, elsewhere, held, unproved, forbidden, invalid or failed
 	Text    string `json:"text"`
 	By      string `json:"by,omitempty"` // who has decided, where it was somebody else
 }
@@ -87,13 +90,15 @@ const (
 	endUnknown   = "unknown"
 	endChanged   = "changed"
 	endElsewhere = "elsewhere"
+	endHeld      = "held"
+	endUnproved  = "unproved"
 	endForbidden = "forbidden"
 	endInvalid   = "invalid"
 	endFailed    = "failed"
 )
 
 // kindOf is the kind of failure that an ending is.
-var kindOf = map[string]string{endUnknown: "unknown", endChanged: "changed", endElsewhere: "elsewhere", endForbidden: "auth", endInvalid: "invalid", endFailed: "error"}
+var kindOf = map[string]string{endUnknown: "unknown", endChanged: "changed", endElsewhere: "elsewhere", endHeld: "held", endUnproved: "unproved", endForbidden: "auth", endInvalid: "invalid", endFailed: "error"}
 
 // place returns where requests are decided.
 func (a *app) place() (place, error) {

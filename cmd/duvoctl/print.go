@@ -97,6 +97,10 @@ func showRequest(w io.Writer, r *request) {
 	if !r.Due.IsZero() {
 		line("Decide by", clock(r.Due)+", else: "+hitl.SafeLine(r.Then, 200))
 	}
+	line("Not now", hitl.SafeLine(r.Shut, 300))
+	if r.Prove {
+		line("Proof", "approving or answering it takes a passkey, at "+r.page)
+	}
 	for _, n := range r.Notes {
 		line("Note", hitl.SafeLine(n.By, 80)+": "+hitl.SafeLine(n.Text, 0))
 	}
