@@ -108,7 +108,7 @@ func (b *bench) shell(t *testing.T, script string) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(dir+"/duvoctl", []byte("#!/bin/sh\nexec env "+asProgram+"=1 '"+own+"' \"$@\"\n"), 0o700))
 	c := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script)
-	c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "PATH="+dir+":"+os.Getenv("PATH"))
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s\n%s", script, out)
 	require.NotContains(t, string(out), b.d.Key())

@@ -115,7 +115,7 @@ func TestWhatIsKnownOfADecision(t *testing.T) {
 		"the answer is lost":        {duvotest.Fault{Kind: duvotest.ResetAfter}, exitError, endUnknown, "waits no more: by this decision or by somebody else's", true},
 		"it may not have arrived":   {duvotest.Fault{Kind: duvotest.ResetBefore}, exitError, endUnknown, "may arrive late", false},
 		"an error that proves none": {duvotest.Fault{Kind: duvotest.StatusAfter, Status: 502}, exitError, endUnknown, "It is not known whether it arrived", true},
-		"no time for it":            {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 429, RetryAfter: time.Second}, exitError, "", "", false},
+		"no time for it":            {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 429}, exitError, "", "", false},
 		"not allowed":               {duvotest.Fault{Kind: duvotest.StatusBefore, Status: 403}, exitAuth, "", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
