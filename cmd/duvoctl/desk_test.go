@@ -109,10 +109,11 @@ func TestWhatADeskRefuses(t *testing.T) {
 	t.Setenv(envToken, kim)
 	b.json(exitNotFound, "error", nil, "show", "nothing")
 	b.json(exitError, "error", nil, "pending", "--desk", strings.TrimSuffix(b.desk, "/desk"))
-	for _, desk := range []string{"ops.example.com", "ftp://ops.example.com", "http://ops.example.com/desk", "https://kim:secret@ops.example.com", "https://ops.example.com/?x=1"} {
+	for desk, says := range map[string]string{"ops.example.com": "is no address", "ftp://ops.example.com": "is no address", "http://ops.example.com/desk": "over plain http",
+		"https://kim:secret@ops.example.com": "more than a host and a path", "https://ops.example.com/?x=1": "more than a host and a path"} {
 		r := b.ctl("pending", "--desk", desk)
 		require.Equal(t, exitError, r.code, desk)
-		require.Contains(t, r.errs, "--desk", desk)
+		require.Contains(t, r.errs, says, desk)
 		require.NotContains(t, r.errs, "secret")
 	}
 }

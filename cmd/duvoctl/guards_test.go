@@ -205,6 +205,15 @@ func TestInterruptedWhileSending(t *testing.T) {
 			require.Zero(t, b.d.Count(op))
 		})
 	}
+	t.Run("nothing begins after it", func(t *testing.T) {
+		ctx, interrupt := context.WithCancel(t.Context())
+		interrupt()
+		err := newApp(nil, nil, nil).sending(ctx, "it", func(context.Context, context.Context) error {
+			t.Error("it was sent")
+			return nil
+		})
+		require.True(t, notBegun(err))
+	})
 	t.Run("the answer comes in time", func(t *testing.T) {
 		b := atDuvoBench(t)
 		id := b.asks(refundsID, "Refund 120 EUR|")
