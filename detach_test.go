@@ -119,7 +119,7 @@ func TestPolicyWorksPastTheBudget(t *testing.T) {
 func TestCheckStartsNothing(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		reg := discover(t, d.Client(), duvotool.WithWaitBudget(time.Second))
-		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 403, Latency: 10 * time.Second})
+		d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.StatusBefore, Status: 422, Latency: 10 * time.Second})
 		text, err := mustTool(reg, "sleeper").Call(t.Context(), "1s")
 		require.NoError(t, err)
 		require.Contains(t, text, "has not been started yet")

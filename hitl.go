@@ -40,15 +40,16 @@ func Deny(by, reason string) Decision { return hitl.Deny(by, reason) }
 
 // Pending lists the requests that were suspended and still wait for a decision,
 // the oldest first. What was suspended before a restart is listed, and can be
-// decided, once its Job was read again: until then [Registry.Jobs] lists the Job
-// alone, and [Registry.Decide] returns [outcome.ErrNotPending].
+// decided, once its Job was read again; those Jobs are read first, and until then
+// [Registry.Jobs] lists the Job alone.
 func (r *Registry) Pending() []hitl.Request { return r.eng.Pending() }
 
 // Decide decides a request that a policy suspended. It returns once the
 // decision has reached Duvo: nil then, or why it did not. Of several who decide
 // at once one wins; the others get a [*outcome.DecidedError] that tells who. A request
 // that reads differently now is refused with [hitl.ErrRequestChanged]; list it again
-// with [Registry.Pending]. While Duvo cannot be reached it waits, until ctx ends.
+// with [Registry.Pending]. While Duvo cannot be reached it waits, until ctx ends; so it
+// does where the request was open before a restart and its Job was not read since.
 //
 // The decision must be Approve, Deny, Answer or Leave, and counts as a person's
 // unless it says otherwise. When ctx ends the decision stands all the same,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,13 +94,14 @@ func TestFoundWhenItHasEnded(t *testing.T) {
 	})
 }
 
+var hourlong = duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) {
+	j.Sleep(time.Hour)
+	j.Complete("refunded")
+}}
+
 // A start whose answer was lost is found by its mark, whichever time of a Job the
 // server's since bounds: it runs, and has not completed.
 func TestALostStartIsFoundWhateverSinceBounds(t *testing.T) {
-	slow := duvotest.Assignment{ID: refundsID, Name: "Refunds", Script: func(j *duvotest.Job) {
-		j.Sleep(time.Hour)
-		j.Complete("refunded")
-	}}
 	for _, since := range []duvotest.SinceBound{duvotest.SinceCreated, duvotest.SinceCompleted} {
 		emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 			reg := discover(t, d.Client(), duvotool.WithMarkedStarts())
@@ -109,7 +111,7 @@ func TestALostStartIsFoundWhateverSinceBounds(t *testing.T) {
 			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
 			require.Len(t, d.Jobs(), 1)
 			require.Equal(t, 1, d.Count("startRun"))
-		}, duvotest.WithAssignment(slow), duvotest.WithProfile(duvotest.Profile{Since: since, Idempotency: duvotest.KeysIgnored}))
+		}, duvotest.WithAssignment(hourlong), duvotest.WithProfile(duvotest.Profile{Since: since, Idempotency: duvotest.KeysIgnored}))
 	}
 }
 
@@ -131,4 +133,35 @@ func TestAnAnswerAmongOtherMessages(t *testing.T) {
 		}
 		j.Complete("refunded")
 	}}))
+}
+
+// A read that is refused while the Job of a lost start is looked for proves nothing: the
+// Job is there, and is found once reads are answered again.
+func TestALostStartIsFoundWhateverReadsSay(t *testing.T) {
+	for name, f := range map[string]duvotest.Fault{
+		"the Job is not found":       {Op: "getRun", Kind: duvotest.StatusBefore, Status: 404},
+		"its messages are not found": {Op: "listRunMessages", Kind: duvotest.StatusBefore, Status: 404},
+		"a login page":               {Op: "getRun", Kind: duvotest.StatusBefore, Status: 302},
+		"maintenance":                {Op: "getRun", Kind: duvotest.NotJSON, Body: "<html>back soon</html>"},
+		"the list is refused":        {Op: "listRuns", Kind: duvotest.StatusBefore, Status: 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				reg := discover(t, d.Client(), duvotool.WithMarkedStarts(), duvotool.WithJobTimeout(0))
+				var up atomic.Bool
+				d.InjectFunc(func(op string, _ *http.Request) *duvotest.Fault {
+					if !up.Load() && op == f.Op {
+						return &f
+					}
+					return nil
+				})
+				d.Inject(duvotest.Fault{Op: "startRun", Kind: duvotest.ResetAfter})
+				time.AfterFunc(4*time.Minute, func() { up.Store(true) })
+				res, err := mustTool(reg, "refunds").Run(t.Context(), "order 4711")
+				require.NoError(t, err)
+				require.Equal(t, outcome.OutcomeCompleted, res.Outcome, res.Note)
+				require.Len(t, d.Jobs(), 1)
+			}, duvotest.WithAssignment(hourlong), duvotest.WithProfile(duvotest.Profile{Idempotency: duvotest.KeysIgnored}))
+		})
+	}
 }

@@ -135,7 +135,9 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 // Handle is one for check_job; its JobID may still be empty. Where the key of the
 // context stands for an operation that has ended, the Result is how it ended. The
 // error is as for Run: an [*outcome.InputError] or a [*outcome.JobError], and then nothing goes on.
-// What fails later, such as a start that Duvo refuses, is told by Run and Lookup.
+// What fails later, such as a start that Duvo refuses, is told by Run and Lookup. A
+// start that does nothing because Duvo cannot be reached or refuses the key is tried
+// again, ever more slowly, until it succeeds; until then [Registry.Jobs] lists it.
 //
 // When ctx ends before the operation is recorded nothing is started, unless the
 // error's Phase says otherwise. After that its end changes nothing.

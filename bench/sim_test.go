@@ -278,7 +278,7 @@ func benchSteady(r *making) {
 		return scene{name, 300, time.Hour, 9 * time.Hour, foreign, quirks, bound, 0}
 	}
 	broken := duvotest.Quirks{FilterIgnored: true}
-	n := r.many(10_000, 1000)
+	n := r.many(10_000, 300)
 	scenes := []scene{
 		hours("300 a minute, 1 to 9 h", false, duvotest.Quirks{}, 60),
 		hours("as many foreign ones", true, duvotest.Quirks{}, 150),

@@ -42,12 +42,12 @@ type Result struct {
 	Input      string               `json:"input"`               // that the Job was started with
 	FollowUp   string               `json:"follow_up,omitempty"` // what was added since by messages; see Request.FollowUp
 	Caller     hitl.Caller          `json:"caller,omitzero"`
-	Key        string               `json:"key"`              // the operation key
-	Note       string               `json:"note,omitempty"`   // what else there is to know, in a sentence
-	Handle     string               `json:"handle,omitempty"` // for the tool check_job, where the call returned before the Job's end, or for continue_job
-	Repeated   bool                 `json:"repeated"`         // an earlier call's operation: this call started no Job
-	StartedAt  time.Time            `json:"started_at"`       // by our clock
-	EndedAt    time.Time            `json:"ended_at"`         // by our clock
+	Key        string               `json:"key"`                 // the operation key
+	Note       string               `json:"note,omitempty"`      // what else there is to know, in a sentence
+	Handle     string               `json:"handle,omitempty"`    // for the tool check_job, where the call returned before the Job's end, or for continue_job
+	Repeated   bool                 `json:"repeated"`            // an earlier call's operation: this call started no Job
+	StartedAt  time.Time            `json:"started_at,omitzero"` // by our clock; zero: no Job is known
+	EndedAt    time.Time            `json:"ended_at,omitzero"`   // by our clock; zero: it has not ended
 
 	maxShown int // see ShowAtMost
 }

@@ -37,8 +37,14 @@ func (o *operations) drop(op *operation) {
 			delete(o.byHandle, handle)
 		}
 	}
-	own := op.state.Record.Order.Own
+	own, ended := op.state.Record.Order.Own, time.Unix(0, op.ended)
 	op.mu.Unlock()
+	if o.eng.ledger == nil && id != "" && time.Since(ended) < o.retention {
+		o.formers.note(id, former{claim: claim{Operation: op.name()}, ended: ended})
+		for _, name := range o.claimed[op] {
+			o.formers.note(name, former{claim: o.claims[name].brief(), ended: ended})
+		}
+	}
 	if o.holders[id] == op {
 		delete(o.holders, id)
 	}

@@ -24,12 +24,13 @@ func (o *operations) hold(op *operation, jobID string) error {
 	id := strings.ToLower(jobID)
 	o.mu.Lock()
 	other := o.holders[id]
-	if other == nil {
+	former := o.formers.of[id].Operation
+	if other == nil && (former == "" || former == op.name()) {
 		o.holdLocked(op, id)
 	}
 	o.mu.Unlock()
 	foreign := fmt.Errorf("%w: Job %s", outcome.ErrForeignJob, hitl.SafeLine(jobID, 64))
-	if other != nil && other.slot() != op.slot() {
+	if other != nil && other.slot() != op.slot() || other == nil && former != "" && former != op.name() {
 		return foreign
 	}
 	if o.eng.ledger == nil {
@@ -76,6 +77,9 @@ func (o *operations) claim(op *operation, jobID string, e hitl.DecisionEntry) (t
 	defer o.mu.Unlock()
 	if now, ok := o.claims[name]; ok && now.Operation != mine.Operation {
 		return &now, nil
+	}
+	if f, ok := o.formers.of[name]; ok && f.Operation != mine.Operation {
+		return &f.claim, nil
 	}
 	if o.claims == nil {
 		o.claims, o.claimed = map[string]claim{}, map[*operation][]string{}

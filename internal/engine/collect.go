@@ -35,7 +35,7 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		after := min(f.After, len(messages))
 		e := lifecycle.Collected{Name: f.Name, Count: len(messages) - after, Output: duvo.LastAnswer(messages[after:])}
-		if e.Part, err = json.Marshal(messages[after:]); err != nil {
+		if e.Part, err = encodeMessages(messages[after:]); err != nil {
 			return failed(err)
 		}
 		op.checkAnswer(&e, &s.Record, messages)

@@ -28,6 +28,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/watch"
+	"github.com/duvotool/duvotool/internal/workers"
 )
 
 // An Engine runs operations: it starts the Jobs behind calls, reads them, asks
@@ -38,6 +39,7 @@ type Engine struct {
 	cfg     Config
 	log     *slog.Logger
 	life    *lifetime.Lifetime
+	pool    *workers.Pool // runs what takes time
 	watcher *watch.Watcher
 	events  *eventQueue
 	ops     *operations
@@ -104,6 +106,7 @@ type operations struct {
 	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
 	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
 	claimed  map[*operation][]string // whose they are
+	formers  formers                 // what stays of those that were dropped, where there is no journal
 	texts    texts                   // of operations that nobody works on
 	saidTo   map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
 	swept    time.Time

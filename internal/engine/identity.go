@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/duvotool/duvotool/journal"
 )
@@ -53,3 +54,16 @@ func (l *ledger) identify(ctx context.Context) error {
 	}
 	return err
 }
+
+// A bearer is to whom a handle was given. Together with the tenant of the
+// operation it is who alone can use it.
+type bearer struct {
+	user, scope string
+}
+
+// A slot is where an operation is found.
+type slot struct{ tenant, key string }
+
+func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
+
+func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }

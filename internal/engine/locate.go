@@ -22,6 +22,8 @@ const (
 	locateKept = 16 * locateRows // Jobs whose sandboxes are remembered
 )
 
+var errNothingSaid = errors.New("the Job that a delivery told of shows no messages yet")
+
 var errTooMany = errors.New("too many Jobs have been started since")
 
 // locate looks for the Job that a start in doubt has made, by what only that Job
@@ -130,12 +132,12 @@ func (op *operation) sandboxOf(ctx context.Context, id string) (string, error) {
 	}
 	job, err := op.eng.backend.Job(ctx, id)
 	switch {
-	case errors.Is(err, duvo.ErrNotFound):
-		return "", nil
-	case err != nil:
+	case err != nil: // also where it is not found, though it is listed: that proves nothing
 		return "", err
+	case !strings.EqualFold(job.ID, id):
+		return "", op.another(job, id)
 	case op.another(job, id) != nil:
-		return "", nil // whatever it was told of, it is not this Job
+		return "", nil // it runs another Assignment
 	}
 	op.eng.boxes.note(id, job.SandboxID)
 	return job.SandboxID, nil
@@ -156,10 +158,10 @@ func (op *operation) startedBySend(ctx context.Context, id string, sent time.Tim
 	}
 	job, err := op.eng.backend.Job(ctx, id)
 	switch {
-	case errors.Is(err, duvo.ErrNotFound):
-		return refuse("there is no such Job")
-	case err != nil:
+	case err != nil: // also where it is not found: a delivery has told of it
 		return false, err
+	case !strings.EqualFold(job.ID, id):
+		return false, op.another(job, id)
 	case op.another(job, id) != nil || job.AssignmentID == "":
 		return refuse("it is not told to run this Assignment")
 	case job.CreatedAt.Before(sent.Add(-locateSkew)): // the zero time too
@@ -167,10 +169,10 @@ func (op *operation) startedBySend(ctx context.Context, id string, sent time.Tim
 	}
 	n := 0
 	for m, err := range op.eng.backend.Messages(ctx, id) {
-		if err != nil && !errors.Is(err, duvo.ErrNotFound) {
+		if err != nil {
 			return false, err
 		}
-		if n++; err != nil || n > op.work.Settings.MaxMessages {
+		if n++; n > op.work.Settings.MaxMessages {
 			break
 		}
 		if m.Role == "user" {
@@ -179,6 +181,9 @@ func (op *operation) startedBySend(ctx context.Context, id string, sent time.Tim
 			}
 			return true, nil
 		}
+	}
+	if n == 0 {
+		return false, errNothingSaid
 	}
 	return refuse("its messages do not tell what it was started with")
 }

@@ -125,7 +125,9 @@ func (op *operation) looked(ctx context.Context, s *lifecycle.State) (*outcome.R
 	}
 	switch {
 	case errors.Is(err, duvo.ErrNotFound):
-		return op.parked(s, outcome.OutcomeGone, ""), nil
+		res := op.parked(s, outcome.OutcomePending, "")
+		res.Note = "Duvo does not find its Job just now, which proves nothing; " + res.Note
+		return res, nil
 	case err != nil:
 		return nil, op.errorOf(err)
 	case job.Status.Terminal():

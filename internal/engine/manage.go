@@ -23,7 +23,7 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 	if err := l.identify(ctx); err != nil {
 		return errtext.Errorf("duvotool: reading the journal: %w", err)
 	}
-	var resumed []*operation
+	var asking, others []*operation // with a request that was open, and without
 	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
 			return errtext.Errorf("duvotool: reading the journal: %w", err)
@@ -39,20 +39,31 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 			}
 		case r.Parked() || eng.cfg.NoResume:
 		default:
-			if op, there := eng.ops.insert(op); !there {
-				resumed = append(resumed, op)
+			op, there := eng.ops.insert(op)
+			switch {
+			case there:
+			case slices.ContainsFunc(r.Requests, isOpen):
+				asking = append(asking, op)
+			default:
+				others = append(others, op)
 			}
 		}
 	}
-	many := len(resumed) > 2*watch.MaxReads // lists tell what has changed
-	for _, op := range resumed {
+	for _, op := range asking { // what is asked stands in no list
+		op.resume(false)
+	}
+	many := len(others) > 2*watch.MaxReads // lists tell what has changed
+	for _, op := range others {
 		op.resume(many)
 	}
-	if len(resumed) > 0 {
-		eng.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", len(resumed))
+	if n := len(asking) + len(others); n > 0 {
+		eng.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", n)
 	}
 	return nil
 }
+
+// isOpen reports whether a request is not over, as far as is known.
+func isOpen(p lifecycle.Request) bool { return !p.Gone && p.Stage != lifecycle.Settled }
 
 // resume begins to work on an operation, without callers.
 func (op *operation) resume(calm bool) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -156,6 +155,9 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 	case <-m.at:
 		return nil
 	case <-ctx.Done():
+		op.mu.Lock()
+		more.until = slices.DeleteFunc(more.until, func(other *moment) bool { return other == m })
+		op.mu.Unlock()
 		return context.Cause(ctx)
 	}
 }
@@ -164,7 +166,7 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 // panic.
 func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.Event) {
 	op.eng.life.Again()
-	go func() {
+	op.eng.pool.Go(func() {
 		defer op.eng.life.Leave()
 		var e lifecycle.Event
 		guard.Then(errBackendPanic, func() error { e = f(); return nil }, func(err error) {
@@ -175,7 +177,7 @@ func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.E
 				op.post(e)
 			}
 		})
-	}()
+	})
 }
 
 var errBackendPanic = errors.New("duvotool: panic")
@@ -312,17 +314,6 @@ type answer struct {
 	err error
 }
 
-// A bearer is to whom a handle was given. Together with the tenant of the
-// operation it is who alone can use it.
-type bearer struct {
-	user, scope string
-}
-
-// A slot is where an operation is found.
-type slot struct{ tenant, key string }
-
-func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
-
 // note remembers an error, for those who are told the cause that it stands for.
 func (r *run) note(c lifecycle.Cause, err error) {
 	r.mu.Lock()
@@ -391,8 +382,6 @@ func (r *run) abandoned() error {
 // Context returns a context with the values of the first caller's. It never ends. It
 // implements watch.Sighter.
 func (r *run) Context() context.Context { return context.WithoutCancel(r.first) }
-
-func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }
 
 // ownHandleLocked returns the handle for the operation's own caller; empty: none was
 // made yet. Called with mu held.

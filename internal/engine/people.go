@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/errtext"
@@ -53,6 +54,9 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	if op == nil {
 		return outcome.ErrNotPending
 	}
+	if err := op.awaitShown(ctx, req.ID); err != nil {
+		return err
+	}
 	s := op.latest()
 	p := s.Record.Request(req.ID)
 	if p == nil {
@@ -87,6 +91,38 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// askedAnew is how long a policy that is asked again after a restart may take to put
+// the decision off once more, before whoever decides meanwhile is told that it is not
+// pending.
+const askedAnew = 5 * time.Second
+
+// awaitShown waits, where a request was open when the process began, until its Job was
+// read and its policy asked again: what the request says is not recorded.
+func (op *operation) awaitShown(ctx context.Context, id string) error {
+	undecided := func(s *lifecycle.State) bool {
+		p := s.Record.Request(id)
+		return s.Live.Running && !s.Live.Closed && p != nil && p.Decision == nil && p.Stage == lifecycle.Unasked && !p.Gone
+	}
+	unread := func(s *lifecycle.State) bool {
+		a, _ := s.Live.Ask(id)
+		return undecided(s) && a.Ticket == nil
+	}
+	if !op.resumed || !unread(op.latest()) { // resumed was set before the run began
+		return nil
+	}
+	op.eng.readNow(op.latest().Record.Job)
+	if err := op.await(ctx, func(s *lifecycle.State) bool { return !unread(s) }); err != nil {
+		return errtext.Errorf("duvotool: the Job could not be read since this process began: %w", err)
+	}
+	soon, cancel := context.WithTimeout(ctx, askedAnew)
+	defer cancel()
+	_ = op.await(soon, func(s *lifecycle.State) bool {
+		a, _ := s.Live.Ask(id)
+		return !undecided(s) || a.Suspended
+	})
+	return nil
 }
 
 func undecidable(p *lifecycle.Request) error {

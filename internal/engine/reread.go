@@ -104,6 +104,7 @@ func (o *operations) sweep() {
 		}
 	}
 	o.forgetSaid()
+	o.formers.forget(o.retention)
 	if l := o.eng.ledger; l != nil && o.eng.life.Enter() {
 		before, slack := o.swept.Add(-o.retention), o.retention/10
 		go func() {

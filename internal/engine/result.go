@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
@@ -39,7 +38,7 @@ func (op *operation) soFar(s *lifecycle.State, o outcome.Outcome) *outcome.Resul
 	r := &s.Record
 	return &outcome.Result{
 		Outcome: o, JobID: r.Job, Status: statusOf(s), Decisions: decisionsOf(r), Assignment: clone.Assignment(op.work.Assignment), BuildID: r.Build,
-		Input: r.Order.Input, FollowUp: addedTo(s), Caller: op.order.Caller, Key: op.order.Key, Note: r.Note, StartedAt: timeOf(r.StartedAt), EndedAt: time.Now(),
+		Input: r.Order.Input, FollowUp: addedTo(s), Caller: op.order.Caller, Key: op.order.Key, Note: r.Note, StartedAt: timeOf(r.StartedAt),
 	}
 }
 
@@ -94,9 +93,26 @@ func (op *operation) waitsNote(s *lifecycle.State, res *outcome.Result) {
 	switch {
 	case s.Record.Job == "":
 		res.Note = "the Job has not been started yet; it will be"
+		if why := op.lastFailure(); why != "" && s.Live.Fails > 0 {
+			res.Note = "the Job has not been started yet; it is tried again and again, the last time in vain: " + hitl.SafeLine(why, 300)
+		}
 	case phaseOf(s) == outcome.PhaseDeciding:
 		res.Note = "it waits for a decision"
 	}
+}
+
+// lastFailure is why the last start or message did nothing; empty: none has failed.
+func (op *operation) lastFailure() string {
+	op.mu.Lock()
+	r := op.run
+	op.mu.Unlock()
+	if r == nil {
+		return ""
+	}
+	if err := r.noted(lifecycle.CauseFailed); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // suspendedOf returns a request whose decision was put off; empty if there is none.

@@ -32,6 +32,7 @@ func (op *operation) behindLocked(e lifecycle.Event) context.Context {
 // beginRunLocked begins a run, with the values of a context. Called with mu held.
 func (op *operation) beginRunLocked(ctx context.Context) *run {
 	op.eng.life.Again() // until endRun
+	op.eng.pool.Hold()
 	r := &run{op: op, first: ctx, callers: int32(len(op.calls))}
 	op.run = r
 	if op.more != nil {
@@ -176,6 +177,7 @@ func (op *operation) endRun(r *run) {
 	op.run = nil
 	op.mu.Unlock()
 	op.eng.ops.settled(op, r.detached)
+	op.eng.pool.Release()
 	op.eng.life.Leave()
 }
 

@@ -31,10 +31,14 @@ func (c Config) webhookURLFor(tenant, key, assignment string) string {
 
 // wake lets the Job be read now, or, where it is not known yet, once it is.
 func (eng *Engine) wake(jobID, delivery string) {
-	jobID = strings.ToLower(jobID)
-	if !eng.deliveries.first(delivery, webhookRepeat) {
-		return
+	if eng.deliveries.first(delivery, webhookRepeat) {
+		eng.readNow(jobID)
 	}
+}
+
+// readNow lets the Job be read now, or, where it is not known yet, once it is.
+func (eng *Engine) readNow(jobID string) {
+	jobID = strings.ToLower(jobID)
 	if w := eng.watcher.Find(jobID); w != nil {
 		w.Now()
 		return

@@ -122,17 +122,21 @@ func (c *cursor) space() {
 
 // text passes a string and returns it as it stands there, with its quotes.
 func (c *cursor) text() []byte {
-	from := c.at
+	from, quote := c.at, c.at
 	for c.at++; c.at < len(c.data); {
-		i := bytes.IndexAny(c.data[c.at:], `"\`)
-		if i < 0 {
-			break
+		if quote < c.at { // the next one, looked for once
+			i := bytes.IndexByte(c.data[c.at:], '"')
+			if i < 0 {
+				break
+			}
+			quote = c.at + i
 		}
-		if c.at += i; c.data[c.at] == '"' {
-			c.at++
+		i := bytes.IndexByte(c.data[c.at:quote], '\\')
+		if i < 0 {
+			c.at = quote + 1
 			return c.data[from:c.at]
 		}
-		c.at += 2 // what is escaped
+		c.at += i + 2 // what is escaped
 	}
 	c.at = len(c.data)
 	return c.data[from:]

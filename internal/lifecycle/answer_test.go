@@ -111,7 +111,7 @@ func TestAStoppedJobIsToldNothingMore(t *testing.T) {
 }
 
 func TestWhatAFollowUpAddsAndGetsBack(t *testing.T) {
-	x := newScript(t, with(func(o *Options) { o.Correct, o.MaxKept = true, 100 })).do(Called{Caller: 1, Order: followOrder})
+	x := newScript(t, with(func(o *Options) { o.Correct = true })).do(Called{Caller: 1, Order: followOrder})
 	x.do(Collected{Name: want[Collect](x).Name, Count: 3, Added: "go on"}).read("completed", Completed, nil)
 	if m := want[Save](x).Record.Message(); m.Added != "go on" || m.After != 3 {
 		t.Fatalf("%+v", m)

@@ -101,6 +101,9 @@ func (w *world) callsEnded(i int, f EndCalls) {
 // released checks why callers get no result.
 func (w *world) released(i int, f Release) {
 	p := &w.procs[i]
+	if p.detached && f.Callers == nil && f.Cause == CauseFailed && !w.scene.refusals {
+		w.fail("(12) what was accepted is given up")
+	}
 	switch f.Cause {
 	case CauseGivenUp:
 		w.fail("given up because of reads that fail")

@@ -180,7 +180,7 @@ func (t *turn) conclude() bool {
 	if f.Problem == "" && end == Completed {
 		res.Data = f.Data
 	}
-	res.Messages = t.kept(f.Parts)
+	res.Messages = kept(f.Parts)
 	r.Result = &res
 	return true
 }
@@ -232,13 +232,13 @@ func (t *turn) say(kind MessageKind, text string) {
 }
 
 // kept joins the parts that the record is to keep, each a list as encoding/json writes
-// it; nil if they are too large.
-func (t *turn) kept(parts []json.RawMessage) json.RawMessage {
+// it; nil if there are none, or if one is no list.
+func kept(parts []json.RawMessage) json.RawMessage {
 	n := 2
 	for _, p := range parts {
 		n += len(p)
 	}
-	if len(parts) == 0 || t.o.MaxKept > 0 && n > t.o.MaxKept {
+	if len(parts) == 0 {
 		return nil
 	}
 	if len(parts) == 1 {

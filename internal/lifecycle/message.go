@@ -173,9 +173,11 @@ func (t *turn) messageSent(e Sent) {
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
-		l.Fails = min(l.Fails+1, 8)
-		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
-		if !m.Attempt.Earlier && l.Fails >= t.o.attempts() {
+		enough := t.failedAttempt("a message cannot be posted", e.RetryAfter)
+		if m.Kind != FollowUpMessage { // the outcome is not held up for it
+			enough = l.Fails >= t.o.attempts()
+		}
+		if !m.Attempt.Earlier && enough {
 			t.dropMessage(CauseFailed, e.Text)
 		}
 	default:

@@ -32,7 +32,6 @@ type Options struct {
 	MaxMessages int           // that are collected
 	MaxBytes    int           // of text that is collected
 	PageSize    int           // messages asked for at once; zero: all
-	MaxKept     int           // bytes of messages that the record keeps
 
 	KeysHonoured bool // the server honours idempotency keys, and checks a response against its request
 	CanLocate    bool // a start can be looked for by its mark
@@ -90,6 +89,7 @@ const (
 	guardAge                          // an old decision is not sent
 	guardRecording                    // another process has time to record what came of its start
 	guardRepost                       // no message is repeated before a late effect has landed
+	guardAccepted                     // accepted work is not given up for what may mend
 	guardRetry                        // a server's wish to be left alone is bounded
 )
 

@@ -38,12 +38,17 @@ func TestAWebhookMayHaveToldOfTheJob(t *testing.T) {
 	if r := want[Save](x).Record; r.Job != "job" || r.Created != 995 || r.Build != "b1" || r.Status != "running" || r.Ours {
 		t.Fatalf("%+v", r)
 	}
-	for _, e := range []Located{{}, {Failed: true, Odd: true}} {
-		x := searching(t, "", func(o *Options) { o.Hinted = true })
-		e.Name = want[Locate](x).Name
-		if x.do(e); x.s.Record.Result != nil || !want[Save](x).Record.Start.Open {
-			t.Fatalf("%+v: nothing is proven, and it is not sent again", e)
-		}
+	x = searching(t, "", func(o *Options) { o.Hinted = true })
+	if x.do(Located{Name: want[Locate](x).Name}); x.s.Record.Result != nil || !want[Save](x).Record.Start.Open {
+		t.Fatal("nothing is proven, and it is not sent again")
+	}
+	x = searching(t, "", func(o *Options) { o.Hinted = true })
+	x.do(Located{Name: want[Locate](x).Name, Failed: true, Odd: true})
+	wantNone[Save](x) // it is looked for again, for a while
+	x.pass(3).do(Tick{})
+	x.do(Located{Name: want[Locate](x).Name, Failed: true, Odd: true}).pass(3)
+	if x.do(Tick{}); x.s.Record.Result != nil || !want[Save](x).Record.Start.Open {
+		t.Fatal("it cannot be looked for, and is not sent again")
 	}
 	x = searching(t, "", func(o *Options) { o.Hinted = true })
 	x.do(Located{Name: want[Locate](x).Name, Failed: true})
@@ -57,6 +62,9 @@ func TestAWebhookMayHaveToldOfTheJob(t *testing.T) {
 
 func TestASearchThatIsOfNoUseLeavesTheOutcomeUnknown(t *testing.T) {
 	x := searching(t, "box", marked)
+	x.do(Located{Name: want[Locate](x).Name, Failed: true, Odd: true})
+	wantNone[Save](x) // one proves nothing
+	x.pass(3).do(Tick{})
 	x.do(Located{Name: want[Locate](x).Name, Failed: true, Odd: true}).save()
 	if r := x.s.Record; r.Result == nil || r.Result.Outcome != Unknown || !strings.Contains(r.Note, "its Job cannot be looked for") {
 		t.Fatalf("%+v", r)

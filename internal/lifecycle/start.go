@@ -71,10 +71,6 @@ func (t *turn) located(e Located) {
 	old := t.o.StartMax > 0 && (!known || d > t.o.StartMax)
 	const lost = "its start was sent, no answer told whether it took effect, and its Job cannot be looked for"
 	switch {
-	case e.Failed && !t.marked() && (e.Odd || old):
-		s.Done = true
-	case e.Failed && e.Odd && t.o.on(guardSearchFail):
-		t.unknown(lost)
 	case e.Failed && t.o.on(guardSearchFail):
 		if s.Failing == 0 {
 			s.Failing = t.now.Mono
@@ -82,8 +78,12 @@ func (t *turn) located(e Located) {
 		}
 		l.Fails = min(l.Fails+1, 8)
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if old && t.now.Mono-s.Failing >= t.o.OddGrace {
+		switch {
+		case !e.Odd && !old || t.now.Mono-s.Failing < t.o.OddGrace: // it proves nothing at once
+		case t.marked():
 			t.unknown(lost)
+		default: // found or not, the key tells what is sent again
+			s.Done = true
 		}
 	case e.Job != "":
 		t.started(Sent{Job: e.Job, Created: e.Created, Build: e.Build, Status: e.Status})
@@ -130,12 +130,11 @@ func (t *turn) startSent(e Sent) {
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
-		l.Fails = min(l.Fails+1, 8)
-		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, e.RetryAfter)
+		enough := t.failedAttempt("a Job cannot be started", e.RetryAfter)
 		if a.Earlier && e.Reply == NoAccess {
 			l.NoRepeat = true
 		}
-		if !a.Earlier && (e.Reply == NoAccess || l.Fails >= t.o.attempts()) {
+		if !a.Earlier && (enough || e.Reply == NoAccess && t.heard()) {
 			l.Dirty = true
 			t.fail(CauseFailed, e.Text, true)
 		}
@@ -170,9 +169,7 @@ func (t *turn) staged(e Staged) {
 		t.Record.Sandbox = e.Sandbox
 		l.Fails = 0
 	case Nothing, Wait, Doubt:
-		l.Fails = min(l.Fails+1, 8)
-		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if l.Fails >= t.o.attempts() {
+		if t.failedAttempt("files cannot be staged", 0) {
 			t.fail(CauseFiles, "", true)
 		}
 	default:

@@ -104,6 +104,23 @@ func (t *turn) fail(cause Cause, text string, park bool) {
 	}
 }
 
+// heard reports whether somebody waits who can be told an error. What goes on without
+// callers was accepted: where nobody would hear that it failed it is not given up for
+// what may mend.
+func (t *turn) heard() bool { return !t.Live.Detached || !t.o.on(guardAccepted) }
+
+// failedAttempt counts an attempt at a start or message that provably did nothing, and lets
+// the next one wait. It returns true once it is to be given up.
+func (t *turn) failedAttempt(what string, retryAfter time.Duration) bool {
+	l := &t.Live
+	l.Fails = min(l.Fails+1, 8)
+	l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, retryAfter)
+	if l.Fails == t.o.attempts() && !t.heard() {
+		t.emit(Tell{Kind: NoticeTrouble, Text: what})
+	}
+	return l.Fails >= t.o.attempts() && t.heard()
+}
+
 // tooLate counts a send that could not begin in time. It returns true once that has
 // been so too often in a row.
 func (t *turn) tooLate(n *int8) bool {

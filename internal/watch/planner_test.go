@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/workers"
 	"github.com/stretchr/testify/require"
 )
 
@@ -92,7 +93,7 @@ func TestAliveReadsSoon(t *testing.T) {
 			read := make(chan time.Time, 100)
 			w := NewWatcher(reader(func(_ context.Context, id string) (duvo.Job, error) {
 				return duvo.Job{ID: id, Status: duvo.StatusWaiting}, nil
-			}), lifetime.NewLifetime(), slog.New(slog.DiscardHandler), 0, false)
+			}), lifetime.NewLifetime(), workers.New(), slog.New(slog.DiscardHandler), 0, false)
 			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, s Sighting) {
 				read <- s.Began
 				n.Schedule(0)

@@ -11,6 +11,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/workers"
 )
 
 // A Watcher reads the Jobs in flight of a registry and hands what it read to
@@ -30,6 +31,7 @@ type Watcher struct {
 	backend Reader
 	lister  Lister // nil: the backend has no lists
 	life    *lifetime.Lifetime
+	pool    *workers.Pool
 
 	Now func() time.Time // the clock by which reads are said to have begun; never changed once a Job is watched
 
@@ -42,8 +44,8 @@ type Watcher struct {
 
 // NewWatcher returns a watcher that reads each Job every so often; zero: by its
 // age. With trustLists the row of a completed Job takes the place of its read.
-func NewWatcher(b Reader, life *lifetime.Lifetime, log *slog.Logger, every time.Duration, trustLists bool) *Watcher {
-	w := &Watcher{backend: b, life: life, Now: time.Now}
+func NewWatcher(b Reader, life *lifetime.Lifetime, pool *workers.Pool, log *slog.Logger, every time.Duration, trustLists bool) *Watcher {
+	w := &Watcher{backend: b, life: life, pool: pool, Now: time.Now}
 	w.lister, _ = b.(Lister)
 	w.planner = planner{clock: newClock(), log: log, every: every, trustLists: trustLists, byJob: map[string]*Watch{}}
 	w.sweep.possible = w.lister != nil
@@ -100,37 +102,30 @@ func (w *Watcher) arm() {
 	w.timer.Reset(at.Sub(now))
 }
 
-// tick begins what is due: reads, of which the last runs in its own goroutine,
-// and a sweep.
+// tick begins what is due: reads, and a sweep.
 func (w *Watcher) tick() {
 	defer w.life.Leave()
 	w.mu.Lock()
 	w.armed = false
 	now := w.now()
-	var own *Watch
-	var priority duvo.Priority
 	for n := w.ready(); n != nil && !w.readAt(n).After(now); n = w.ready() {
-		if own != nil {
-			go w.read(own, priority)
-		}
 		heap.Pop(&w.due)
-		own, priority = n, duvo.Background
+		priority := duvo.Background
 		if n.urgent {
 			priority = duvo.Normal
 		}
 		n.byAge, n.asked, n.tried, n.urgent, n.reading = 0, 0, now, false, true
 		w.reading++
 		w.life.Again()
+		w.pool.Go(func() { w.read(n, priority) })
 	}
 	if at := w.sweepAt(now); !at.IsZero() && !at.After(now) {
 		w.life.Again()
-		go w.runSweep(w.beginSweep(now))
+		p := w.beginSweep(now)
+		w.pool.Go(func() { w.runSweep(p) })
 	}
 	w.stale = true
 	w.unlock()
-	if own != nil {
-		w.read(own, priority)
-	}
 }
 
 // beginSweep prepares the sweep that is due now. Called with mu held.
@@ -167,16 +162,26 @@ func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	w.mu.Unlock()
 	if row != nil {
 		s.Job = *row
-	} else {
-		s.Err = guard.Run(errPanic, func() (err error) {
-			s.Job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(ctx, priority)), n.jobID)
-			return err
-		})
+		w.hasRead(n, s)
+		return
 	}
+	guard.Then(errPanic, func() (err error) {
+		s.Job, err = w.backend.Job(duvo.WithoutResend(duvo.WithPriority(ctx, priority)), n.jobID)
+		return err
+	}, func(err error) {
+		s.Err = err
+		if ctx.Err() == nil {
+			w.mu.Lock()
+			w.answered(err, true)
+			w.mu.Unlock()
+		}
+		w.hasRead(n, s)
+	})
+}
+
+// hasRead takes in that a Job was read, and hands it on.
+func (w *Watcher) hasRead(n *Watch, s Sighting) {
 	w.mu.Lock()
-	if row == nil && ctx.Err() == nil {
-		w.answered(s.Err, true)
-	}
 	w.sighted(n, s)
 	n.cancel = nil
 	stopped := n.stopped

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"github.com/duvotool/duvotool/duvo"
+)
+
+// encodeMessages is json.Marshal for messages, byte for byte, without the reflection
+// that would cost more than the rest of what is done about a Job of this process. What
+// is not plain is left to json.Marshal.
+func encodeMessages(messages []duvo.Message) (json.RawMessage, error) {
+	if messages == nil {
+		return json.RawMessage("null"), nil
+	}
+	size := 2
+	for i := range messages {
+		size += len(messages[i].Text) + 160
+	}
+	b := append(make([]byte, 0, size), '[')
+	for i := range messages {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		m := &messages[i]
+		if plain, ok := appendMessage(b, m); ok {
+			b = plain
+			continue
+		}
+		whole, err := json.Marshal(m)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, whole...)
+	}
+	return append(b, ']'), nil
+}
+
+// appendMessage appends a message; false if it is not plain.
+func appendMessage(b []byte, m *duvo.Message) (_ []byte, ok bool) {
+	if m.ToolCall != nil || m.ToolResult != nil || m.Error != "" || m.Instruction {
+		return b, false
+	}
+	for _, field := range []struct{ name, value string }{{`{"id":`, m.ID}, {`,"type":`, m.Type}, {`,"role":`, m.Role}} {
+		if field.value == "" && field.name == `,"type":` {
+			continue
+		}
+		b = append(b, field.name...)
+		if b, ok = appendText(b, field.value); !ok {
+			return b, false
+		}
+	}
+	if at := m.Timestamp; !at.IsZero() {
+		if y := at.Year(); y < 1 || y > 9999 || at.Location() != time.UTC {
+			return b, false
+		}
+		b = append(b, `,"timestamp":"`...)
+		b = append(at.AppendFormat(b, time.RFC3339Nano), '"')
+	}
+	if m.Text != "" {
+		b = append(b, `,"text_content":`...)
+		if b, ok = appendText(b, m.Text); !ok {
+			return b, false
+		}
+	}
+	return append(b, '}'), true
+}
+
+// appendText appends a text as a JSON string; false if it holds what is escaped, but
+// for quotes and ends of lines.
+func appendText(b []byte, s string) (_ []byte, ok bool) {
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 || r == '\u2028' || r == '\u2029' {
+				return b, false
+			}
+			i += n
+			continue
+		case c == '"' || c == '\\' || c == '\n':
+			b = append(append(b, s[from:i]...), '\\', c)
+			if c == '\n' {
+				b[len(b)-1] = 'n'
+			}
+			from = i + 1
+		case c < ' ' || c == '<' || c == '>' || c == '&':
+			return b, false
+		}
+		i++
+	}
+	return append(append(b, s[from:]...), '"'), true
+}

@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/duvotool/duvotool/duvo"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestMessagesAreEncodedAsJSONDoes(t *testing.T) {
+	text := rapid.OneOf(rapid.String(), rapid.StringN(0, 10, 40), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+		rapid.SampledFrom([]string{"", "a\nb", `say "x" \ y`, "<b>&amp;", "\u2028", "é\u00a0\U0001f600", "\x7f", "\xff"}))
+	at := rapid.Custom(func(t *rapid.T) time.Time {
+		when := time.Unix(rapid.Int64Range(-1e11, 3e11).Draw(t, "s"), rapid.Int64Range(0, 1e9-1).Draw(t, "ns"))
+		return rapid.SampledFrom([]time.Time{{}, when.UTC(), when.UTC().Truncate(time.Millisecond), when.In(time.FixedZone("", 3600)), when}).Draw(t, "zone")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		messages := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) duvo.Message {
+			m := duvo.Message{ID: text.Draw(t, "id"), Type: text.Draw(t, "type"), Role: text.Draw(t, "role"), Text: text.Draw(t, "text"), Timestamp: at.Draw(t, "at")}
+			switch rapid.IntRange(0, 9).Draw(t, "more") {
+			case 0:
+				m.Error = text.Draw(t, "error")
+			case 1:
+				m.Instruction = true
+			case 2:
+				m.ToolCall = &duvo.ToolCall{ID: "1", Name: text.Draw(t, "name"), Arguments: json.RawMessage(`{"a": 1}`)}
+			case 3:
+				m.ToolResult = &duvo.ToolResult{CallID: "1", Result: json.RawMessage(`[1, "<"]`)}
+			}
+			return m
+		}), 0, 4).Draw(t, "messages")
+		if rapid.Bool().Draw(t, "none") {
+			messages = nil
+		}
+		want, wrong := json.Marshal(messages)
+		got, err := encodeMessages(messages)
+		require.Equal(t, wrong == nil, err == nil, "%v, %v", wrong, err)
+		if err == nil {
+			require.Equal(t, string(want), string(got))
+		}
+	})
+}
