@@ -26,26 +26,27 @@ func TestAuditRecordsTellWhatWasDecidedAbout(t *testing.T) {
 					if r.RequestID != "" {
 						require.Equal(t, audit.InputDigest("order 4711"), r.InputDigest, r.Event)
 					}
-					require.NoError(t, r.CheckText())
+					require.NoError(t, r.CheckRequest())
 					if r.Event == audit.Decided {
 						require.Equal(t, "AutoApprove > small refunds", r.Path)
 						require.Contains(t, r.Reason, `rule "small refunds": Assignment `+refundsID)
 					}
-					if r.Text == nil {
+					if r.Request == nil {
 						continue
 					}
 					texts++
-					require.Equal(t, audit.Requested, r.Event)
-					require.Equal(t, "order 4711", r.Text.Input)
+					require.Equal(t, audit.Decided, r.Event)
+					require.Equal(t, "order 4711", r.Request.Input)
 					for _, change := range []func(*audit.Record){
-						func(r *audit.Record) { r.Text.Description += "." },
-						func(r *audit.Record) { r.Text.Input += "." },
+						func(r *audit.Record) { r.Request.Description += "." },
+						func(r *audit.Record) { r.Request.Input += "." },
 						func(r *audit.Record) { r.Title += "." },
+						func(r *audit.Record) { r.InputDigest = audit.InputDigest("another") },
 					} {
-						changed, text := r, *r.Text
-						changed.Text = &text
+						changed, text := r, *r.Request
+						changed.Request = &text
 						change(&changed)
-						require.ErrorContains(t, changed.CheckText(), "not the one that was decided about")
+						require.ErrorContains(t, changed.CheckRequest(), "not the one that was decided about")
 					}
 				}
 				require.Equal(t, len(opts)-1, texts)

@@ -274,15 +274,12 @@ func WithAudit(a audit.Log) Option {
 	})
 }
 
-// WithAuditTexts keeps in the audit what each request said, once, when it is about to
-// be decided: its description and questions, what the Job was started with and what
-// was added since. Without it the audit holds the title and digests of the rest, which
-// show what a text was to who has it. See [audit.Text].
+// WithAuditTexts keeps with the audit record of each decision all that was decided
+// about: the title, the description, the questions and the input, which may be personal.
+// Without it the record has the title, and the digests of all of it. It needs
+// [WithAudit].
 func WithAuditTexts() Option {
-	return optionFunc(func(c *config) error {
-		c.AuditTexts = true
-		return nil
-	})
+	return optionFunc(func(c *config) error { c.AuditTexts = true; return nil })
 }
 
 // WithPollInterval reads each Job in flight once every d, give or take a tenth.

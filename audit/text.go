@@ -3,20 +3,10 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 
-	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/errtext"
 )
-
-// A Text is all that a request said besides its title. What it holds is a stranger's
-// and a model's: it is to be shown with care, and may be somebody's personal data.
-type Text struct {
-	Description string              `json:"description,omitempty"`
-	Questions   []duvo.QuestionItem `json:"questions,omitempty"`
-	Input       string              `json:"input"` // what the Job was started with
-	FollowUp    string              `json:"follow_up,omitempty"`
-}
 
 // InputDigest stands for what a Job was started with: the SHA-256 of its bytes, in
 // hexadecimal. Who has the input can tell that it is the one; a short one can be
@@ -26,15 +16,16 @@ func InputDigest(input string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// CheckText tells whether a record's text is the one that its digests stand for. A
-// record without a text is sound.
-func (r Record) CheckText() error {
-	if r.Text == nil {
-		return nil
+// CheckRequest tells whether the request that a record holds, see
+// duvotool.WithAuditTexts, is the one that its digests stand for. A record without one is
+// sound.
+func (r Record) CheckRequest() error {
+	err := r.sameRequest()
+	if err == nil && r.Request != nil && InputDigest(r.Request.Input) != r.InputDigest {
+		err = errors.New("the input of the request in the record is not the one that was decided about")
 	}
-	q := duvo.HumanRequest{ID: r.RequestID, Type: r.Kind, Title: r.Title, Description: r.Text.Description, Questions: r.Text.Questions}
-	if hitl.Digest(r.JobID, r.Text.FollowUp, q) != r.Digest || InputDigest(r.Text.Input) != r.InputDigest {
-		return fmt.Errorf("duvotool: the text that is kept of the request %s is not the one that was decided about", hitl.SafeLine(r.RequestID, 64))
+	if err != nil {
+		return errtext.Errorf("duvotool: the audit file: %w", err)
 	}
 	return nil
 }

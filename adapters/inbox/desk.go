@@ -22,6 +22,13 @@ type Registry interface {
 	Decide(context.Context, hitl.Request, hitl.Decision) error
 }
 
+// A Checker is a [Registry] that tells what it would have against a decision, without
+// taking it; [github.com/duvotool/duvotool.Registry] is one. Of others the desk learns it
+// when somebody has decided.
+type Checker interface {
+	CheckDecision(context.Context, hitl.Request, hitl.Decision) error
+}
+
 // A Person is who uses the desk, as the host knows them.
 type Person struct {
 	Login string // what decisions are recorded under; never empty
@@ -57,6 +64,9 @@ type Config struct {
 	Audit      func(context.Context) (io.ReadCloser, error)       // opens the audit file, for the history; nil: what this desk has seen since it began
 	Deadline   func(hitl.Request) (at time.Time, then string)     // by when a request must be decided, and what happens then, such as "denied"; a zero time or nil: no limit
 	NotOwn     bool                                               // whoever a Job was started for, by [hitl.Caller], cannot decide what it asks
+	Hold       *hitl.Hold                                         // stops all approvals at once; nil: this desk cannot. Put it over the registries' policies, see [hitl.Hold.Over]
+	Prover     Prover                                             // has people prove what they decide, where a policy demands it; nil: this desk cannot, and they can only deny
+	MayHold    func(context.Context, Person) bool                 // who may put the hold on and end it; nil: whoever is signed in
 	Log        *slog.Logger                                       // nil: [slog.Default]
 }
 
@@ -71,6 +81,7 @@ type Desk struct {
 	queue  queue
 	memory memory
 	notes  notes
+	asked  ceremonies
 }
 
 // New makes a desk. It fails where somebody must be able to tell who decides, and

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -147,6 +148,8 @@ type page struct {
 	Style, Script     string
 	SignOut           string
 	Notice            *notice
+	Hold              *holding // nil: the desk has none
+	HasKeys           bool     // people can prove what they decide
 	Body              any
 }
 
@@ -173,9 +176,17 @@ func (p page) Shown() string {
 	return hitl.SafeLine(p.Person.Login, 60)
 }
 
+// holdFor is how long a page waits for the state of the hold.
+const holdFor = 5 * time.Second
+
 // render writes a page.
 func (d *Desk) render(w http.ResponseWriter, status int, name string, p page) {
-	p.Base, p.Desk = d.cfg.BasePath, d.cfg.Title
+	p.Base, p.Desk, p.HasKeys = d.cfg.BasePath, d.cfg.Title, d.cfg.Prover != nil
+	if p.Person.Login != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), holdFor)
+		p.Hold = d.holding(ctx)
+		cancel()
+	}
 	p.Style, p.Script, p.SignOut = p.Base+"/assets/"+style.name, p.Base+"/assets/"+script.name, d.cfg.SignOut
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, name, p); err != nil {

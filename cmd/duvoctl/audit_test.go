@@ -21,7 +21,7 @@ func TestAuditVerify(t *testing.T) {
 
 	text := b.ok("audit", "verify", b.path)
 	require.Contains(t, text, "each follows the one before")
-	require.Contains(t, text, "1 text of requests are what was decided about.")
+	require.Contains(t, text, "2 texts of requests are what was decided about.")
 	_, head, _ := strings.Cut(strings.TrimSpace(text), "--head ")
 	require.Contains(t, b.ok("audit", "verify", b.path, "--head", head), "Sound")
 	b.json(0, "audit-verify", nil, "audit", "verify", b.path)
@@ -50,15 +50,15 @@ func TestAuditVerify(t *testing.T) {
 	defer func() { require.NoError(t, r.Close()) }()
 	for e, err := range audit.Read(r) {
 		require.NoError(t, err)
-		if e.Text != nil {
-			e.Text.Description = "For order 4712."
+		if e.Request != nil {
+			e.Request.Description = "For order 4712."
 		}
 		require.NoError(t, f.Record(t.Context(), e.Record))
 	}
 	require.NoError(t, f.Close())
 	res := b.ctl("audit", "verify", forged)
 	require.Equal(t, exitError, res.code)
-	require.Contains(t, res.out, "NOT SOUND: line 1: ")
+	require.Contains(t, res.out, "NOT SOUND: line 2: ")
 }
 
 // Who approved what last week, of files that go on in one another.

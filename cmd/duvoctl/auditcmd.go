@@ -120,10 +120,10 @@ func checkTexts(files []string) (checked int, err error) {
 		if err != nil {
 			return checked, err
 		}
-		if err := e.CheckText(); err != nil {
+		if err := e.CheckRequest(); err != nil {
 			return checked, fmt.Errorf("line %d: %w", e.Line, err)
 		}
-		if e.Text != nil {
+		if e.Request != nil {
 			checked++
 		}
 	}

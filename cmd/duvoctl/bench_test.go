@@ -102,13 +102,14 @@ func atDeskBench(t *testing.T, change ...func(*inbox.Config)) *bench {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, log.Close()) })
 	client := b.d.Client()
-	b.reg, err = duvotool.Discover(t.Context(), client, duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
+	hold := hitl.NewHold(nil, audit.Switches(log))
+	b.reg, err = duvotool.Discover(t.Context(), client, duvotool.WithPolicy(hold.Over(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
 		return hitl.Suspend(), nil
-	})), duvotool.WithPollInterval(5*time.Millisecond), duvotool.WithAudit(log), duvotool.WithAuditTexts())
+	}))), duvotool.WithPollInterval(5*time.Millisecond), duvotool.WithAudit(log), duvotool.WithAuditTexts())
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
 	t.Cleanup(func() { require.NoError(t, b.reg.Close(context.Background())) })
-	cfg := inbox.Config{Registries: []inbox.Registry{b.reg}, Person: person, May: inbox.Everyone, BasePath: "/desk", Audit: inbox.AuditFile(b.path)}
+	cfg := inbox.Config{Registries: []inbox.Registry{b.reg}, Person: person, May: inbox.Everyone, BasePath: "/desk", Audit: inbox.AuditFile(b.path), Hold: hold}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -91,7 +91,7 @@ func TestTheREADMEsCommands(t *testing.T) {
 			require.Equal(t, answered, b.response(request.JobID) != nil)
 		})
 	}
-	for _, kind := range []string{"desk", "question", "duvo", "script", "audit"} {
+	for _, kind := range []string{"desk", "question", "duvo", "script", "hold", "audit"} {
 		require.NotZero(t, seen[kind], kind)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^go (?:run|build -o duvoctl) (\./\S+)`).FindAllStringSubmatch(string(text), -1) {

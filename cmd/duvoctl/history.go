@@ -56,6 +56,9 @@ func decidedOf(d audit.Decision) *decided {
 	if out.DecidedAt.IsZero() {
 		out.DecidedAt = d.At
 	}
+	for _, p := range d.Proofs {
+		out.Proofs = append(out.Proofs, proof{p.Person, p.Kind})
+	}
 	return out
 }
 

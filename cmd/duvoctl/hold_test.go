@@ -10,7 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A hold is put on and taken off at the desk, by whom the desk knows.
+// While approvals are held at the desk nothing is approved, and people can deny.
+func TestHoldAtADesk(t *testing.T) {
+	b := atDeskBench(t)
+	ref, digest := b.shown(b.starts("refunds", "Refund 120 EUR|").JobID)
+	require.Equal(t, "Approvals go on.\n", b.ok("hold"))
+	b.json(0, "hold", nil, "hold", "on", "--reason", "wrong prices", "-y")
+	require.Regexp(t, `Approvals are HELD, since .* by kim@example.com: wrong prices\.`, b.ok("hold"))
+	b.json(exitError, "error", nil, "approve", ref, "--digest", digest, "-y")
+	require.Contains(t, b.ok("show", ref), "Not now")
+	require.Zero(t, b.sent())
+	b.json(0, "hold", nil, "hold", "off", "-y")
+	require.Contains(t, b.ok("approve", ref, "--digest", digest, "-y"), "Sent.")
+	require.Equal(t, 1, b.sent())
+	require.Contains(t, b.ok("audit", "query", b.path, "--all", "--by", kim), "held")
+
+	ref, digest = b.shown(b.starts("refunds", "Refund 130 EUR|").JobID)
+	b.ok("hold", "on", "--reason", "wrong prices", "-y")
+	require.Contains(t, b.ok("deny", ref, "--digest", digest, "-y"), "Sent.", "people can deny meanwhile")
+}
+
+// What a desk answers about its hold is told.
 func TestHold(t *testing.T) {
 	b := atDuvoBench(t)
 	var state held

@@ -106,6 +106,8 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		op.shownIn(&a, s, p)
 	}
 	switch line.Kind {
+	case lifecycle.LineDecided:
+		op.evidence(&a, s, line.About)
 	case lifecycle.LineUndecided, lifecycle.LineFailed, lifecycle.LineNotCounted:
 		a.Error = line.Text
 	case lifecycle.LineNotSent:
@@ -127,13 +129,20 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 // shownIn fills in a record what its decider was shown.
 func (op *operation) shownIn(a *audit.Record, s *lifecycle.State, p *lifecycle.Request) {
 	ask, _ := s.Live.Ask(p.ID)
-	if ask.Ticket == nil || ask.Ticket.Shown == nil || ask.Ticket.Digest != p.Digest {
+	if ask.Ticket != nil && ask.Ticket.Shown != nil && ask.Ticket.Digest == p.Digest {
+		a.InputDigest = audit.InputDigest(ask.Ticket.Shown.Input)
+	}
+}
+
+// evidence adds to the record of a decision what shows later who decided about what.
+func (op *operation) evidence(a *audit.Record, s *lifecycle.State, p *lifecycle.Request) {
+	if p == nil || p.Decision == nil {
 		return
 	}
-	req := ask.Ticket.Shown
-	a.InputDigest = audit.InputDigest(req.Input)
-	if op.eng.cfg.AuditTexts && a.Event == audit.Requested {
-		a.Text = &audit.Text{Description: req.Description, Questions: clone.Questions(req.Questions), Input: req.Input, FollowUp: req.FollowUp}
+	a.Content, a.Proofs = p.Decision.Content, p.Decision.Given.Clone().Proofs
+	if ask, ok := s.Live.Ask(p.ID); ok && op.eng.cfg.AuditTexts && ask.Ticket != nil && ask.Ticket.Shown != nil && ask.Ticket.Digest == p.Digest {
+		req := shownAt(ask.Ticket, p.FirstSeen)
+		a.Request = &req
 	}
 }
 
