@@ -108,7 +108,7 @@ func (d *Desk) recorded(ctx context.Context, f audit.Filter) ([]*past, error) {
 			h.Delivery = e.Delivery
 			continue
 		}
-		if !isDecision(e.Record) || !f.Match(e.Record) {
+		if !e.Decides() || !f.Match(e.Record) {
 			continue
 		}
 		h := pastOf(e)
@@ -120,12 +120,6 @@ func (d *Desk) recorded(ctx context.Context, f audit.Filter) ([]*past, error) {
 		}
 	}
 	return out, nil
-}
-
-// isDecision reports whether a record tells that a request waits no more: putting it
-// off decides nothing.
-func isDecision(r audit.Record) bool {
-	return r.Event == audit.Elsewhere || r.Event == audit.Decided && r.Verdict != hitl.Suspended.String() && r.Verdict != hitl.Passed.String()
 }
 
 func pastOf(e audit.Entry) *past {

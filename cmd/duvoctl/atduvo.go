@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +17,8 @@ import (
 type atDuvo struct {
 	app    *app
 	client *duvo.Client
+
+	within time.Duration // as soon; zero: soon
 
 	mu    sync.Mutex
 	names map[string]string // of Assignments, by ID
@@ -164,8 +167,9 @@ func (d *atDuvo) decide(ctx context.Context, r *request, o order) (result, error
 		yes := o.verdict == "approve"
 		response.Approved, response.Answers = &yes, nil
 	}
+	until := read.Add(cmp.Or(d.within, soon))
 	err = d.app.sending(ctx, "the decision", func(own, caller context.Context) error {
-		return d.client.Respond(duvo.WithoutResend(duvo.NotAfter(own, read.Add(soon), caller)), response)
+		return d.client.Respond(duvo.WithoutResend(duvo.NotAfter(own, until, caller)), response)
 	})
 	d.came(context.WithoutCancel(ctx), r, &res, err)
 	if res.Ending == "" {

@@ -65,6 +65,25 @@ func TestADecisionIsBoundToItsText(t *testing.T) {
 	}
 }
 
+// What was read too long ago is not answered.
+func TestADecisionIsBoundToItsReading(t *testing.T) {
+	b := atDuvoBench(t)
+	id := b.asks(refundsID, "Refund 120 EUR|")
+	d := &atDuvo{app: newApp(nil, nil, nil), within: time.Nanosecond}
+	d.app.timeout = time.Minute
+	var err error
+	d.client, err = d.app.client()
+	require.NoError(t, err)
+	defer d.close()
+	r, err := d.find(t.Context(), id)
+	require.NoError(t, err)
+	res, err := d.decide(t.Context(), r, order{verdict: "approve"})
+	require.NoError(t, err)
+	require.Equal(t, endFailed, res.Ending)
+	require.Contains(t, res.Text, "Nothing was sent")
+	require.Zero(t, b.sent())
+}
+
 // What a model added to the Job later is part of the text.
 func TestADecisionIsBoundToFollowUps(t *testing.T) {
 	b := atDuvoBench(t)
