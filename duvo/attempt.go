@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -154,14 +155,19 @@ func (c *Client) hint(k call, status int) string {
 	return ""
 }
 
+// buffers are what bodies are read into, so that they need not grow each time.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // readBody reads at most max bytes of a body.
 func readBody(resp *http.Response, max int64) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n < min(max, 1<<20) {
-		b.Grow(int(n) + bytes.MinRead) // as told, so that it need not grow
-	}
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
 	_, err := b.ReadFrom(io.LimitReader(resp.Body, max))
-	return b.Bytes(), err
+	body := bytes.Clone(b.Bytes())
+	if b.Cap() <= 1<<16 { // a large one would stay for long
+		buffers.Put(b)
+	}
+	return body, err
 }
 
 func notJSON(k call) error {

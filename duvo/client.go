@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/internal/jsonkeys"
@@ -22,6 +23,11 @@ type Client struct {
 	base *url.URL
 	http *http.Client
 	pace pacer
+
+	fingerprint struct { // neither the base URL nor the key ever changes
+		sync.Once
+		text string
+	}
 
 	// What carries uploads: to the API's own origin, and to any other.
 	near, far *http.Client

@@ -17,6 +17,11 @@ import (
 // and logged. Of a token source, whose tokens change, it tells that there is
 // one, not which: the clients of two sources at one base URL have the same.
 func (c *Client) Fingerprint() string {
+	c.fingerprint.Do(func() { c.fingerprint.text = c.computeFingerprint() })
+	return c.fingerprint.text
+}
+
+func (c *Client) computeFingerprint() string {
 	kind, credential := "token source", ""
 	if c.cfg.apiKey != nil {
 		kind, credential = "api key", c.cfg.apiKey()

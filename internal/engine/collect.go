@@ -245,8 +245,8 @@ func (op *operation) tellMessage(r *run, n int, m duvo.Message) {
 	}
 	r.mu.Unlock()
 	if fresh {
-		m = clone.Message(m)
+		shown := clone.Message(m)
 		s := op.latest()
-		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &m})
+		op.tell(r, outcome.Event{Kind: outcome.EventMessage, JobID: s.Record.Job, Status: statusOf(s), Message: &shown})
 	}
 }

@@ -32,8 +32,9 @@ func Check(data []byte, s Shape) error {
 }
 
 type cursor struct {
-	data []byte
-	at   int
+	data  []byte
+	at    int
+	names [][]byte // of the objects that the cursor is in, one after another
 }
 
 // maxLists bounds how deep the lists are that are looked into: no answer nests
@@ -69,8 +70,8 @@ func (c *cursor) value(s Shape, lists int) error {
 
 func (c *cursor) object(s Shape) error {
 	c.at++
-	var few [24][]byte
-	names := set{few: few[:0]}
+	names := set{c: c, from: len(c.names)}
+	defer names.end()
 	for {
 		switch c.space(); c.peek() {
 		case ',':
@@ -201,27 +202,34 @@ func fold(quoted []byte) []byte {
 	}, key)
 }
 
-// A set of names: a list while there are few, as in every answer that is meant
-// well.
+// A set of the names of an object: the last of the cursor's while there are few, as in
+// every answer that is meant well.
 type set struct {
-	few  [][]byte
+	c    *cursor
+	from int // where they begin
 	many map[string]struct{}
 }
 
+const few = 24
+
+// end takes the names off.
+func (s *set) end() { s.c.names = s.c.names[:s.from] }
+
 // add returns false if the name was there.
 func (s *set) add(name []byte) bool {
-	if s.many == nil && len(s.few) < cap(s.few) {
-		for _, n := range s.few {
+	own := s.c.names[s.from:]
+	if s.many == nil && len(own) < few {
+		for _, n := range own {
 			if bytes.Equal(n, name) {
 				return false
 			}
 		}
-		s.few = append(s.few, name)
+		s.c.names = append(s.c.names, name)
 		return true
 	}
 	if s.many == nil {
 		s.many = map[string]struct{}{}
-		for _, n := range s.few {
+		for _, n := range own {
 			s.many[string(n)] = struct{}{}
 		}
 	}
