@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,8 +16,6 @@ import (
 type atDuvo struct {
 	app    *app
 	client *duvo.Client
-
-	within time.Duration // as soon; zero: soon
 
 	mu    sync.Mutex
 	names map[string]string // of Assignments, by ID
@@ -145,9 +142,6 @@ func (d *atDuvo) find(ctx context.Context, name string) (*request, error) {
 	return nil, none
 }
 
-// soon is how long after it was read a request may be answered.
-const soon = 5 * time.Second
-
 func (d *atDuvo) decide(ctx context.Context, r *request, o order) (result, error) {
 	res := result{At: "duvo", Ref: r.Ref, JobID: r.Request.JobID, Digest: r.Digest, Verdict: o.verdict}
 	read := time.Now()
@@ -167,7 +161,7 @@ func (d *atDuvo) decide(ctx context.Context, r *request, o order) (result, error
 		yes := o.verdict == "approve"
 		response.Approved, response.Answers = &yes, nil
 	}
-	until := read.Add(cmp.Or(d.within, soon))
+	until := read.Add(d.app.soon)
 	err = d.app.sending(ctx, "the decision", func(own, caller context.Context) error {
 		return d.client.Respond(duvo.WithoutResend(duvo.NotAfter(own, until, caller)), response)
 	})
@@ -188,7 +182,7 @@ func (d *atDuvo) came(ctx context.Context, r *request, res *result, err error) {
 		res.Ending, res.Text = endFailed, "Nothing was sent: "+hitl.SafeLine(err.Error(), 300)+"."
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(d.app.timeout, 5*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, d.app.timeout)
 	defer cancel()
 	now, err2 := d.ofJob(ctx, res.JobID)
 	waits := err2 == nil && now != nil && now.Request.ID == r.Request.ID

@@ -169,7 +169,9 @@ func (b *bench) ctl(args ...string) ran {
 func (b *bench) ctlWith(ctx context.Context, in string, args ...string) ran {
 	b.Helper()
 	var out, errs buffer
-	r := ran{code: run(ctx, args, strings.NewReader(in), &out, &errs)}
+	a := newApp(strings.NewReader(in), &out, &errs)
+	a.grace, a.soon, a.patience = eventual, eventual, eventual // whatever the machine
+	r := ran{code: a.run(ctx, args)}
 	r.out, r.errs = out.String(), errs.String()
 	for _, secret := range []string{b.d.Key()} {
 		require.NotContains(b, r.out+r.errs, secret)

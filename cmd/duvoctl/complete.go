@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/spf13/cobra"
 )
-
-// completeFor bounds how long a shell waits for names to choose from.
-const completeFor = 3 * time.Second
 
 func described(value, about string) string {
 	return hitl.SafeLine(value, 0) + "\t" + hitl.SafeLine(about, 60)
@@ -19,7 +15,7 @@ func described(value, about string) string {
 type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
 // completing makes a completion of one argument out of what lists it.
-func completing(list func(context.Context) []string) completion {
+func (a *app) completing(list func(context.Context) []string) completion {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 && c.ValidArgsFunction != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -28,14 +24,14 @@ func completing(list func(context.Context) []string) completion {
 		if ctx == nil {
 			ctx = context.Background()
 		}
-		ctx, cancel := context.WithTimeout(ctx, completeFor)
+		ctx, cancel := context.WithTimeout(ctx, a.patience)
 		defer cancel()
 		return list(ctx), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 func (a *app) completeRequests(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	return completing(func(ctx context.Context) (out []string) {
+	return a.completing(func(ctx context.Context) (out []string) {
 		p, err := a.place()
 		if err != nil {
 			return nil
@@ -50,7 +46,7 @@ func (a *app) completeRequests(c *cobra.Command, args []string, text string) ([]
 }
 
 func (a *app) completeAssignments(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	return completing(func(ctx context.Context) (out []string) {
+	return a.completing(func(ctx context.Context) (out []string) {
 		client, err := a.client()
 		if err != nil {
 			return nil
@@ -67,7 +63,7 @@ func (a *app) completeAssignments(c *cobra.Command, args []string, text string) 
 }
 
 func (a *app) completeJobs(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-	return completing(func(ctx context.Context) (out []string) {
+	return a.completing(func(ctx context.Context) (out []string) {
 		client, err := a.client()
 		if err != nil {
 			return nil

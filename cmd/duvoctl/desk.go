@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 )
@@ -169,25 +168,45 @@ func (d *atDesk) refused(res *http.Response, raw []byte) error {
 
 func (d *atDesk) pending(ctx context.Context) ([]*request, error) { return d.list(ctx, url.Values{}) }
 
-func (d *atDesk) list(ctx context.Context, query url.Values) (all []*request, err error) {
+// list reads all pages. What waits may change between two of them, which would leave
+// one out: then they are read anew.
+func (d *atDesk) list(ctx context.Context, query url.Values) ([]*request, error) {
 	query.Set("show", "all")
-	for page := 1; page > 0; {
+	for range 5 {
+		all, whole, err := d.pages(ctx, query)
+		if err != nil || whole {
+			return all, err
+		}
+	}
+	return nil, &failure{kind: "error", text: "what waits at the desk changes faster than it can be read", do: "try again"}
+}
+
+// pages reads all pages once; whole is false where they do not fit together.
+func (d *atDesk) pages(ctx context.Context, query url.Values) (all []*request, whole bool, err error) {
+	seen := map[string]bool{}
+	for page, matching := 1, -1; page > 0; {
 		query.Set("page", strconv.Itoa(page))
 		var out struct {
 			Requests []*deskRequest `json:"requests"`
+			Matching int            `json:"matching"`
 			Next     int            `json:"next"`
 		}
 		if _, err := d.call(ctx, http.MethodGet, "requests?"+query.Encode(), nil, &out); err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if matching >= 0 && matching != out.Matching || out.Next != 0 && out.Next <= page {
+			return nil, false, nil
 		}
 		for _, r := range out.Requests {
+			if seen[r.Ref] {
+				return nil, false, nil
+			}
+			seen[r.Ref] = true
 			all = append(all, r.here())
 		}
-		if page = out.Next; page > 10_000 {
-			return nil, errors.New("the desk's list does not end")
-		}
+		page, matching = out.Next, out.Matching
 	}
-	return all, nil
+	return all, true, nil
 }
 
 // A deskRequest is a request as the desk tells it.
@@ -296,7 +315,7 @@ func (d *atDesk) decide(ctx context.Context, r *request, o order) (result, error
 // known tells what the desk says now of a request of which it is not known whether it
 // was decided.
 func (d *atDesk) known(ctx context.Context, r *request) string {
-	ctx, cancel := context.WithTimeout(ctx, min(d.app.timeout, 5*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, d.app.timeout)
 	defer cancel()
 	now, err := d.find(ctx, r.Ref)
 	var past *decidedError

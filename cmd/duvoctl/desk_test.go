@@ -151,6 +151,11 @@ func TestWatchingADesk(t *testing.T) {
 			require.Equal(t, "waiting "+name, event+" "+ref)
 			require.NoError(t, b.d.ChangeRequest(req.JobID, func(q *duvo.HumanRequest) { q.Description = "Now." }))
 			event, ref = next()
+			if event == "gone" { // it was read while the service's policy was asked anew
+				event, ref = next()
+				require.Equal(t, "waiting", event)
+				event = "changed"
+			}
 			require.Equal(t, "changed "+name, event+" "+ref)
 			_, digest := b.shown(name)
 			b.ok("deny", name, "--digest", digest, "-y")
@@ -228,6 +233,28 @@ func TestADeskWhoseAnswerIsLost(t *testing.T) {
 	require.Contains(t, out.Text, "The desk says now: it was approved by "+kim)
 	require.Equal(t, 1, posts)
 	require.Equal(t, 1, b.sent())
+}
+
+// Pages between which something was decided do not fit together, and are read anew.
+func TestPagesThatChange(t *testing.T) {
+	b := atDuvoBench(t)
+	reads := 0
+	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reads++
+		one := `{"ref":"` + r.URL.Query().Get("page") + `","digest":"00","decide":true,"request":{"job_id":"j","id":"i","kind":"approval","title":"t","input":"","key":"k","assignment":{"id":"a","name":"n"}}}`
+		next, matching := `"next":2,`, "3"
+		if r.URL.Query().Get("page") == "2" {
+			next = ""
+		}
+		if reads > 1 {
+			matching = "2"
+		}
+		_, _ = io.WriteString(w, `{`+next+`"matching":`+matching+`,"requests":[`+one+`]}`)
+	}))
+	defer desk.Close()
+	lines := b.json(0, "pending", nil, "pending", "--desk", desk.URL)
+	require.Equal(t, 4, reads)
+	require.Equal(t, 2, strings.Count(lines[0], `"at":"desk"`))
 }
 
 // A shell is offered what there is.

@@ -69,8 +69,8 @@ func TestADecisionIsBoundToItsText(t *testing.T) {
 func TestADecisionIsBoundToItsReading(t *testing.T) {
 	b := atDuvoBench(t)
 	id := b.asks(refundsID, "Refund 120 EUR|")
-	d := &atDuvo{app: newApp(nil, nil, nil), within: time.Nanosecond}
-	d.app.timeout = time.Minute
+	d := &atDuvo{app: newApp(nil, nil, nil)}
+	d.app.timeout, d.app.soon = time.Minute, time.Nanosecond
 	var err error
 	d.client, err = d.app.client()
 	require.NoError(t, err)

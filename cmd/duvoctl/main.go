@@ -45,6 +45,9 @@ type app struct {
 	timeout   time.Duration
 	poll      time.Duration
 	grace     time.Duration // how long what is being sent is waited for after Ctrl-C
+	soon      time.Duration // how long after it was read a request may be answered at Duvo itself
+	patience  time.Duration // how long a shell waits for names to choose from
+	settled   time.Duration // how long a Job is looked at until a stop has come into effect
 }
 
 // run is the program; it returns the exit code.
@@ -53,7 +56,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 }
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
-	return &app{in: in, out: out, errs: errs, lines: &lineReader{in: in}, asks: isTerminal(in) && isTerminal(errs), grace: 10 * time.Second}
+	return &app{in: in, out: out, errs: errs, lines: &lineReader{in: in}, asks: isTerminal(in) && isTerminal(errs),
+		grace: 10 * time.Second, soon: 10 * time.Second, patience: 3 * time.Second, settled: 30 * time.Second}
 }
 
 func (a *app) run(ctx context.Context, args []string) int {

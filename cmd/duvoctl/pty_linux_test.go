@@ -40,7 +40,9 @@ func (b *bench) sits(typed string, args ...string) *sitting {
 			require.NoError(b, s.ctx.Err())
 		}
 	}
-	go func() { s.code <- newApp(tty, tty, tty).run(s.ctx, args) }()
+	a := newApp(tty, tty, tty)
+	a.soon = eventual
+	go func() { s.code <- a.run(s.ctx, args) }()
 	return s
 }
 

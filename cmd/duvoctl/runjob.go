@@ -114,9 +114,6 @@ func (a *app) assignment(ctx context.Context, client *duvo.Client, name string) 
 	return duvo.Assignment{}, usage(fmt.Sprintf("%d Assignments are named %s", len(found), quoted(name)), "name it by its ID: "+strings.Join(ids, ", "))
 }
 
-// settled is how long a Job is looked at until a stop has come into effect.
-const settled = 10 * time.Second
-
 // stopAt stops a Job and reads what it is then.
 func (a *app) stopAt(ctx context.Context, client *duvo.Client, j *duvo.Job) error {
 	err := a.sending(ctx, "the wish to stop it", func(own, caller context.Context) error {
@@ -125,15 +122,15 @@ func (a *app) stopAt(ctx context.Context, client *duvo.Client, j *duvo.Job) erro
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(settled, a.timeout))
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settled)
 	defer cancel()
 	for {
-		now, err := client.Job(ctx, j.ID)
+		now, err := client.Job(own, j.ID) // once at least, so that what is told is what is known
 		if err == nil {
 			*j = now
 		}
-		if err == nil && now.Status.Terminal() || rest(ctx, min(a.pause(client.BaseURL(), 0), time.Second)) != nil {
-			return nil // what was read last tells
+		if err == nil && now.Status.Terminal() || own.Err() != nil || rest(ctx, min(a.pause(client.BaseURL(), 0), time.Second)) != nil {
+			return nil
 		}
 	}
 }

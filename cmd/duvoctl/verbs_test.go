@@ -211,3 +211,15 @@ func TestExitCodes(t *testing.T) {
 	code(exitAuth, "auth", "jobs")
 	b.json(exitAuth, "doctor", nil, "doctor")
 }
+
+// A Job that Duvo does not stop is told as that.
+func TestStoppingWhatCannotBeStopped(t *testing.T) {
+	b := atDuvoBench(t, duvotest.WithProfile(duvotest.Profile{Stop: duvotest.WaitingUnstoppable}))
+	id := b.asks(refundsID, "Refund 120 EUR|")
+	var out, errs buffer
+	a := newApp(strings.NewReader(""), &out, &errs)
+	a.settled = 50 * time.Millisecond
+	require.Equal(t, exitError, a.run(t.Context(), []string{"stop", id, "-y"}))
+	require.Contains(t, errs.String(), "still waiting")
+	require.Empty(t, out.String())
+}
