@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -237,24 +238,28 @@ func TestADeskWhoseAnswerIsLost(t *testing.T) {
 
 // Pages between which something was decided do not fit together, and are read anew.
 func TestPagesThatChange(t *testing.T) {
-	b := atDuvoBench(t)
-	reads := 0
-	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		reads++
-		one := `{"ref":"` + r.URL.Query().Get("page") + `","digest":"00","decide":true,"request":{"job_id":"j","id":"i","kind":"approval","title":"t","input":"","key":"k","assignment":{"id":"a","name":"n"}}}`
-		next, matching := `"next":2,`, "3"
-		if r.URL.Query().Get("page") == "2" {
-			next = ""
-		}
-		if reads > 1 {
-			matching = "2"
-		}
-		_, _ = io.WriteString(w, `{`+next+`"matching":`+matching+`,"requests":[`+one+`]}`)
-	}))
-	defer desk.Close()
-	lines := b.json(0, "pending", nil, "pending", "--desk", desk.URL)
-	require.Equal(t, 4, reads)
-	require.Equal(t, 2, strings.Count(lines[0], `"at":"desk"`))
+	for name, first := range map[string]struct{ matching, ref string }{"another number": {"3", ""}, "the same twice": {"2", "2"}} {
+		t.Run(name, func(t *testing.T) {
+			b := atDuvoBench(t)
+			reads := 0
+			desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				reads++
+				page := r.URL.Query().Get("page")
+				ref, matching, next := page, "2", `"next":2,`
+				if reads == 1 {
+					matching, ref = first.matching, cmp.Or(first.ref, ref)
+				}
+				if page == "2" {
+					next = ""
+				}
+				_, _ = io.WriteString(w, `{`+next+`"matching":`+matching+`,"requests":[{"ref":"`+ref+`","digest":"00","decide":true,"request":{"job_id":"j","id":"i","kind":"approval","title":"t","input":"","key":"k","assignment":{"id":"a","name":"n"}}}]}`)
+			}))
+			defer desk.Close()
+			lines := b.json(0, "pending", nil, "pending", "--desk", desk.URL)
+			require.Equal(t, 4, reads)
+			require.Equal(t, 2, strings.Count(lines[0], `"at":"desk"`))
+		})
+	}
 }
 
 // A shell is offered what there is.

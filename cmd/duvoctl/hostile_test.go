@@ -47,7 +47,7 @@ func TestNothingOfStrangersIsInterpreted(t *testing.T) {
 		t.Setenv(envDesk, desk)
 		for _, args := range [][]string{{"assignments"}, {"jobs"}, {"pending"}, {"show", req.JobID}, {"doctor"}, {"__complete", "show", ""}, {"__complete", "run", ""},
 			{"answer", req.JobID, "--answer", "1=" + nasty, "--digest", req.Digest()[:12], "-y"},
-			{"answer", req.JobID, "--answer", nasty + "=x", "--digest", req.Digest()[:12], "-y"}, {"show", nasty}, {nasty}, {"run", nasty, "-y"}, {"pending", "--desk", nasty}} {
+			{"answer", req.JobID, "--answer", nasty + "=x", "--digest", req.Digest()[:12], "-y"}, {"show", nasty}, {nasty}, {"run", nasty, "-y"}, {"pending", "--" + nasty}, {"pending", "--desk", nasty}} {
 			r := b.ctl(args...)
 			require.NotEmpty(t, r.out+r.errs, args)
 			harmless(t, r)
