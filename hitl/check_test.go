@@ -22,10 +22,15 @@ import (
 // devices sign what people decide.
 type devices map[string]ed25519.PrivateKey
 
-func (d devices) prove(req hitl.Request, decision hitl.Decision, person string) hitl.Decision {
-	if d[person] == nil {
-		d[person] = ed25519.NewKeyFromSeed([]byte(fmt.Sprintf("%-32s", person)))
+func newDevices() devices {
+	d := devices{}
+	for _, person := range []string{"kim", "lee"} {
+		d[person] = ed25519.NewKeyFromSeed(fmt.Appendf(nil, "%-32s", person))
 	}
+	return d
+}
+
+func (d devices) prove(req hitl.Request, decision hitl.Decision, person string) hitl.Decision {
 	p := hitl.Proof{Kind: "key", Person: person, Reason: decision.Reason, Nonce: []byte(strings.Repeat("n", 16))}
 	p.Data, _ = json.Marshal(ed25519.Sign(d[person], req.Statement(decision, p).Challenge()))
 	decision.Proofs = append(decision.Proofs, p)
@@ -111,7 +116,7 @@ func TestACheckThatPanicsRefuses(t *testing.T) {
 // A proof counts for the very text, verdict, answers, person, reason and nonce, and
 // for no other.
 func TestProofsAreOfOneDecision(t *testing.T) {
-	dev := devices{}
+	dev := newDevices()
 	p := hitl.RequireProof(func(r hitl.Request) bool { return r.Title != "Send the receipt" }, dev.verify, hitl.AlwaysDeny())
 	check := func(r hitl.Request, d hitl.Decision) error { return hitl.CheckDecision(t.Context(), p, r, d) }
 	good := dev.prove(refund(), hitl.Approve("kim", "fine"), "kim")
@@ -132,7 +137,6 @@ func TestProofsAreOfOneDecision(t *testing.T) {
 		change(&r)
 		require.ErrorIs(t, check(r, good), hitl.ErrProofNeeded, name)
 	}
-	dev.prove(refund(), hitl.Approve("lee", ""), "lee") // lee has a device too
 	for name, change := range map[string]func(*hitl.Decision){
 		"verdict":         func(d *hitl.Decision) { d.Verdict = hitl.Answered },
 		"answers":         func(d *hitl.Decision) { d.Answers = map[string]string{"": ""} },
@@ -160,7 +164,7 @@ func TestProofsThatCannotBeVerified(t *testing.T) {
 	down := func(context.Context, hitl.Statement, hitl.Proof) error {
 		return fmt.Errorf("%w: the store is down", hitl.ErrCannotVerify)
 	}
-	dev := devices{}
+	dev := newDevices()
 	d := dev.prove(refund(), hitl.Approve("kim", ""), "kim")
 	err := hitl.CheckDecision(t.Context(), hitl.RequireProof(nil, down, hitl.AlwaysDeny()), refund(), d)
 	require.ErrorIs(t, err, hitl.ErrCannotVerify)
@@ -170,7 +174,7 @@ func TestProofsThatCannotBeVerified(t *testing.T) {
 
 // Of several who approve together each has to prove it.
 func TestQuorumOfProofs(t *testing.T) {
-	dev := devices{}
+	dev := newDevices()
 	person := func(who string, proves bool) hitl.Policy {
 		return hitl.Forward(func(_ context.Context, r hitl.Request) (hitl.Decision, error) {
 			d := hitl.Approve(who, "by "+who)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool/hitl"
 )
@@ -15,18 +16,26 @@ type holding struct {
 	Unknown bool // it cannot be read, so nothing is approved
 }
 
-// holding reads the hold; nil where the desk has none.
-func (d *Desk) holding(ctx context.Context) *holding {
+// held reads the hold; the zero value where the desk has none.
+func (d *Desk) held() holding {
 	if d.cfg.Hold == nil {
-		return nil
+		return holding{}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), holdFor)
+	defer cancel()
 	s, err := d.cfg.Hold.State(ctx)
 	if err != nil {
-		d.cfg.Log.Error("inbox: whether approvals are held cannot be read; nothing is approved", "error", hitl.SafeLine(err.Error(), 500))
-		return &holding{Unknown: true}
+		if d.unheard.CompareAndSwap(false, true) {
+			d.cfg.Log.Error("inbox: whether approvals are held cannot be read; nothing is approved", "error", hitl.SafeLine(err.Error(), 500))
+		}
+		return holding{Unknown: true}
 	}
-	return &holding{HoldState: s}
+	d.unheard.Store(false)
+	return holding{HoldState: s}
 }
+
+// holdFor is how long a page waits for the state of the hold.
+const holdFor = 5 * time.Second
 
 // mayHold reports whether a person may put the hold on and take it off.
 func (d *Desk) mayHold(ctx context.Context, p Person) bool {
@@ -35,7 +44,7 @@ func (d *Desk) mayHold(ctx context.Context, p Person) bool {
 
 // A switchboard is the page of the hold.
 type switchboard struct {
-	*holding
+	holding
 	May    bool
 	Reason string // what the person had filled in
 }
@@ -45,12 +54,11 @@ func (d *Desk) holdPage(w http.ResponseWriter, r *http.Request, p Person) {
 }
 
 func (d *Desk) showHold(w http.ResponseWriter, r *http.Request, p Person, status int, reason string, n *notice) {
-	h := d.holding(r.Context())
-	if h == nil {
+	if d.cfg.Hold == nil {
 		d.notSeen(w, p)
 		return
 	}
-	d.render(w, status, "hold", page{Title: words["hold"], Person: p, At: "hold", Notice: n, Body: switchboard{h, d.mayHold(r.Context(), p), reason}})
+	d.render(w, status, "hold", page{Title: words["hold"], Person: p, At: "hold", Notice: n, Body: switchboard{d.held(), d.mayHold(r.Context(), p), reason}})
 }
 
 // What came of a switch that was not simply made.
@@ -74,6 +82,7 @@ func (d *Desk) setHold(ctx context.Context, p Person, on bool, reason string) (h
 		return hitl.HoldState{}, errNoReason
 	}
 	s, err := d.cfg.Hold.Set(context.WithoutCancel(ctx), on, p.Login, reason)
+	d.queue.stale()
 	d.live.wake()
 	if err != nil {
 		d.cfg.Log.Error("inbox: the hold", "on", on, "by", hitl.SafeLine(p.Login, 100), "error", hitl.SafeLine(err.Error(), 500))
@@ -126,13 +135,12 @@ func (d *Desk) apiHold(w http.ResponseWriter, r *http.Request, _ Person) {
 		d.tell(w, http.StatusNotFound, problem{words["holdNone"]})
 		return
 	}
-	s, err := d.cfg.Hold.State(r.Context())
-	if err != nil {
-		d.cfg.Log.Error("inbox: whether approvals are held cannot be read; nothing is approved", "error", hitl.SafeLine(err.Error(), 500))
+	h := d.held()
+	if h.Unknown {
 		d.tell(w, http.StatusInternalServerError, problem{words["holdUnknown"]})
 		return
 	}
-	d.tell(w, http.StatusOK, s)
+	d.tell(w, http.StatusOK, h.HoldState)
 }
 
 // apiSetHold switches the hold. Unlike other bodies its may leave "on" out by mistake,

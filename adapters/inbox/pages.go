@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -176,16 +175,11 @@ func (p page) Shown() string {
 	return hitl.SafeLine(p.Person.Login, 60)
 }
 
-// holdFor is how long a page waits for the state of the hold.
-const holdFor = 5 * time.Second
-
 // render writes a page.
 func (d *Desk) render(w http.ResponseWriter, status int, name string, p page) {
 	p.Base, p.Desk, p.HasKeys = d.cfg.BasePath, d.cfg.Title, d.cfg.Prover != nil
-	if p.Person.Login != "" {
-		ctx, cancel := context.WithTimeout(context.Background(), holdFor)
-		p.Hold = d.holding(ctx)
-		cancel()
+	if h := d.held(); p.Person.Login != "" && d.cfg.Hold != nil {
+		p.Hold = &h
 	}
 	p.Style, p.Script, p.SignOut = p.Base+"/assets/"+style.name, p.Base+"/assets/"+script.name, d.cfg.SignOut
 	var b bytes.Buffer

@@ -185,15 +185,17 @@ func TestPasskeyAttacks(t *testing.T) {
 	kims, lees := v.device(kim), v.device(lee)
 	require.Equal(t, 204, kims.enrol(nil))
 	require.Equal(t, 204, lees.enrol(nil))
-	refused := func(what, who string, orders ...map[string]any) {
+	refused := func(what, who string, orders ...map[string]any) (text string) {
 		t.Helper()
 		ending, text := v.send(who, orders...)
 		require.NotEqual(t, "sent", ending, what)
 		require.Contains(t, text, "Nothing was sent", what)
 		require.Zero(t, v.responses(), what)
+		return text
 	}
 	set := func(k string, to any) func(map[string]any) { return func(o map[string]any) { o[k] = to } }
-	refused("another reason", kim, copied(kims.proved(kims.order(one)), set("reason", "fine!")))
+	text := refused("another reason", kim, copied(kims.proved(kims.order(one)), set("reason", "fine!")))
+	require.Contains(t, text, "What your passkey signed is not what was sent.")
 	refused("another request", kim, copied(kims.proved(kims.order(one)), func(o map[string]any) { o["ref"], o["display"] = two, kims.order(two)["display"] }))
 	refused("another person's session", lee, copied(kims.proved(kims.order(one)), set("display", lees.order(one)["display"])))
 	stolen := lees.proved(lees.order(one))
@@ -228,6 +230,18 @@ func TestPasskeyAttacks(t *testing.T) {
 		o["proof"].(map[string]any)["answer"] = bad
 		refused("rubbish", kim, o)
 	}
+	crowded := kims.proved(kims.order(one))
+	for range 20 {
+		_ = mustOptions(v, kims, one)
+	}
+	refused("one of too many challenges", kim, crowded)
+	order := kims.proved(kims.order(one))
+	status, _ := v.call(kim, "/api/keys/challenge", map[string]any{"proof": order["proof"]})
+	require.Equal(t, 403, status, "an approval confirms no other passkey")
+	_, c = v.call(kim, "/api/keys/challenge", map[string]any{})
+	order = kims.order(one)
+	order["proof"] = map[string]any{"nonce": unquoted(c["nonce"]), "answer": kims.sign(c["options"])}
+	refused("what confirms a passkey approves nothing", kim, order)
 	id := v.display(v.as(kim, "GET", "/keys", nil), "key")
 	v.as(lee, "POST", "/keys/remove", url.Values{"key": {id}})
 	last := kims.proved(kims.order(one))
@@ -288,4 +302,21 @@ func TestAddingPasskeys(t *testing.T) {
 	require.Equal(t, 403, v.device(kim).enrol(nil), "whoever removed them could be anybody with a session")
 	status, _ = v.call(kim, "/api/challenges", second.order(ref))
 	require.Equal(t, 422, status)
+}
+
+// Nothing of it is served to nobody, or for a foreign page.
+func TestPasskeysNeedASession(t *testing.T) {
+	v := newVault(t)
+	ref := v.start("refunds", "Refund 1 EUR|")
+	for _, c := range [][2]string{{"POST", "/api/challenges"}, {"POST", "/api/keys/challenge"}, {"POST", "/api/keys"}, {"POST", "/keys/remove"}, {"GET", "/keys"},
+		{"POST", "/requests/" + ref + "/challenge"}, {"GET", "/hold"}, {"POST", "/hold"}, {"GET", "/api/hold"}, {"PUT", "/api/hold"}} {
+		require.Equal(t, http.StatusUnauthorized, v.as("", c[0], c[1], nil).status, c)
+		if c[0] != "GET" {
+			foreign := func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }
+			require.Equal(t, http.StatusForbidden, v.as(kim, c[0], c[1], url.Values{}, foreign).status, c)
+		}
+	}
+	for _, path := range []string{"/api/challenges", "/api/keys/challenge", "/api/keys"} {
+		require.Equal(t, http.StatusUnsupportedMediaType, v.as(kim, "POST", path, url.Values{"nonce": {"x"}}).status, path)
+	}
 }

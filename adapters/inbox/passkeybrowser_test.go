@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"bytes"
 	"context"
+	"net/url"
 	"os"
 	"testing"
 
@@ -58,10 +59,17 @@ func TestBrowserPasskey(t *testing.T) {
 	require.Equal(t, 2, v.responses())
 
 	at("/keys")
-	second := device(webauthn.AuthenticatorTransportUsb)
-	_ = second
+	device(webauthn.AuthenticatorTransportUsb)
 	w.run(chromedp.SendKeys(`#newkey [name=name]`, "Key ring"), chromedp.Click(`#newkey button`))
 	w.sees("Key ring")
+
+	at("/requests/" + v.start("refunds", "Refund 1 EUR|")) // a hold is told on a page that is open
+	w.run(chromedp.WaitVisible("#live:not([hidden])"), chromedp.Click(`[value=approve]`))
+	v.as(lee, "POST", "/hold", url.Values{"hold": {"on"}, "reason": {"A wrong price list."}})
+	w.sees("Approvals are on hold.")
+	w.run(chromedp.Click(`#decide .send`))
+	w.sees("Nothing was sent. Approvals are on hold.")
+	require.Equal(t, 2, v.responses())
 
 	raw, err := os.ReadFile(v.path)
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,6 +78,7 @@ type ceremonies struct {
 const (
 	askFor    = 5 * time.Minute // how long a device may take
 	maxAsked  = 10_000
+	maxEach   = 20 // of one person
 	nonceSize = 32 // bytes
 )
 
@@ -92,6 +94,16 @@ func (c *ceremonies) begin(nonce []byte, one ceremony) string {
 	for len(c.order) > 0 && (len(c.order) >= maxAsked || time.Now().After(c.open[c.order[0]].until)) {
 		delete(c.open, c.order[0])
 		c.order = c.order[1:]
+	}
+	n, oldest := 0, 0
+	for k := len(c.order) - 1; k >= 0; k-- {
+		if open, ok := c.open[c.order[k]]; ok && open.person == one.person {
+			n, oldest = n+1, k
+		}
+	}
+	if n >= maxEach { // nobody crowds others out
+		delete(c.open, c.order[oldest])
+		c.order = slices.Delete(c.order, oldest, oldest+1)
 	}
 	name := nonceCoding.EncodeToString(nonce)
 	one.until = time.Now().Add(askFor)

@@ -50,6 +50,7 @@ type queue struct {
 	version int
 	items   []*item // those with a deadline first, then the oldest; never changed
 	byRef   map[string]*item
+	held    holding
 }
 
 // fresh is how old what is shown may be.
@@ -105,10 +106,11 @@ func (q *queue) reread() {
 		}
 		return strings.Compare(a.ref, b.ref)
 	})
-	if !slices.EqualFunc(items, q.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
+	hold := q.desk.held()
+	if hold != q.held || !slices.EqualFunc(items, q.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
 		q.version++
 	}
-	q.items, q.byRef, q.read = items, byRef, time.Now()
+	q.items, q.byRef, q.held, q.read = items, byRef, hold, time.Now()
 }
 
 // visible returns those of the items that a person may see, with their access.

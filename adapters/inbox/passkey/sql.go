@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Schema makes the table of [SQL], where it is not there. It is SQL that PostgreSQL,
-// SQLite and MySQL take.
+// Schema makes the table of [SQL], where it is not there. It is plain SQL, tried on
+// PostgreSQL and SQLite.
 const Schema = `CREATE TABLE IF NOT EXISTS duvo_passkeys (
 	id VARCHAR(700) PRIMARY KEY,
 	person VARCHAR(300) NOT NULL,
