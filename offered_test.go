@@ -190,6 +190,9 @@ func TestWhatCannotBeOfferedIsRefused(t *testing.T) {
 			A string `json:"a-b"`
 		} `json:"in"`
 	}
+	type narrow struct {
+		Lines []string `json:"lines" jsonschema:"minItems=3,maxItems=2"`
+	}
 	for name, c := range map[string]struct {
 		opts []duvotool.Option
 		says []string
@@ -200,6 +203,8 @@ func TestWhatCannotBeOfferedIsRefused(t *testing.T) {
 		"a strict map":  {[]duvotool.Option{duvotool.InputOf[map[string]int](), duvotool.OfferTo(duvotool.OpenAIStrict)}, []string{"put the map into a field of a struct"}},
 		"no dialect":    {[]duvotool.Option{duvotool.OfferTo("x")}, []string{`there is no dialect "x"`}},
 		"nothing fits":  {[]duvotool.Option{duvotool.InputSchema(json.RawMessage(`{"type":"object","properties":{},"required":["a"],"additionalProperties":false}`))}, []string{`"a" is required and not allowed`}},
+		"bounds":        {[]duvotool.Option{duvotool.InputSchema(json.RawMessage(`{"type":"object","properties":{"amount":{"type":"integer","minimum":5,"maximum":3}},"required":["amount"]}`))}, []string{"InputSchema", "#/properties/amount: minimum is 5 and maximum is 3"}},
+		"bounds of Go":  {[]duvotool.Option{duvotool.InputOf[narrow]()}, []string{"narrow", "#/properties/lines: minItems is 3 and maxItems is 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), &fake{}, c.opts...)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/pause"
 )
 
 // attempt sends one request and returns the body of a success.
@@ -41,8 +42,8 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	}
 	redact := c.redactor(token)
 	caller, timeout := ctx, c.cfg.timeout+k.more
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errNoAnswer)
-	defer cancel()
+	ctx, stop := pause.WithTimeout(ctx, timeout, errNoAnswer)
+	defer stop()
 	explain := func(err error) error { return explain(err, caller, ctx, timeout, redact) }
 
 	var sent reach

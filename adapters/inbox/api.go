@@ -75,13 +75,13 @@ func (d *Desk) apiList(w http.ResponseWriter, r *http.Request, p Person) {
 		Next     int          `json:"next,omitempty"` // the page after this one; zero: there is none
 	}{Requests: []apiRequest{}}
 	page := max(number(v, "page"), 1)
-	for _, i := range visible {
+	for _, i := range visible.items {
 		if !c.picks(i) {
 			continue
 		}
 		out.Matching++
 		if n := out.Matching - (page-1)*perPage; n > 0 && n <= perPage {
-			out.Requests = append(out.Requests, d.tellRequest(p, i))
+			out.Requests = append(out.Requests, d.tellRequest(p, i.item.with(i.access)))
 		}
 	}
 	if out.Matching > page*perPage {

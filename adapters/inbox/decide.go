@@ -61,7 +61,7 @@ const maxReason = 2000 // characters
 
 // check tells why an order cannot be carried out; an ending of sent: it can be. It
 // decides nothing, and takes the proof that comes with the order.
-func (d *Desk) check(ctx context.Context, p Person, w waiting, o order) (checked, answer) {
+func (d *Desk) check(ctx context.Context, p Person, w *waiting, o order) (checked, answer) {
 	c, a := d.fits(ctx, p, w, o)
 	if a.Ending != sent {
 		return c, a
@@ -81,7 +81,7 @@ func (d *Desk) check(ctx context.Context, p Person, w waiting, o order) (checked
 }
 
 // fits is check without what a policy has against the decision.
-func (d *Desk) fits(ctx context.Context, p Person, w waiting, o order) (checked, answer) {
+func (d *Desk) fits(ctx context.Context, p Person, w *waiting, o order) (checked, answer) {
 	i := w.find(ctx, d, p, o.Ref)
 	if i == nil {
 		return checked{}, d.absent(o.Ref)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
@@ -66,9 +67,6 @@ func (p *past) request() hitl.Request {
 		BuildID: p.BuildID, Caller: p.Caller, FirstSeen: p.RequestedAt}
 }
 
-// maxPast bounds how many decided requests a history holds.
-const maxPast = 20_000
-
 // history reads what was decided and matches a filter, the latest first, as far as a
 // person may see it. Where the audit does not read to its end, what was read comes
 // with the error.
@@ -79,47 +77,66 @@ func (d *Desk) history(ctx context.Context, p Person, f audit.Filter) ([]*past, 
 	return out, err
 }
 
-// recorded reads the audit; where there is none, what was decided here.
+// recorded are the latest decisions that match a filter; where there is no audit, what
+// was decided here.
 func (d *Desk) recorded(ctx context.Context, f audit.Filter) ([]*past, error) {
 	if d.cfg.Audit == nil {
 		return d.remembered(f), nil
 	}
+	rows, dropped, err := d.ledger.all(ctx, d.cfg.Audit)
+	out := make([]*past, 0, len(rows))
+	for _, e := range rows {
+		if f.Match(e.record()) {
+			out = append(out, e.past)
+		}
+	}
+	if dropped == 0 || reflect.DeepEqual(f, audit.Filter{}) || err != nil {
+		return out, err
+	}
+	return d.older(ctx, f.Match)
+}
+
+// lookBack finds the latest decision about a request, as far as a person may see it;
+// nil if there is none.
+func (d *Desk) lookBack(ctx context.Context, p Person, ref string) (*past, error) {
+	rows, err := d.history(ctx, p, audit.Filter{})
+	of := func(h *past) bool { return h.Ref == ref }
+	if i := slices.IndexFunc(rows, of); i >= 0 {
+		return rows[i], err
+	}
+	if err != nil || !d.ledger.dropsSome() {
+		return nil, err
+	}
+	rows, err = d.older(ctx, func(r audit.Record) bool { return refOf(r.JobID, r.RequestID) == ref })
+	if i := len(rows) - 1; i >= 0 && d.cfg.May(ctx, p, rows[i].request()) != Hidden {
+		return rows[i], err
+	}
+	return nil, err
+}
+
+// older reads the whole audit, for decisions that are not among the latest.
+func (d *Desk) older(ctx context.Context, match func(audit.Record) bool) ([]*past, error) {
 	file, err := d.cfg.Audit(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	var out []*past
-	byRequest, byJob := map[string]*past{}, map[string][]*past{}
-	for e, err := range audit.Read(file) {
-		if err != nil {
-			return out, err
-		}
-		if ctx.Err() != nil {
-			return out, context.Cause(ctx)
-		}
-		if e.Event == audit.Outcome {
-			for _, h := range byJob[e.JobID] {
-				h.Outcome = string(e.Outcome)
+	var l ledger
+	rows, _, err := l.take(ctx, func(yield func(audit.Entry, error) bool) {
+		for e, err := range audit.Read(file) {
+			if err == nil && e.Decides() && !match(e.Record) {
+				continue
 			}
-			continue
+			if !yield(e, err) {
+				return
+			}
 		}
-		if h := byRequest[e.RequestID+"\x00"+e.JobID]; h != nil && e.Event == audit.Delivered {
-			h.Delivery = e.Delivery
-			continue
-		}
-		if !e.Decides() || !f.Match(e.Record) {
-			continue
-		}
-		h := pastOf(e)
-		out = append(out, h)
-		byRequest[e.RequestID+"\x00"+e.JobID] = h
-		byJob[e.JobID] = append(byJob[e.JobID], h)
-		if len(out) > 2*maxPast {
-			out = slices.Clone(out[maxPast:])
-		}
+	})
+	out := make([]*past, len(rows))
+	for i, e := range rows {
+		out[i] = e.past
 	}
-	return out, nil
+	return out, err
 }
 
 func pastOf(e audit.Entry) *past {

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,22 +20,14 @@ const (
 // A listing is the list of what waits.
 type listing struct {
 	Choice      choice
-	Rows        []line
+	Rows        template.HTML // empty: there are none
 	Page, Pages int
 	Matching    int
 	Decidable   int
 	Visible     int
-	Assignments []assignment
+	Assignments template.HTML // links to them
+	Others      int           // that have none
 }
-
-// A line is a row of the list.
-type line struct {
-	*item
-	Past *decided // decided or gone since the page was opened
-}
-
-// Request is for the template.
-func (l line) Request() hitl.Request { return l.req }
 
 // Ref, Digest and the rest are for templates, which see exported names only.
 func (i *item) Ref() string           { return i.ref }
@@ -50,23 +43,51 @@ func (d *Desk) list(w http.ResponseWriter, r *http.Request, p Person) {
 	now, visible := d.visible(r.Context(), p)
 	v := r.URL.Query()
 	c := choice{Assignment: v.Get("assignment"), All: v.Get("show") == "all", Find: strings.TrimSpace(v.Get("find"))}
-	l := listing{Choice: c, Page: number(v, "page"), Decidable: mine(visible), Visible: len(visible), Assignments: assignments(visible)}
-	var rows []line
-	for _, i := range visible {
-		if c.picks(i) {
-			rows = append(rows, line{item: i})
+	rows, l := d.pick(r, p, visible, c)
+	if rows == nil && l.Matching > 0 { // what the person may see has changed
+		visible = now.look(r.Context(), d, p)
+		rows, l = d.pick(r, p, visible, c)
+	}
+	rows = append(rows, d.kept(r, p, now, v.Get("keep"), rows)...)
+	l.Assignments, l.Others = visible.links(c), len(visible.assignments)-len(visible.busiest)
+	out := page{Title: strconv.Itoa(l.Decidable) + " " + strings.ToLower(words["waiting"]), Person: p, Waiting: l.Decidable, At: "waiting"}
+	all := make([]string, len(rows))
+	for i, row := range rows {
+		var err error
+		if all[i], err = row.write(d.cfg.BasePath); err != nil {
+			d.cfg.Log.Error("inbox: a row could not be made", "error", hitl.SafeLine(err.Error(), 500))
+			http.Error(w, words["errorText"], http.StatusInternalServerError)
+			return
 		}
 	}
-	l.Matching = len(rows)
-	l.Pages = max(1, (len(rows)+perPage-1)/perPage)
+	l.Rows = template.HTML(strings.Join(all, ""))
+	out.Body = l
+	d.render(w, http.StatusOK, "list", out)
+}
+
+// pick finds the rows of a page of the list, as far as the person may see them now. Nil
+// where that differs from the view.
+func (d *Desk) pick(r *http.Request, p Person, v *view, c choice) ([]line, listing) {
+	l := listing{Choice: c, Page: number(r.URL.Query(), "page"), Decidable: v.mine, Visible: len(v.items)}
+	matching := v.items
+	if c != (choice{All: true}) && (c != choice{} || v.mine < len(v.items)) {
+		matching = slices.DeleteFunc(slices.Clone(v.items), func(i seen) bool { return !c.picks(i) })
+	}
+	l.Matching = len(matching)
+	l.Pages = max(1, (len(matching)+perPage-1)/perPage)
 	l.Page = min(max(l.Page, 1), l.Pages)
-	l.Rows = rows[(l.Page-1)*perPage : min(l.Page*perPage, len(rows))]
-	l.Rows = append(l.Rows, d.kept(r, p, now, v.Get("keep"), l.Rows)...)
-	d.render(w, http.StatusOK, "list", page{Title: strconv.Itoa(l.Decidable) + " " + strings.ToLower(words["waiting"]), Person: p, Waiting: l.Decidable, At: "waiting", Body: l})
+	var rows []line
+	for _, i := range matching[(l.Page-1)*perPage : min(l.Page*perPage, len(matching))] {
+		if d.access(r.Context(), p, i.req) != i.access {
+			return nil, l
+		}
+		rows = append(rows, line{item: i.item, access: i.access})
+	}
+	return rows, l
 }
 
 // kept are the rows of a page that is open which are not in the list any more.
-func (d *Desk) kept(r *http.Request, p Person, now waiting, refs string, have []line) (out []line) {
+func (d *Desk) kept(r *http.Request, p Person, now *waiting, refs string, have []line) (out []line) {
 	for n, ref := range strings.Split(refs, ",") {
 		if n == maxKept {
 			break
@@ -75,7 +96,7 @@ func (d *Desk) kept(r *http.Request, p Person, now waiting, refs string, have []
 			continue
 		}
 		if i := now.find(r.Context(), d, p, ref); i != nil {
-			out = append(out, line{item: i}) // on another page of the list
+			out = append(out, line{item: i, access: i.access}) // on another page of the list
 			continue
 		}
 		was, ok := d.memory.decidedAs(ref)

@@ -26,7 +26,7 @@ type watcher struct {
 }
 
 const (
-	lookEvery   = 250 * time.Millisecond
+	lookEvery   = 50 * time.Millisecond
 	keepAlive   = 15 * time.Second
 	maxWatchers = 2000
 	writeFor    = 10 * time.Second // or a slow reader is cut off

@@ -5,12 +5,17 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"html"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -64,7 +69,28 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"list":      func(s ...string) []string { return s },
 	"with_page": func(p page, o opened) part { return part{p, o} },
 	"suffixed":  func(p piled, suffix string) opened { p.opened.Suffix = suffix; return p.opened },
-}).ParseFS(files, "pages/*.html"))
+}).Parse(sources()))
+
+var plainWord = regexp.MustCompile(`\{\{t "([A-Za-z]+)"\}\}`)
+
+// sources are all pages, with the words that they have in them written out.
+func sources() string {
+	all, err := fs.Glob(files, "pages/*.html")
+	var b strings.Builder
+	for _, name := range all {
+		text, readErr := files.ReadFile(name)
+		err = errors.Join(err, readErr)
+		b.WriteString(plainWord.ReplaceAllStringFunc(string(text), func(call string) string {
+			w, wordErr := word(plainWord.FindStringSubmatch(call)[1])
+			err = errors.Join(err, wordErr)
+			return html.EscapeString(w)
+		}))
+	}
+	if err != nil {
+		panic(err) // embedded
+	}
+	return b.String()
+}
 
 // word returns one of the words; a template that asks for one that is not there is
 // wrong.
@@ -175,6 +201,9 @@ func (p page) Shown() string {
 	return hitl.SafeLine(p.Person.Login, 60)
 }
 
+// buffers are what pages are written into first.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // render writes a page.
 func (d *Desk) render(w http.ResponseWriter, status int, name string, p page) {
 	p.Base, p.Desk, p.HasKeys = d.cfg.BasePath, d.cfg.Title, d.cfg.Prover != nil
@@ -182,13 +211,16 @@ func (d *Desk) render(w http.ResponseWriter, status int, name string, p page) {
 		p.Hold = &h
 	}
 	p.Style, p.Script, p.SignOut = p.Base+"/assets/"+style.name, p.Base+"/assets/"+script.name, d.cfg.SignOut
-	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, p); err != nil {
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	if err := pages.ExecuteTemplate(b, name, p); err != nil {
 		d.cfg.Log.Error("inbox: a page could not be made", "page", name, "error", err.Error())
 		http.Error(w, words["errorText"], http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes())
 }

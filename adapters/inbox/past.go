@@ -65,7 +65,7 @@ func (d *Desk) past(w http.ResponseWriter, r *http.Request, p Person) {
 	c.Page = min(max(number(r.URL.Query(), "page"), 1), c.Pages)
 	c.Rows = rows[(c.Page-1)*perPage : min(c.Page*perPage, len(rows))]
 	_, visible := d.visible(r.Context(), p)
-	d.render(w, http.StatusOK, "history", page{Title: words["history"], Person: p, Waiting: mine(visible), At: "history", Body: c})
+	d.render(w, http.StatusOK, "history", page{Title: words["history"], Person: p, Waiting: visible.mine, At: "history", Body: c})
 }
 
 // earlier are the decisions of a Job.
@@ -87,26 +87,23 @@ type kept struct {
 }
 
 func (d *Desk) recordPage(w http.ResponseWriter, r *http.Request, p Person, ref string, n *notice) {
-	rows, err := d.history(r.Context(), p, audit.Filter{})
+	h, err := d.lookBack(r.Context(), p, ref)
 	if err != nil {
 		d.cfg.Log.Error("inbox: the audit cannot be read", "error", hitl.SafeLine(err.Error(), 500))
 	}
 	_, visible := d.visible(r.Context(), p)
-	for _, h := range rows {
-		if h.Ref != ref {
-			continue
-		}
+	if h != nil {
 		k := kept{past: h, Notes: d.notes.of(ref)}
 		if was, ok := d.memory.decidedAs(ref); ok {
 			k.Open, k.Request = was.open, &was.req
 		} else if was, ok := d.memory.shownAs(h.Digest); ok {
 			k.Request = &was
 		}
-		d.render(w, http.StatusOK, "record", page{Title: hitl.SafeLine(h.Title, 80), Person: p, Waiting: mine(visible), At: "history", Notice: n, Body: k})
+		d.render(w, http.StatusOK, "record", page{Title: hitl.SafeLine(h.Title, 80), Person: p, Waiting: visible.mine, At: "history", Notice: n, Body: k})
 		return
 	}
 	if n != nil {
-		d.render(w, http.StatusConflict, "told", page{Title: words["request"], Person: p, Waiting: mine(visible), Notice: n, Body: told{words["request"], ""}})
+		d.render(w, http.StatusConflict, "told", page{Title: words["request"], Person: p, Waiting: visible.mine, Notice: n, Body: told{words["request"], ""}})
 		return
 	}
 	d.notSeen(w, p)

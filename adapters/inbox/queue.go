@@ -1,14 +1,15 @@
 package inbox
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -17,12 +18,14 @@ import (
 // An item is a request that waits.
 type item struct {
 	reg    Registry
+	at     int // which of the registries that is
 	req    hitl.Request
 	ref    string // its name in addresses
 	digest string
 	due    time.Time // zero: no limit
 	then   string
-	access Access
+	access Access                   // of the one it was found for
+	row    *atomic.Pointer[rowText] // shared by the copies; nil: it is not in the queue
 }
 
 var refCoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
@@ -47,30 +50,38 @@ type queue struct {
 
 	mu      sync.Mutex
 	read    time.Time
-	version int
-	items   []*item // those with a deadline first, then the oldest; never changed
-	byRef   map[string]*item
+	took    time.Duration // to read it
+	waiting *waiting      // nil: nothing was read yet
 	held    holding
 }
 
-// fresh is how old what is shown may be.
-const fresh = 100 * time.Millisecond
+const (
+	fresh  = 40 * time.Millisecond // how old what is shown may be
+	oldest = time.Second           // however long it takes to read it
+	share  = 10                    // reading takes no more than this part of the time
+)
 
-// A waiting is one reading of a queue.
+// A waiting is one reading of a queue. It is never changed, but for its views.
 type waiting struct {
 	version int
-	items   []*item
+	items   []*item // those with a deadline first, then the oldest
 	byRef   map[string]*item
+	byName  map[requestName]*item
+
+	mu    sync.Mutex
+	views map[Person]*view
 }
 
+type requestName struct{ job, request string }
+
 // now returns what waits. The version changes with it.
-func (q *queue) now() waiting {
+func (q *queue) now() *waiting {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if time.Since(q.read) >= fresh {
+	if since := time.Since(q.read); q.waiting == nil || since >= min(max(fresh, share*q.took), oldest) {
 		q.reread()
 	}
-	return waiting{q.version, q.items, q.byRef}
+	return q.waiting
 }
 
 // stale makes sure that what waits is read anew.
@@ -82,60 +93,90 @@ func (q *queue) stale() {
 
 // reread reads what waits. Called with mu held.
 func (q *queue) reread() {
-	byRef := map[string]*item{}
-	var items []*item
-	for _, reg := range q.desk.cfg.Registries {
+	began := time.Now()
+	before := q.waiting
+	if before == nil {
+		before = &waiting{}
+	}
+	w := &waiting{version: before.version, byRef: make(map[string]*item, len(before.byRef)), byName: make(map[requestName]*item, len(before.byRef))}
+	for at, reg := range q.desk.cfg.Registries {
 		for _, r := range reg.Pending() {
-			i := &item{reg: reg, req: r, ref: refOf(r.JobID, r.ID), digest: r.Digest()}
-			if byRef[i.ref] != nil {
+			name := requestName{r.JobID, r.ID}
+			i := q.item(at, r, before.byName[name])
+			if w.byRef[i.ref] != nil {
 				continue // two registries that share a journal
 			}
-			i.due, i.then = q.desk.deadline(r)
-			byRef[i.ref] = i
-			items = append(items, i)
+			w.byRef[i.ref], w.byName[name] = i, i
+			w.items = append(w.items, i)
 		}
 	}
-	slices.SortFunc(items, func(a, b *item) int {
-		switch {
-		case a.due.IsZero() != b.due.IsZero():
-			return cmp.Compare(map[bool]int{false: 0, true: 1}[a.due.IsZero()], map[bool]int{false: 0, true: 1}[b.due.IsZero()])
-		case !a.due.Equal(b.due):
-			return a.due.Compare(b.due)
-		case !a.req.FirstSeen.Equal(b.req.FirstSeen):
-			return a.req.FirstSeen.Compare(b.req.FirstSeen)
-		}
-		return strings.Compare(a.ref, b.ref)
-	})
+	slices.SortFunc(w.items, dueFirst)
 	hold := q.desk.held()
-	if hold != q.held || !slices.EqualFunc(items, q.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
-		q.version++
+	if hold != q.held || !slices.EqualFunc(w.items, before.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
+		w.version++
 	}
-	q.items, q.byRef, q.held, q.read = items, byRef, hold, time.Now()
+	q.waiting, q.held, q.read, q.took = w, hold, time.Now(), time.Since(began)
 }
 
-// visible returns those of the items that a person may see, with their access.
-func (w waiting) visible(ctx context.Context, d *Desk, p Person) []*item {
-	var out []*item
-	for _, i := range w.items {
-		if a := d.access(ctx, p, i.req); a != Hidden {
-			seen := *i
-			seen.access = a
-			out = append(out, &seen)
-		}
+// item makes one of a request, with what is known of it from before; nil: nothing is.
+func (q *queue) item(at int, r hitl.Request, before *item) *item {
+	i := &item{reg: q.desk.cfg.Registries[at], at: at, req: r, row: new(atomic.Pointer[rowText])}
+	i.due, i.then = q.desk.deadline(r)
+	switch {
+	case before == nil:
+		i.ref = refOf(r.JobID, r.ID)
+	case before.at == at && before.due.Equal(i.due) && before.then == i.then && same(before.req, r):
+		return before
+	default:
+		i.ref = before.ref
 	}
-	return out
+	i.digest = r.Digest()
+	return i
+}
+
+// same reports whether two requests are. It looks at all of them.
+func same(a, b hitl.Request) bool {
+	if len(a.Questions) != len(b.Questions) || len(a.Questions) > 0 && !reflect.DeepEqual(a.Questions, b.Questions) ||
+		!a.FirstSeen.Equal(b.FirstSeen) || !a.CreatedAt.Equal(b.CreatedAt) {
+		return false
+	}
+	a.Questions, b.Questions = nil, nil
+	a.FirstSeen, a.CreatedAt = b.FirstSeen, b.CreatedAt
+	return reflect.DeepEqual(a, b)
+}
+
+// dueFirst has those with a deadline first, the nearest one first, then the oldest.
+func dueFirst(a, b *item) int {
+	switch {
+	case a.due.IsZero() != b.due.IsZero():
+		if a.due.IsZero() {
+			return 1
+		}
+		return -1
+	case !a.due.Equal(b.due):
+		return a.due.Compare(b.due)
+	case !a.req.FirstSeen.Equal(b.req.FirstSeen):
+		return a.req.FirstSeen.Compare(b.req.FirstSeen)
+	}
+	return strings.Compare(a.ref, b.ref)
 }
 
 // find returns an item that a person may see; nil if there is none.
-func (w waiting) find(ctx context.Context, d *Desk, p Person, ref string) *item {
+func (w *waiting) find(ctx context.Context, d *Desk, p Person, ref string) *item {
 	i := w.byRef[ref]
 	if i == nil {
 		return nil
 	}
-	seen := *i
-	if seen.access = d.access(ctx, p, i.req); seen.access == Hidden {
+	return i.with(d.access(ctx, p, i.req))
+}
+
+// with is the item for somebody with this access; nil where they may not see it.
+func (i *item) with(a Access) *item {
+	if a == Hidden {
 		return nil
 	}
+	seen := *i
+	seen.access = a
 	return &seen
 }
 
@@ -148,49 +189,4 @@ func (d *Desk) find(ctx context.Context, p Person, ref string) *item {
 		now = d.queue.now()
 	}
 	return now.find(ctx, d, p, ref)
-}
-
-// An assignment is one of those whose Jobs wait.
-type assignment struct {
-	ID, Name string
-	Waiting  int
-}
-
-// A choice is what of the queue is shown.
-type choice struct {
-	Assignment string // its ID; empty: all
-	All        bool   // also what the person cannot decide
-	Find       string // in titles, Assignments and callers
-}
-
-func (c choice) picks(i *item) bool {
-	if c.Assignment != "" && !strings.EqualFold(c.Assignment, i.req.Assignment.ID) || !c.All && i.access != Decide {
-		return false
-	}
-	if c.Find == "" {
-		return true
-	}
-	find := strings.ToLower(c.Find)
-	return slices.ContainsFunc([]string{i.req.Title, i.req.Assignment.Name, i.req.Caller.User, i.digest, i.req.JobID}, func(s string) bool {
-		return strings.Contains(strings.ToLower(s), find)
-	})
-}
-
-// assignments counts what waits by Assignment.
-func assignments(items []*item) []assignment {
-	at := map[string]int{}
-	var out []assignment
-	for _, i := range items {
-		k, there := at[i.req.Assignment.ID]
-		if !there {
-			k = len(out)
-			at[i.req.Assignment.ID] = k
-			out = append(out, assignment{ID: i.req.Assignment.ID, Name: hitl.SafeLine(i.req.Assignment.Name, 80)})
-		}
-		if i.access == Decide {
-			out[k].Waiting++
-		}
-	}
-	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.Name, b.Name) })
-	return out
 }

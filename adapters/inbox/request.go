@@ -85,8 +85,8 @@ func (d *Desk) open(r *http.Request, p Person, i *item, whole bool) opened {
 		}
 	}
 	_, visible := d.visible(r.Context(), p)
-	queue := slices.DeleteFunc(visible, func(v *item) bool { return v.access != Decide })
-	if k := slices.IndexFunc(queue, func(v *item) bool { return v.ref == i.ref }); k >= 0 {
+	queue := slices.DeleteFunc(slices.Clone(visible.items), func(v seen) bool { return v.access != Decide })
+	if k := slices.IndexFunc(queue, func(v seen) bool { return v.ref == i.ref }); k >= 0 {
 		o.Place, o.Of = k+1, len(queue)
 		if k > 0 {
 			o.Previous = queue[k-1].ref

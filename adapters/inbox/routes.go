@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -141,21 +140,4 @@ func number(v url.Values, name string) int {
 		return 0
 	}
 	return n
-}
-
-// mine counts what a person can decide.
-func mine(items []*item) int {
-	n := 0
-	for _, i := range items {
-		if i.access == Decide {
-			n++
-		}
-	}
-	return n
-}
-
-// visible reads what waits and the person may see.
-func (d *Desk) visible(ctx context.Context, p Person) (waiting, []*item) {
-	w := d.queue.now()
-	return w, w.visible(ctx, d, p)
 }

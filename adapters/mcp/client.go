@@ -132,6 +132,7 @@ func connect(ctx context.Context, o options) (*Client, error) {
 		return nil, errtext.Errorf("mcp: %w", err)
 	}
 	c.Client = client
+	c.transport.timeout = client.Timeout()
 	if source != nil {
 		source.endpoint = client.BaseURL() + "/v2/mcp"
 	}

@@ -78,12 +78,41 @@ func serve(t *testing.T, verify auth.TokenVerifier, opts ...duvotool.Option) *se
 func (s *served) connect(t *testing.T, token, revision string, user answers) (*sdk.ClientSession, error) {
 	own := &http.Transport{}
 	t.Cleanup(own.CloseIdleConnections)
-	session, err := s.client(user).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, HTTPClient: &http.Client{Transport: bearer{token, own}}},
+	return s.over(t, bearer{token, own}, 0, revision, user)
+}
+
+// over connects a host by a transport that takes its messages, and opens its stream
+// anew that many times; -1: never.
+func (s *served) over(t *testing.T, way http.RoundTripper, retries int, revision string, user answers) (*sdk.ClientSession, error) {
+	session, err := s.client(user).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, MaxRetries: retries, HTTPClient: &http.Client{Transport: way}},
 		&sdk.ClientSessionOptions{ProtocolVersion: revision})
 	if err == nil {
 		t.Cleanup(func() { _ = session.Close() })
 	}
 	return session, err
+}
+
+// overLossy connects a host over a network that loses something, and does not try again.
+func (s *served) overLossy(t *testing.T, lossy func(next http.RoundTripper) http.RoundTripper, revision string, user answers) *sdk.ClientSession {
+	own := &http.Transport{}
+	t.Cleanup(own.CloseIdleConnections)
+	session, err := s.over(t, lossy(bearer{serverToken, own}), -1, revision, user)
+	require.NoError(t, err)
+	return session
+}
+
+// call begins a tool call. What it returns gives the call up, and waits for its end.
+func call(t *testing.T, session *sdk.ClientSession, p *sdk.CallToolParams) (giveUp func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := session.CallTool(ctx, p)
+		gone <- err
+	}()
+	return func() {
+		cancel()
+		require.Error(t, <-gone)
+	}
 }
 
 const serverToken = "a-token-of-the-test"

@@ -12,7 +12,6 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/hitl"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,15 +26,9 @@ func TestJoiningOverHTTP(t *testing.T) {
 			session, err := s.connect(t, serverToken, revision, at(300*time.Millisecond))
 			require.NoError(t, err)
 			p := params("refunds", "order 4711", "", nil)
-			ctx, giveUp := context.WithCancel(t.Context())
-			gone := make(chan error, 1)
-			go func() {
-				_, err := session.CallTool(ctx, p)
-				gone <- err
-			}()
+			giveUp := call(t, session, p)
 			require.Eventually(t, func() bool { return len(s.d.Jobs()) == 1 && s.d.Pending(s.d.Jobs()[0].ID) != nil }, time.Minute, time.Millisecond)
 			giveUp()
-			require.Error(t, <-gone)
 			res, err := session.CallTool(t.Context(), p)
 			require.Contains(t, text(t, res, err), "Refunded.")
 			require.Len(t, s.d.Jobs(), 1)
@@ -98,23 +91,12 @@ func TestAFormOverALostConnection(t *testing.T) {
 				return elicit.Decide(ctx, r)
 			})))
 			lost, lose := context.WithCancel(t.Context())
-			own := &http.Transport{}
-			t.Cleanup(own.CloseIdleConnections)
-			session, err := s.client(sayYes).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, MaxRetries: -1,
-				HTTPClient: &http.Client{Transport: &cut{next: bearer{serverToken, own}, lose: lost}}}, &sdk.ClientSessionOptions{ProtocolVersion: revision})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = session.Close() })
+			session := s.overLossy(t, func(next http.RoundTripper) http.RoundTripper { return &cut{next: next, lose: lost} }, revision, sayYes)
 			p := params("refunds", "order 4711", "", nil)
-			ctx, giveUp := context.WithCancel(t.Context())
-			gone := make(chan error, 1)
-			go func() {
-				_, err := session.CallTool(ctx, p)
-				gone <- err
-			}()
+			giveUp := call(t, session, p)
 			<-asked
 			lose()
 			giveUp()
-			require.Error(t, <-gone)
 			require.Eventually(t, func() bool { return s.lostConnections() == int32(1) }, time.Minute, time.Millisecond)
 			close(ask)
 			res, err := session.CallTool(t.Context(), p)

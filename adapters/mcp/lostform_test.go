@@ -80,23 +80,12 @@ func TestAFormThatCrossesWithGivingUp(t *testing.T) {
 		}
 		t.Run(revision, func(t *testing.T) {
 			s := serve(t, verify)
-			own := &http.Transport{}
-			t.Cleanup(own.CloseIdleConnections)
-			lossy := &sieve{next: bearer{serverToken, own}, form: make(chan struct{})}
-			session, err := s.client(sayYes).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, MaxRetries: -1,
-				HTTPClient: &http.Client{Transport: lossy}}, &sdk.ClientSessionOptions{ProtocolVersion: revision})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = session.Close() })
+			form := make(chan struct{})
+			session := s.overLossy(t, func(next http.RoundTripper) http.RoundTripper { return &sieve{next: next, form: form} }, revision, sayYes)
 			p := params("refunds", "order 4711", "", nil)
-			ctx, giveUp := context.WithCancel(t.Context())
-			gone := make(chan error, 1)
-			go func() {
-				_, err := session.CallTool(ctx, p)
-				gone <- err
-			}()
-			<-lossy.form
+			giveUp := call(t, session, p)
+			<-form
 			giveUp()
-			require.Error(t, <-gone)
 			again, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			res, err := session.CallTool(again, p)

@@ -16,7 +16,6 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/hitl"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -38,23 +37,12 @@ func TestAResultOverALostConnection(t *testing.T) {
 				}
 			})))
 			lost, lose := context.WithCancel(t.Context())
-			own := &http.Transport{}
-			t.Cleanup(own.CloseIdleConnections)
-			session, err := s.client(nil).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, MaxRetries: -1,
-				HTTPClient: &http.Client{Transport: &cut{next: bearer{serverToken, own}, lose: lost}}}, &sdk.ClientSessionOptions{ProtocolVersion: revision})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = session.Close() })
+			session := s.overLossy(t, func(next http.RoundTripper) http.RoundTripper { return &cut{next: next, lose: lost} }, revision, nil)
 			p := params("refunds", "order 4711", "", nil)
-			ctx, giveUp := context.WithCancel(t.Context())
-			gone := make(chan error, 1)
-			go func() {
-				_, err := session.CallTool(ctx, p)
-				gone <- err
-			}()
+			giveUp := call(t, session, p)
 			<-asked
 			lose()
 			giveUp()
-			require.Error(t, <-gone)
 			require.Eventually(t, func() bool { return s.lostConnections() == 1 }, 30*time.Second, time.Millisecond)
 			close(answer)
 			require.NoError(t, s.reg.Wait(t.Context()))
@@ -116,12 +104,7 @@ func TestAFormThatTheConnectionTookIsShownAgain(t *testing.T) {
 		for _, cancels := range []bool{false, true} {
 			t.Run(fmt.Sprint(revision, " cancels ", cancels), func(t *testing.T) {
 				s := serve(t, verify)
-				own := &http.Transport{}
-				t.Cleanup(own.CloseIdleConnections)
-				session, err := s.client(sayYes).Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.http.URL, MaxRetries: -1,
-					HTTPClient: &http.Client{Transport: &swallower{next: bearer{serverToken, own}, cancels: cancels}}}, &sdk.ClientSessionOptions{ProtocolVersion: revision})
-				require.NoError(t, err)
-				t.Cleanup(func() { _ = session.Close() })
+				session := s.overLossy(t, func(next http.RoundTripper) http.RoundTripper { return &swallower{next: next, cancels: cancels} }, revision, sayYes)
 				_, err = session.CallTool(t.Context(), params("refunds", "order 4711", "", nil))
 				require.Error(t, err)
 				res, err := session.CallTool(t.Context(), params("refunds", "order 4711", "", nil))

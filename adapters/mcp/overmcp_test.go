@@ -16,8 +16,19 @@ import (
 // crowds are the tests that read lists of hundreds of Jobs for hours of their time:
 // what they weigh is what lists tell, and a page of a list has tests of its own
 // over MCP. They are three quarters of the work, so they are left out, but for
-// DUVOTOOL_OVER_MCP=all.
-const crowds = "^(TestSweeps|TestTrustLists|TestListsThatLieAtRandom|TestListsWithoutEnd|TestListsHeal|TestRowsAgainstReads)$"
+// DUVOTOOL_OVER_MCP=all. So are those that take long and send little: of tens of
+// megabytes of messages, and of how long keys take to make.
+const crowds = "^(TestSweeps|TestTrustLists|TestListsThatLieAtRandom|TestListsWithoutEnd|TestListsHeal|TestRowsAgainstReads|" +
+	"TestErrorsOfToolsAreBounded|TestManyLargeMessages|TestKeyThatLooksLikeAScopes|TestAWebhooksTokenIsTheKeysOwn|TestPersonKeyOfAKey)$"
+
+// shards are what is run at once: a folder, and which of its tests. The two of the
+// root take as long as each other.
+var shards = []struct{ folder, program, run string }{
+	{".", "duvotool.test", "^(Test[A-J]|Fuzz|Example)"},
+	{".", "duvotool.test", "^Test[^A-J]"},
+	{"hitl", "hitl.test", "."},
+	{"trials/property", "property.test", "."},
+}
 
 // The tests of the engine and of the policies, with MCP beneath: wherever they
 // reach a Duvo in memory, their requests go as tool calls to its MCP server. It
@@ -67,23 +78,36 @@ var Hook func(*Duvo) (http.RoundTripper, func() error)`, 1))
 	config := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(config, list, 0o600))
 
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", config, "-o", dir+"/", ".", "./hitl", "./trials/property")
+	build.Dir = root
+	told, err := build.CombinedOutput()
+	require.NoError(t, err, string(told))
+	t.Run("shards", func(t *testing.T) {
+		for _, s := range shards {
+			t.Run(s.folder+" "+s.run, func(t *testing.T) {
+				t.Parallel()
+				runShard(t, filepath.Join(dir, s.program), filepath.Join(root, s.folder), s.run)
+			})
+		}
+	})
+}
+
+// runShard runs some tests of a program in its folder.
+func runShard(t *testing.T, program, folder, run string) {
 	const steps = "DUVOTOOL_PROPERTY_STEPS"
-	args := []string{"test", "-v", "-timeout", "15m", "-overlay", config}
+	args := []string{"-test.v", "-test.timeout", "15m", "-test.run", run}
 	if os.Getenv("DUVOTOOL_OVER_MCP") != "all" {
-		args = append(args, "-skip", crowds)
+		args = append(args, "-test.skip", crowds)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, ".", "./hitl")...)
-	cmd.Dir = root
-	cmd.Args = append(cmd.Args, "./trials/property")
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = folder
 	if os.Getenv(steps) == "" {
 		cmd.Env = append(os.Environ(), steps+"=500")
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
-	failed := regexp.MustCompile(`(?m)^\s*--- FAIL: .*$`).FindAllString(out.String(), -1)
-	t.Logf("%d tests passed over MCP, %d failed", strings.Count(out.String(), "--- PASS: "), len(failed))
-	if err != nil {
-		t.Fatalf("%s\n%s", strings.Join(failed, "\n"), out.String()[max(0, out.Len()-20000):])
-	}
+	out, err := cmd.CombinedOutput()
+	failed := regexp.MustCompile(`(?m)^\s*--- FAIL: .*$`).FindAllString(string(out), -1)
+	passed := bytes.Count(out, []byte("--- PASS: "))
+	t.Logf("%d tests passed over MCP, %d failed", passed, len(failed))
+	require.NoError(t, err, "%s\n%s", strings.Join(failed, "\n"), out[max(0, len(out)-20000):])
+	require.Positive(t, passed)
 }

@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/pause"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
@@ -28,21 +30,24 @@ import (
 // retries as ever.
 type transport struct {
 	next     http.RoundTripper
-	protocol string  // to begin with; empty: the newest
-	oauth    *tokens // nil: a key
+	protocol string        // to begin with; empty: the newest
+	oauth    *tokens       // nil: a key
+	timeout  time.Duration // of each message of a handshake; set before the first request
 
-	turn   chan struct{}  // holds one; who takes it may open a session
-	ending sync.WaitGroup // sessions that are dropped
+	life   context.Context // ends when the transport is closed
+	end    context.CancelFunc
+	ending sync.WaitGroup // sessions that are opened or dropped; added to with mu held
 
 	mu      sync.Mutex
 	session *session // nil: none
+	opening *opening // the handshake that is under way; nil: none
 	opened  int
 	closed  bool
 }
 
 func newTransport(next http.RoundTripper, protocol string, oauth *tokens) *transport {
-	t := &transport{next: next, protocol: protocol, oauth: oauth, turn: make(chan struct{}, 1)}
-	t.turn <- struct{}{}
+	t := &transport{next: next, protocol: protocol, oauth: oauth, timeout: 30 * time.Second}
+	t.life, t.end = context.WithCancel(context.Background())
 	return t
 }
 
@@ -109,7 +114,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	header := r.Header
 	tried := map[int]bool{} // to be authorized, by the status that asked for it
 	for again := false; ; again = true {
+		resume := func() {}
+		if r.Method == http.MethodGet { // what changes something is sent soon after it was decided, or not at all
+			resume = pause.Begin(r.Context())
+		}
 		s, refused, err := t.open(r.Context(), call.endpoint, header)
+		resume()
 		if err != nil {
 			return nil, err
 		}
@@ -176,41 +186,83 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
+// An opening is a handshake, for all requests that wait for a session. What came of it
+// is there once done is closed: one of the three.
+type opening struct {
+	authorization string
+	done          chan struct{}
+
+	session *session
+	refused *exchange // the server's answer to it
+	err     error
+}
+
 // open returns the session, making it where there is none. What the server
 // refused a handshake with is an answer, as if to the request itself.
 func (t *transport) open(ctx context.Context, endpoint string, header http.Header) (*session, *exchange, error) {
-	select {
-	case <-t.turn:
-	case <-ctx.Done():
-		return nil, nil, unsentError{ctx.Err()}
+	for {
+		s, o, err := t.join(endpoint, header)
+		if o == nil {
+			return s, nil, err
+		}
+		select {
+		case <-o.done:
+			if o.refused != nil && o.authorization != header.Get("Authorization") {
+				continue // it does not concern this one
+			}
+			return o.session, o.refused, o.err
+		case <-ctx.Done():
+			return nil, nil, unsentError{ctx.Err()}
+		}
 	}
-	defer func() { t.turn <- struct{}{} }()
-	t.mu.Lock()
-	s, closed := t.session, t.closed
-	t.mu.Unlock()
-	switch {
-	case closed:
-		return nil, nil, unsentError{errClosed}
-	case s != nil:
-		return s, nil, nil
-	}
-	s, x, err := t.handshake(ctx, endpoint, header)
-	if err != nil {
-		return nil, nil, unsentError{err}
-	}
-	if x != nil {
-		return nil, x, nil
-	}
+}
+
+// join returns the session, or the handshake for one, which it begins where none is
+// under way. Who waits for it may give up, and the next finds what came of it.
+func (t *transport) join(endpoint string, header http.Header) (*session, *opening, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		_ = s.Close() // nothing is under way in it
+	switch {
+	case t.closed:
 		return nil, nil, unsentError{errClosed}
+	case t.session != nil:
+		return t.session, nil, nil
+	case t.opening == nil:
+		o := &opening{authorization: header.Get("Authorization"), done: make(chan struct{})}
+		t.opening = o
+		t.ending.Go(func() { t.begin(o, endpoint, header) })
 	}
-	t.session = s
-	t.opened++
-	return s, nil, nil
+	return nil, t.opening, nil
 }
+
+// begin opens a session that all requests use from then on.
+func (t *transport) begin(o *opening, endpoint string, header http.Header) {
+	defer close(o.done)
+	ctx, cancel := context.WithTimeoutCause(t.life, longestHandshake*t.timeout, errHandshake)
+	defer cancel()
+	s, x, err := t.handshake(ctx, endpoint, header)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opening = nil
+	switch {
+	case err != nil:
+		o.err = unsentError{err}
+	case x != nil:
+		o.refused = x
+	case t.closed:
+		_ = s.Close() // nothing is under way in it
+		o.err = unsentError{errClosed}
+	default:
+		o.session, t.session = s, s
+		t.opened++
+	}
+}
+
+// longestHandshake bounds a handshake, in timeouts of its messages: there are five at
+// most, and the list of tools may have pages.
+const longestHandshake = 20
+
+var errHandshake = errors.New("it does not end")
 
 // drop forgets a session that no longer works. Calls that are under way in it
 // end by themselves, and nobody waits for them.
@@ -237,6 +289,7 @@ func (t *transport) close() error {
 	s := t.session
 	t.session, t.closed = nil, true
 	t.mu.Unlock()
+	t.end()
 	t.ending.Wait()
 	if s == nil {
 		return nil
@@ -249,14 +302,16 @@ func (t *transport) close() error {
 func (t *transport) handshake(ctx context.Context, endpoint string, header http.Header) (*session, *exchange, error) {
 	s := &session{credentials: &credentials{}}
 	s.credentials.set(header)
-	x := &exchange{handshake: true}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	x := &exchange{handshake: true, giveUp: giveUp}
 	ctx = context.WithValue(ctx, exchangeKey{}, x)
 	client := sdk.NewClient(&sdk.Implementation{Name: "duvotool", Version: "v0"}, &sdk.ClientOptions{
 		Capabilities: &sdk.ClientCapabilities{}, MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true}})
 	var err error
 	s.ClientSession, err = client.Connect(ctx, &sdk.StreamableClientTransport{
 		Endpoint: endpoint, MaxRetries: -1, DisableStandaloneSSE: true,
-		HTTPClient: &http.Client{Transport: &wire{t.next, s.credentials},
+		HTTPClient: &http.Client{Transport: &wire{t.next, s.credentials, t.timeout},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, &sdk.ClientSessionOptions{ProtocolVersion: t.protocol})
 	if err == nil {
@@ -269,8 +324,10 @@ func (t *transport) handshake(ctx context.Context, endpoint string, header http.
 		_ = s.Close()
 	}
 	switch x.finish(); {
+	case t.life.Err() != nil:
+		return nil, nil, errClosed
 	case ctx.Err() != nil:
-		return nil, nil, ctx.Err()
+		return nil, nil, fmt.Errorf("MCP handshake: %w", context.Cause(ctx))
 	case x.err != nil:
 		return nil, nil, fmt.Errorf("MCP handshake: %w", x.err)
 	case x.status == http.StatusNotFound:

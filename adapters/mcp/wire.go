@@ -2,11 +2,13 @@ package mcp
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"time"
 )
 
 type exchangeKey struct{}
@@ -15,7 +17,8 @@ type exchangeKey struct{}
 // a handshake. It belongs to the wire until finish.
 type exchange struct {
 	handshake bool
-	header    http.Header // of the request that is carried
+	giveUp    context.CancelCauseFunc // of a handshake: ends it
+	header    http.Header             // of the request that is carried
 
 	mu       sync.Mutex
 	finished bool // nothing is noted any more
@@ -48,6 +51,7 @@ const maxRefusal = 64 << 10
 type wire struct {
 	next        http.RoundTripper
 	credentials *credentials
+	timeout     time.Duration // of a message of the handshake; a call has that of its request
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -95,6 +99,15 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.next.RoundTrip(out) // the end of a session
 	}
 	x.note(func() { x.sent, x.path, x.status, x.err = true, r.URL.Path, 0, nil })
+	if !isCall {
+		ctx, cancel := context.WithCancel(out.Context())
+		defer cancel()
+		out = out.WithContext(ctx)
+		defer time.AfterFunc(w.timeout, func() {
+			x.giveUp(fmt.Errorf("no answer within %v", w.timeout))
+			cancel()
+		}).Stop()
+	}
 	resp, err := w.next.RoundTrip(out)
 	if err != nil {
 		x.note(func() { x.done, x.err = true, err })
@@ -111,7 +124,7 @@ func receive(r *http.Request, resp *http.Response, x *exchange, m message, isCal
 		refusal, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		x.note(func() { x.done, x.status, x.answered, x.body = true, resp.StatusCode, resp.Header, refusal })
 		if isCall {
-			return stub(r, m.ID), nil
+			return emptyResult(r, m.ID), nil
 		}
 		again := plain(r, resp.StatusCode, refusal)
 		again.Header.Set("Content-Type", resp.Header.Get("Content-Type"))
@@ -128,7 +141,7 @@ func receive(r *http.Request, resp *http.Response, x *exchange, m message, isCal
 	x.note(func() { x.done, x.status, x.answered, x.answer, x.err = true, resp.StatusCode, resp.Header, found, err })
 	switch {
 	case isCall:
-		return stub(r, m.ID), nil
+		return emptyResult(r, m.ID), nil
 	case err != nil:
 		return nil, err
 	}
@@ -139,8 +152,9 @@ func receive(r *http.Request, resp *http.Response, x *exchange, m message, isCal
 	return again, nil
 }
 
-// stub is a result that says nothing.
-func stub(r *http.Request, id json.RawMessage) *http.Response {
+// emptyResult is what the SDK is handed for every tool call, whatever was answered: the
+// answer is in the exchange, and an error there could end the session for other calls.
+func emptyResult(r *http.Request, id json.RawMessage) *http.Response {
 	return plain(r, http.StatusOK, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"content":[]}}`, id))
 }
 

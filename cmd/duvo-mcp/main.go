@@ -102,7 +102,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
 	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
 	fs.DurationVar(&f.refresh, "refresh", 10*time.Minute, "how often the Assignments are listed again; 0: never")
-	fs.DurationVar(&f.listWait, "list-wait", 20*time.Second, "how long a host that asks for the tools waits while the Assignments are listed for the first time; after that it gets none, and is told when they are there")
+	fs.DurationVar(&f.listWait, "list-wait", 50*time.Second, "how long a host that asks for the tools waits while the Assignments are listed for the first time; after that it gets none, and is told when they are there. Many hosts give up after a minute")
 	fs.StringVar(&f.journal, "journal", "", "keep what was begun in this `FILE`, so that a restart goes on with it; it holds the Jobs' inputs and outputs")
 	fs.StringVar(&f.scope, "scope", "session", "what a call that is repeated joins: `session|user|NAME`. session: the Job that is under way in the host's session; user: in any session of its user, and with -journal after a restart too; any other name: whatever was ever called under that name, which starts nothing twice")
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
@@ -226,12 +226,16 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 		err = nil // asked to end
 	}
 	if err == nil && ctx.Err() == nil { // what is wrong is told, also to a host that leaves at once
-		time.AfterFunc(f.listWait, stop)
+		time.AfterFunc(min(f.listWait, lingers), stop)
 	} else {
 		stop()
 	}
 	return errors.Join(err, <-discovered, p.close(ctx))
 }
+
+// lingers is how long the program goes on listing, to tell what is wrong, for a host
+// that has left.
+const lingers = 20 * time.Second
 
 // policyFor makes the policy of the flags, with a check of the IDs they name.
 func policyFor(f flags, desk *mcp.Desk) hitl.Policy {

@@ -29,22 +29,26 @@ func drawSchema(t *rapid.T, depth int) any {
 	case "string", "text":
 		out["type"] = "string"
 		maybe("minLength", n())
-		maybe("maxLength", 2+n())
+		maybe("maxLength", n()+rapid.IntRange(0, 2).Draw(t, "more"))
 		maybe("pattern", rapid.SampledFrom([]string{"^[a-z]*$", "a"}).Draw(t, "p"))
 		maybe("format", rapid.SampledFrom([]string{"date", "email", "date-time", "uri"}).Draw(t, "f"))
 		maybe("not", object{"enum": []any{"a"}})
 	case "integer", "number":
 		out["type"] = kind
 		maybe("minimum", n()-2)
-		maybe("exclusiveMaximum", 3+n())
+		maybe("exclusiveMaximum", n()+rapid.IntRange(0, 3).Draw(t, "more"))
+		maybe("maximum", n())
 		maybe("multipleOf", 1+n())
 	case "boolean":
 		out["type"] = kind
 	case "enum":
 		out["enum"] = []any{"a", "b"}
 		maybe("type", "string")
+		maybe("maxLength", n()/2)
 	case "mixed":
 		out["enum"] = []any{"a", 1, nil, true, 2.5}
+		maybe("minimum", 2)
+		maybe("type", []any{"integer", "null"})
 	case "const":
 		out["const"] = rapid.SampledFrom([]any{"a", 1, true, nil}).Draw(t, "c")
 	case "any":
@@ -58,9 +62,10 @@ func drawSchema(t *rapid.T, depth int) any {
 	case "array":
 		out["type"] = "array"
 		maybe("minItems", n()/2)
-		maybe("maxItems", 2)
+		maybe("maxItems", rapid.IntRange(0, 3).Draw(t, "most"))
 		maybe("uniqueItems", true)
 		maybe("contains", object{"const": "a"})
+		maybe("minContains", n())
 		maybe("items", false)
 		if out["items"] == nil {
 			out["items"] = sub()
@@ -108,6 +113,7 @@ func drawObject(t *rapid.T, out object, depth int, kind string) {
 		out["additionalProperties"] = false
 	}
 	maybe("minProperties", 1)
+	maybe("maxProperties", rapid.IntRange(0, 3).Draw(t, "most"))
 	maybe("dependentRequired", object{"a": []any{"b"}})
 	maybe("not", object{"required": []any{"a", "b"}})
 	if rapid.IntRange(0, 4).Draw(t, "if") == 0 {

@@ -175,7 +175,7 @@ func both(a, b any) any {
 		return false
 	}
 	if one, ok := merge(x, y); ok {
-		if dead(one) {
+		if _, none := contradiction(one); none || dead(one) {
 			return false
 		}
 		return one
@@ -193,8 +193,8 @@ func dead(node map[string]any) bool {
 	return slices.ContainsFunc(required, func(r any) bool { name, _ := r.(string); return properties[name] == false })
 }
 
-// impossible reports whether nothing fits both of two schemas, by their types and
-// values.
+// impossible reports whether nothing fits both of two schemas, by their types, values
+// and bounds.
 func impossible(a, b map[string]any) bool {
 	for _, k := range []string{"type", "enum"} {
 		x, ok1 := a[k]
@@ -205,7 +205,7 @@ func impossible(a, b map[string]any) bool {
 			}
 		}
 	}
-	return !anyValue(a, b) || !anyValue(b, a) || kindsIn(a)&kindsIn(b) == 0
+	return !anyValue(a, b) || !anyValue(b, a) || kindsIn(a)&kindsIn(b) == 0 || outOfBounds(a, b)
 }
 
 // kindsIn is kindsOf for a schema that is not compiled.

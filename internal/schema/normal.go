@@ -18,39 +18,50 @@ func normal(v any, at string, must bool) (any, error) {
 	if err := normalParts(node, at, must); err != nil {
 		return nil, err
 	}
-	if node = mergeParts(node); node == nil || !dropForms(node) {
+	nothing := func(why string) (any, error) {
+		if must {
+			return nil, fmt.Errorf("at %s: %s, so no arguments would fit", at, why)
+		}
 		return false, nil
+	}
+	if node = mergeParts(node); node == nil || !dropForms(node) {
+		return nothing("its parts exclude each other")
 	}
 	if list, ok := node["type"].([]any); ok && len(list) == 1 {
 		node["type"] = list[0]
 	}
-	if all, ok := node["enum"].([]any); ok && node["type"] != nil {
-		types := listOf(node["type"])
-		all = slices.DeleteFunc(slices.Clone(all), func(v any) bool {
-			return !slices.ContainsFunc(types, func(t any) bool { return ofType(v, t) })
-		})
-		if node["enum"] = all; len(all) == 0 {
-			return false, nil
+	if !fitting(node) {
+		return nothing("none of its values fits its other rules")
+	}
+	closeList(node)
+	if missing := declare(node); missing != "" {
+		return nothing(quoteName(missing) + " is required and not allowed")
+	}
+	if why, none := contradiction(node); none {
+		return nothing(why)
+	}
+	return node, nil
+}
+
+// closeList writes that nothing may stand at a place of a list as the bound that it is.
+func closeList(node map[string]any) {
+	prefix, _ := node["prefixItems"].([]any)
+	if i := slices.Index(prefix, any(false)); i >= 0 {
+		prefix, node["items"] = prefix[:i], false
+		if node["prefixItems"] = prefix; i == 0 {
+			delete(node, "prefixItems")
 		}
 	}
-	if node["items"] == false {
-		prefix, _ := node["prefixItems"].([]any)
-		delete(node, "items")
-		none := json.Number(strconv.Itoa(len(prefix)))
-		if before, ok := node["maxItems"]; ok {
-			node["maxItems"], _ = bound(before, none, -1)
-		} else {
-			node["maxItems"] = none
-		}
+	if node["items"] != false {
+		return
 	}
-	missing := declare(node)
-	switch {
-	case missing == "":
-		return node, nil
-	case must:
-		return nil, fmt.Errorf("at %s: %s is required and not allowed, so no arguments would fit", at, quoteName(missing))
+	delete(node, "items")
+	none := json.Number(strconv.Itoa(len(prefix)))
+	if before, ok := node["maxItems"]; ok {
+		node["maxItems"], _ = bound(before, none, -1)
+	} else {
+		node["maxItems"] = none
 	}
-	return false, nil
 }
 
 // normalParts brings the schemas within a schema into their form, in place.

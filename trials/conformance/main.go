@@ -9,6 +9,9 @@
 //	go run ./trials/conformance          # all of it
 //	go run ./trials/conformance -short   # the server scenarios alone
 //
+// With -install and -dir it only installs, for a run that comes later, with -short for
+// one that is short.
+//
 // It installs what it needs from the npm registry, a Node among it, since the tools
 // refuse older ones. Needs Linux on x64, Go and npm.
 package main
@@ -35,6 +38,7 @@ func main() {
 	}
 	var t trial
 	flag.BoolVar(&t.short, "short", false, "the server scenarios alone")
+	flag.BoolVar(&t.only, "install", false, "install into -dir, and run nothing")
 	flag.StringVar(&t.dir, "dir", "", "install into this `FOLDER` and keep it; the default is one that is deleted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -49,6 +53,7 @@ func main() {
 // A trial is one run.
 type trial struct {
 	short bool
+	only  bool // install, and nothing else
 	dir   string
 	here  string // the folder of this program's source
 	duvo  string // the program duvo-mcp
@@ -57,6 +62,9 @@ type trial struct {
 
 func (t *trial) run(ctx context.Context) error {
 	begin := time.Now()
+	if t.only && t.dir == "" {
+		return errors.New("-install needs a -dir")
+	}
 	if t.dir == "" {
 		dir, err := os.MkdirTemp("", "conformance")
 		if err != nil {
@@ -67,6 +75,9 @@ func (t *trial) run(ctx context.Context) error {
 	}
 	if err := t.prepare(ctx); err != nil {
 		return err
+	}
+	if t.only {
+		return nil
 	}
 	expected, err := readExpected(filepath.Join(t.here, "testdata", "expected.txt"))
 	if err != nil {
@@ -111,9 +122,13 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	if err := errors.Join(os.MkdirAll(t.dir, 0o700), os.WriteFile(filepath.Join(t.dir, "package.json"), manifest, 0o600)); err != nil {
 		return err
 	}
-	if err := t.install(ctx); err != nil {
-		return err
-	}
+	built := make(chan error, 1)
+	go func() { built <- t.build(ctx) }()
+	return errors.Join(t.install(ctx), <-built)
+}
+
+// build builds duvo-mcp.
+func (t *trial) build(ctx context.Context) error {
 	t.duvo = filepath.Join(t.dir, "duvo-mcp")
 	build := exec.CommandContext(ctx, "go", "build", "-o", t.duvo, "../../cmd/duvo-mcp")
 	build.Dir = t.here

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/duvotest"
@@ -163,25 +164,33 @@ func withInput(body []byte) []byte {
 	return out
 }
 
-// servers runs the server scenarios of both releases.
+// servers runs the server scenarios of both releases, at once.
 func (t *trial) servers(ctx context.Context) (outcome, error) {
-	found := newOutcome()
-	for _, release := range releases {
-		args := []string{"--suite", "all"}
-		if release == "next" {
-			args = append(args, "--spec-version", "2026-07-28")
-		}
-		s, err := t.serve(ctx)
-		if err != nil {
-			return found, err
-		}
-		err = t.suite(ctx, &found, release, "server", append(args, "--url", s.proxy.URL+"/")...)
-		s.close()
-		if err != nil {
-			return found, err
-		}
+	found, wrong := make([]outcome, len(releases)), make([]error, len(releases))
+	var all sync.WaitGroup
+	for i, release := range releases {
+		found[i] = newOutcome()
+		all.Go(func() { wrong[i] = t.server(ctx, &found[i], release) })
 	}
-	return found, nil
+	all.Wait()
+	for _, more := range found[1:] {
+		found[0].add(more)
+	}
+	return found[0], errors.Join(wrong...)
+}
+
+// server runs the server scenarios of a release, against a duvo-mcp of its own.
+func (t *trial) server(ctx context.Context, found *outcome, release string) error {
+	args := []string{"--suite", "all"}
+	if release == "next" {
+		args = append(args, "--spec-version", "2026-07-28")
+	}
+	s, err := t.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return t.suite(ctx, found, release, "server", append(args, "--url", s.proxy.URL+"/")...)
 }
 
 // suite runs the scenarios of one side, and reads what came of them.

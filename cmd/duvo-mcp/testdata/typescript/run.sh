@@ -5,16 +5,23 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 server=
-trap 'if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+hosts=()
+trap 'kill $server "${hosts[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 cp "$here/package.json" "$here/host.mjs" "$work/"
 (cd "$here/../.." && go build -o "$work/duvo-mcp" .)
 cd "$work"
 npm install --no-audit --no-fund --ignore-scripts --silent
 
+# begin runs a host beside the others: most of their time they wait.
+names=()
+begin() {
+	node host.mjs "$work/duvo-mcp" "${@:2}" >"$work/$1" 2>&1 &
+	hosts+=($!) names+=("$1")
+}
+
 for revision in 2025-11-25 2026-07-28; do
-	echo "== stdio, $revision"
-	node host.mjs "$work/duvo-mcp" "$revision"
+	begin "stdio, $revision" "$revision"
 done
 
 export DUVO_MCP_TOKEN=0123456789abcdef0123456789abcdef
@@ -27,6 +34,13 @@ for _ in $(seq 600); do
 	sleep 0.1
 done
 for revision in 2025-11-25 2026-07-28; do
-	echo "== Streamable HTTP, $revision"
-	node host.mjs "$work/duvo-mcp" "$revision" -url "$url"
+	begin "Streamable HTTP, $revision" "$revision" -url "$url"
 done
+
+failed=0
+for i in "${!hosts[@]}"; do
+	wait "${hosts[$i]}" || failed=1
+	echo "== ${names[$i]}"
+	cat "$work/${names[$i]}"
+done
+exit "$failed"
