@@ -52,7 +52,7 @@ type queue struct {
 	read    time.Time
 	took    time.Duration // to read it
 	waiting *waiting      // nil: nothing was read yet
-	held    holding
+	held    holding       // when it was read
 }
 
 const (

@@ -50,6 +50,10 @@ func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
 		return hitl.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
 	}
+	if c.req.Kind != duvo.Approval && c.req.Kind != duvo.Question {
+		c.say("Requests of this kind cannot be decided here.\n")
+		return hitl.Nobody("nobody at a terminal can decide a request of this kind"), nil
+	}
 	if err := c.req.CheckAnswerable(); err != nil {
 		c.say("This cannot be answered here: %s.\n", err)
 		return hitl.Nobody("no answer fits: " + hitl.SafeLine(err.Error(), 500)), nil
@@ -91,6 +95,9 @@ func (c *conversation) settle(ctx context.Context) error {
 	}
 	if c.cut {
 		c.say("Not all of the text is shown. %s\n", c.wantsCut())
+	}
+	if behind := c.o.screen.behind(); behind != "" {
+		c.say("%s", behind)
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package terminal
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -33,6 +35,7 @@ type Screen struct {
 	out  io.Writer
 	live bool // a terminal, whose last line may change
 
+	waiting  atomic.Int64  // questions, with the one that is open
 	turn     chan struct{} // holds one token: whose question may be open
 	lastEnd  time.Time     // of the question before; of the holder of turn
 	lastGone bool          // it went away without an answer; of the holder of turn
@@ -148,6 +151,19 @@ func (s *Screen) passTurn() { s.turn <- struct{}{} }
 // before. The holder of turn calls it.
 func (s *Screen) hasty() bool {
 	return s.lastGone || !s.lastEnd.IsZero() && time.Since(s.lastEnd) < soon
+}
+
+// behind tells how many questions wait behind the one that is open, on a line; empty:
+// none.
+func (s *Screen) behind() string {
+	switch n := s.waiting.Load() - 1; {
+	case n < 1:
+		return ""
+	case n == 1:
+		return "(1 more request waits behind this one.)\n"
+	default:
+		return fmt.Sprintf("(%d more requests wait behind this one.)\n", n)
+	}
 }
 
 // show opens a question.

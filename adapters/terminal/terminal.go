@@ -21,7 +21,7 @@ const soon = 5 * time.Second
 
 // An Operator is a policy that shows each request on a terminal and reads what
 // the person types. It is safe for concurrent use; requests are shown one at a
-// time. The requests' text is made safe to print.
+// time, in the order in which they came, each with how many wait behind it. The requests' text is made safe to print.
 type Operator struct {
 	screen *Screen
 	in     input
@@ -61,9 +61,12 @@ func (o *Operator) String() string { return "terminal.Operator" }
 // Decide shows the request and returns what the person decided. It returns
 // when ctx ends, also while the person is typing. An error, [ErrNoInput] among
 // them, means that nobody has decided. Questions that no answer fits, see
-// hitl.Request.CheckAnswerable, are shown with the reason and come to hitl.Nobody.
+// hitl.Request.CheckAnswerable, are shown with the reason and come to hitl.Nobody, as do
+// requests of a kind that is unknown.
 func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
 	s := o.screen
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	if err := s.takeTurn(ctx); err != nil {
 		return hitl.Decision{}, err
 	}
@@ -76,7 +79,7 @@ func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision,
 		o.in.discard()
 		err = context.Cause(ctx)
 		s.lastGone = true
-		farewell = fmt.Sprintf("(No longer needed: %s.)\n", hitl.SafeLine(strings.TrimPrefix(err.Error(), "duvotool: "), 200))
+		farewell = fmt.Sprintf("(No longer needed: %s. What you typed for it does not count.)\n", whyGone(err))
 	}
 	s.close(farewell)
 	if err != nil {
@@ -86,4 +89,15 @@ func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision,
 		d.Source = hitl.SourcePerson
 	}
 	return d, nil
+}
+
+// whyGone tells why a request went away.
+func whyGone(err error) string {
+	switch err { // where nobody said more
+	case context.Canceled:
+		return "somebody else has decided, or nobody waits for it any more"
+	case context.DeadlineExceeded:
+		return "its time is over"
+	}
+	return hitl.SafeLine(strings.TrimPrefix(err.Error(), "duvotool: "), 200)
 }
