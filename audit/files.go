@@ -14,7 +14,8 @@ import (
 // Open opens an audit to be read as one, by [Read] or [Verify]: the files that are
 // named, and those that they continue as far as they are where [File.Rotate] has put
 // them, the oldest first. So the path of the [File] is enough. They may be given in
-// any order, and one that is named twice is read once; it may be open for writing.
+// any order, and one that is named twice is read once; it may be open for writing. What
+// is returned is an [io.Seeker] too, for [Position.ReadOn].
 func Open(paths ...string) (io.ReadCloser, error) {
 	var s set
 	for _, p := range paths {
@@ -24,22 +25,55 @@ func Open(paths ...string) (io.ReadCloser, error) {
 		}
 	}
 	slices.SortStableFunc(s.parts, func(a, b part) int { return int(min(max(a.first-b.first, -1), 1)) })
-	var all []io.Reader
 	for i, p := range s.parts {
 		if i > 0 && p.first == s.parts[i-1].first && p.first != unread {
 			_ = s.Close()
 			return nil, fmt.Errorf("duvotool: the audit files %s and %s both begin with line %d: they are not of one audit", s.parts[i-1].file.Name(), p.file.Name(), p.first)
 		}
-		all = append(all, p.file)
 	}
-	s.Reader = io.MultiReader(all...)
 	return &s, nil
 }
 
-// A set is the files of an audit.
+// A set is the files of an audit, as one.
 type set struct {
-	io.Reader
 	parts []part
+	at    int // which is read
+}
+
+var _ io.ReadSeekCloser = (*set)(nil)
+
+// Read reads on in the file that is read, and then in the next.
+func (s *set) Read(b []byte) (int, error) {
+	for s.at < len(s.parts) {
+		n, err := s.parts[s.at].file.Read(b)
+		if n > 0 || !errors.Is(err, io.EOF) || s.at == len(s.parts)-1 { // the last one may grow
+			return n, err
+		}
+		s.at++
+		if _, err := s.parts[s.at].file.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.EOF
+}
+
+// Seek goes to a place that is counted from the beginning of the first file. A finished
+// file does not change any more.
+func (s *set) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekStart || offset < 0 {
+		return 0, errors.New("an audit can be sought in from its beginning only")
+	}
+	rest := offset
+	for i, p := range s.parts {
+		if size := p.info.Size(); rest >= size && i < len(s.parts)-1 {
+			rest -= size
+			continue
+		}
+		s.at = i
+		_, err := p.file.Seek(rest, io.SeekStart)
+		return offset, err
+	}
+	return offset, nil
 }
 
 type part struct {

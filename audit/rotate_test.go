@@ -319,6 +319,59 @@ func TestWhatLiesInTheWay(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// Who reads an audit as it grows reads on in the file that continues it, and anew where
+// the one before was moved away.
+func TestReadingOnInAnotherFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	a, err := OpenFile(path)
+	require.NoError(t, err)
+	defer a.Close()
+	var at Position
+	news := func() (people []string, err error) {
+		r, err := Open(path)
+		require.NoError(t, err)
+		defer r.Close()
+		for e, err := range at.ReadOn(r.(io.ReadSeeker)) {
+			if err != nil {
+				return people, err
+			}
+			if e.Event != Continued {
+				people = append(people, e.By)
+			}
+		}
+		return people, nil
+	}
+	sees := func(want ...string) {
+		t.Helper()
+		people, err := news()
+		require.NoError(t, err)
+		require.Equal(t, want, people)
+	}
+	by(t, a, "kim", "lee")
+	sees("kim", "lee")
+	by(t, a, "max")
+	finished, err := a.Rotate()
+	require.NoError(t, err)
+	by(t, a, "sam")
+	sees("max", "sam")
+	sees()
+	_, err = a.Rotate()
+	require.NoError(t, err)
+	by(t, a, "ada")
+	sees("ada")
+	require.NoError(t, os.Rename(finished, filepath.Join(t.TempDir(), "away")))
+	by(t, a, "eve")
+	_, err = news()
+	require.ErrorIs(t, err, ErrMoved)
+	at = Position{}
+	sees("sam", "ada", "eve")
+	r, err := Open(path)
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.(io.Seeker).Seek(0, io.SeekEnd)
+	require.Error(t, err)
+}
+
 // Decisions tell who approved what and what came of it, over all the files.
 func TestDecisions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
