@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/guard"
 	api "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackutilsx"
 )
@@ -292,7 +293,11 @@ func (a *App) deadline(r hitl.Request) (at time.Time, then string) {
 	if a.cfg.Deadline == nil {
 		return time.Time{}, ""
 	}
-	at, then = a.cfg.Deadline(r)
+	err := guard.Run(errPanic, func() error { at, then = a.cfg.Deadline(r.Clone()); return nil })
+	if err != nil {
+		a.log.Error("slack: Config.Deadline", "error", hitl.SafeLine(err.Error(), 500))
+		return time.Time{}, ""
+	}
 	if then != "" {
 		then = "; then " + hitl.SafeLine(then, 100)
 	}
