@@ -51,9 +51,19 @@ func (r *Registry) Pending() []hitl.Request { return r.eng.Pending() }
 // with [Registry.Pending]. While Duvo cannot be reached it waits, until ctx ends; so it
 // does where the request was open before a restart and its Job was not read since.
 //
+// What the policy has against a decision refuses it with [hitl.ErrRefused]: it lacks a
+// proof, approvals are held, somebody decides on their own work. The request waits on.
+//
 // The decision must be Approve, Deny, Answer or Leave, and counts as a person's
 // unless it says otherwise. When ctx ends the decision stands all the same,
 // once it was taken.
 func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
 	return r.eng.Decide(ctx, req, d)
+}
+
+// CheckDecision tells why [Registry.Decide] would not take a decision now, and decides
+// nothing: an error of those that it returns, or nil. So a place where people answer can
+// show that a proof is needed ([hitl.ErrProofNeeded]) before it is asked for.
+func (r *Registry) CheckDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	return r.eng.CheckDecision(ctx, req, d)
 }

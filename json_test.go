@@ -30,6 +30,9 @@ func fillValue(v reflect.Value) {
 	case json.RawMessage:
 		v.SetBytes([]byte(`{"a":1}`))
 		return
+	case []byte:
+		v.SetBytes([]byte{7})
+		return
 	case hitl.Verdict:
 		v.Set(reflect.ValueOf(hitl.Approved))
 		return
@@ -110,6 +113,8 @@ func TestValuesAsJSON(t *testing.T) {
 	roundTrip(t, outcome.Changes{})
 	roundTrip(t, outcome.Change{})
 	roundTrip(t, hitl.Caller{})
+	roundTrip(t, hitl.HoldState{})
+	roundTrip[hitl.Proof](t)
 	roundTrip(t, hitl.Grant{})
 	roundTrip(t, hitl.Terms{})
 	// Those that servers send must have an ID.

@@ -274,6 +274,14 @@ func WithAudit(a audit.Log) Option {
 	})
 }
 
+// WithAuditTexts keeps with the audit record of each decision all that was decided
+// about: the title, the description, the questions and the input, which may be personal.
+// Without it the record has the title, and the digests of all of it. It needs
+// [WithAudit].
+func WithAuditTexts() Option {
+	return optionFunc(func(c *config) error { c.AuditTexts = true; return nil })
+}
+
 // WithPollInterval reads each Job in flight once every d, give or take a tenth.
 // The default goes by the Job's age, as Duvo advises: 5 s at first, 30 s after
 // 2 minutes, 90 s after 15. Use a fraction of a second on an emulator only.

@@ -58,6 +58,9 @@ const (
 	Elsewhere Event = "elsewhere" // the request went away without a response of ours
 	Outcome   Event = "outcome"   // how the Job ended
 
+	Held     Event = "held"     // somebody has put all approvals on hold; of no Job
+	Released Event = "released" // somebody has ended the hold; of no Job
+
 	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
 )
 
@@ -75,6 +78,8 @@ type Record struct {
 	Kind         duvo.RequestType `json:"kind,omitempty"`
 	Title        string           `json:"title,omitempty"` // untrusted
 	Digest       string           `json:"digest,omitempty"`
+	Content      string           `json:"content,omitempty"`     // of a decision: hitl.Request.ContentDigest of what was decided about
+	Request      *hitl.Request    `json:"request,omitempty"`     // of a decision, by option: all that was decided about; see duvotool.WithAuditTexts
 	RequestedAt  time.Time        `json:"requested_at,omitzero"` // first seen
 	DecidedAt    time.Time        `json:"decided_at,omitzero"`
 
@@ -85,6 +90,7 @@ type Record struct {
 	Source   hitl.Source       `json:"source,omitempty"`
 	Path     string            `json:"path,omitempty"` // of policies
 	Answers  map[string]string `json:"answers,omitempty"`
+	Proofs   []hitl.Proof      `json:"proofs,omitempty"` // that they decided; see VerifyProofs
 	Delivery hitl.Delivery     `json:"delivery,omitempty"`
 
 	Outcome outcome.Outcome `json:"outcome,omitempty"`
@@ -119,6 +125,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("kind", string(r.Kind))
 	add("title", r.Title)
 	add("digest", r.Digest)
+	add("content", r.Content)
 	add("verdict", r.Verdict)
 	add("by", r.By)
 	for i, p := range r.People {
@@ -129,6 +136,9 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("path", r.Path)
 	for q, answer := range r.Answers {
 		add("answer to "+hitl.SafeLine(q, 100), answer)
+	}
+	for _, p := range r.Proofs {
+		add("proof of "+hitl.SafeLine(p.Person, 100), p.Kind)
 	}
 	add("delivery", string(r.Delivery))
 	add("outcome", string(r.Outcome))

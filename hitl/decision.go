@@ -75,7 +75,7 @@ func Decider(by string) string {
 
 // Clone returns a copy that shares no memory.
 func (d Decision) Clone() Decision {
-	d.Answers, d.People = maps.Clone(d.Answers), slices.Clone(d.People)
+	d.Answers, d.People, d.Proofs = maps.Clone(d.Answers), slices.Clone(d.People), cloneProofs(d.Proofs)
 	return d
 }
 
@@ -168,6 +168,10 @@ type Decision struct {
 	// then names them all in one text. Empty: By did.
 	People []string `json:"people,omitempty"`
 
+	// Proofs show that those who decided did, where a policy demands it; see
+	// [RequireProof].
+	Proofs []Proof `json:"proofs,omitempty"`
+
 	// Path tells which policies the decision came through, as in
 	// "FirstOf[2] > Forward". Policies that ask others add to it with Via.
 	Path string `json:"path,omitempty"`
@@ -248,6 +252,14 @@ func Pass() Decision { return Decision{Verdict: Passed} }
 // Check tells why d cannot answer req; nil if it can. The registry checks every
 // decision before it acts on it.
 func (d Decision) Check(req Request) error {
+	if len(d.Proofs) > maxProofs {
+		return fmt.Errorf("%w: it has more than %d proofs", ErrInvalidDecision, maxProofs)
+	}
+	for _, p := range d.Proofs {
+		if err := p.check(); err != nil {
+			return errtext.Errorf("%w: %w", ErrInvalidDecision, err)
+		}
+	}
 	switch d.Verdict {
 	case Denied, Left, Passed, Suspended:
 		return nil

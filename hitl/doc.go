@@ -26,6 +26,11 @@
 // is asked, wherever in a composition it is, and again after a restart for what an
 // earlier process has recorded and not sent.
 //
+// A condition on decisions, see [DecisionChecker], holds by whatever way one comes: the
+// policy's own answer, Registry.Decide, what an earlier process has recorded. So does a
+// proof of who decided ([RequireProof]), a switch that stops all approvals ([Hold]), and
+// that nobody approves their own work ([NotOwn]). Denying needs no leave.
+//
 // A policy that asks others in goroutines of their own ends their context as
 // soon as their answer no longer matters, and does not wait for those that
 // ignore it; the registry's Close names them.

@@ -60,7 +60,7 @@ func (q quorum) Decide(ctx context.Context, req Request) (Decision, error) {
 		}
 		if t.n >= q.n {
 			return Decision{Verdict: Approved, By: strings.Join(t.who, ", "), Reason: strings.Join(t.reasons, "; "),
-				Source: SourcePerson, Path: q.String(), People: t.people}, nil
+				Source: SourcePerson, Path: q.String(), People: t.people, Proofs: t.proofs}, nil
 		}
 	}
 	if len(errs) > 0 {
@@ -76,6 +76,7 @@ type tally struct {
 	n       int      // approvals that count
 	who     []string // of each of them
 	people  []string // all of them: an approval may be several people's
+	proofs  []Proof
 	reasons []string
 	counted map[string]bool // by PersonKey
 	unasked []string        // why nobody could be asked
@@ -109,6 +110,7 @@ func (t *tally) add(d Decision) {
 	t.n++
 	t.who = append(t.who, who)
 	t.people = append(t.people, people...)
+	t.proofs = append(t.proofs, d.Proofs...)
 	if d.Reason != "" {
 		t.reasons = append(t.reasons, who+": "+d.Reason)
 	}

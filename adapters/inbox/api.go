@@ -24,6 +24,8 @@ type apiRequest struct {
 	Due     time.Time    `json:"due,omitzero"`      // by when it must be decided
 	Then    string       `json:"then,omitempty"`    // what happens then
 	Display string       `json:"display,omitempty"` // to be sent with a decision
+	Prove   bool         `json:"prove,omitempty"`   // approving or answering takes a proof; told of one request
+	Shut    string       `json:"shut,omitempty"`    // why neither is possible now; told of one request
 	Request hitl.Request `json:"request"`
 	Notes   []note       `json:"notes,omitempty"`
 	Earlier []*past      `json:"earlier,omitempty"`
@@ -86,6 +88,8 @@ func (d *Desk) apiRequest(w http.ResponseWriter, r *http.Request, p Person) {
 		out := d.tellRequest(p, i)
 		out.Notes = d.notes.of(ref)
 		out.Earlier, _ = d.earlier(r, p, i.req.JobID)
+		c := d.condition(r.Context(), p, i)
+		out.Prove, out.Shut = c.Prove, c.Shut
 		d.tell(w, http.StatusOK, out)
 		return
 	}
@@ -115,8 +119,9 @@ func (d *Desk) read(w http.ResponseWriter, r *http.Request, to any) bool {
 }
 
 // statusOf tells an ending to programs.
-var statusOf = map[ending]int{sent: http.StatusOK, unknown: http.StatusAccepted, stale: http.StatusConflict, elsewhere: http.StatusConflict, gone: http.StatusConflict,
-	forbidden: http.StatusForbidden, unread: http.StatusUnprocessableEntity, invalid: http.StatusUnprocessableEntity, failed: http.StatusBadGateway}
+var statusOf = map[ending]int{sent: http.StatusOK, unsent: http.StatusOK, unknown: http.StatusAccepted, stale: http.StatusConflict, elsewhere: http.StatusConflict, gone: http.StatusConflict,
+	forbidden: http.StatusForbidden, unread: http.StatusUnprocessableEntity, invalid: http.StatusUnprocessableEntity,
+	held: http.StatusConflict, unproved: http.StatusUnprocessableEntity, failed: http.StatusBadGateway}
 
 // apiDecide takes decisions: all of them are checked before the first is taken.
 func (d *Desk) apiDecide(w http.ResponseWriter, r *http.Request, p Person) {
@@ -136,6 +141,11 @@ func (d *Desk) apiDecide(w http.ResponseWriter, r *http.Request, p Person) {
 	}
 	answers, taken := d.decideAll(r.Context(), p, in.Decisions)
 	status := http.StatusOK
+	for k := range answers {
+		if !taken && answers[k].Ending == sent { // it could have been
+			answers[k].Ending, answers[k].Text = unsent, words["unsent"]
+		}
+	}
 	for _, a := range answers {
 		if s := statusOf[a.Ending]; s != http.StatusOK && (status == http.StatusOK || status == http.StatusAccepted) {
 			status = s

@@ -207,12 +207,13 @@ func TestBrowserWithoutScripts(t *testing.T) {
 
 // On a phone nothing is wider than the screen.
 func TestBrowserPhone(t *testing.T) {
-	b := newBench(t, nil)
+	b := newVault(t)
 	ref := b.start("refunds", "Refund 1 EUR for "+strings.Repeat("averylongword", 20)+"|"+strings.Repeat("wide", 100))
+	b.as(lee, "POST", "/hold", url.Values{"hold": {"on"}, "reason": {"A wrong price list. " + strings.Repeat("wide", 100)}})
 	w := b.browse("a.person.with.a.long.name@a-long-name.example.com")
 	for _, width := range []int64{320, 390, 768, 1440} {
 		w.run(chromedp.EmulateViewport(width, 800))
-		for _, path := range []string{"/", "/requests/" + ref, "/history", "/batch?request=" + ref} {
+		for _, path := range []string{"/", "/requests/" + ref, "/history", "/batch?request=" + ref, "/hold", "/keys"} {
 			w.goTo(path)
 			require.LessOrEqual(t, value[int64](w, `document.documentElement.scrollWidth`), width, "%s at %d", path, width)
 		}
@@ -231,7 +232,7 @@ func TestBrowserAccessible(t *testing.T) {
 	}
 	axe, err := os.ReadFile(path)
 	require.NoError(t, err)
-	b := newBench(t, nil)
+	b := newVault(t)
 	done := b.start("refunds", "Refund 1 EUR|")
 	b.decide(kim, done, b.open(kim, done), url.Values{"verdict": {"deny"}, "reason": {"No."}})
 	ref := b.start("refunds", "Refund 120 EUR|"+strings.Repeat("A long story. ", 100))
@@ -239,7 +240,7 @@ func TestBrowserAccessible(t *testing.T) {
 	w := b.browse(kim)
 	for _, theme := range []string{"light", "dark"} {
 		w.run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
-		for _, path := range []string{"/", "/?find=nothing", "/requests/" + ref, "/requests/" + ref + "?whole=1", "/requests/" + question, "/batch?request=" + ref + "&request=" + question, "/history", "/history/" + done, "/nowhere"} {
+		check := func(path string) {
 			w.goTo(path)
 			w.run(chromedp.Evaluate(string(axe), nil))
 			var found string
@@ -248,6 +249,14 @@ func TestBrowserAccessible(t *testing.T) {
 			var violations []any
 			require.NoError(t, json.Unmarshal([]byte(found), &violations))
 			require.Empty(t, violations, "%s, %s", path, theme)
+		}
+		for _, path := range []string{"/", "/?find=nothing", "/requests/" + ref, "/requests/" + ref + "?whole=1", "/requests/" + question, "/batch?request=" + ref + "&request=" + question, "/history", "/history/" + done, "/keys", "/nowhere"} {
+			check(path)
+		}
+		for _, to := range []string{"on", "off"} {
+			b.as(lee, "POST", "/hold", url.Values{"hold": {to}, "reason": {"A wrong price list."}})
+			check("/hold")
+			check("/requests/" + ref + "?whole=1")
 		}
 	}
 }

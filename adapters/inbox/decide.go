@@ -17,6 +17,7 @@ type order struct {
 	Verdict string            `json:"verdict"`           // approve, deny, answer or leave
 	Reason  string            `json:"reason,omitempty"`  // of a denial the agent reads it
 	Answers map[string]string `json:"answers,omitempty"` // from each question's text to its answer
+	Proof   *given            `json:"proof,omitempty"`   // where the policy demands one
 }
 
 // An ending is what came of an order.
@@ -26,12 +27,15 @@ type ending string
 const (
 	sent      ending = "sent"      // the decision counts
 	unknown   ending = "unknown"   // the decision was taken; whether it reached Duvo is not known yet
+	unsent    ending = "unsent"    // nothing was sent, because of another order that came with it
 	stale     ending = "stale"     // nothing was sent: the text changed since it was shown
 	elsewhere ending = "elsewhere" // nothing was sent: somebody else has decided
 	gone      ending = "gone"      // nothing was sent: it waits no more
 	forbidden ending = "forbidden" // nothing was sent: this person may not decide it
 	unread    ending = "unread"    // nothing was sent: it was not shown, or not whole
 	invalid   ending = "invalid"   // nothing was sent: the order fits no request like this
+	held      ending = "held"      // nothing was sent: somebody holds all approvals
+	unproved  ending = "unproved"  // nothing was sent: the proof that it takes is missing, or not good
 	failed    ending = "failed"    // nothing was sent: Duvo or the registry refused
 )
 
@@ -56,8 +60,28 @@ type checked struct {
 const maxReason = 2000 // characters
 
 // check tells why an order cannot be carried out; an ending of sent: it can be. It
-// decides nothing.
+// decides nothing, and takes the proof that comes with the order.
 func (d *Desk) check(ctx context.Context, p Person, w *waiting, o order) (checked, answer) {
+	c, a := d.fits(ctx, p, w, o)
+	if a.Ending != sent {
+		return c, a
+	}
+	no := func(e ending, text string) (checked, answer) {
+		return checked{}, answer{Ending: e, Text: text, item: c.item, seen: c.item.digest}
+	}
+	if o.Proof != nil {
+		if problem := d.prove(ctx, p, c.item, &c.decision, o.Proof); problem != "" {
+			return no(unproved, problem)
+		}
+	}
+	if e, text := against(ctx, c.item, c.decision); e != sent {
+		return no(e, text)
+	}
+	return c, a
+}
+
+// fits is check without what a policy has against the decision.
+func (d *Desk) fits(ctx context.Context, p Person, w *waiting, o order) (checked, answer) {
 	i := w.find(ctx, d, p, o.Ref)
 	if i == nil {
 		return checked{}, d.absent(o.Ref)
@@ -123,6 +147,7 @@ func (d *Desk) take(ctx context.Context, c checked) answer {
 	d.live.wake()
 	a := answer{item: c.item, seen: c.item.digest, took: c.decision}
 	var before *outcome.DecidedError
+	e, text, refused := refusal(err)
 	switch {
 	case err == nil:
 		a.Ending, a.Text = sent, words["sent"]
@@ -137,6 +162,9 @@ func (d *Desk) take(ctx context.Context, c checked) answer {
 		return a
 	case errors.Is(err, outcome.ErrNotPending):
 		a.Ending, a.Text = gone, words["gone"]
+		return a
+	case refused:
+		a.Ending, a.Text = e, text
 		return a
 	case errors.Is(err, outcome.ErrClosed), errors.Is(err, hitl.ErrInvalidDecision):
 		a.Ending, a.Text = failed, say("failed", hitl.SafeLine(err.Error(), 300))

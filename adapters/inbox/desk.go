@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -20,6 +21,13 @@ type Registry interface {
 	Pending() []hitl.Request
 	// Decide decides one.
 	Decide(context.Context, hitl.Request, hitl.Decision) error
+}
+
+// A Checker is a [Registry] that tells what it would have against a decision, without
+// taking it; [github.com/duvotool/duvotool.Registry] is one. Of others the desk learns it
+// when somebody has decided.
+type Checker interface {
+	CheckDecision(context.Context, hitl.Request, hitl.Decision) error
 }
 
 // A Person is who uses the desk, as the host knows them.
@@ -56,7 +64,10 @@ type Config struct {
 	SignOut    string                                             // where the form to sign out is posted to; empty: there is none
 	Audit      func(context.Context) (io.ReadCloser, error)       // opens the audit file, for the history; what is an io.Seeker is read on, not anew, each time; nil: what this desk has seen since it began
 	Deadline   func(hitl.Request) (at time.Time, then string)     // by when a request must be decided, and what happens then, such as "denied"; a zero time or nil: no limit
-	NotOwn     bool                                               // whoever a Job was started for, by [hitl.Caller], cannot decide what it asks
+	NotOwn     bool                                               // whoever a Job was started for, by [hitl.Caller], can only read here what it asks; [hitl.NotOwn] holds wherever people answer
+	Hold       *hitl.Hold                                         // stops all approvals at once; nil: this desk cannot. Put it over the registries' policies, see [hitl.Hold.Over]
+	Prover     Prover                                             // has people prove what they decide, where a policy demands it; nil: this desk cannot, and they can only deny
+	MayHold    func(context.Context, Person) bool                 // who may put the hold on and end it; nil: whoever is signed in
 	Log        *slog.Logger                                       // nil: [slog.Default]
 }
 
@@ -72,6 +83,9 @@ type Desk struct {
 	ledger ledger
 	memory memory
 	notes  notes
+	asked  ceremonies
+
+	unheard atomic.Bool // the hold could not be read when it was last
 }
 
 // New makes a desk. It fails where somebody must be able to tell who decides, and

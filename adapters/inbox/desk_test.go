@@ -48,6 +48,7 @@ type bench struct {
 	desk *inbox.Desk
 	http *httptest.Server
 	path string // of the audit
+	log  *audit.File
 }
 
 // person tells by a header who makes a request.
@@ -59,15 +60,21 @@ func person(r *http.Request) (inbox.Person, error) {
 }
 
 func newBench(t *testing.T, change func(*inbox.Config)) *bench {
+	return newBenchOf(t, httptest.NewUnstartedServer(nil), hitl.PolicyFunc(suspend), change)
+}
+
+func suspend(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil }
+
+// newBenchOf is newBench with another policy, on a server whose address is known.
+func newBenchOf(t *testing.T, server *httptest.Server, policy hitl.Policy, change func(*inbox.Config)) *bench {
 	b := &bench{T: t, d: duvotest.New(duvotest.WithAssignments(asks, surveys))}
 	t.Cleanup(b.d.Close)
 	b.path = t.TempDir() + "/audit.jsonl"
 	log, err := audit.OpenFile(b.path)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, log.Close()) })
-	b.reg, err = duvotool.Discover(t.Context(), b.d.Client(), duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) {
-		return hitl.Suspend(), nil
-	})), duvotool.WithPollInterval(5*time.Millisecond), duvotool.WithAudit(log))
+	b.log = log
+	b.reg, err = duvotool.Discover(t.Context(), b.d.Client(), duvotool.WithPolicy(policy), duvotool.WithPollInterval(5*time.Millisecond), duvotool.WithAudit(log), duvotool.WithAuditTexts())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.reg.Close(context.Background())) })
 	cfg := inbox.Config{Registries: []inbox.Registry{b.reg}, Person: person, May: inbox.Everyone, BasePath: "/desk"}
@@ -78,7 +85,9 @@ func newBench(t *testing.T, change func(*inbox.Config)) *bench {
 	b.desk, err = inbox.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(b.desk.Close)
-	b.http = httptest.NewServer(http.StripPrefix("/desk", b.desk))
+	b.http = server
+	b.http.Config.Handler = http.StripPrefix("/desk", b.desk)
+	b.http.Start()
 	t.Cleanup(func() {
 		b.http.CloseClientConnections()
 		b.http.Close()

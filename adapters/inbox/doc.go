@@ -16,7 +16,7 @@
 //
 // # Who
 //
-// The desk signs nobody in. [Config.Person] tells who makes a request, and
+// The desk signs nobody in; package oidc is a ready sign-in. [Config.Person] tells who makes a request, and
 // [Config.May] what that person may see and decide; New fails without them. The
 // login becomes the By of decisions.
 //
@@ -29,5 +29,12 @@
 // never interpreted, and what is invisible in them is shown as a mark. Pages carry a
 // strict Content-Security-Policy, load nothing from elsewhere and cannot be framed.
 //
-// Everything works without JavaScript; with it, the list is live.
+// A policy's conditions hold here as everywhere. What needs a proof, see
+// [hitl.RequireProof], takes the person's passkey, see [Config.Prover] and package
+// passkey; it is denied at several at once, and approved one by one. While somebody holds
+// approvals, see [Config.Hold], the desk says so on each page and sends none. Who asked
+// for the work is shown that others have to approve it, where [hitl.NotOwn] says so.
+//
+// Everything but adding and using a passkey works without JavaScript; with it, the list
+// is live.
 package inbox

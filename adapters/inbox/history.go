@@ -42,10 +42,24 @@ type past struct {
 	Source       hitl.Source       `json:"source,omitempty"`
 	Path         string            `json:"path,omitempty"`
 	Answers      map[string]string `json:"answers,omitempty"`
+	Proofs       []provenBy        `json:"proofs,omitempty"`
 	Delivery     hitl.Delivery     `json:"delivery,omitempty"`
 	Outcome      string            `json:"outcome,omitempty"` // of the Job; empty: not ended
 	Line         int64             `json:"line,omitempty"`    // of the decision in the audit; zero: there is no audit
 	LineHash     string            `json:"line_hash,omitempty"`
+}
+
+// provenBy tells whose proof a decision has. What it proves is in the audit.
+type provenBy struct {
+	Person string `json:"person"`
+	Kind   string `json:"kind"`
+}
+
+func provenBys(all []hitl.Proof) (out []provenBy) {
+	for _, p := range all {
+		out = append(out, provenBy{p.Person, p.Kind})
+	}
+	return out
 }
 
 // request is the part of it that access is decided by.
@@ -135,7 +149,7 @@ func isDecision(r audit.Record) bool {
 func pastOf(e audit.Entry) *past {
 	h := &past{Ref: refOf(e.JobID, e.RequestID), RequestID: e.RequestID, JobID: e.JobID, AssignmentID: e.AssignmentID, Assignment: e.Assignment,
 		BuildID: e.BuildID, Caller: e.Caller, Kind: e.Kind, Title: e.Title, Digest: e.Digest, RequestedAt: e.RequestedAt, DecidedAt: e.DecidedAt,
-		Verdict: e.Verdict, By: e.By, People: e.People, Reason: e.Reason, Source: e.Source, Path: e.Path, Answers: e.Answers, Delivery: e.Delivery,
+		Verdict: e.Verdict, By: e.By, People: e.People, Reason: e.Reason, Source: e.Source, Path: e.Path, Answers: e.Answers, Proofs: provenBys(e.Proofs), Delivery: e.Delivery,
 		Line: e.Line, LineHash: e.Hash}
 	if h.DecidedAt.IsZero() {
 		h.DecidedAt = e.At
@@ -159,7 +173,8 @@ func (d *Desk) remembered(f audit.Filter) []*past {
 		}
 		out = append(out, &past{Ref: ref, RequestID: m.req.ID, JobID: m.req.JobID, AssignmentID: r.AssignmentID, Assignment: r.Assignment,
 			BuildID: m.req.BuildID, Caller: m.req.Caller, Kind: m.req.Kind, Title: m.req.Title, Digest: r.Digest, RequestedAt: m.req.FirstSeen, DecidedAt: m.at,
-			Verdict: r.Verdict, By: r.By, People: r.People, Reason: m.decision.Reason, Source: m.decision.Source, Path: m.decision.Path, Answers: m.decision.Answers})
+			Verdict: r.Verdict, By: r.By, People: r.People, Reason: m.decision.Reason, Source: m.decision.Source, Path: m.decision.Path, Answers: m.decision.Answers,
+			Proofs: provenBys(m.decision.Proofs)})
 	}
 	return out
 }

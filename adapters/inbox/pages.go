@@ -173,6 +173,8 @@ type page struct {
 	Style, Script     string
 	SignOut           string
 	Notice            *notice
+	Hold              *holding // nil: the desk has none
+	HasKeys           bool     // people can prove what they decide
 	Body              any
 }
 
@@ -204,7 +206,10 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // render writes a page.
 func (d *Desk) render(w http.ResponseWriter, status int, name string, p page) {
-	p.Base, p.Desk = d.cfg.BasePath, d.cfg.Title
+	p.Base, p.Desk, p.HasKeys = d.cfg.BasePath, d.cfg.Title, d.cfg.Prover != nil
+	if h := d.held(); p.Person.Login != "" && d.cfg.Hold != nil {
+		p.Hold = &h
+	}
 	p.Style, p.Script, p.SignOut = p.Base+"/assets/"+style.name, p.Base+"/assets/"+script.name, d.cfg.SignOut
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)

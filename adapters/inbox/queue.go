@@ -52,6 +52,7 @@ type queue struct {
 	read    time.Time
 	took    time.Duration // to read it
 	waiting *waiting      // nil: nothing was read yet
+	held    holding       // when it was read
 }
 
 const (
@@ -110,10 +111,11 @@ func (q *queue) reread() {
 		}
 	}
 	slices.SortFunc(w.items, dueFirst)
-	if !slices.EqualFunc(w.items, before.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
+	hold := q.desk.held()
+	if hold != q.held || !slices.EqualFunc(w.items, before.items, func(a, b *item) bool { return a.ref == b.ref && a.digest == b.digest && a.due.Equal(b.due) }) {
 		w.version++
 	}
-	q.waiting, q.read, q.took = w, time.Now(), time.Since(began)
+	q.waiting, q.held, q.read, q.took = w, hold, time.Now(), time.Since(began)
 }
 
 // item makes one of a request, with what is known of it from before; nil: nothing is.

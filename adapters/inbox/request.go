@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 // An opened request is a page of one.
 type opened struct {
 	*item
+	condition
 	Display        string
 	Whole          bool // all of the text is shown
 	Title          string
@@ -75,6 +77,7 @@ func texts(r hitl.Request, whole bool) (says []said, all bool) {
 func (d *Desk) open(r *http.Request, p Person, i *item, whole bool) opened {
 	says, all := texts(i.req, whole)
 	o := opened{item: i, Whole: all, Says: says, Title: i.req.Title, Notes: d.notes.of(i.ref)}
+	o.condition = d.condition(r.Context(), p, i)
 	o.Display, o.WholeURL = d.show(p, i, all), d.cfg.BasePath+"/requests/"+i.ref+"?whole=1"
 	if i.req.Kind != duvo.Approval {
 		if err := i.req.CheckAnswerable(); err != nil {
@@ -148,7 +151,10 @@ func (d *Desk) decideOne(w http.ResponseWriter, r *http.Request, p Person) {
 // orderOf reads what a person filled in for a request. The fields of a batch have the
 // request's name at their end.
 func orderOf(r *http.Request, q hitl.Request, ref, suffix string) order {
-	o := order{Ref: ref, Display: r.PostForm.Get("display" + suffix), Verdict: r.PostForm.Get("verdict" + suffix), Reason: strings.TrimSpace(r.PostForm.Get("reason" + suffix))}
+	o := order{Ref: ref, Display: r.PostForm.Get("display" + suffix), Verdict: r.PostForm.Get("verdict" + suffix), Reason: strings.TrimSpace(strings.ReplaceAll(r.PostForm.Get("reason"+suffix), "\r\n", "\n"))}
+	if nonce := r.PostForm.Get("nonce" + suffix); nonce != "" {
+		o.Proof = &given{nonce, json.RawMessage(r.PostForm.Get("proof" + suffix))}
+	}
 	if q.Kind == duvo.Approval || o.Verdict == "leave" || o.Verdict == "later" {
 		return o
 	}
@@ -185,6 +191,8 @@ func (d *Desk) tellEnding(w http.ResponseWriter, r *http.Request, p Person, ref 
 		}
 	case forbidden:
 		status = http.StatusForbidden
+	case unproved:
+		status = http.StatusUnprocessableEntity
 	case invalid:
 		status, page.Order = http.StatusUnprocessableEntity, o
 	}

@@ -143,6 +143,11 @@ func (e elicit) Vetoes(req hitl.Request) bool {
 	return slices.ContainsFunc(e.held(), func(p hitl.Policy) bool { return hitl.Vetoes(p, req) })
 }
 
+// CheckDecision asks the rules and the fallback.
+func (e elicit) CheckDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	return hitl.CheckDecisions(ctx, req, d, e.held()...)
+}
+
 // held are the policies that it asks.
 func (e elicit) held() []hitl.Policy {
 	if e.allowed == nil {

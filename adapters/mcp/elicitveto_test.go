@@ -25,3 +25,9 @@ func TestElicitVetoedFirst(t *testing.T) {
 		})
 	}
 }
+
+// The conditions of the fallback hold for what the host's user approves.
+func TestElicitChecks(t *testing.T) {
+	p := mcp.Elicit(hitl.NotOwn(nil, hitl.AlwaysDeny()), hitl.For(refundsID))
+	require.ErrorIs(t, hitl.CheckDecision(t.Context(), p, hitl.Request{}, hitl.Approve("kim", "")), hitl.ErrOwnWork)
+}

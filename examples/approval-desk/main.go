@@ -61,8 +61,9 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 	if emulator != nil {
 		defer emulator.Close()
 	}
+	hold := hitl.NewHold(hitl.HoldFile(filepath.Join(dir, "hold.json")), audit.Switches(record))
 	reg, err := duvotool.Discover(ctx, client,
-		duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })),
+		duvotool.WithPolicy(hold.Over(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil }))),
 		duvotool.WithAudit(record))
 	if err != nil {
 		return err
@@ -78,6 +79,7 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 		SignIn:     "/signin",
 		SignOut:    "/signout",
 		Audit:      inbox.AuditFile(path),
+		Hold:       hold,
 	})
 	if err != nil {
 		return err

@@ -115,6 +115,8 @@ func TestLater(t *testing.T) {
 			return hitl.Leave(), nil
 		}))
 		go func() { _, _ = guarded.Decide(t.Context(), hitl.Request{}) }()
+		own := d.Guard(hitl.NotOwn(nil, hitl.AlwaysDeny()))
+		require.ErrorIs(t, hitl.CheckDecision(t.Context(), own, hitl.Request{}, hitl.Approve("kim", "")), hitl.ErrOwnWork, "its conditions hold before that")
 		d.Begin()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()

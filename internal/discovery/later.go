@@ -93,6 +93,11 @@ func (o onceNamesAreChecked) Decide(ctx context.Context, req hitl.Request) (hitl
 // Vetoes asks the policy.
 func (o onceNamesAreChecked) Vetoes(req hitl.Request) bool { return hitl.Vetoes(o.p, req) }
 
+// CheckDecision asks the policy.
+func (o onceNamesAreChecked) CheckDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	return hitl.CheckDecision(ctx, o.p, req, d)
+}
+
 // Foresee asks the policy.
 func (o onceNamesAreChecked) Foresee(req hitl.Request, at time.Time) (hitl.Verdict, bool) {
 	return hitl.Foresee(o.p, req, at)

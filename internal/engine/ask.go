@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -56,8 +57,13 @@ func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, 
 	if i, d, err := hitl.Veto(ctx, req, policy); i >= 0 {
 		return d.Clone(), err
 	}
+	shown := req.Clone()
 	d, err := policy.Decide(ctx, req)
-	return d.Clone(), err
+	d = d.Clone()
+	if err == nil && d.Check(shown) == nil { // else nothing comes of it anyway
+		err = hitl.CheckDecision(ctx, policy, shown, d)
+	}
+	return d, err
 }
 
 // endAsk ends a question whose answer no longer matters.
@@ -89,6 +95,12 @@ func (op *operation) answered(r *run, f lifecycle.AskPolicy, req hitl.Request, d
 	}
 	e := lifecycle.Answered{Request: f.Ticket.ID, Digest: f.Ticket.Digest, Turn: f.Turn}
 	name := hitl.SafePolicyName(op.work.Settings.Policy)
+	if is(err, hitl.ErrRefused) { // the request waits for a decision that may stand
+		why := hitl.SafeLine(err.Error(), 500)
+		op.eng.log.Warn("duvotool: what the policy decided was refused, and the request is suspended", "job", req.JobID, "policy", name, "why", why)
+		d, err = hitl.Suspend(), nil
+		d.By, d.Reason, d.Path = "policy "+name, why, name
+	}
 	if err != nil {
 		e.Error, err = policyFailure(err)
 		r.note(lifecycle.CausePolicy, err)
@@ -115,6 +127,11 @@ func (op *operation) answered(r *run, f lifecycle.AskPolicy, req hitl.Request, d
 	return e
 }
 
+// is is errors.Is for an error of a policy, which may do harm.
+func is(err, target error) (yes bool) {
+	return err != nil && guard.Run(hitl.ErrPolicyPanic, func() error { yes = errors.Is(err, target); return nil }) == nil && yes
+}
+
 // policyFailure words the error of a policy, once: reading it may do harm.
 func policyFailure(err error) (words string, failure error) {
 	harm := guard.Run(hitl.ErrPolicyPanic, func() error {
@@ -130,7 +147,7 @@ func policyFailure(err error) (words string, failure error) {
 // sealed makes what the lifecycle must know of a decision: what is sent for it,
 // which nobody can change any more.
 func sealed(t *lifecycle.Ticket, d hitl.Decision) *lifecycle.Decision {
-	out := &lifecycle.Decision{Verdict: verdictOf(d), Given: d.Clone(), Nobody: d.NobodyAsked()}
+	out := &lifecycle.Decision{Verdict: verdictOf(d), Given: d.Clone(), Content: t.Shown.ContentDigest(), Nobody: d.NobodyAsked()}
 	question := t.Shown.Kind == duvo.Question
 	switch {
 	case d.Verdict == hitl.Left, d.Verdict == hitl.Suspended:
@@ -191,9 +208,26 @@ func (op *operation) checkRules(r *run, s *lifecycle.State, f lifecycle.CheckRul
 			e.Allowed = !(certain && v == hitl.Denied)
 			return nil
 		})
-		e.Allowed = e.Allowed && err == nil
+		if err != nil || !e.Allowed {
+			return lifecycle.Checked{Name: f.Name}
+		}
+		err = op.checkDecision(r.Context(), shownAt(f.Ticket, p.FirstSeen), f.Decision.Given)
+		e.Allowed, e.Held = err == nil, is(err, hitl.ErrHeld)
+		e.Untold = err != nil && !is(err, hitl.ErrRefused)
 		return e
 	}, func(error) lifecycle.Event { return lifecycle.Checked{Name: f.Name} })
+}
+
+// checkDecision asks the policy of today whether a decision may stand, for as long as a
+// request to Duvo may take.
+func (op *operation) checkDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	policy := op.work.Settings.Policy
+	ctx, cancel := context.WithTimeout(ctx, op.eng.cfg.PostTimeout)
+	defer cancel()
+	return guard.Run(hitl.ErrPolicyPanic, func() error {
+		defer op.eng.life.Callback("policy " + hitl.PolicyName(policy))()
+		return hitl.CheckDecision(ctx, policy, req, d)
+	})
 }
 
 // viaRegistry begins the path of what was decided by Registry.Decide.

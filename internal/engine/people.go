@@ -37,49 +37,15 @@ func (eng *Engine) Pending() []hitl.Request {
 
 // Decide is Registry.Decide of package duvotool.
 func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
-	if err := d.Check(req); err != nil {
-		return err
-	}
-	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
-		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
 	if !eng.life.Enter() {
 		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
-	op, r := eng.decidedBy(req)
-	if op == nil {
-		return outcome.ErrNotPending
-	}
-	if err := op.awaitShown(ctx, req.ID); err != nil {
+	op, r, shown, err := eng.decidable(ctx, &req, &d, true)
+	if err != nil {
 		return err
 	}
-	s := op.latest()
-	p := s.Record.Request(req.ID)
-	if p == nil {
-		return outcome.ErrNotPending
-	}
-	req.ID, req.JobID = p.ID, s.Record.Job // they may be written in another case
-	a, _ := s.Live.Ask(p.ID)
-	if a.Ticket == nil || a.Ticket.Shown == nil {
-		return undecidable(p)
-	}
-	shown := shownAt(a.Ticket, p.FirstSeen)
-	if a.Suspended && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
-		// What was shown is more than the digest holds: the Build, the Assignment
-		// and the input too.
-		return hitl.ErrRequestChanged
-	}
-	if err := d.Check(shown); err != nil {
-		return err
-	}
-	if d.Source == "" {
-		d.Source = hitl.SourcePerson
-	}
-	e := lifecycle.Decide{Request: p.ID, Digest: req.Digest(), Build: a.Ticket.Build, Decision: sealed(a.Ticket, d.Clone().Via(viaRegistry)), Reply: rand.Text()}
+	e := lifecycle.Decide{Request: shown.ID, Digest: req.Digest(), Build: shown.Build, Decision: sealed(shown, d.Clone().Via(viaRegistry)), Reply: rand.Text()}
 	told := r.awaitReply(e.Reply)
 	op.post(e)
 	select {
@@ -87,10 +53,75 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 		if !ok {
 			return outcome.ErrNotPending // the run is over
 		}
-		return op.fateError(r, f, p.ID)
+		return op.fateError(r, f, shown.ID)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// CheckDecision is Registry.CheckDecision of package duvotool.
+func (eng *Engine) CheckDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if !eng.life.Enter() {
+		return outcome.ErrClosed
+	}
+	defer eng.life.Leave()
+	_, _, _, err := eng.decidable(ctx, &req, &d, false)
+	return err
+}
+
+// decidable finds the operation whose request a decision is about, with what its
+// decider is shown, and checks the decision; where a restart left the request unread it
+// may wait for that. It writes the request's names as the operation does, and the
+// decision's source where there was none.
+func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision, wait bool) (*operation, *run, *lifecycle.Ticket, error) {
+	no := func(err error) (*operation, *run, *lifecycle.Ticket, error) { return nil, nil, nil, err }
+	if err := d.Check(*req); err != nil {
+		return no(err)
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return no(fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict))
+	}
+	if err := ctx.Err(); err != nil {
+		return no(context.Cause(ctx))
+	}
+	op, r := eng.decidedBy(*req)
+	if op == nil {
+		return no(outcome.ErrNotPending)
+	}
+	if wait {
+		if err := op.awaitShown(ctx, req.ID); err != nil {
+			return no(err)
+		}
+	}
+	s := op.latest()
+	p := s.Record.Request(req.ID)
+	if p == nil {
+		return no(outcome.ErrNotPending)
+	}
+	req.ID, req.JobID = p.ID, s.Record.Job // they may be written in another case
+	a, _ := s.Live.Ask(p.ID)
+	if a.Ticket == nil || a.Ticket.Shown == nil {
+		return no(undecidable(p))
+	}
+	shown := shownAt(a.Ticket, p.FirstSeen)
+	if a.Suspended && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
+		// What was shown is more than the digest holds: the Build, the Assignment
+		// and the input too.
+		return no(hitl.ErrRequestChanged)
+	}
+	if err := d.Check(shown); err != nil {
+		return no(err)
+	}
+	if d.Source == "" {
+		d.Source = hitl.SourcePerson
+	}
+	if err := op.checkDecision(ctx, shown, *d); err != nil {
+		if p.Decision != nil {
+			return no(undecidable(p)) // somebody was faster, which tells more
+		}
+		return no(err)
+	}
+	return op, r, a.Ticket, nil
 }
 
 // askedAnew is how long a policy that is asked again after a restart may take to put

@@ -15,6 +15,7 @@ import (
 // A Config is what the engine needs of the options.
 type Config struct {
 	Audit       audit.Log
+	AuditTexts  bool          // records of decisions hold the texts too
 	PollEvery   time.Duration // zero: by the Job's age
 	TrustLists  bool
 	PostTimeout time.Duration

@@ -105,6 +105,8 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		about(&a, p)
 	}
 	switch line.Kind {
+	case lifecycle.LineDecided:
+		op.evidence(&a, s, line.About)
 	case lifecycle.LineUndecided, lifecycle.LineFailed, lifecycle.LineNotCounted:
 		a.Error = line.Text
 	case lifecycle.LineNotSent:
@@ -121,6 +123,18 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		a.By = line.Text
 	}
 	return a
+}
+
+// evidence adds to the record of a decision what shows later who decided about what.
+func (op *operation) evidence(a *audit.Record, s *lifecycle.State, p *lifecycle.Request) {
+	if p == nil || p.Decision == nil {
+		return
+	}
+	a.Content, a.Proofs = p.Decision.Content, p.Decision.Given.Clone().Proofs
+	if ask, ok := s.Live.Ask(p.ID); ok && op.eng.cfg.AuditTexts && ask.Ticket != nil && ask.Ticket.Shown != nil && ask.Ticket.Digest == p.Digest {
+		req := shownAt(ask.Ticket, p.FirstSeen)
+		a.Request = &req
+	}
 }
 
 // about fills in a record what is known of a request and its decision.

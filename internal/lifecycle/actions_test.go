@@ -126,7 +126,7 @@ func (w *world) exchanges(i int, do doer, spend spender) {
 	case Claim:
 		do("claims", i, func(n *world) { n.answered(i, Claimed{Name: x.Name, TakenBy: n.claim(i, x)}) })
 	case CheckRules:
-		do("asks the rules", i, func(n *world) { n.answered(i, Checked{x.Name, !n.rules}) })
+		do("asks the rules", i, func(n *world) { n.answered(i, Checked{Name: x.Name, Allowed: !n.rules}) })
 	case Collect:
 		do("collects", i, func(n *world) { e := n.page(i, x); e.Name = x.Name; n.answered(i, e) })
 	default:

@@ -169,10 +169,11 @@ type (
 		Failed  bool
 		TakenBy string
 	}
-	// Checked is whether today's rules allow what was decided.
+	// Checked is whether today's rules allow what was decided. Where that cannot be
+	// told now, or nothing is allowed for a while, Untold or Held says so.
 	Checked struct {
-		Name    uint64
-		Allowed bool
+		Name                  uint64
+		Allowed, Untold, Held bool
 	}
 	// Collected is a page of messages.
 	Collected struct {

@@ -102,14 +102,20 @@ func (t *turn) checked(x Exchange, e Checked) {
 	if p == nil || p.Stage != Decided && p.Stage != Sending {
 		return
 	}
-	if e.Allowed {
-		t.Live.ask(p.ID).Checked = true
+	a := t.Live.ask(p.ID)
+	switch {
+	case e.Allowed:
+		a.Checked = true
+		return
+	case e.Untold, e.Held && p.sent(): // what is held and was not sent is asked about anew
+		a.Fails = min(a.Fails+1, 8)
+		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, 0)
 		return
 	}
 	if p.sent() {
 		t.Record.Note = join(t.Record.Note, "a response that an earlier process may have sent was not sent again: the policy denies by now what it says")
 	}
-	q := t.Live.ask(p.ID).Ticket
+	q := a.Ticket
 	if q == nil {
 		q = &Ticket{ID: p.ID, Digest: p.Digest, Kind: p.Kind, Title: p.Title, Build: p.Build}
 	}
@@ -122,6 +128,7 @@ func (t *turn) requestClaimed(id string, e Claimed) {
 	switch {
 	case e.Failed:
 		a.Fails = min(a.Fails+1, 8)
+		a.Checked = false // it may take long
 		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, 0)
 		t.replyAll(a, FateHeld)
 	case e.TakenBy != "" && p != nil:

@@ -159,11 +159,12 @@ const (
 // sealed by the driver and never changed.
 type Decision struct {
 	Verdict Verdict         `json:"verdict"`
-	Given   hitl.Decision   `json:"given"`            // as it was made
-	Body    json.RawMessage `json:"body,omitempty"`   // every attempt posts it; nil: there is nothing to send
-	Key     string          `json:"key,omitempty"`    // the idempotency key of every attempt
-	Nobody  bool            `json:"nobody,omitempty"` // it is for want of anybody to ask: whoever calls again has the policy asked again
-	Why     string          `json:"why,omitempty"`    // why there is nothing to send, and the Job waits on
+	Given   hitl.Decision   `json:"given"`             // as it was made
+	Content string          `json:"content,omitempty"` // the content digest of what the decider saw; empty: from before it was kept
+	Body    json.RawMessage `json:"body,omitempty"`    // every attempt posts it; nil: there is nothing to send
+	Key     string          `json:"key,omitempty"`     // the idempotency key of every attempt
+	Nobody  bool            `json:"nobody,omitempty"`  // it is for want of anybody to ask: whoever calls again has the policy asked again
+	Why     string          `json:"why,omitempty"`     // why there is nothing to send, and the Job waits on
 }
 
 // A Delivery is what became of a decision.

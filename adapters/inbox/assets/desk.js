@@ -100,17 +100,17 @@
     const main = $('main[data-request]');
     const res = await fetch(base + '/api/requests/' + main.dataset.request, { credentials: 'same-origin' });
     const now = res.ok ? await res.json() : null;
-    if (now && now.digest === main.dataset.digest) return;
     const form = $('#decide');
-    if (!form || form.dataset.old) return;
+    const same = now && now.digest === main.dataset.digest;
+    if (!form || form.dataset.old || same && !(now.shut && $('[value=approve],[value=answer]', form))) return;
     form.dataset.old = '1';
     const p = document.createElement('p');
     p.className = 'warn';
     p.setAttribute('role', 'alert');
-    p.textContent = now ? 'The text has changed since you opened it. ' : 'This waits no more. ';
+    p.textContent = same ? now.shut + ' ' : now ? 'The text has changed since you opened it. ' : 'This waits no more. ';
     const a = document.createElement('a');
     a.href = location.pathname;
-    a.textContent = now ? 'Read the new text' : 'See what was decided';
+    a.textContent = same ? 'See who holds them' : now ? 'Read the new text' : 'See what was decided';
     p.append(a);
     form.prepend(p);
   };
@@ -172,12 +172,82 @@
     const f = act[e.key.length === 1 ? e.key.toLowerCase() : e.key];
     if (f) { e.preventDefault(); f(); }
   });
+  // A passkey signs what is sent, where the request says that it takes that.
+  const bytes = (s) => Uint8Array.from(atob(s.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
+  const text = (b) => btoa(String.fromCharCode(...new Uint8Array(b))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  const creds = (list) => (list || []).map((c) => ({ ...c, id: bytes(c.id) }));
+  const shown = (c) => ({ id: c.id, rawId: text(c.rawId), type: c.type, clientExtensionResults: {}, authenticatorAttachment: c.authenticatorAttachment || undefined });
+  const signs = async (options) => {
+    const o = options.publicKey;
+    const c = await navigator.credentials.get({ publicKey: { ...o, challenge: bytes(o.challenge), allowCredentials: creds(o.allowCredentials) } });
+    const r = c.response;
+    return { ...shown(c), response: { clientDataJSON: text(r.clientDataJSON), authenticatorData: text(r.authenticatorData), signature: text(r.signature), userHandle: r.userHandle ? text(r.userHandle) : undefined } };
+  };
+  const makes = async (options) => {
+    const o = options.publicKey;
+    const c = await navigator.credentials.create({ publicKey: { ...o, challenge: bytes(o.challenge), user: { ...o.user, id: bytes(o.user.id) }, excludeCredentials: creds(o.excludeCredentials) } });
+    const r = c.response;
+    return { ...shown(c), response: { clientDataJSON: text(r.clientDataJSON), attestationObject: text(r.attestationObject), transports: r.getTransports ? r.getTransports() : [] } };
+  };
+  const post = async (url, body) => {
+    const json = !(body instanceof URLSearchParams);
+    const res = await fetch(url, { method: 'POST', credentials: 'same-origin', headers: json ? { 'Content-Type': 'application/json' } : {}, body: json ? JSON.stringify(body) : body });
+    const out = res.status === 204 ? {} : await res.json();
+    if (!res.ok) throw new Error(out.error);
+    return out;
+  };
+  // What did not work is told above the button; nothing was sent then.
+  const complain = (at, e) => {
+    const p = $('.complaint', at) || document.createElement('p');
+    p.className = 'warn complaint';
+    p.setAttribute('role', 'alert');
+    p.textContent = e.name === 'NotAllowedError' || e.name === 'AbortError' ? 'Nothing was sent. Your device did not sign it.' : e.message || 'Nothing was sent.';
+    const button = $('button[type=submit]', at);
+    button.before(p);
+    button.focus();
+  };
+  const fields = (form, submitter) => {
+    const v = new URLSearchParams(new FormData(form));
+    if (submitter && submitter.name) v.set(submitter.name, submitter.value);
+    return v;
+  };
+  const hide = (form, name, value) => {
+    const i = $(`input[type=hidden][name="${name}"]`, form) || document.createElement('input');
+    i.type = 'hidden';
+    i.name = name;
+    i.value = value;
+    form.append(i);
+  };
+  const prove = async (form, submitter) => {
+    const v = fields(form, submitter);
+    const c = await post(form.dataset.prove, v);
+    hide(form, 'proof', JSON.stringify(await signs(c.options)));
+    hide(form, 'nonce', c.nonce);
+    if (submitter && submitter.name) hide(form, submitter.name, submitter.value);
+    form.submit(); // no event comes of it
+  };
+  const addKey = async (form) => {
+    let c = await post(base + '/api/keys/challenge', {});
+    if (c.confirm) c = await post(base + '/api/keys/challenge', { proof: { nonce: c.nonce, answer: await signs(c.options) } });
+    await post(base + '/api/keys', { nonce: c.nonce, name: $('[name=name]', form).value, answer: await makes(c.options) });
+    location.reload();
+  };
+  const byKey = (form, submitter) => {
+    if (form.id === 'newkey') return addKey(form);
+    const verdict = form.dataset.prove && fields(form, submitter).get('verdict');
+    return verdict === 'approve' || verdict === 'answer' ? prove(form, submitter) : null;
+  };
   // A form is sent once.
   addEventListener('submit', (e) => {
     if (e.submitter && e.submitter.formMethod === 'dialog') { e.preventDefault(); return; }
     if (e.target.method !== 'post') return;
     if (e.target.dataset.sent) { e.preventDefault(); return; }
     e.target.dataset.sent = '1';
+    const asks = byKey(e.target, e.submitter);
+    if (asks) {
+      e.preventDefault();
+      asks.catch((why) => { delete e.target.dataset.sent; complain(e.target, why); });
+    }
     addEventListener('pageshow', () => { delete e.target.dataset.sent; });
   });
   $('#notice')?.focus();
