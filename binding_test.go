@@ -226,7 +226,11 @@ func TestDecisionsKnowTheirBuildAfterARestart(t *testing.T) {
 		reg = open(t, b, j, policy)
 		_, err = reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "x")
 		require.NoError(t, err)
-		require.Equal(t, []string{"build-1", "build-2"}, builds)
+		require.Equal(t, "build-1", builds[0])
+		require.Contains(t, builds, "build-2")
+		for _, b := range builds[1:] { // once more where the first process asked as it was ending
+			require.Equal(t, "build-2", b)
+		}
 		require.Zero(t, approvedOnWire(d))
 		shut(t, reg)
 	}, duvotest.WithAssignment(refunds))

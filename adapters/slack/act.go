@@ -184,7 +184,9 @@ func (a *App) carryOut(ctx context.Context, i *item, d hitl.Decision) (text stri
 	var before *outcome.DecidedError
 	switch {
 	case err == nil:
-		a.news.decide(id, endingOf(hitl.DecisionEntry{Decision: d, Kind: i.req.Kind}))
+		if i.reg != Registry(a.asks) { // else it is the registry's to take it
+			a.news.decide(id, endingOf(hitl.DecisionEntry{Decision: d, Kind: i.req.Kind}))
+		}
 		return words["sent"], true
 	case errors.As(err, &before):
 		a.news.decide(id, endingOf(before.Entry))

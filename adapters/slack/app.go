@@ -23,6 +23,13 @@ type Registry interface {
 	Lookup(ctx context.Context, key string) (*outcome.Result, error)
 }
 
+// A Checker is a [Registry] that tells what it would not take, as
+// [github.com/duvotool/duvotool.Registry] does: what takes a proof is then not offered in
+// Slack, but at the desk.
+type Checker interface {
+	CheckDecision(context.Context, hitl.Request, hitl.Decision) error
+}
+
 // A Config says what an [App] is made of.
 type Config struct {
 	// Client talks to Slack with the app's bot token and, for Socket Mode, its

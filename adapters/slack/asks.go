@@ -18,12 +18,12 @@ import (
 // restart the registry asks again, and the message that is there already is the
 // question.
 //
-// What cannot be decided in Slack, because it is too long to be shown whole, is
-// suspended, see [hitl.Suspend], where there is a desk to decide it at, and the message
-// links to it; without a desk it comes to [hitl.Nobody], as does what Config.To posts
-// nowhere. It waits for [App.Run] to begin; when Run ends what waits is suspended, and
-// so is what is asked after that: it is there to be decided elsewhere, and in Slack once
-// an app runs again.
+// What is too long to be shown whole in Slack is suspended, see [hitl.Suspend], where
+// there is a desk to decide it at, and the message links to it; without a desk it comes to
+// [hitl.Nobody], as does what Config.To posts nowhere. What takes a proof of who decides,
+// see [hitl.RequireProof], is suspended too. The policy waits for [App.Run] to begin; when
+// Run ends what waits is suspended, and so is what is asked after that: it is there to be
+// decided elsewhere, and in Slack once an app runs again.
 //
 // Asked about the same request several times at once it posts one message, and
 // whoever decides has decided for all: a [hitl.Quorum] over it counts that person
@@ -45,6 +45,9 @@ func (a *App) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, erro
 		if a.desk(req) == "" {
 			return hitl.Nobody("the request is too long to be shown whole in Slack"), nil
 		}
+		return hitl.Suspend().Via("Slack"), nil
+	}
+	if a.needsProof(req) {
 		return hitl.Suspend().Via("Slack"), nil
 	}
 	return a.asks.wait(ctx, req, a.wake)
@@ -138,6 +141,12 @@ func (s *asks) endedAs(id string) string {
 		return ""
 	}
 	return s.ended[id]
+}
+
+func (s *asks) has(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[id] != nil
 }
 
 func (s *asks) Pending() []hitl.Request {

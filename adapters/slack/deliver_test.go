@@ -3,6 +3,7 @@ package slack_test
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,33 @@ func TestFunctionsOfTheHostsThatFail(t *testing.T) {
 			}, func(c *slack.Config) { c.People = p })
 		})
 	}
+}
+
+func TestOtherFunctionsOfTheHostsThatFail(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.call("refunds", "Refund 120 EUR")
+		m := b.asked()
+		require.NotContains(t, m.buttons(), "duvotool_desk")
+		b.deliver(b.slack.click(m, "U1", "duvotool_approve"))
+		require.Contains(t, b.slack.lastAlone().Blocks, "you cannot decide this request")
+		require.Zero(t, b.responses())
+	}, func(c *slack.Config) {
+		c.Desk = func(hitl.Request) string { panic("oh") }
+		c.Deadline = func(hitl.Request) (time.Time, string) { runtime.Goexit(); return time.Time{}, "" }
+		c.May = func(context.Context, string, hitl.Request) bool { panic("oh") }
+	})
+}
+
+// A deadline is told, with what happens then.
+func TestDeadline(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.call("refunds", "Refund 120 EUR")
+		require.Contains(t, b.asked().Blocks, "To be decided by 2000-01-02 00:00 UTC; then denied")
+	}, func(c *slack.Config) {
+		c.Deadline = func(hitl.Request) (time.Time, string) {
+			return time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC), "denied"
+		}
+	})
 }
 
 // While the app does not run nothing is taken, and Slack is told to come again.

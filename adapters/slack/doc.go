@@ -56,7 +56,10 @@
 // a reason that is known: a Duvo that cannot be read, or a program that ends, settles
 // nothing.
 //
-// A decision that needs more than a click, such as a proof by passkey, see the hitl
-// package, is refused by the registry; the person is told so alone, with a link to the
-// desk.
+// # Proofs and holds
+//
+// What takes a proof of who decides, see [hitl.RequireProof], has no button to approve or
+// answer it: Slack cannot give a passkey's proof, so the message links to the desk. What
+// the registry refuses for another reason, such as a hold, is told the person alone, with
+// the same link.
 package slack

@@ -1,8 +1,6 @@
 package slack_test
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,7 +15,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
 
@@ -379,44 +376,4 @@ func TestAChannelThatIsNotThere(t *testing.T) {
 			return map[string]string{"Refund 1 EUR": "U2", "Refund 2 EUR": channelC}[r.Title]
 		}
 	})
-}
-
-// A fake registry has what a test puts into it.
-type fakeRegistry struct {
-	mu      sync.Mutex
-	pending []hitl.Request
-	decided []hitl.Decision
-	err     error
-	taking  bool // what is decided waits no more, though it fails
-	status  duvo.Status
-}
-
-func (f *fakeRegistry) Pending() []hitl.Request {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]hitl.Request{}, f.pending...)
-}
-
-func (f *fakeRegistry) Decide(_ context.Context, r hitl.Request, d hitl.Decision) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.decided = append(f.decided, d)
-	}
-	if f.taking {
-		f.pending = nil
-	}
-	return f.err
-}
-
-func (f *fakeRegistry) Lookup(context.Context, string) (*outcome.Result, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return &outcome.Result{Outcome: outcome.OutcomePending, Status: cmp.Or(f.status, duvo.StatusWaiting)}, nil
-}
-
-func (f *fakeRegistry) set(r ...hitl.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.pending = r
 }

@@ -1,8 +1,11 @@
 package slack
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/guard"
 	api "github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackutilsx"
 )
@@ -219,6 +223,10 @@ func (a *App) question(r hitl.Request) []api.Block {
 	if value == "" {
 		fits = false
 	}
+	if fits && a.needsProof(r) {
+		fits = false
+		blocks = append(blocks, note(words["proof"]))
+	}
 	if r.Kind == duvo.Question && fits {
 		switch {
 		case r.CheckAnswerable() != nil:
@@ -245,6 +253,30 @@ func (a *App) question(r hitl.Request) []api.Block {
 		blocks = append(blocks, api.NewActionBlock("", buttons...))
 	}
 	return blocks
+}
+
+// needsProof reports whether an approval or answer needs a proof, which Slack cannot give.
+// What the app is asked as a policy is for the registry to check.
+func (a *App) needsProof(r hitl.Request) bool {
+	if a.asks.has(idOf(r)) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callFor)
+	defer cancel()
+	d := hitl.Approve("somebody", "")
+	if r.Kind == duvo.Question {
+		fitting := map[string]string{} // answers that fit, which nobody gives
+		for _, q := range r.Questions {
+			if fitting[q.Question] = "any"; len(q.Options) > 0 {
+				fitting[q.Question] = q.Options[0].Label
+			}
+		}
+		d = hitl.Answer("somebody", fitting)
+	}
+	return slices.ContainsFunc(a.regs(), func(reg Registry) bool {
+		c, ok := reg.(Checker)
+		return ok && errors.Is(c.CheckDecision(ctx, r.Clone(), d), hitl.ErrProofNeeded)
+	})
 }
 
 // A target is what a button or a form is about, and its text as it was displayed.
@@ -292,7 +324,11 @@ func (a *App) deadline(r hitl.Request) (at time.Time, then string) {
 	if a.cfg.Deadline == nil {
 		return time.Time{}, ""
 	}
-	at, then = a.cfg.Deadline(r)
+	err := guard.Run(errPanic, func() error { at, then = a.cfg.Deadline(r.Clone()); return nil })
+	if err != nil {
+		a.log.Error("slack: Config.Deadline", "error", hitl.SafeLine(err.Error(), 500))
+		return time.Time{}, ""
+	}
 	if then != "" {
 		then = "; then " + hitl.SafeLine(then, 100)
 	}

@@ -26,6 +26,7 @@ var words = map[string]string{
 	"notWhole":       "Nothing was decided: not all of it is shown here.",
 	"noForm":         "Nothing was decided: the form could not be opened. Click again.",
 	"failed":         "Nothing was sent: ",
+	"proof":          "It takes a proof of who decides, which Slack cannot give: approve or answer it at the desk.",
 	"refused":        "Nothing was decided, and it still waits: ",
 	"unsure":         "The decision was given, and it is not known yet whether it was taken: ",
 	"sending":        "Your decision is being sent.",
