@@ -189,8 +189,8 @@ func (s *service) requests(*http.Request, string) (int, any, error) {
 
 // decide takes a decision about what was seen, and about nothing else. 200: Duvo has
 // it, also where this person decided so before. 202: it counts, and is sent as soon as
-// it can be; after more than 15 minutes the request waits for a decision again. 409: it
-// does not count. 503: the same decision may be posted again.
+// it can be; after more than 15 minutes, or if it reads differently by then, the request
+// waits for a decision again. 409: it does not count. 503: the same decision may be posted again.
 func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	var in struct {
 		Digest, Verdict, Reason string
