@@ -62,6 +62,10 @@ const (
 	Released Event = "released" // somebody has ended the hold; of no Job
 
 	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
+
+	// Continued is of no request: a file that continues another begins with it, see
+	// [File.Rotate].
+	Continued Event = "continued"
 )
 
 // An Record is one entry of an [Log].
@@ -78,9 +82,10 @@ type Record struct {
 	Kind         duvo.RequestType `json:"kind,omitempty"`
 	Title        string           `json:"title,omitempty"` // untrusted
 	Digest       string           `json:"digest,omitempty"`
-	Content      string           `json:"content,omitempty"`     // of a decision: hitl.Request.ContentDigest of what was decided about
-	Request      *hitl.Request    `json:"request,omitempty"`     // of a decision, by option: all that was decided about; see duvotool.WithAuditTexts
-	RequestedAt  time.Time        `json:"requested_at,omitzero"` // first seen
+	Content      string           `json:"content,omitempty"`      // of a decision: hitl.Request.ContentDigest of what was decided about
+	InputDigest  string           `json:"input_digest,omitempty"` // of what the Job was started with, see [InputDigest]
+	Request      *hitl.Request    `json:"request,omitempty"`      // of a decision, by option: all that was decided about; see duvotool.WithAuditTexts
+	RequestedAt  time.Time        `json:"requested_at,omitzero"`  // first seen
 	DecidedAt    time.Time        `json:"decided_at,omitzero"`
 
 	Verdict  string            `json:"verdict,omitempty"`
@@ -126,6 +131,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("title", r.Title)
 	add("digest", r.Digest)
 	add("content", r.Content)
+	add("input_digest", r.InputDigest)
 	add("verdict", r.Verdict)
 	add("by", r.By)
 	for i, p := range r.People {

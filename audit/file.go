@@ -1,11 +1,7 @@
 package audit
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/ownfile"
 )
 
@@ -27,6 +22,9 @@ import (
 // disk the file works again by itself. A file that was removed, replaced or
 // changed under its opener takes no records; its errors tell so, and do not match
 // ErrUnavailable. Put back, it goes on. All methods may be called at once.
+//
+// A file that has grown large is continued in another one, see [File.Rotate] and
+// [MaxSize]. The chain goes on over all of them.
 type File struct {
 	mu    sync.Mutex
 	path  string   // absolute
@@ -35,9 +33,15 @@ type File struct {
 	end   int64    // where the last line ends, in bytes
 	last  int64    // where it begins
 	head  string   // hash of the last line; empty before the first
-	count int64
-	dirty bool  // something may stand behind the end
-	over  error // the file is closed
+	count int64    // lines, with those of the files before it
+	first int64    // the number of its first line
+	dirty bool     // something may stand behind the end
+	over  error    // the file is closed
+
+	max      int64              // bytes, after which it is continued in another; zero: never
+	unsynced bool               // a rotation is not known to outlive the machine's power
+	linked   string             // a second name that the file must not have; empty: none
+	step     func(string) error // of a rotation; for tests
 }
 
 var _ Prober = (*File)(nil)
@@ -76,7 +80,9 @@ var ErrLocked = errors.New("duvotool: the audit file is open elsewhere")
 // Its folder is not looked at: who may write there can exchange the file, which
 // shows against a [File.Head] that was kept elsewhere. A system without file
 // locks is refused with [errors.ErrUnsupported].
-func OpenFile(path string) (*File, error) {
+//
+// A rotation that a crash has interrupted is completed, see [File.Rotate].
+func OpenFile(path string, opts ...FileOption) (*File, error) {
 	bad := func(err error) error { return fmt.Errorf("duvotool: the audit file: %w", err) }
 	_, err := os.Stat(path)
 	fresh := os.IsNotExist(err)
@@ -84,18 +90,29 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, bad(err)
 	}
-	a := &File{f: f, disk: f}
+	a := &File{f: f, disk: f, step: func(string) error { return nil }}
 	if a.path, err = filepath.Abs(path); err != nil {
 		_ = f.Close()
 		return nil, bad(err)
 	}
-	if err := a.open(path); err != nil {
-		_ = f.Close()
+	for _, o := range opts {
+		if err == nil {
+			err = o(a)
+		}
+	}
+	if err == nil {
+		err = a.open(path)
+	}
+	if err == nil {
+		err = a.resumeRotation()
+	}
+	if err != nil {
+		_ = a.f.Close()
 		return nil, err
 	}
 	if fresh {
 		if err := ownfile.SyncFolder(filepath.Dir(path)); err != nil {
-			_ = f.Close()
+			_ = a.f.Close()
 			return nil, bad(err)
 		}
 	}
@@ -119,27 +136,37 @@ func (a *File) open(path string) error {
 	if there, err := ownfile.StillAt(path, a.f); err != nil || !there {
 		return bad(errors.Join(fmt.Errorf("%s was exchanged while it was opened", path), err))
 	}
-	end, err := endOfLines(a.f)
-	if err != nil {
+	if err := a.adopt(a.f, path); err != nil {
+		return err
+	}
+	if err := a.unfinished(a.end); err != nil {
+		return bad(fmt.Errorf("%s: %w", path, err))
+	}
+	if info, err := a.f.Stat(); err != nil || info.Size() == a.end {
+		return err
+	}
+	if err := a.f.Truncate(a.end); err != nil {
 		return bad(err)
 	}
-	a.end = end
-	a.head, a.count, err = readLines(io.NewSectionReader(a.f, 0, end), func(l line) bool {
+	return nil
+}
+
+// adopt reads a file and makes it the one that is written to.
+func (a *File) adopt(f *os.File, path string) error {
+	a.f, a.disk = f, f
+	end, err := endOfLines(f)
+	if err != nil {
+		return fmt.Errorf("duvotool: the audit file: %w", err)
+	}
+	a.end, a.last = end, 0
+	c, err := readLines(io.NewSectionReader(f, 0, end), func(l line) bool {
 		a.last = end - l.size
 		return true
 	})
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, path)
 	}
-	if err := a.unfinished(end); err != nil {
-		return bad(fmt.Errorf("%s: %w", path, err))
-	}
-	if info, err := a.f.Stat(); err != nil || info.Size() == end {
-		return err
-	}
-	if err := a.f.Truncate(end); err != nil {
-		return bad(err)
-	}
+	a.head, a.count, a.first = c.head, c.count, c.first
 	return nil
 }
 
@@ -180,7 +207,8 @@ func endOfLines(f *os.File) (end int64, err error) {
 	return 0, nil
 }
 
-// Head returns how many lines the file has and the hash of the last one.
+// Head returns how many lines the file has, with those of the files that it
+// continues, and the hash of the last one.
 func (a *File) Head() (count int64, hash string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,80 +226,4 @@ func (a *File) Close() error {
 		a.over = errors.New("duvotool: the audit file is closed")
 	}
 	return a.f.Close()
-}
-
-// Verify reads an audit file and tells whether each line follows the one
-// before. It returns how many lines there are and the hash of the last. Where a
-// count and hash from an earlier [File.Head] are given (count zero: none),
-// the file must still hold that line: otherwise its tail was cut, or it is
-// another file.
-func Verify(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
-	seen := count == 0
-	last, lines, err = readLines(r, func(l line) bool {
-		seen = seen || l.number == count && l.hash == hash
-		return true
-	})
-	if err == nil && !seen {
-		err = fmt.Errorf("duvotool: the audit file does not hold its line %d as it was: it was cut or exchanged", count)
-	}
-	return lines, last, err
-}
-
-var errBreaksOff = errors.New("duvotool: the audit file breaks off")
-
-// A line is one of a file, as it was read.
-type line struct {
-	number int64
-	hash   string
-	size   int64 // bytes, with its end
-	record Record
-}
-
-// readLines tells each line, until each returns false.
-func readLines(r io.Reader, each func(line) bool) (head string, count int64, err error) {
-	in := bufio.NewReaderSize(r, 64<<10)
-	for {
-		text, err := readLine(in)
-		if errors.Is(err, io.EOF) && len(text) == 0 {
-			return head, count, nil
-		}
-		if err != nil {
-			return "", 0, errtext.Errorf("%w in line %d", errBreaksOff, count+1)
-		}
-		var l entry
-		if err := json.Unmarshal(text, &l); err != nil {
-			return "", 0, fmt.Errorf("duvotool: the audit file: line %d: %w", count+1, err)
-		}
-		if l.Seq != count+1 || l.Prev != head {
-			return "", 0, fmt.Errorf("duvotool: the audit file: line %d does not follow the one before: something was changed, left out or put in", count+1)
-		}
-		head = hashLine(text)
-		count++
-		if !each(line{count, head, int64(len(text) + 1), l.Record}) {
-			return head, count, nil
-		}
-	}
-}
-
-// readLine reads a bounded line without its end. A last line without an end is
-// io.EOF with what there is.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return bytes.TrimSuffix(line, []byte("\n")), nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return line, err
-		case len(line) > maxLine:
-			return line, errors.New("too long")
-		}
-	}
-}
-
-func hashLine(line []byte) string {
-	sum := sha256.Sum256(line)
-	return hex.EncodeToString(sum[:])
 }

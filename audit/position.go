@@ -77,6 +77,9 @@ func (p *Position) next(text []byte) (Entry, error) {
 	if err := json.Unmarshal(text, &l); err != nil {
 		return Entry{}, err
 	}
+	if p.Line == 0 && l.Event == Continued && l.Seq > 1 { // the files before this one are not there
+		p.Line, p.Hash = l.Seq-1, l.Prev
+	}
 	if l.Seq != p.Line+1 || l.Prev != p.Hash {
 		return Entry{}, errors.New("it does not follow the one before: something was changed, left out or put in")
 	}

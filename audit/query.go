@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 )
 
@@ -18,14 +19,14 @@ type Entry struct {
 	Record
 }
 
-// Read reads the lines of an audit file, the oldest first, and ends with an error
+// Read reads the lines of an audit, see [Open], the oldest first, and ends with an error
 // where one does not follow the one before, as [Verify] would. A last line without
 // its end is left out: its writer may be at work. It may read a file that is open
 // for writing.
 func Read(r io.Reader) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		stopped := false
-		_, _, err := readLines(r, func(l line) bool {
+		_, err := readLines(r, func(l line) bool {
 			stopped = !yield(Entry{l.number, l.hash, l.record}, nil)
 			return !stopped
 		})
@@ -38,16 +39,17 @@ func Read(r io.Reader) iter.Seq2[Entry, error] {
 // A Filter picks records. Its zero value picks all; each field that is set must
 // hold.
 type Filter struct {
-	By         string    // who decided, alone or with others; names are compared as [hitl.PersonKey] does
-	Assignment string    // its ID or name, whatever the case
-	JobID      string    // whatever the case
-	RequestID  string    // whatever the case
-	Digest     string    // of a request; the beginning will do
-	Key        string    // the operation key
-	Events     []Event   // one of them
-	Verdicts   []string  // one of them: "approved", "denied", ...
-	Since      time.Time // not before
-	Until      time.Time // before
+	By         string             // who decided, alone or with others; names are compared as [hitl.PersonKey] does
+	Assignment string             // its ID or name, whatever the case
+	JobID      string             // whatever the case
+	RequestID  string             // whatever the case
+	Digest     string             // of a request; the beginning will do
+	Key        string             // the operation key
+	Kinds      []duvo.RequestType // one of them
+	Events     []Event            // one of them
+	Verdicts   []string           // one of them: "approved", "denied", ...
+	Since      time.Time          // not before
+	Until      time.Time          // before
 }
 
 // Match reports whether a filter picks a record.
@@ -61,6 +63,8 @@ func (f Filter) Match(r Record) bool {
 	case !strings.HasPrefix(r.Digest, strings.ToLower(f.Digest)), f.Key != "" && f.Key != r.Key:
 		return false
 	case len(f.Events) > 0 && !slices.Contains(f.Events, r.Event), len(f.Verdicts) > 0 && !slices.Contains(f.Verdicts, r.Verdict):
+		return false
+	case len(f.Kinds) > 0 && !slices.Contains(f.Kinds, r.Kind):
 		return false
 	case !f.Since.IsZero() && r.At.Before(f.Since), !f.Until.IsZero() && !r.At.Before(f.Until):
 		return false

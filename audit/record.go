@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/duvotool/duvotool/internal/errtext"
@@ -15,15 +16,20 @@ import (
 func (a *File) Record(_ context.Context, r Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
+	line, err := a.lineOf(r)
 	if err != nil {
 		return err
 	}
-	if len(line) > maxLine {
-		return fmt.Errorf("an audit record of %d bytes is too large", len(line))
-	}
 	if err := a.writable(); err != nil {
 		return err
+	}
+	if a.max > 0 && a.end+int64(len(line))+1 > a.max && a.own() > 0 {
+		if _, err := a.rotate(); err != nil {
+			return err
+		}
+		if line, err = a.lineOf(r); err != nil {
+			return err
+		}
 	}
 	if err := a.write(append(line, '\n')); err != nil {
 		return err
@@ -34,8 +40,17 @@ func (a *File) Record(_ context.Context, r Record) error {
 		return err
 	}
 	a.last, a.end = a.end, next
-	a.head, a.count = hashLine(line), a.count+1
+	a.head, a.count, a.first = hashLine(line), a.count+1, max(a.first, 1)
 	return nil
+}
+
+// lineOf is the next line, without its end.
+func (a *File) lineOf(r Record) ([]byte, error) {
+	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
+	if err == nil && len(line) > maxLine {
+		err = fmt.Errorf("an audit record of %d bytes is too large", len(line))
+	}
+	return line, err
 }
 
 // Ready tells whether the file can be written; see [Prober].
@@ -61,6 +76,9 @@ const probeSize = 16 << 10 // bytes
 func (a *File) writable() error {
 	if a.over != nil {
 		return a.over
+	}
+	if err := errors.Join(a.unlink(), a.settle()); err != nil {
+		return err
 	}
 	if !a.dirty {
 		return a.here(a.end)

@@ -29,8 +29,12 @@ type autoApprove []Rule
 
 func (a autoApprove) Decide(_ context.Context, req Request) (Decision, error) {
 	decide := func(v Verdict, i int) (Decision, error) {
-		return Decision{Verdict: v, Source: SourcePolicy, Path: "AutoApprove",
-			By: "policy auto-approve", Reason: fmt.Sprintf("rule %d: %s", i+1, a[i])}, nil
+		d := Decision{Verdict: v, Source: SourcePolicy, Path: "AutoApprove", By: "policy auto-approve", Reason: fmt.Sprintf("rule %d: %s", i+1, a[i])}
+		if a[i].name != "" {
+			d.Reason = fmt.Sprintf("rule %q: %s", a[i].name, a[i])
+			d.Path += " > " + a[i].name
+		}
+		return d, nil
 	}
 	for i, r := range a {
 		if r.denies && r.holds(req) {
@@ -60,6 +64,9 @@ func (a autoApprove) Validate() error {
 	for i, r := range a {
 		if err := r.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("AutoApprove: rule %d: %w", i+1, err))
+		}
+		if r.name != "" && slices.ContainsFunc(a[:i], func(other Rule) bool { return other.name == r.name }) {
+			errs = append(errs, fmt.Errorf("AutoApprove: rule %d: another one is named %q too", i+1, r.name))
 		}
 	}
 	return errors.Join(errs...)
@@ -96,6 +103,7 @@ func (autoApprove) String() string { return "AutoApprove" }
 // always holds.
 type Rule struct {
 	assignment string
+	name       string
 	conditions []condition
 	denies     bool
 	followUps  bool          // also where a message has added something to the Job
@@ -123,6 +131,16 @@ func (r Rule) with(text string, hold func(Request) bool) Rule {
 func (r Rule) withMoving(text string, hold func(Request) bool) Rule {
 	r = r.with(text, hold)
 	r.conditions[len(r.conditions)-1].moves = true
+	return r
+}
+
+// Named gives the rule a name, which decisions by it and their records tell in their
+// reason, and in their path behind the policy's. Without one they tell its number,
+// which moves when rules before it come and go.
+func (r Rule) Named(name string) Rule {
+	if r.name = SafeLine(name, 80); strings.TrimSpace(name) == "" {
+		r.err = errors.Join(r.err, errors.New("Named: the name is empty"))
+	}
 	return r
 }
 

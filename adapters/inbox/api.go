@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,14 @@ func (d *Desk) tell(w http.ResponseWriter, status int, v any) {
 
 func (d *Desk) unauthorized(w http.ResponseWriter, _ *http.Request) {
 	d.tell(w, http.StatusUnauthorized, problem{words["signInNone"]})
+}
+
+// apiMe serves who makes the request.
+func (d *Desk) apiMe(w http.ResponseWriter, _ *http.Request, p Person) {
+	d.tell(w, http.StatusOK, struct {
+		Login string `json:"login"`
+		Name  string `json:"name,omitempty"`
+	}{p.Login, p.Name})
 }
 
 // apiList serves what waits, a page at a time.
@@ -180,6 +189,9 @@ func (d *Desk) apiNote(w http.ResponseWriter, r *http.Request, p Person) {
 func (d *Desk) apiHistory(w http.ResponseWriter, r *http.Request, p Person) {
 	f, _ := filterOf(r)
 	rows, err := d.history(r.Context(), p, f)
+	if ref := r.URL.Query().Get("ref"); ref != "" {
+		rows = slices.DeleteFunc(rows, func(h *past) bool { return h.Ref != ref })
+	}
 	out := struct {
 		Decided []*past `json:"decided"`
 		Found   int     `json:"found"`

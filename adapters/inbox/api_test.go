@@ -137,6 +137,22 @@ func TestTheAPIIsAsDescribed(t *testing.T) {
 	}
 	require.Equal(t, 200, b.json(s, lee, "GET", "/api/history", "/api/history?by="+url.QueryEscape(kim), nil, &past))
 	require.Len(t, past.Decided, 2)
+	looksBack := func(query string) int {
+		require.Equal(t, 200, b.json(s, lee, "GET", "/api/history", "/api/history?"+query, nil, &past))
+		return len(past.Decided)
+	}
+	require.Equal(t, 1, looksBack("ref="+ref))
+	require.Equal(t, 0, looksBack("ref=nothing"))
+	hour := func(n time.Duration) string {
+		return url.QueryEscape(time.Now().Add(n * time.Hour).Format(time.RFC3339))
+	}
+	require.Equal(t, 2, looksBack("since="+hour(-1)+"&until="+hour(1)))
+	require.Equal(t, 0, looksBack("since="+hour(1)))
+	require.Equal(t, 0, looksBack("until="+hour(-1)), "a time is not still counted, as a day is")
+	var me struct{ Login string }
+	require.Equal(t, 200, b.json(s, kim, "GET", "/api/me", "/api/me", nil, &me))
+	require.Equal(t, kim, me.Login)
+	require.Equal(t, 401, b.json(s, "", "GET", "/api/me", "/api/me", nil, nil))
 }
 
 // Everybody who watches is told at once that something waits.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -14,10 +13,10 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 )
 
-// AuditFile opens an audit file for [Config.Audit]. It may be one that the program
-// writes to.
+// AuditFile opens an audit file for [Config.Audit], with the files that it continues.
+// It may be one that the program writes to.
 func AuditFile(path string) func(context.Context) (io.ReadCloser, error) {
-	return func(context.Context) (io.ReadCloser, error) { return os.Open(path) }
+	return func(context.Context) (io.ReadCloser, error) { return audit.Open(path) }
 }
 
 // A past request is one line of the history: how a request was decided, and what
@@ -125,7 +124,7 @@ func (d *Desk) older(ctx context.Context, match func(audit.Record) bool) ([]*pas
 	var l ledger
 	rows, _, err := l.take(ctx, func(yield func(audit.Entry, error) bool) {
 		for e, err := range audit.Read(file) {
-			if err == nil && isDecision(e.Record) && !match(e.Record) {
+			if err == nil && e.Decides() && !match(e.Record) {
 				continue
 			}
 			if !yield(e, err) {
@@ -138,12 +137,6 @@ func (d *Desk) older(ctx context.Context, match func(audit.Record) bool) ([]*pas
 		out[i] = e.past
 	}
 	return out, err
-}
-
-// isDecision reports whether a record tells that a request waits no more: putting it
-// off decides nothing.
-func isDecision(r audit.Record) bool {
-	return r.Event == audit.Elsewhere || r.Event == audit.Decided && r.Verdict != hitl.Suspended.String() && r.Verdict != hitl.Passed.String()
 }
 
 func pastOf(e audit.Entry) *past {

@@ -102,7 +102,7 @@ func (l *ledger) enter(e audit.Entry) {
 		}
 	case known && e.Event == audit.Delivered:
 		change(place, func(h *past) { h.Delivery = e.Delivery })
-	case isDecision(e.Record):
+	case e.Decides():
 		if l.byRequest == nil {
 			l.byRequest, l.byJob = map[requestName]int{}, map[string][]int{}
 		}

@@ -23,7 +23,7 @@ type chronicle struct {
 	Query       string // of the filter, for the links to other pages
 }
 
-// filterOf reads a filter of a query. Days are UTC.
+// filterOf reads a filter of a query. Days are UTC; programs may give times too.
 func filterOf(r *http.Request) (audit.Filter, chronicle) {
 	v := r.URL.Query()
 	c := chronicle{By: strings.TrimSpace(v.Get("by")), What: strings.TrimSpace(v.Get("assignment")), Verdict: v.Get("verdict"), Since: v.Get("since"), Until: v.Get("until")}
@@ -33,20 +33,23 @@ func filterOf(r *http.Request) (audit.Filter, chronicle) {
 	}
 	f.Since = dayOf(c.Since)
 	if until := dayOf(c.Until); !until.IsZero() {
-		f.Until = until.AddDate(0, 0, 1)
+		if f.Until = until; len(c.Until) == len(time.DateOnly) {
+			f.Until = until.AddDate(0, 0, 1)
+		}
 	}
 	v.Del("page")
 	c.Query = v.Encode()
 	return f, c
 }
 
-// dayOf reads a day; the zero time where it is none.
+// dayOf reads a day or a time; the zero time where it is none.
 func dayOf(s string) time.Time {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return time.Time{}
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t
+		}
 	}
-	return t
+	return time.Time{}
 }
 
 // past serves the history.

@@ -38,6 +38,7 @@ func (d *Desk) routes() {
 	page("GET /events", d.events)
 	page("GET /hold", d.holdPage)
 	page("POST /hold", d.switchHold)
+	api("GET /api/me", d.apiMe)
 	api("GET /api/requests", d.apiList)
 	api("GET /api/requests/{ref}", d.apiRequest)
 	api("POST /api/decisions", d.apiDecide)

@@ -62,9 +62,14 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 		defer emulator.Close()
 	}
 	hold := hitl.NewHold(hitl.HoldFile(filepath.Join(dir, "hold.json")), audit.Switches(record))
-	reg, err := duvotool.Discover(ctx, client,
+	opts := []duvotool.Option{
 		duvotool.WithPolicy(hold.Over(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil }))),
-		duvotool.WithAudit(record))
+		duvotool.WithAudit(record),
+	}
+	if emulator != nil {
+		opts = append(opts, duvotool.WithPollInterval(200*time.Millisecond)) // Duvo itself is read as it advises
+	}
+	reg, err := duvotool.Discover(ctx, client, opts...)
 	if err != nil {
 		return err
 	}
@@ -96,6 +101,7 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/\nCtrl-C ends it; what waits then is lost with the emulator.\n", listener.Addr())
+	_, _ = fmt.Fprintf(out, "For duvoctl, as %s, paste:\nexport DUVOCTL_DESK=http://%s/desk\nexport DUVOCTL_DESK_TOKEN=%s\n", people[0].Login, listener.Addr(), sessions.token(people[0]))
 	if emulator != nil {
 		go delegate(ctx, reg, every)
 	}

@@ -103,6 +103,7 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		Assignment: op.work.Assignment.Name, BuildID: rec.Build, Caller: op.order.Caller, Status: statusOf(s)}
 	if p := line.About; p != nil {
 		about(&a, p)
+		op.shownIn(&a, s, p)
 	}
 	switch line.Kind {
 	case lifecycle.LineDecided:
@@ -123,6 +124,14 @@ func (op *operation) auditRecord(s *lifecycle.State, line lifecycle.Line, note s
 		a.By = line.Text
 	}
 	return a
+}
+
+// shownIn fills in a record what its decider was shown.
+func (op *operation) shownIn(a *audit.Record, s *lifecycle.State, p *lifecycle.Request) {
+	ask, _ := s.Live.Ask(p.ID)
+	if ask.Ticket != nil && ask.Ticket.Shown != nil && ask.Ticket.Digest == p.Digest {
+		a.InputDigest = audit.InputDigest(ask.Ticket.Shown.Input)
+	}
 }
 
 // evidence adds to the record of a decision what shows later who decided about what.
