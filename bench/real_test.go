@@ -314,7 +314,9 @@ func benchCPU(r *making) {
 			"text_content": strings.Repeat("What was done. ", 20)})
 	}
 	answer := func(v any) []byte { b, _ := json.Marshal(v); return b }
-	job, list := answer(map[string]any{"run": run}), answer(map[string]any{"messages": messages, "total": 20, "limit": 50, "offset": 0})
+	job := answer(map[string]any{"run": run})
+	begun := bytes.Replace(job, []byte("completed"), []byte("running"), 1) // so that both sides wait for the read
+	list := answer(map[string]any{"messages": messages, "total": 20, "limit": 50, "offset": 0})
 	agents := answer(map[string]any{"agents": []any{map[string]any{"id": worker.ID, "name": "Worker"}}, "total": 1})
 	folders := answer(map[string]any{"folders": []any{}})
 	var started atomic.Int64
@@ -330,7 +332,7 @@ func benchCPU(r *making) {
 			_, _ = w.Write(list)
 		case q.Method == http.MethodPost:
 			w.WriteHeader(http.StatusCreated)
-			_, _ = w.Write(bytes.Replace(job, []byte(number), fmt.Appendf(nil, "%012d", started.Add(1)), 1))
+			_, _ = w.Write(bytes.Replace(begun, []byte(number), fmt.Appendf(nil, "%012d", started.Add(1)), 1))
 		default:
 			_, _ = w.Write(bytes.Replace(job, []byte(number), []byte(q.URL.Path[len(q.URL.Path)-len(number):]), 1))
 		}

@@ -138,7 +138,9 @@ func TestEveryWorldIsSafe(t *testing.T) {
 				f := explore(sc, mostStates())
 				reached[i] = f.states
 				seenSteps.Lock()
-				maps.Copy(seenSteps.stages, sc.seen)
+				if sc.restores == 0 || sc.procs < 2 { // else the record of another process goes back, too
+					maps.Copy(seenSteps.stages, sc.seen)
+				}
 				seenSteps.Unlock()
 				t.Logf("%s: %d states, depth %d, %v", sc.name, f.states, f.depth, time.Since(begin).Round(time.Millisecond))
 				if f.bad != "" {

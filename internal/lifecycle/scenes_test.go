@@ -107,7 +107,7 @@ func deepScenes() []*scene {
 		{name: "deep: replicas, a start, a fault, a death", opts: quick(), procs: 2, calls: 2, faults: 1, deaths: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "deep: replicas, leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, calls: 1, leaves: 1, deaths: 1, keys: true},
 		{name: "deep: replicas, decisions are put off, a fault", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, suspend: true, saveFaults: true, deny: true},
-		{name: "deep: replicas, a slow driver", opts: with(func(o *Options) { o.Settle = 0 }), began: true, procs: 2, requests: 2, slow: true},
+		{name: "deep: replicas, a slow driver", opts: with(func(o *Options) { o.Settle = 0 }), began: true, procs: 2, requests: 1, slow: true},
 		{name: "deep: replicas, a fault, an edit, lax server", opts: quick(), began: true, procs: 2, requests: 1, faults: 1, edits: 1, sendFaults: true, late: true},
 		{name: "deep: an edit, an outsider, a fault, a death, late effects", opts: quick(), began: true, requests: 2, faults: 1, edits: 1, outsiders: 1, deaths: 1, sendFaults: true, late: true, deny: true},
 	}
