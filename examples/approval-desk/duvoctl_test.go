@@ -21,7 +21,7 @@ func TestTheDeskTakesTheTokenThatItPrints(t *testing.T) {
 	read, written, err := os.Pipe()
 	require.NoError(t, err)
 	over := make(chan error, 1)
-	go func() { over <- run(ctx, "127.0.0.1:0", time.Hour, written) }()
+	go func() { over <- run(ctx, "127.0.0.1:0", "", time.Hour, written) }()
 	env := map[string]string{}
 	for lines := bufio.NewScanner(read); len(env) < 2 && lines.Scan(); {
 		if text, ok := strings.CutPrefix(lines.Text(), "export "); ok {

@@ -4,8 +4,10 @@
 //	go run ./examples/approval-desk
 //
 // It prints an address; open it, sign in as one of two people, and approve a refund.
-// Without DUVO_API_KEY the Jobs run on the embedded emulator. With it, it is a desk
-// for the Jobs that are started with this program's tools; it starts none itself.
+// Without DUVO_API_KEY the Jobs run on the embedded emulator. With it, it is a desk for
+// real Jobs: who is signed in hands work over at /new, signing in takes a code that the
+// program prints, and journal, audit and hold stay in the folder of -data, so that a
+// restart goes on where this one was.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +25,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/adapters/bolt"
 	"github.com/duvotool/duvotool/adapters/inbox"
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
@@ -31,22 +35,30 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "the address to serve on; port 0 takes a free one")
 	every := flag.Duration("every", 20*time.Second, "how often the agent hands something over")
+	data := flag.String("data", "approval-desk-data", "with DUVO_API_KEY: the folder that journal and audit are kept in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *addr, *every, os.Stdout); err != nil {
+	if err := run(ctx, *addr, *data, *every, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // run serves the desk until ctx ends.
-func run(ctx context.Context, addr string, every time.Duration, out *os.File) error {
-	dir, err := os.MkdirTemp("", "approval-desk-")
+func run(ctx context.Context, addr, data string, every time.Duration, out io.Writer) error {
+	client, emulator, err := connect()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	dir, keep, err := folder(data, emulator != nil)
+	if err != nil {
+		return err
+	}
+	if emulator != nil {
+		defer emulator.Close()
+		defer func() { _ = os.RemoveAll(dir) }()
+	}
 	path := filepath.Join(dir, "audit.jsonl")
 	record, err := audit.OpenFile(path)
 	if err != nil {
@@ -54,13 +66,6 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 	}
 	defer func() { _ = record.Close() }()
 
-	client, emulator, err := connect()
-	if err != nil {
-		return err
-	}
-	if emulator != nil {
-		defer emulator.Close()
-	}
 	hold := hitl.NewHold(hitl.HoldFile(filepath.Join(dir, "hold.json")), audit.Switches(record))
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(hold.Over(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil }))),
@@ -69,13 +74,17 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 	if emulator != nil {
 		opts = append(opts, duvotool.WithPollInterval(200*time.Millisecond)) // Duvo itself is read as it advises
 	}
+	if keep != nil {
+		defer func() { _ = keep.Close() }()
+		opts = append(opts, duvotool.WithJournal(keep))
+	}
 	reg, err := duvotool.Discover(ctx, client, opts...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = reg.Close(context.Background()) }()
 
-	sessions := newSessions()
+	sessions := newSessions(emulator == nil)
 	desk, err := inbox.New(inbox.Config{
 		Registries: []inbox.Registry{reg},
 		Person:     sessions.person,
@@ -94,13 +103,22 @@ func run(ctx context.Context, addr string, every time.Duration, out *os.File) er
 	mux := http.NewServeMux()
 	mux.Handle("/desk/", http.StripPrefix("/desk", desk))
 	sessions.serve(mux)
+	serveNew(mux, sessions, reg)
 	mux.Handle("/{$}", http.RedirectHandler("/desk/", http.StatusSeeOther))
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/\nCtrl-C ends it; what waits then is lost with the emulator.\n", listener.Addr())
+	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/, and work is handed over at http://%s/new.\n", listener.Addr(), listener.Addr())
+	if emulator != nil {
+		_, _ = fmt.Fprintln(out, "Ctrl-C ends it; what waits then is lost with the emulator.")
+	} else {
+		_, _ = fmt.Fprintf(out, "Ctrl-C ends it; what waits then is taken up again from %s.\n", dir)
+		for _, p := range people {
+			_, _ = fmt.Fprintf(out, "%s signs in with %s\n", p.Login, sessions.codes[p.Login])
+		}
+	}
 	_, _ = fmt.Fprintf(out, "For duvoctl, as %s, paste:\nexport DUVOCTL_DESK=http://%s/desk\nexport DUVOCTL_DESK_TOKEN=%s\n", people[0].Login, listener.Addr(), sessions.token(people[0]))
 	if emulator != nil {
 		go delegate(ctx, reg, every)
@@ -138,6 +156,20 @@ func delegate(ctx context.Context, reg *duvotool.Registry, every time.Duration) 
 			return
 		}
 	}
+}
+
+// folder is where what outlives the process is kept, with the journal there. On the
+// emulator, whose Jobs end with it, it is a temporary one without a journal.
+func folder(data string, emulated bool) (dir string, j *bolt.Journal, err error) {
+	if emulated {
+		dir, err = os.MkdirTemp("", "approval-desk-")
+		return dir, nil, err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", nil, err
+	}
+	j, err = bolt.Open(filepath.Join(data, "journal.db"))
+	return data, j, err
 }
 
 // connect returns a client of the real Duvo, where a key is set, or of an emulator.

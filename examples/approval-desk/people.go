@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"html/template"
 	"net/http"
 	"strings"
@@ -10,17 +11,29 @@ import (
 	"github.com/duvotool/duvotool/adapters/inbox"
 )
 
-// people may sign in here by a click: this is a demonstration. A real program signs
-// people in with its company's accounts.
+// people may sign in here by a click on the emulator, and with a code that the program
+// prints where Jobs are real. A real program signs people in with its company's accounts;
+// see adapters/inbox/oidc.
 var people = []inbox.Person{{Login: "kim@example.com"}, {Login: "lee@example.com"}}
 
 // sessions are who is signed in, by the value of a cookie, or of a token for duvoctl.
 type sessions struct {
+	codes map[string]string // by login; nil: nobody needs one
+
 	mu sync.Mutex
 	by map[string]inbox.Person
 }
 
-func newSessions() *sessions { return &sessions{by: map[string]inbox.Person{}} }
+func newSessions(coded bool) *sessions {
+	s := &sessions{by: map[string]inbox.Person{}}
+	if coded {
+		s.codes = map[string]string{}
+		for _, p := range people {
+			s.codes[p.Login] = rand.Text()
+		}
+	}
+	return s
+}
 
 const cookie = "desk-session"
 
@@ -55,18 +68,23 @@ var signInPage = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in</title></head>
 <body><main><h1>Sign in to the desk</h1><p>This is a demonstration: choose who you are.</p>
 <form method="post"><input type="hidden" name="next" value="{{.Next}}">
-{{range .People}}<p><button name="login" value="{{.Login}}">{{.Login}}</button></p>
+{{if .Coded}}<p><label>The code that the program has printed for you <input name="code" type="password" required autocomplete="off"></label></p>
+{{end}}{{range .People}}<p><button name="login" value="{{.Login}}">{{.Login}}</button></p>
 {{end}}</form></main></body></html>
 `))
 
 func (s *sessions) serve(mux *http.ServeMux) {
 	mux.HandleFunc("GET /signin", func(w http.ResponseWriter, r *http.Request) {
-		_ = signInPage.Execute(w, map[string]any{"Next": local(r.URL.Query().Get("next")), "People": people})
+		_ = signInPage.Execute(w, map[string]any{"Next": local(r.URL.Query().Get("next")), "People": people, "Coded": s.codes != nil})
 	})
 	protect := http.NewCrossOriginProtection()
 	mux.Handle("POST /signin", protect.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, p := range people {
 			if p.Login == r.PostFormValue("login") {
+				if code := s.codes[p.Login]; s.codes != nil && subtle.ConstantTimeCompare([]byte(code), []byte(r.PostFormValue("code"))) != 1 {
+					http.Error(w, "that is not the code that the program has printed for "+p.Login, http.StatusForbidden)
+					return
+				}
 				value := rand.Text()
 				s.mu.Lock()
 				s.by[value] = p
