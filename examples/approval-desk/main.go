@@ -59,6 +59,9 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 		defer emulator.Close()
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
+	if keep != nil {
+		defer func() { _ = keep.Close() }()
+	}
 	path := filepath.Join(dir, "audit.jsonl")
 	record, err := audit.OpenFile(path)
 	if err != nil {
@@ -75,7 +78,6 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 		opts = append(opts, duvotool.WithPollInterval(200*time.Millisecond)) // Duvo itself is read as it advises
 	}
 	if keep != nil {
-		defer func() { _ = keep.Close() }()
 		opts = append(opts, duvotool.WithJournal(keep))
 	}
 	reg, err := duvotool.Discover(ctx, client, opts...)
@@ -109,9 +111,17 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/, and work is handed over at http://%s/new.\n", listener.Addr(), listener.Addr())
+	greet(out, listener.Addr(), dir, sessions)
 	if emulator != nil {
+		go delegate(ctx, reg, every)
+	}
+	return serve(ctx, mux, listener, desk)
+}
+
+// greet tells where the desk is, and how people and duvoctl get in.
+func greet(out io.Writer, addr net.Addr, dir string, sessions *sessions) {
+	_, _ = fmt.Fprintf(out, "The desk is at http://%s/desk/, and work is handed over at http://%s/new.\n", addr, addr)
+	if sessions.codes == nil {
 		_, _ = fmt.Fprintln(out, "Ctrl-C ends it; what waits then is lost with the emulator.")
 	} else {
 		_, _ = fmt.Fprintf(out, "Ctrl-C ends it; what waits then is taken up again from %s.\n", dir)
@@ -119,10 +129,12 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 			_, _ = fmt.Fprintf(out, "%s signs in with %s\n", p.Login, sessions.codes[p.Login])
 		}
 	}
-	_, _ = fmt.Fprintf(out, "For duvoctl, as %s, paste:\nexport DUVOCTL_DESK=http://%s/desk\nexport DUVOCTL_DESK_TOKEN=%s\n", people[0].Login, listener.Addr(), sessions.token(people[0]))
-	if emulator != nil {
-		go delegate(ctx, reg, every)
-	}
+	_, _ = fmt.Fprintf(out, "For duvoctl, as %s, paste:\nexport DUVOCTL_DESK=http://%s/desk\nexport DUVOCTL_DESK_TOKEN=%s\n", people[0].Login, addr, sessions.token(people[0]))
+}
+
+// serve serves until ctx ends.
+func serve(ctx context.Context, handler http.Handler, listener net.Listener, desk *inbox.Desk) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
 		desk.Close()
