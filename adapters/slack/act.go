@@ -55,6 +55,24 @@ func (a *App) find(t target, channel, ts string) (*item, string) {
 	return nil, words["gone"]
 }
 
+// postedFor bounds how long a click waits for Slack's answer to the post of its message:
+// somebody may be faster, and a form must be opened within three seconds.
+const postedFor = 2 * time.Second
+
+// awaitPosted waits while the message of a request is being posted.
+func (a *App) awaitPosted(ctx context.Context, id string) {
+	for waited := time.Duration(0); waited < postedFor; waited += 20 * time.Millisecond {
+		if p := a.post(id); p == nil || p.Stage != Posting {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // clicked does what a click on a button asks for.
 func (a *App) clicked(ctx context.Context, c *api.InteractionCallback) {
 	for _, action := range c.ActionCallback.BlockActions {
@@ -80,6 +98,7 @@ func (a *App) click(ctx context.Context, c *api.InteractionCallback, action stri
 	if why != "" {
 		return why, ""
 	}
+	a.awaitPosted(ctx, t.id())
 	i, why := a.find(t, c.Container.ChannelID, c.Container.MessageTs)
 	if i == nil {
 		return why, ""

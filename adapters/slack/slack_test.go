@@ -213,6 +213,24 @@ func TestApprovedInSlack(t *testing.T) {
 	})
 }
 
+// Somebody is faster than Slack's answer to the post: their click counts.
+func TestAClickBeforeThePostIsAnswered(t *testing.T) {
+	posting(t, func(b *bench) {
+		b.slack.heard = func(m message) {
+			if m.buttons()["duvotool_approve"].Value == "" {
+				return
+			}
+			go b.deliver(b.slack.click(m, "U1", "duvotool_approve"))
+			time.Sleep(time.Second) // before the app knows of its message
+		}
+		b.call("refunds", "Refund 120 EUR")
+		b.pass(30 * time.Second)
+		require.Equal(t, 1, b.responses())
+		require.Equal(t, "kim@example.com", b.decision().By)
+		require.Zero(t, b.slack.lastAlone())
+	})
+}
+
 func TestDeniedWithAReason(t *testing.T) {
 	posting(t, func(b *bench) {
 		b.call("refunds", "Refund 120 EUR")
