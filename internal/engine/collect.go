@@ -218,7 +218,7 @@ func (op *operation) tellLive(r *run, job duvo.Job) {
 		live.reading = false
 		return nil
 	}
-	op.do(func() lifecycle.Event {
+	op.doApart(func() lifecycle.Event {
 		defer done()
 		_, _, err := op.readMessages(r, job.ID)
 		if err != nil { // it is only progress

@@ -41,6 +41,8 @@ type operation struct {
 	resumed  bool    // taken up from the journal when the registry was made
 	ended    int64   // when the last run ended, in Unix nanoseconds; zero: none has
 	more     *extras // nil until there is something
+
+	tail *task // what whoever takes events out runs afterwards; nil: it has no time; its own
 }
 
 // extras are what few operations have.
@@ -129,6 +131,16 @@ func (op *operation) isUnknown() bool {
 // lifetime.
 func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e, op.take) }
 
+// postThen is post for those who can run a task afterwards.
+func (op *operation) postThen(e lifecycle.Event) (next task) {
+	op.mailbox.put(e, func(e lifecycle.Event) {
+		op.tail = &next
+		op.take(e)
+		op.tail = nil
+	})
+	return next
+}
+
 // tryPost is post for those who run on nobody's behalf. It returns false once
 // nothing of the engine runs any more.
 func (op *operation) tryPost(e lifecycle.Event) bool {
@@ -162,22 +174,54 @@ func (op *operation) await(ctx context.Context, come func(*lifecycle.State) bool
 	}
 }
 
+// A task is what takes time, and returns what is to be done after it in the same
+// goroutine; nil: nothing is.
+type task func() task
+
 // do runs what takes time, and posts what it comes to. broken makes an event of a
-// panic.
+// panic. It is for what carries out effects: the goroutine that takes the events out runs
+// it afterwards, if it has time, for one that has just sent a request is warm.
 func (op *operation) do(f func() lifecycle.Event, broken func(error) lifecycle.Event) {
 	op.eng.life.Again()
-	op.eng.pool.Go(func() {
+	t := op.task(f, broken)
+	if op.tail != nil && *op.tail == nil {
+		*op.tail = t
+		return
+	}
+	op.eng.begin(t)
+}
+
+// doApart is do for everybody else.
+func (op *operation) doApart(f func() lifecycle.Event, broken func(error) lifecycle.Event) {
+	op.eng.life.Again()
+	op.eng.begin(op.task(f, broken))
+}
+
+func (eng *Engine) begin(t task) { eng.pool.Go(t.all) }
+
+// all runs a task and what follows it.
+func (t task) all() {
+	for t != nil {
+		t = t()
+	}
+}
+
+func (op *operation) task(f func() lifecycle.Event, broken func(error) lifecycle.Event) task {
+	return func() (next task) {
 		defer op.eng.life.Leave()
 		var e lifecycle.Event
 		guard.Then(errBackendPanic, func() error { e = f(); return nil }, func(err error) {
-			if err != nil {
-				e = broken(err)
-			}
-			if e != nil {
-				op.post(e)
+			switch {
+			case err != nil: // perhaps the goroutine is ending
+				if e = broken(err); e != nil {
+					op.post(e)
+				}
+			case e != nil:
+				next = op.postThen(e)
 			}
 		})
-	})
+		return next
+	}
 }
 
 var errBackendPanic = errors.New("duvotool: panic")

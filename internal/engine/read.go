@@ -51,14 +51,14 @@ func (r *run) watching() *watch.Watch {
 }
 
 // Sighted takes in what the watcher tells. It implements watch.Sighter.
-func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) {
+func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) (then func()) {
 	op := r.op
 	if r.watching() != w {
-		return
+		return nil
 	}
 	if seen.Hint {
 		op.post(lifecycle.Progress{Status: string(seen.Job.Status)})
-		return
+		return nil
 	}
 	e := lifecycle.Read{Began: op.eng.momentOf(seen.Began)}
 	err := seen.Err
@@ -72,7 +72,7 @@ func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) {
 		op.eng.log.Warn("duvotool: reading a Job", "job", op.known().Job, "error", hitl.SafeLine(err.Error(), 500))
 		w.Retry()
 		op.post(e)
-		return
+		return nil
 	}
 	w.Schedule(0)
 	job := seen.Job
@@ -86,10 +86,10 @@ func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) {
 	}
 	op.tellLive(r, job)
 	if job.Status != duvo.StatusWaiting || job.Pending == nil {
-		op.post(e)
-		return
+		return op.postThen(e).all
 	}
 	op.postRequest(r, e, *job.Pending)
+	return nil
 }
 
 // postRequest is the rest of sighted for a Job that waits for a request: what was
@@ -105,7 +105,7 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 		op.post(e)
 		return
 	}
-	op.do(func() lifecycle.Event {
+	op.doApart(func() lifecycle.Event {
 		added, err := op.hear(r, q.ID)
 		if err != nil {
 			r.note(lifecycle.CauseGivenUp, fmt.Errorf("what was said to the Job since its start is not known, so nothing is decided about it: %w", err))

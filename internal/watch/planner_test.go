@@ -79,7 +79,7 @@ type sighter struct {
 	f func(*Watch, Sighting)
 }
 
-func (s sighter) Sighted(n *Watch, seen Sighting) { s.f(n, seen) }
+func (s sighter) Sighted(n *Watch, seen Sighting) func() { s.f(n, seen); return nil }
 
 type reader func(context.Context, string) (duvo.Job, error)
 

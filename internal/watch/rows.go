@@ -22,7 +22,9 @@ func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	}
 	p.unlock()
 	for _, t := range told {
-		t.n.to.Sighted(t.n, Sighting{Job: t.row, Hint: true})
+		if then := t.n.to.Sighted(t.n, Sighting{Job: t.row, Hint: true}); then != nil {
+			then()
+		}
 	}
 }
 

@@ -63,8 +63,9 @@ type Sighting struct {
 
 // A Sighter wants a Job to be watched.
 type Sighter interface {
-	// Sighted is told what is seen of the Job. It must not block for long.
-	Sighted(*Watch, Sighting)
+	// Sighted is told what is seen of the Job. It must not block for long; what takes
+	// time it returns, to be run when the watcher is done with the read.
+	Sighted(*Watch, Sighting) (then func())
 	// Context returns the context that the Job is read with.
 	Context() context.Context
 }

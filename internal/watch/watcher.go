@@ -186,11 +186,15 @@ func (w *Watcher) hasRead(n *Watch, s Sighting) {
 	n.cancel = nil
 	stopped := n.stopped
 	w.unlock()
+	var then func()
 	if !stopped {
-		n.to.Sighted(n, s)
+		then = n.to.Sighted(n, s)
 	}
 	w.mu.Lock()
-	defer w.unlock()
 	w.reading--
 	w.stale = true
+	w.unlock()
+	if then != nil {
+		then()
+	}
 }
