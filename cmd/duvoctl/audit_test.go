@@ -135,3 +135,15 @@ func TestAuditQuery(t *testing.T) {
 	require.Contains(t, res.errs, "what stands above is not all")
 	require.Equal(t, exitError, b.ctl("audit", "query", broken, "--all").code)
 }
+
+// A word that stands for nothing is refused: that nothing matches would be taken for an
+// answer.
+func TestAuditQueryRefusesTypos(t *testing.T) {
+	for _, args := range [][]string{{"--kind", "aproval"}, {"--outcome", "approve"}} {
+		var out, errs buffer
+		a := newApp(strings.NewReader(""), &out, &errs)
+		require.NotZero(t, a.run(t.Context(), append([]string{"audit", "query", "audit.jsonl"}, args...)))
+		require.Contains(t, errs.String(), args[1])
+		require.Contains(t, errs.String(), "there is no")
+	}
+}

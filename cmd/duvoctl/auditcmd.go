@@ -14,6 +14,7 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/outcome"
 	"github.com/spf13/cobra"
 )
 
@@ -148,13 +149,13 @@ A time is a day (2026-11-20), a time (2026-11-20T09:00:00Z), or so long ago (7d,
 36h). Days begin here, at midnight.`,
 		Example: `  duvoctl audit query audit.jsonl --by kim@example.com --since 7d
   duvoctl audit query --outcome approved --assignment Refunds --since 2026-11-01 --until 2026-12-01
-  duvoctl audit query audit.jsonl --request m1n2p3q4r5s6t7v8 --all --json`,
+  duvoctl audit query audit.jsonl --request 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11 --json`,
 		RunE: func(c *cobra.Command, args []string) error { return a.query(c.Context(), args, q) }}
 	f := c.Flags()
 	f.StringVar(&q.by, "by", "", "decided by this `PERSON`, alone or with others")
 	f.StringVar(&q.assignment, "assignment", "", "of this Assignment, by `ID|NAME`")
 	f.StringVar(&q.job, "job", "", "of this `JOB`")
-	f.StringVar(&q.request, "request", "", "this `REQUEST`, by its ID")
+	f.StringVar(&q.request, "request", "", "this `REQUEST`, by its ID or its Job's; at a desk also as pending names it")
 	f.StringVar(&q.digest, "digest", "", "with this `DIGEST`, or one that begins so")
 	f.StringVar(&q.since, "since", "", "decided at this `TIME` or later")
 	f.StringVar(&q.until, "until", "", "decided before this `TIME`")
@@ -198,8 +199,11 @@ func (a *app) query(ctx context.Context, files []string, q query) error {
 		return err
 	}
 	f := audit.Filter{By: q.by, Assignment: q.assignment, JobID: q.job, RequestID: q.request, Digest: strings.ReplaceAll(q.digest, " ", ""), Since: since, Until: until}
-	for _, k := range q.kinds {
-		f.Kinds = append(f.Kinds, duvo.RequestType(strings.ToLower(k)))
+	if !isID(q.request) && !q.everything {
+		f.RequestID = "" // it may be named as pending names it, or by its Job
+	}
+	if f.Kinds, err = q.check(); err != nil {
+		return err
 	}
 	switch {
 	case q.limit < 0:
@@ -224,9 +228,39 @@ func (a *app) query(ctx context.Context, files []string, q query) error {
 		return err
 	}
 	found = slices.DeleteFunc(found, func(d *decided) bool {
+		named := func(name string) bool { return strings.EqualFold(name, q.request) }
+		if f.RequestID == "" && q.request != "" && !slices.ContainsFunc([]string{d.RequestID, d.Ref, d.JobID}, named) {
+			return true
+		}
 		return len(q.outcomes) > 0 && !slices.ContainsFunc(q.outcomes, func(o string) bool { return strings.EqualFold(o, d.what()) || strings.EqualFold(o, d.Outcome) })
 	})
 	return a.tellDecisions(found, q.limit, broken)
+}
+
+// howDecided are the words for how a request was decided, and outcomes those for how a
+// Job ends.
+var (
+	howDecided = []string{"approved", "denied", "answered", "left", "elsewhere", "timed out", "nobody"}
+	outcomes   = []string{string(outcome.OutcomeCompleted), string(outcome.OutcomeFailed), string(outcome.OutcomeStopped), string(outcome.OutcomeInterrupted), string(outcome.OutcomeGone), string(outcome.OutcomeUnknown)}
+)
+
+// check returns the kinds that are asked for, and refuses words that stand for nothing:
+// that nothing matches would be taken for an answer.
+func (q query) check() (kinds []duvo.RequestType, err error) {
+	for _, k := range q.kinds {
+		kind := duvo.RequestType(strings.ToLower(k))
+		if kind != duvo.Approval && kind != duvo.Question {
+			return nil, usage("--kind: there is no kind "+quoted(k), "approval or question")
+		}
+		kinds = append(kinds, kind)
+	}
+	for _, o := range q.outcomes {
+		known := slices.Concat(howDecided, outcomes)
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, o) }) {
+			return nil, usage("--outcome: there is no outcome "+quoted(o), "one of "+strings.Join(known, ", "))
+		}
+	}
+	return kinds, nil
 }
 
 // decisionsOf reads files, the latest decision first.

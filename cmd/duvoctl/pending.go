@@ -164,9 +164,15 @@ will do. Of one that waits no more a desk tells how it was decided.`,
 
 // showHow prints how a request is decided.
 func showHow(w io.Writer, r *request) {
-	verb := map[duvo.RequestType]string{duvo.Approval: "approve|deny", duvo.Question: "answer"}[r.Request.Kind]
-	if r.Decide && verb != "" {
-		_, _ = fmt.Fprintf(w, "\nTo decide:  duvoctl %s %s --digest %s\n", verb, hitl.SafeLine(r.Ref, 0), r.Digest[:minDigest])
+	if !r.Decide {
+		return
+	}
+	about := hitl.SafeLine(r.Ref, 0) + " --digest " + r.Digest[:minDigest]
+	switch r.Request.Kind {
+	case duvo.Approval:
+		_, _ = fmt.Fprintf(w, "\nTo decide:  duvoctl approve %s\n        or  duvoctl deny %s --reason '...'\n", about, about)
+	case duvo.Question:
+		_, _ = fmt.Fprintf(w, "\nTo decide:  duvoctl answer %s --answer '1=...'\n", about)
 	}
 }
 

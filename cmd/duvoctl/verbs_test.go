@@ -53,7 +53,7 @@ func TestEveryVerbAtDuvo(t *testing.T) {
 	b.json(0, "pending", nil, "pending")
 	text = b.ok("show", id)
 	require.Contains(t, text, "approval: Refund 120 EUR\nThe Job says:\n  | For order 4711.\nIt was started with:\n  | Refund 120 EUR|For order 4711.\n")
-	require.Contains(t, text, "To decide:  duvoctl approve|deny "+id)
+	require.Contains(t, text, "To decide:  duvoctl approve "+id)
 	ref, digest := b.shown(id)
 	require.Equal(t, id, ref)
 	_, same := b.shown(b.d.Pending(id).ID)

@@ -154,7 +154,7 @@ func delegate(ctx context.Context, reg *duvotool.Registry, every time.Duration) 
 		job := work[n%len(work)]
 		if tool, err := reg.Tool(job.tool); err == nil {
 			own := duvotool.WithCaller(duvotool.WithOperationKey(ctx, fmt.Sprintf("ticket-%d", 88213+n)), hitl.Caller{User: "support-agent"})
-			if _, err := tool.Run(own, job.input); err != nil && ctx.Err() == nil {
+			if _, err := tool.Run(own, fmt.Sprintf(job.input, 4711+n)); err != nil && ctx.Err() == nil {
 				slog.Warn("handing over failed", "error", err)
 			}
 		}
