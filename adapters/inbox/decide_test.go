@@ -45,6 +45,18 @@ func TestDenyWithAReason(t *testing.T) {
 	require.Equal(t, 1, b.responses())
 }
 
+// Who goes on to the next request is told what became of the one before, and nobody else
+// is.
+func TestTheNextRequestTellsOfTheOneBefore(t *testing.T) {
+	b := newBench(t, nil)
+	first := b.start("refunds", "Refund 120 EUR|")
+	second := b.start("refunds", "Refund 7 EUR|")
+	next := b.decide(kim, first, b.open(kim, first), url.Values{"verdict": {"approve"}, "next": {"1"}})
+	require.Contains(t, next.text, "Refund 7 EUR")
+	require.Contains(t, next.text, "“Refund 120 EUR” is approved by "+kim)
+	require.NotContains(t, b.as(lee, "GET", "/requests/"+second+"?after="+first, nil).text, "“Refund 120 EUR”")
+}
+
 // A text that changed after it was shown is shown again, with what is different, and
 // what was chosen for the old one does not count.
 func TestAStalePageCannotAct(t *testing.T) {

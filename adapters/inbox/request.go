@@ -107,7 +107,16 @@ func (d *Desk) request(w http.ResponseWriter, r *http.Request, p Person) {
 	}
 	o := d.open(r, p, i, r.URL.Query().Get("whole") == "1")
 	o.Earlier, _ = d.earlier(r, p, i.req.JobID)
-	d.showRequest(w, http.StatusOK, p, o, nil)
+	d.showRequest(w, http.StatusOK, p, o, d.sentBefore(r, p))
+}
+
+// sentBefore tells of the decision that somebody comes from, who went on to this request.
+func (d *Desk) sentBefore(r *http.Request, p Person) *notice {
+	was, ok := d.memory.decidedAs(r.URL.Query().Get("after"))
+	if !ok || was.decision.By != p.Login || d.cfg.May(r.Context(), p, was.req) == Hidden {
+		return nil
+	}
+	return &notice{Good: true, Text: say("sentBefore", hitl.SafeLine(was.req.Title, 120), was.decision.Summary())}
 }
 
 func (d *Desk) showRequest(w http.ResponseWriter, status int, p Person, o opened, n *notice) {
@@ -138,7 +147,7 @@ func (d *Desk) decideOne(w http.ResponseWriter, r *http.Request, p Person) {
 		next := d.open(r, p, i, true).Next
 		if a = d.take(r.Context(), c); a.Ending == sent {
 			if next != "" && r.PostForm.Get("next") != "" {
-				http.Redirect(w, r, d.cfg.BasePath+"/requests/"+next, http.StatusSeeOther)
+				http.Redirect(w, r, d.cfg.BasePath+"/requests/"+next+"?after="+ref, http.StatusSeeOther)
 				return
 			}
 			http.Redirect(w, r, d.cfg.BasePath+"/requests/"+ref, http.StatusSeeOther)
