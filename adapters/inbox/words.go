@@ -151,6 +151,7 @@ var words = map[string]string{
 
 	"unsent":     "Nothing was sent, because another decision could not be.",
 	"sent":       "Sent. Duvo has taken the decision.",
+	"found":      "%d decided",
 	"sentBefore": "“%s” is %s. Duvo has taken it.",
 	"unknown":    "The decision counts. Whether it reached Duvo is not known yet: %s",
 	"changed":    "Nothing was sent. The text changed after you had opened it.",
