@@ -153,7 +153,7 @@ func (d *atDuvo) decide(ctx context.Context, r *request, o order) (result, error
 		res.Ending, res.Text = endElsewhere, "Nothing was sent. The request waits no more: it was decided elsewhere, or the Job has ended."
 		return res, nil
 	case now.Digest != r.Digest:
-		res.Ending, res.Text = endChanged, "Nothing was sent. The request reads differently now; its digest is "+now.Digest+"."
+		res.Ending, res.Text = endChanged, "Nothing was sent. The request reads differently now. Read it: duvoctl show "+hitl.SafeLine(r.Ref, 0)
 		return res, nil
 	}
 	response := duvo.Response{JobID: r.Request.JobID, RequestID: r.Request.ID, Answers: o.answers, IdempotencyKey: rand.Text()}

@@ -157,7 +157,7 @@ func (a *app) decide(ctx context.Context, name, digest string, o order) error {
 	}
 	if digest != "" && !strings.HasPrefix(r.Digest, digest) {
 		return a.tellResult(result{At: r.At, Ref: r.Ref, JobID: r.Request.JobID, Digest: r.Digest, Verdict: o.verdict, Ending: endChanged,
-			Text: "Nothing was sent. The request reads differently than the one with that digest; its digest is " + r.Digest + "."})
+			Text: "Nothing was sent. The request reads differently than the one with that digest. Read it: duvoctl show " + hitl.SafeLine(r.Ref, 0)})
 	}
 	if o, err = fit(r, o); err != nil {
 		return err
