@@ -91,7 +91,7 @@ func (l *life) checkTakenUp(fail failFunc) {
 			fail("(h) op %d was left by its callers, and taken up all the same", op)
 		}
 		parked := ended != nil && ended.err == nil && !ended.putOff && !ended.start && ended.endedAlone() // by its call, and not in flight
-		done := last == nil || last.res == nil || last.res.Outcome == outcome.OutcomeUnknown || last.res.Outcome == outcome.OutcomeGone || last.res.EndedAt.Before(l.second.at)
+		done := last == nil || last.res == nil || last.res.Outcome == outcome.OutcomeUnknown || last.res.Outcome == outcome.OutcomeGone || !last.res.EndedAt.IsZero() && last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
 		_, waits := l.waits(op, 1, l.ended)
 		if (under && left.IsZero() || waits && l.calm(op, l.ended)) && sent && !done && !parked && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {

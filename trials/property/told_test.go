@@ -232,7 +232,11 @@ func (l *life) checkStory(job duvotest.JobRecord, d hitl.DecisionEntry, a *lifeA
 		}
 	case hitl.Unconfirmed:
 		died := l.dead.seq > 0 && a.end.seq < l.dead.seq // perhaps while it was sent
-		if !died && !astray && !slices.ContainsFunc(posts, unclear) {
+		// The second process cannot know an answer that only the first one got, later.
+		across := func(p *lifePost) bool {
+			return l.second.seq > 0 && p.began.seq < l.second.seq && (p.end.seq == 0 || p.end.seq > l.second.seq)
+		}
+		if !died && !astray && !slices.ContainsFunc(posts, unclear) && !slices.ContainsFunc(posts, across) {
 			fail("(f) %v of %.8s is told as unconfirmed, and no attempt was unclear", verdict, d.RequestID)
 		}
 	default:
