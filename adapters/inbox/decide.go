@@ -142,6 +142,8 @@ const decideFor = 30 * time.Second
 func (d *Desk) take(ctx context.Context, c checked) answer {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), decideFor) // closing the page takes nothing back
 	defer cancel()
+	end := d.memory.begin(c.item.ref)
+	defer end()
 	err := c.item.reg.Decide(ctx, c.item.req, c.decision)
 	d.queue.stale()
 	d.live.wake()
@@ -161,7 +163,9 @@ func (d *Desk) take(ctx context.Context, c checked) answer {
 		a.item = d.queue.now().byRef[c.item.ref]
 		return a
 	case errors.Is(err, outcome.ErrNotPending):
-		a.Ending, a.Text = gone, words["gone"]
+		end()
+		was := d.absent(c.item.ref)
+		a.Ending, a.Text, a.By = was.Ending, was.Text, was.By
 		return a
 	case refused:
 		a.Ending, a.Text = e, text
@@ -183,6 +187,7 @@ func (d *Desk) take(ctx context.Context, c checked) answer {
 
 // absent tells of a request that does not wait, or that the person may not see.
 func (d *Desk) absent(ref string) answer {
+	d.memory.awaitTaken(ref)
 	if was, ok := d.memory.decidedAs(ref); ok {
 		return answer{Ending: elsewhere, By: was.decision.By, Text: say("elsewhere", was.decision.Summary())}
 	}

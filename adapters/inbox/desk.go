@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,6 +157,7 @@ type memory struct {
 	order   []string
 	decided map[string]decided // by ref
 	refs    []string
+	taking  map[string][]chan struct{} // by ref: closed once a decision that is on its way is known
 }
 
 const (
@@ -195,6 +197,45 @@ func (m *memory) shownAs(digest string) (hitl.Request, bool) {
 	r, ok := m.shown[digest]
 	return r, ok
 }
+
+// begin notes that a decision about a request is on its way, until end.
+func (m *memory) begin(ref string) (end func()) {
+	done := make(chan struct{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taking == nil {
+		m.taking = map[string][]chan struct{}{}
+	}
+	m.taking[ref] = append(m.taking[ref], done)
+	return sync.OnceFunc(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		close(done)
+		m.taking[ref] = slices.DeleteFunc(m.taking[ref], func(other chan struct{}) bool { return other == done })
+		if len(m.taking[ref]) == 0 {
+			delete(m.taking, ref)
+		}
+	})
+}
+
+// awaitTaken waits for the decisions about a request that are on their way now, for a
+// while: who comes second is to be told who was first.
+func (m *memory) awaitTaken(ref string) {
+	m.mu.Lock()
+	under := slices.Clone(m.taking[ref])
+	m.mu.Unlock()
+	over := time.NewTimer(takenFor)
+	defer over.Stop()
+	for _, done := range under {
+		select {
+		case <-done:
+		case <-over.C:
+			return
+		}
+	}
+}
+
+const takenFor = 2 * time.Second
 
 // keepDecided remembers what was decided here.
 func (m *memory) keepDecided(ref string, d decided) {
