@@ -22,7 +22,9 @@ type Journal interface {
 	// Put stores a record in place of the one with its key, if that has the
 	// revision r.Revision, and returns the revision that it has from now on,
 	// r.Revision+1. Revision zero means that there is none yet. Otherwise
-	// nothing is stored, and the error matches ErrConflict. When Put has
+	// nothing is stored, and the error matches ErrConflict. A journal with [Leases]
+	// stores a record that has a term only where its key is owned under that term;
+	// otherwise the error matches ErrFenced, whatever the revision is. When Put has
 	// returned nil the record outlives the process and the machine's power.
 	// After any other error it may be stored or not, but is never stored in
 	// part.
@@ -56,6 +58,11 @@ type Record struct {
 	Done     bool      // nothing more will be done about it: once old, it may be forgotten
 	At       time.Time // when it was put, by the registry's clock; it must come back as it was given
 	Data     []byte    // opaque: some KiB, and at most some MiB; of a finished operation at most 4 MiB
+
+	// These are for a journal with [Leases]. Others need not keep them.
+	Stage Stage     // what is known of the operation without its data
+	Due   time.Time // when something is to be done about it next; zero: nothing is
+	Term  uint64    // Put: of the lease under which it is put; zero: under none, so that only the revision counts. Get and Unfinished: as it was put
 }
 
 // What a journal's error may match.
