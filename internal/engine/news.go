@@ -51,8 +51,11 @@ func (p *replica) note(f func(*news)) {
 	raise(p.tell)
 }
 
-// tellAll tells the others what was noted.
+// tellAll tells the others what was noted, also while the replica closes: they are to go
+// on with what it leaves.
 func (p *replica) tellAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.eng.ledger.timeout)
+	defer cancel()
 	p.mu.Lock()
 	all := p.news
 	p.news = news{}

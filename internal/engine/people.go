@@ -21,7 +21,8 @@ func (eng *Engine) Pending() []hitl.Request {
 	eng.ops.each(func(op *operation) {
 		s := op.latest()
 		for i := range s.Live.Asks {
-			if a := &s.Live.Asks[i]; a.Suspended && a.Ticket != nil && a.Ticket.Shown != nil {
+			a := &s.Live.Asks[i]
+			if waits := a.Suspended || s.Record.Waits(s.Record.Request(a.ID)); waits && a.Ticket != nil && a.Ticket.Shown != nil {
 				out = append(out, shownAt(a.Ticket, firstSeen(s, a.ID)))
 			}
 		}
@@ -104,7 +105,7 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 		return no(undecidable(p))
 	}
 	shown := shownAt(a.Ticket, p.FirstSeen)
-	if a.Suspended && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
+	if (a.Suspended || s.Record.Waits(p)) && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
 		// What was shown is more than the digest holds: the Build, the Assignment
 		// and the input too.
 		return no(hitl.ErrRequestChanged)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -212,7 +213,7 @@ func (p *replica) resume(ctx context.Context, key string) error {
 		}
 		op, _ = p.eng.ops.insert(op)
 	}
-	op.resume(true)
+	op.resume(!slices.ContainsFunc(op.known().Requests, isOpen)) // what is asked stands in no list
 	return nil
 }
 

@@ -61,7 +61,11 @@ func (t *turn) owned(e Owned) {
 	l.Revision = e.Revision
 	t.take(e.Record)
 	for i := range l.Asks {
-		l.Asks[i].Suspended, l.Asks[i].Ticket = false, nil // the policy of this process is asked
+		a := &l.Asks[i]
+		a.Suspended, a.Ticket = false, nil // the policy of this process is asked
+		if p := t.Record.Request(a.ID); t.Record.Waits(p) {
+			a.Ticket = p.PutOff // and people may decide meanwhile
+		}
 	}
 	t.decidedThere(&mine, before)
 }
