@@ -100,6 +100,9 @@ func (w *worker) call(name string, impatient bool, p plan, run func(context.Cont
 	if l := w.current(); impatient && l != nil {
 		short, cancel := context.WithTimeout(ctx, p.Impatient)
 		_, err := run(short, l)
+		if short.Err() != nil {
+			w.happen(happened{Kind: callerLeft, Key: name})
+		}
 		cancel()
 		if err != nil && !tellsKey(err, name) {
 			c.line.Wrong = fmt.Sprintf("the error of a call that was left does not tell its key: %v", err)

@@ -37,6 +37,13 @@ type childConfig struct {
 	Hooks    string // the URL that leads to its listener
 	Journal  string // where a journal is served that it shares; empty: it has one of its own on disk
 	Break    int    // for tests, see breakJournal
+
+	// Of a worker that is a replica.
+	Replica  bool
+	Database string        // where a Postgres journal is; empty: Journal is served
+	Lease    time.Duration // how long its lease lasts
+	Calm     bool          // nothing goes wrong by itself
+	Without  string        // what its journal lacks, see worsen
 }
 
 // isChild runs the process as the child that its environment says it is, and

@@ -14,6 +14,7 @@ type happened struct {
 	Key    string    `json:"key,omitempty"` // of the operation
 	JobID  string    `json:"job_id,omitempty"`
 	Text   string    `json:"text,omitempty"`
+	From   time.Time `json:"from,omitzero"` // since when, of what lasts until At
 }
 
 // What happens.
@@ -33,6 +34,15 @@ const (
 	closedQueued  = "call queued at a close"
 	calledByBoth  = "called by both processes"
 	duvoRefused   = "follow-up refused" // for good, and why
+
+	// Of replicas.
+	policyAsked = "policy asked" // of a request: Text is its ID and digest
+	cutOff      = "cut off"      // for a while, which is over now
+	callerLeft  = "caller left"
+	vanished    = "listed no more"    // by a registry that was told of it, as if another had ended it
+	lapsed      = "lease had run out" // since its last renewal, as the journal told
+	closeFailed = "closed in vain"    // while it was cut off, the disk full or the database down
+	tookOver    = "operation taken over"
 
 	// What must not be.
 	wrongSilent       = "given up silently"

@@ -33,6 +33,11 @@ type config struct {
 	Soak          time.Duration // instead of a number of Jobs
 	Dir           string        // for the files; empty: a temporary one, kept if the run fails
 	Break         int           // for tests, see breakJournal
+	Replicas      int           // workers that all share one journal with leases; zero: see Workers
+	Journal       string        // of replicas
+	Lease         time.Duration // of a replica
+	Calm          bool          // nothing goes wrong
+	Without       string        // what the replicas' journal lacks, see worsen
 	Progress      io.Writer     // nil: none
 
 	// Patience is how long a run goes on in which nothing is delivered; then it
@@ -46,13 +51,15 @@ var errStandstill = errors.New("nothing was delivered for a long time")
 
 // A harness is one run.
 type harness struct {
-	c       config
-	dir     string
-	secret  string // that signs webhooks
-	where   where
-	workers []*tended
-	shared  journal.Journal // of the workers that share one
-	served  string          // where it is served; empty: there is none
+	c        config
+	dir      string
+	secret   string // that signs webhooks
+	where    where
+	workers  []*tended
+	shared   journal.Journal // of the workers that share one
+	served   string          // where it is served; empty: there is none
+	database database        // nil: there is none
+	dsn      string          // the connection string of the journal's database
 
 	mu        sync.Mutex // guards the rest, and the workers
 	rand      *rand.Rand
@@ -62,6 +69,10 @@ type harness struct {
 	closes    int // workers asked to end
 	restarts  int // of workers that nobody had killed or asked to end
 	notClosed int // workers that could not close their registry
+	freezes   int
+	databases int // times in which the database was down
+	troubles  []trouble
+	finished  map[string]int // keys, with how many replicas have finished them
 }
 
 // A tended is a worker that is started again whenever it ends before its time.
@@ -81,7 +92,10 @@ type tended struct {
 // run runs the harness and checks what came of it. The error tells that it could
 // not be run; what is found is in the report.
 func run(ctx context.Context, c config) (rep report, err error) {
-	h := &harness{c: c, dir: c.Dir, secret: crand.Text(), rand: rand.New(rand.NewPCG(c.Seed, 3)), last: time.Now()}
+	if c.Replicas > 0 {
+		c.Workers, c.Lease = c.Replicas, cmp.Or(c.Lease, time.Second)
+	}
+	h := &harness{finished: map[string]int{}, c: c, dir: c.Dir, secret: crand.Text(), rand: rand.New(rand.NewPCG(c.Seed, 3)), last: time.Now()}
 	if h.dir == "" {
 		if h.dir, err = os.MkdirTemp("", "duvotool-chaos-"); err != nil {
 			return report{}, err
@@ -128,6 +142,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 		rep.problem(&rep.Lost, "%d workers could not close their registry; see their logs", h.notClosed)
 	}
 	rep.Closes = h.closes
+	rep.Replicas, rep.Journal, rep.Freezes, rep.Databases = c.Replicas, c.Journal, h.freezes, h.databases
 	rep.Seed, rep.Kills, rep.Restarts, rep.Seconds = c.Seed, h.kills, h.restarts, elapsed.Seconds()
 	rep.Soak, err = h.soakFigures()
 	return rep, err
@@ -135,7 +150,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 
 // startEmulator starts the emulator's process, which stop ends.
 func (h *harness) startEmulator() (stop func(), err error) {
-	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency})
+	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency, Calm: h.c.Calm})
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +192,13 @@ func (h *harness) work(ctx context.Context) error {
 		defer f.Close()
 		h.workers = append(h.workers, &tended{number: i, hooks: f, url: "http://" + l.Addr().String() + "/hooks"})
 	}
+	if h.c.Replicas > 0 {
+		stop, err := h.balance()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all, others sync.WaitGroup
@@ -189,6 +211,7 @@ func (h *harness) work(ctx context.Context) error {
 	}
 	over, end := context.WithCancel(ctx)
 	others.Go(func() { h.killAll(over) })
+	h.disturb(over, &others, cancel)
 	others.Go(func() { h.watch(over, cancel) })
 	all.Wait()
 	end()
@@ -220,6 +243,7 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 			h.notClosed++
 		case !killed:
 			h.restarts++
+			h.trouble(w, "ended")
 		}
 		h.mu.Unlock()
 		switch {
@@ -239,11 +263,12 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 // live is one life of a worker. A nil error means that it has done all.
 func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) error {
 	shared := ""
-	if w.number >= sharing(h.c.Workers) {
+	if h.c.Replicas > 0 || w.number >= sharing(h.c.Workers) {
 		shared = h.served
 	}
 	cmd, err := child(childConfig{Role: roleWorker, Journal: shared, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
-		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break})
+		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break,
+		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, Calm: h.c.Calm, Without: h.c.Without})
 	if err != nil {
 		return err
 	}
@@ -262,16 +287,40 @@ func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) 
 	}
 	h.mu.Lock()
 	w.cmd, w.stdin = cmd, stdin
+	h.enoughLocked()
 	h.mu.Unlock()
 	dead := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer dead()
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		h.mu.Lock()
-		h.delivered++
+		if h.finished[lines.Text()]++; h.finished[lines.Text()] == h.callersOf(lines.Text()) {
+			h.delivered++
+		}
 		h.last = time.Now()
+		h.enoughLocked()
 		h.mu.Unlock()
 	}
 	return cmd.Wait()
+}
+
+// callersOf tells how many workers run a key; zero where that is not known.
+func (h *harness) callersOf(key string) int {
+	if h.c.Replicas == 0 {
+		return h.finished[key] // each line counts
+	}
+	return len(replicasOf(planOf(h.c.Seed, key), h.c.Replicas))
+}
+
+// enoughLocked tells replicas that all is done, if it is. Called with mu held.
+func (h *harness) enoughLocked() {
+	if h.c.Replicas == 0 || h.delivered < h.c.Jobs {
+		return
+	}
+	for _, w := range h.workers {
+		if w.cmd != nil {
+			_, _ = io.WriteString(w.stdin, enough+"\n")
+		}
+	}
 }
 
 // killAll kills workers at random moments, spread over what there is to do, and asks some
@@ -326,6 +375,7 @@ func (h *harness) end(w *tended, how os.Signal) bool {
 		return false
 	}
 	w.killed = true
+	h.trouble(w, fmt.Sprint(how))
 	if how == syscall.SIGKILL {
 		h.kills++
 	} else {

@@ -36,6 +36,11 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
 	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
 	fs.IntVar(&c.Workers, "workers", 4, "how many worker `processes` there are, each with its journal, but for the last two of three or more, which share one")
+	fs.IntVar(&c.Replicas, "replicas", 0, "run so many workers that all share one journal with leases, instead of -workers")
+	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `journal` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
+	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's `lease` lasts")
+	fs.StringVar(&c.Without, "break", "", "take something from the journal of -replicas: `fence`, owner, once or news")
+	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas by itself; give -kills 0 -faults 0 too")
 	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
@@ -95,6 +100,14 @@ func (c config) check(args int) error {
 		return errors.New("-kills: the number is negative")
 	case !(c.Faults >= 0 && c.Faults < 1):
 		return errors.New("-faults: it must be at least 0 and less than 1")
+	case c.Replicas < 0, c.Replicas > 0 && c.Soak > 0:
+		return errors.New("-replicas: the number is negative, or there is no number of Jobs")
+	case c.Journal != memoryJournal && (c.Journal != postgresJournal || c.Replicas == 0):
+		return fmt.Errorf("-journal: there is no %q, or it is for -replicas", c.Journal)
+	case c.Replicas > 0 && c.Lease < 100*time.Millisecond:
+		return errors.New("-lease: it must be at least 100ms")
+	case checkWithout(c.Without) != nil:
+		return checkWithout(c.Without)
 	case c.Workers < 1, c.InFlight < 1:
 		return errors.New("-workers and -inflight: at least one is needed")
 	}
