@@ -45,9 +45,7 @@ func (e *evidence) checkAsked(rep *report) {
 				troubles = append(troubles, trouble{"", x.Worker, cutOff, x.From, x.At})
 			}
 		case writeFailed:
-			if x.Text == "journal" {
-				troubles = append(troubles, trouble{"", x.Worker, "not recorded", x.At, x.At})
-			}
+			troubles = append(troubles, trouble{"", x.Worker, "not recorded", x.At, x.At})
 		}
 	}
 	rep.Again = map[string]int{}

@@ -16,6 +16,7 @@ const childEnv = "DUVOTOOL_CHAOS_CHILD"
 const (
 	roleEmulator = "emulator"
 	roleWorker   = "worker"
+	roleOwner    = "owner" // see times
 )
 
 // A childConfig tells a child process what to be.
@@ -62,6 +63,8 @@ func isChild() {
 			err = runEmulator(c)
 		case roleWorker:
 			err = runWorker(c)
+		case roleOwner:
+			err = runOwner(c)
 		default:
 			err = errors.New("there is no role " + c.Role)
 		}

@@ -31,7 +31,7 @@ var errCut = errors.New("the network is down")
 func (c *cuts) live(end <-chan struct{}, lease time.Duration) {
 	for {
 		c.mu.Lock()
-		wait, lasts := c.dice.between(3*time.Second, 20*time.Second), c.dice.between(lease*11/10, lease*3)
+		wait, lasts := c.dice.between(4*time.Second, 40*time.Second), c.dice.between(lease*11/10, lease*3)
 		which := []string{"journal", "Duvo", "journal and Duvo"}[c.dice.IntN(3)]
 		silent := c.dice.one(2)
 		c.mu.Unlock()

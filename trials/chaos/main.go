@@ -41,6 +41,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's `lease` lasts")
 	fs.StringVar(&c.Without, "break", "", "take something from the journal of -replicas: `fence`, owner, once or news")
 	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas by itself; give -kills 0 -faults 0 too")
+	comparing := fs.Bool("compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
+	rounds := fs.Int("times", 0, "measure so many `decisions` of each kind on another replica than the owner, and nothing else")
 	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
@@ -70,6 +72,9 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		c.Progress = stderr
 		fmt.Fprintf(stderr, "seed %d\n", c.Seed)
 	}
+	if *rounds > 0 || *comparing {
+		return special(ctx, c, *rounds, stdout, stderr)
+	}
 	rep, err := run(ctx, c)
 	if err != nil {
 		fmt.Fprintln(stderr, "chaos:", err)
@@ -84,6 +89,23 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		rep.print(stdout)
 	}
 	if !rep.clean() {
+		return 1
+	}
+	return 0
+}
+
+// special measures times, or compares.
+func special(ctx context.Context, c config, rounds int, stdout, stderr io.Writer) int {
+	ok, err := true, error(nil)
+	if rounds > 0 {
+		err = times(ctx, c, rounds, stdout)
+	} else {
+		ok, err = compare(ctx, c, stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "chaos:", err)
+	}
+	if err != nil || !ok {
 		return 1
 	}
 	return 0

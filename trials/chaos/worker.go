@@ -238,6 +238,9 @@ func (w *worker) closeNowAndThen() {
 	for {
 		w.mu.Lock()
 		wait := w.dice.between(time.Second, 15*time.Second)
+		if w.c.Replica {
+			wait *= 2 // several at once are as good as one alone
+		}
 		w.mu.Unlock()
 		if !sleepUntil(w.over, wait) {
 			return
