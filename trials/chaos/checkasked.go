@@ -42,7 +42,7 @@ func (e *evidence) checkAsked(rep *report) {
 			troubles = append(troubles, trouble{"", x.Worker, lapsed, x.From, x.At})
 		case cutOff:
 			if x.Text != "Duvo" {
-				troubles = append(troubles, trouble{"", x.Worker, cutOff, x.From, x.At})
+				troubles = append(troubles, trouble{"", x.Worker, cutOff, x.At, x.Until})
 			}
 		case writeFailed:
 			troubles = append(troubles, trouble{"", x.Worker, "not recorded", x.At, x.At})

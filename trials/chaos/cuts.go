@@ -38,11 +38,11 @@ func (c *cuts) live(end <-chan struct{}, lease time.Duration) {
 		if !sleepUntil(end, wait) {
 			return
 		}
-		from := time.Now()
+		c.happened(happened{Kind: cutOff, Text: which, Until: time.Now().Add(lasts)})
 		c.set(which != "Duvo", which != "journal", silent)
 		going := sleepUntil(end, lasts)
 		c.set(false, false, false)
-		c.happened(happened{Kind: cutOff, Text: which, From: from})
+		c.happened(happened{Kind: cutOver, Text: which})
 		if !going {
 			return
 		}

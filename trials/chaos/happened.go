@@ -14,7 +14,8 @@ type happened struct {
 	Key    string    `json:"key,omitempty"` // of the operation
 	JobID  string    `json:"job_id,omitempty"`
 	Text   string    `json:"text,omitempty"`
-	From   time.Time `json:"from,omitzero"` // since when, of what lasts until At
+	From   time.Time `json:"from,omitzero"`  // since when, of what lasts until At
+	Until  time.Time `json:"until,omitzero"` // until when at least, of what begins at At
 }
 
 // What happens.
@@ -37,7 +38,8 @@ const (
 
 	// Of replicas.
 	policyAsked = "policy asked" // of a request: Text is its ID and digest
-	cutOff      = "cut off"      // for a while, which is over now
+	cutOff      = "cut off"      // from now on, for a while
+	cutOver     = "cut off no more"
 	callerLeft  = "caller left"
 	vanished    = "listed no more"    // by a registry that was told of it, as if another had ended it
 	lapsed      = "lease had run out" // since its last renewal, as the journal told

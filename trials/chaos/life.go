@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,6 +132,8 @@ func (l *life) close() error {
 		// It could not give back what it owns. Others take it over all the same.
 		l.w.happen(happened{Kind: closeFailed, Text: err.Error()})
 		return nil
+	} else { // for the log: who is still at it
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	}
 	return err
 }
