@@ -13,7 +13,7 @@ import (
 const (
 	withoutFence = "fence" // whoever puts last wins, whatever its term and revision
 	withoutOwner = "owner" // whoever asks for an operation is told that it is theirs
-	withoutOnce  = "once"  // nobody learns which operation answers a request
+	withoutOnce  = "once"  // nobody learns which operation answers a request, nor which one talks to a Job
 	withoutNews  = "news"  // nobody hears what others tell
 )
 
@@ -70,17 +70,21 @@ func (j ownerless) Own(ctx context.Context, owner, key string) (journal.Lease, e
 
 type onceless struct{ journal.Leases }
 
-const claimRecord = "req-" // begins the keys of records of who answers a request
+// ofOnce reports whether a record tells which operation answers a request, or which
+// one talks to a Job.
+func ofOnce(key string) bool {
+	return strings.HasPrefix(key, "req-") || strings.HasPrefix(key, "say-")
+}
 
 func (j onceless) Put(ctx context.Context, r journal.Record) (uint64, error) {
-	if strings.HasPrefix(r.Key, claimRecord) {
+	if ofOnce(r.Key) {
 		return r.Revision + 1, nil
 	}
 	return j.Leases.Put(ctx, r)
 }
 
 func (j onceless) Get(ctx context.Context, key string) (journal.Record, error) {
-	if strings.HasPrefix(key, claimRecord) {
+	if ofOnce(key) {
 		return journal.Record{}, journal.ErrNoRecord
 	}
 	return j.Leases.Get(ctx, key)
