@@ -255,6 +255,7 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 			if inVain++; inVain > 20 {
 				return fmt.Errorf("worker %d ends again and again: %w; see %s", w.number, err, log.Name())
 			}
+			sleepUntil(ctx.Done(), time.Duration(inVain)*50*time.Millisecond) // the database may be down
 		}
 	}
 	return nil
