@@ -45,10 +45,11 @@ const operationRecord = "op-" // begins the keys of records of operations
 type fenceless struct{ journal.Leases }
 
 func (j fenceless) Put(ctx context.Context, r journal.Record) (uint64, error) {
+	next := r.Revision + 1
 	for r.Term = 0; ; {
-		revision, err := j.Leases.Put(ctx, r)
+		_, err := j.Leases.Put(ctx, r)
 		if !errors.Is(err, journal.ErrConflict) || !strings.HasPrefix(r.Key, operationRecord) {
-			return revision, err
+			return next, err
 		}
 		now, err := j.Get(ctx, r.Key)
 		if err != nil {

@@ -53,11 +53,15 @@ func TestAskedAgain(t *testing.T) {
 		{"another was killed", func(e *evidence) {
 			e.troubles = append(e.troubles, trouble{"", 3, "killed", at(time.Millisecond), at(time.Millisecond)})
 		}, ""},
-		{"frozen since before", func(e *evidence) { e.troubles = append(e.troubles, trouble{"", 1, "frozen", at(-time.Second), at(time.Second)}) }, "frozen"},
+		{"frozen since before", func(e *evidence) {
+			e.troubles = append(e.troubles, trouble{"", 1, "frozen", at(-time.Second), at(time.Second)})
+		}, "frozen"},
 		{"the database was down", func(e *evidence) {
 			e.troubles = append(e.troubles, trouble{"", -1, "database down", at(1), at(2)})
 		}, "database down"},
-		{"closed", func(e *evidence) { e.events = append(e.events, happened{Kind: closed, Worker: 1, At: at(time.Millisecond)}) }, "closed"},
+		{"closed", func(e *evidence) {
+			e.events = append(e.events, happened{Kind: closed, Worker: 1, At: at(time.Millisecond)})
+		}, "closed"},
 		{"lapsed", func(e *evidence) {
 			e.events = append(e.events, happened{Kind: lapsed, Worker: 1, From: at(-time.Second), At: at(3 * time.Second)})
 		}, lapsed},
