@@ -1,0 +1,2 @@
+// Package postgres keeps a registry's journal in a Postgres database.
+package postgres
