@@ -8,26 +8,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestConformance(t *testing.T) {
-	at := map[journal.Journal]string{}
-	duvotooltest.TestJournal(t,
-		func(t *testing.T) journal.Journal {
-			db := database(t)
-			j := open(t, db)
-			at[j] = db
-			return j
-		},
-		duvotooltest.Reopens(func(t *testing.T, j journal.Journal) journal.Journal {
-			require.NoError(t, j.(*Journal).Close())
-			again := open(t, at[j])
-			at[again] = at[j]
-			return again
-		}))
-}
-
-func TestLeasesConformance(t *testing.T) {
-	duvotooltest.TestLeases(t, func(t *testing.T) func() journal.Leases {
-		db := database(t)
-		return func() journal.Leases { return open(t, db) }
+// conforms runs both suites.
+func conforms(t *testing.T, connString string, opts ...Option) {
+	open := func(t *testing.T, tables Option) *Journal { return open(t, connString, append(opts, tables)...) }
+	t.Run("journal", func(t *testing.T) {
+		tables := map[journal.Journal]Option{}
+		duvotooltest.TestJournal(t,
+			func(t *testing.T) journal.Journal {
+				own := ownTables()
+				j := open(t, own)
+				tables[j] = own
+				return j
+			},
+			duvotooltest.Reopens(func(t *testing.T, j journal.Journal) journal.Journal {
+				require.NoError(t, j.(*Journal).Close())
+				again := open(t, tables[j])
+				tables[again] = tables[j]
+				return again
+			}))
+	})
+	t.Run("leases", func(t *testing.T) {
+		duvotooltest.TestLeases(t, func(t *testing.T) func() journal.Leases {
+			own := ownTables()
+			return func() journal.Leases { return open(t, own) }
+		})
 	})
 }
+
+func TestConformance(t *testing.T) { conforms(t, shared(t)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,21 @@ func database(t testing.TB) string {
 	s, err := server.NewDatabase(t.Context())
 	require.NoError(t, err)
 	return s
+}
+
+var tables atomic.Int64
+
+// ownTables has a journal use tables of its own.
+func ownTables() Option { return WithPrefix(fmt.Sprintf("t%d_", tables.Add(1))) }
+
+// shared returns the connection string of a database in which tests have tables of their
+// own, which are quicker made than databases.
+func shared(t testing.TB) string {
+	t.Helper()
+	if server == nil {
+		t.Skip(postgrestest.ErrMissing)
+	}
+	return server.ConnString()
 }
 
 // open opens a journal whose server may lose what it has, which is faster.

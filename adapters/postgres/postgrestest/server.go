@@ -75,7 +75,7 @@ func find(programs ...string) (string, error) {
 	slices.SortFunc(folders, func(a, b string) int { // 9 before 15
 		return max(-1, min(1, 10*(len(a)-len(b))+strings.Compare(a, b)))
 	})
-	folders = append(filepath.SplitList(os.Getenv("PATH")), folders...)
+	folders = append(filepath.SplitList(os.Getenv("PATH")+":/usr/sbin"), folders...)
 	slices.Reverse(folders)
 	for _, f := range folders {
 		if !slices.ContainsFunc(programs, func(p string) bool {
