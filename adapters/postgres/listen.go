@@ -33,8 +33,11 @@ func (j *Journal) Tell(ctx context.Context, text string) error {
 // failure that cannot pass by itself it returns. f should not take long: what is told
 // meanwhile waits in the server.
 func (j *Journal) Listen(ctx context.Context, f func(text string)) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case j.closed.Err() != nil:
+		return context.Cause(j.closed)
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -11,10 +11,6 @@ import (
 // migrations bring the schema from each version to the next. A schema that was made once
 // is only ever changed by another one at the end.
 var migrations = [][]string{{
-	`CREATE TABLE {version} (
-		one     boolean PRIMARY KEY DEFAULT true CHECK (one),
-		version integer NOT NULL,
-		probe   bytea)`,
 	`CREATE SEQUENCE {terms}`,
 	`CREATE TABLE {owners} (
 		name   text COLLATE "C" PRIMARY KEY,
@@ -42,6 +38,12 @@ var migrations = [][]string{{
 	`CREATE INDEX {prefix}records_keys ON {records} (owned_at) WHERE revision = 0`,
 }}
 
+// versionTable has one row, once a migration has ended.
+const versionTable = `CREATE TABLE IF NOT EXISTS {version} (
+	one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+	version integer NOT NULL,
+	probe   bytea)`
+
 // newest is the version of the schema that this release works with.
 var newest = len(migrations)
 
@@ -56,8 +58,12 @@ func (n names) version(ctx context.Context, q querier, mode pgx.QueryExecMode) (
 	if err := q.QueryRow(ctx, "SELECT to_regclass($1::text) IS NOT NULL", mode, n.quoted("version")).Scan(&there); err != nil || !there {
 		return 0, err
 	}
-	var v int
-	err := q.QueryRow(ctx, n.fill("SELECT version FROM {version}"), mode).Scan(&v)
+	return n.written(ctx, q, mode)
+}
+
+// written returns the version that the version table tells.
+func (n names) written(ctx context.Context, q querier, mode pgx.QueryExecMode) (v int, err error) {
+	err = q.QueryRow(ctx, n.fill("SELECT coalesce(max(version), 0) FROM {version}"), mode).Scan(&v)
 	return v, err
 }
 
@@ -68,9 +74,17 @@ func (n names) migrate(ctx context.Context, pool *pgxpool.Pool, mode pgx.QueryEx
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", mode, "duvotool: "+n.quoted("version")); err != nil {
 			return err
 		}
-		v, err := n.version(ctx, tx, mode)
-		if err != nil || v >= newest {
+		// That another one made it meanwhile is noticed by this statement, and not by
+		// looking for the name: a connection remembers that there was none.
+		if _, err := tx.Exec(ctx, n.fill(versionTable), pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
+		}
+		v, err := n.written(ctx, tx, mode)
+		switch {
+		case err != nil || v == newest:
+			return err
+		case v > newest:
+			return newer(v)
 		}
 		for _, m := range migrations[v:] {
 			for _, s := range m {
