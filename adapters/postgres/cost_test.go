@@ -50,8 +50,6 @@ func counted(t testing.TB, own Option) (*Journal, *counter) {
 // replica owns that is dead, and nine of ten done.
 func fill(t testing.TB, own Option, operations int) {
 	t.Helper()
-	c, err := configured([]Option{own})
-	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), shared(t))
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
@@ -62,7 +60,7 @@ func fill(t testing.TB, own Option, operations int) {
 		`INSERT INTO {owners} (name, until) VALUES ('dead', now() - interval '1 minute')`,
 		`ANALYZE {records}`,
 	} {
-		_, err := conn.Exec(t.Context(), c.names.fill(sql))
+		_, err := conn.Exec(t.Context(), configuredNames(t, own).fill(sql))
 		require.NoError(t, err)
 	}
 }
@@ -164,10 +162,8 @@ func TestTidy(t *testing.T) {
 	n, err := j.Forget(ctx, time.Now())
 	require.NoError(t, err)
 	require.Zero(t, n, "keys are no records")
-	c, err := configured([]Option{own})
-	require.NoError(t, err)
-	require.Equal(t, []string{"kept", "put", "recent"}, keys(c.names.quoted("records"), "key"))
-	require.Equal(t, []string{"A", "holder"}, keys(c.names.quoted("owners"), "name"))
+	require.Equal(t, []string{"kept", "put", "recent"}, keys(configuredNames(t, own).quoted("records"), "key"))
+	require.Equal(t, []string{"A", "holder"}, keys(configuredNames(t, own).quoted("owners"), "name"))
 	for _, l := range []journal.Lease{released, orphaned, recent} {
 		_, err := j.Put(ctx, journal.Record{Key: l.Key, Term: l.Term})
 		require.ErrorIs(t, err, journal.ErrFenced)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -143,50 +144,119 @@ func admin(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-// Somebody who locks a row and then stands still keeps a Put only as long as its context
+// Somebody who locks rows and then stands still keeps a Put only as long as its context
 // or the journal's limit lasts, and nobody else.
 func TestFrozenLockHolder(t *testing.T) {
 	own := ownTables()
 	j := open(t, shared(t), own)
-	hasty := open(t, shared(t), own, WithTimeout(50*time.Millisecond))
-	for _, key := range []string{"a", "b"} {
-		_, err := j.Put(t.Context(), journal.Record{Key: key, Data: []byte("1")})
+	hasty := open(t, shared(t), own)
+	hasty.timeout = 50 * time.Millisecond
+	for _, key := range []string{"locked", "free", "locked-done", "free-done"} {
+		_, err := j.Put(t.Context(), journal.Record{Key: key, Data: []byte("1"), Stage: journal.Running, Done: strings.HasSuffix(key, "done")})
 		require.NoError(t, err)
 	}
 	tx, err := admin(t).Begin(t.Context())
 	require.NoError(t, err)
-	c, err := configured([]Option{own})
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), c.names.fill("SELECT * FROM {records} WHERE key = 'a' FOR UPDATE"))
+	_, err = tx.Exec(t.Context(), configuredNames(t, own).fill("SELECT * FROM {records} WHERE key LIKE 'locked%' FOR UPDATE"))
 	require.NoError(t, err)
 
 	enough := errors.New("waited enough")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, enough)
 	defer cancel()
-	_, err = j.Put(ctx, journal.Record{Key: "a", Revision: 1, Data: []byte("2")})
+	_, err = j.Put(ctx, journal.Record{Key: "locked", Revision: 1, Data: []byte("2")})
 	require.ErrorIs(t, err, enough)
 	require.NotErrorIs(t, err, journal.ErrUnavailable)
-	_, err = hasty.Put(t.Context(), journal.Record{Key: "a", Revision: 1, Data: []byte("3")})
+	_, err = hasty.Put(t.Context(), journal.Record{Key: "locked", Revision: 1, Data: []byte("3")})
 	require.ErrorIs(t, err, journal.ErrUnavailable)
 	require.ErrorContains(t, err, "no answer in time")
 
-	_, err = j.Put(t.Context(), journal.Record{Key: "b", Revision: 1})
-	require.NoError(t, err)
 	_, err = j.Renew(t.Context(), "A", time.Hour)
 	require.NoError(t, err)
-	_, err = j.TakeOver(t.Context(), "A", 10)
+	taken, err := j.TakeOver(t.Context(), "A", 10)
 	require.NoError(t, err)
-	_, err = j.Forget(t.Context(), time.Now())
+	require.Len(t, taken, 1, "what others have locked is left to the next one")
+	_, err = j.Put(t.Context(), journal.Record{Key: "free", Revision: 1, Term: taken[0].Term})
 	require.NoError(t, err)
+	n, err := j.Forget(t.Context(), time.Now())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 
 	require.NoError(t, tx.Rollback(t.Context()))
 	soon(t, "the row is free", func() bool { // given up ones may have been stored, whole
-		got, err := j.Get(t.Context(), "a")
+		got, err := j.Get(t.Context(), "locked")
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint(got.Revision), map[string]string{"1": "1", "2": "2", "3": "2"}[string(got.Data)])
-		_, err = j.Put(t.Context(), journal.Record{Key: "a", Revision: got.Revision, Data: []byte("4")})
+		_, err = j.Put(t.Context(), journal.Record{Key: "locked", Revision: got.Revision, Data: []byte("4")})
 		return err == nil
 	})
+}
+
+// A renewal that came in time, and is under way when the lease would have run out, keeps
+// what its owner has: who takes waits for it, or leaves it alone.
+func TestRenewalUnderWay(t *testing.T) {
+	own := ownTables()
+	j := open(t, shared(t), own)
+	ctx := t.Context()
+	for _, owner := range []string{"A", "B"} {
+		_, err := j.Renew(ctx, owner, time.Hour)
+		require.NoError(t, err)
+	}
+	l, err := j.Own(ctx, "A", "a")
+	require.NoError(t, err)
+	_, err = j.Put(ctx, journal.Record{Key: "a", Term: l.Term, Stage: journal.Running})
+	require.NoError(t, err)
+
+	conn := admin(t)
+	var tx pgx.Tx
+	for lasts := 50 * time.Millisecond; ; lasts *= 2 {
+		_, err = j.Renew(ctx, "A", lasts)
+		require.NoError(t, err)
+		tx, err = conn.Begin(ctx)
+		require.NoError(t, err)
+		var lapsed *bool
+		var replicas int
+		require.NoError(t, tx.QueryRow(ctx, j.sql.renew, "A", time.Hour.Microseconds()).Scan(&lapsed, &replicas))
+		if !*lapsed {
+			break
+		}
+		require.NoError(t, tx.Rollback(ctx)) // too slow
+	}
+	soon(t, "others see a lease that has run out", func() bool {
+		var out bool
+		ok, err := j.row(ctx, configuredNames(t, own).fill("SELECT until < clock_timestamp() FROM {owners} WHERE name = 'A'"), nil, &out)
+		require.NoError(t, err)
+		return ok && out
+	})
+	taken, err := j.TakeOver(ctx, "B", 10)
+	require.NoError(t, err)
+	require.Empty(t, taken)
+	type result struct {
+		journal.Lease
+		err error
+	}
+	owned := make(chan result, 1)
+	go func() {
+		l, err := j.Own(ctx, "B", "a")
+		owned <- result{l, err}
+	}()
+	soon(t, "it waits for the renewal", func() bool {
+		var waits bool
+		_, err := j.row(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)", nil, &waits)
+		require.NoError(t, err)
+		require.Empty(t, owned)
+		return waits
+	})
+	require.NoError(t, tx.Commit(ctx))
+	got := <-owned
+	require.ErrorIs(t, got.err, journal.ErrOwned)
+	require.Equal(t, l, got.Lease)
+}
+
+func configuredNames(t testing.TB, own Option) names {
+	t.Helper()
+	c, err := configured([]Option{own})
+	require.NoError(t, err)
+	return c.names
 }
 
 // After Close nothing is done, whoever's the pool is.

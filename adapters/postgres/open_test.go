@@ -21,9 +21,7 @@ import (
 // run runs SQL as the superuser, with the tables' names of a journal in it.
 func run(t *testing.T, own Option, sql string) {
 	t.Helper()
-	c, err := configured([]Option{own})
-	require.NoError(t, err)
-	_, err = admin(t).Exec(t.Context(), c.names.fill(sql))
+	_, err := admin(t).Exec(t.Context(), configuredNames(t, own).fill(sql))
 	require.NoError(t, err)
 }
 
