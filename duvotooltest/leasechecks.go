@@ -31,6 +31,7 @@ var leaseChecks = []struct {
 	{"puts while another takes", checkPutsAndTaker},
 	{"renewals while another takes", checkRenewalsAndTaker},
 	{"forget", checkForgetLeases},
+	{"heads", checkHeads},
 	{"tell", checkTell},
 	{"listen ends", checkListenEnds},
 	{"contexts", checkLeaseContexts},
@@ -106,8 +107,8 @@ func checkFields(k leaseKit) error {
 		staged("waiting", journal.Waiting),
 		staged("parked", journal.Parked),
 		staged("ended", journal.Ended),
-		{Key: "soon", At: at, Due: time.Unix(0, 1)},
-		{Key: "late", At: at, Due: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
+		{Key: "soon", At: at, Since: time.Unix(0, 1)},
+		{Key: "late", At: at, Since: time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)},
 		{Key: "done", At: at, Done: true, Stage: journal.Ended},
 	} {
 		l, err := a.own(r.Key, 0)
@@ -115,7 +116,7 @@ func checkFields(k leaseKit) error {
 			return err
 		}
 		first, then := r, r
-		first.Due, first.Stage = at, journal.Waiting
+		first.Since, first.Stage = at, journal.Waiting
 		if i%2 == 0 { // put over another
 			if first, err = a.write(first, 0); err != nil {
 				return err
@@ -237,4 +238,30 @@ func checkNames(k leaseKit) error {
 		return err
 	}
 	return errors.Join(a.owns("", l), a.refused(l))
+}
+
+// checkHeads looks at what is not done, without its data.
+func checkHeads(k leaseKit) error {
+	h := k.handle()
+	open, done := record("open", 0, false, "data"), record("done", 0, true, "data")
+	open.Stage, open.Since = journal.Waiting, at
+	for _, r := range []journal.Record{open, done} {
+		if _, err := k.put(h, r); err != nil {
+			return err
+		}
+	}
+	var got []journal.Record
+	for r, err := range h.Heads(k.ctx) {
+		if err != nil {
+			return err
+		}
+		got = append(got, r)
+	}
+	if len(got) != 1 {
+		return fmt.Errorf("one record is not done, and the heads are %+v", got)
+	}
+	if r := got[0]; r.Key != "open" || r.Revision != 1 || r.Done || r.Stage != journal.Waiting || !r.Since.Equal(at) || !r.At.Equal(open.At) || len(r.Data) != 0 {
+		return fmt.Errorf("the head of %+v is %+v", open, r)
+	}
+	return nil
 }

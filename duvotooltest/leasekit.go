@@ -145,14 +145,14 @@ func eventually(otherwise string, happened func() (bool, error)) error {
 
 func staged(key string, stage journal.Stage) journal.Record {
 	r := record(key, 0, false, "of "+key)
-	r.Stage, r.Due = stage, at.Add(time.Minute)
+	r.Stage, r.Since = stage, at.Add(time.Minute)
 	return r
 }
 
 // sameStage compares what only journals with leases keep.
 func sameStage(got, want journal.Record) error {
-	if got.Stage != want.Stage || got.Term != want.Term || !got.Due.Equal(want.Due) || got.Due.IsZero() != want.Due.IsZero() {
-		return fmt.Errorf("%q has stage %q, due time %v and term %d, and was put with %q, %v and %d", want.Key, got.Stage, got.Due, got.Term, want.Stage, want.Due, want.Term)
+	if got.Stage != want.Stage || got.Term != want.Term || !got.Since.Equal(want.Since) || got.Since.IsZero() != want.Since.IsZero() {
+		return fmt.Errorf("%q has stage %q, time since when it waits %v and term %d, and was put with %q, %v and %d", want.Key, got.Stage, got.Since, got.Term, want.Stage, want.Since, want.Term)
 	}
 	return same(got, want)
 }

@@ -23,7 +23,7 @@ import (
 //   - Of many replicas that take over at once each takes what no other does, and only
 //     what is running or waiting and has no living owner.
 //   - What one tells, all hear, in whole, one text at a time, until their context ends.
-//   - Stage, due time and term come back as they were put.
+//   - Stage, time since when it waits and term come back as they were put.
 //   - A call whose context has ended changes nothing and says so; names are checked.
 //
 // It lives in real time, and waits for leases that run out, but depends on none that

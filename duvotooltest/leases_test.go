@@ -17,7 +17,7 @@ import (
 
 func TestMemoryLeases(t *testing.T) {
 	TestLeases(t, func(*testing.T) func() journal.Leases {
-		j := journal.NewMemory().(journal.Leases)
+		j := journal.NewShared()
 		return func() journal.Leases { return j }
 	})
 }
@@ -38,6 +38,20 @@ type brokenLeases struct {
 	forget   func(b *brokenLeases, ctx context.Context, before time.Time) (int, error)
 	tell     func(b *brokenLeases, ctx context.Context, text string) error
 	listen   func(b *brokenLeases, ctx context.Context, f func(string)) error
+	heads    func(r journal.Record) bool // which are told
+}
+
+func (b *brokenLeases) Heads(ctx context.Context) iter.Seq2[journal.Record, error] {
+	if b.heads == nil {
+		return b.Leases.Heads(ctx)
+	}
+	return func(yield func(journal.Record, error) bool) {
+		for r, err := range b.Leases.Unfinished(ctx) {
+			if err != nil || b.heads(r) && !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (b *brokenLeases) Put(ctx context.Context, r journal.Record) (uint64, error) {
@@ -195,19 +209,21 @@ var brokenLeasesOf = []struct {
 	}}},
 	{"no stage", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record { r.Stage = ""; return r }}},
 	{"no term", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record { r.Term = 0; return r }}},
-	{"no due time", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record { r.Due = time.Time{}; return r }}},
-	{"due times as nanoseconds", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record {
-		if !r.Due.IsZero() {
-			r.Due = time.Unix(0, r.Due.UnixNano())
+	{"no time since when it waits", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record { r.Since = time.Time{}; return r }}},
+	{"a time as nanoseconds", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record {
+		if !r.Since.IsZero() {
+			r.Since = time.Unix(0, r.Since.UnixNano())
 		}
 		return r
 	}}},
-	{"a due time always", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record {
-		if r.Due.IsZero() {
-			r.Due = time.Unix(0, 0)
+	{"a time always", "fields", brokenLeases{get: func(_ *brokenLeases, r journal.Record) journal.Record {
+		if r.Since.IsZero() {
+			r.Since = time.Unix(0, 0)
 		}
 		return r
 	}}},
+	{"heads with data", "heads", brokenLeases{heads: func(journal.Record) bool { return true }}},
+	{"no heads", "heads", brokenLeases{heads: func(journal.Record) bool { return false }}},
 	{"no fence", "fence", brokenLeases{put: (*brokenLeases).unfenced}},
 	{"a fence for older terms only", "fence", brokenLeases{put: func(b *brokenLeases, ctx context.Context, r journal.Record) (uint64, error) {
 		if l, ok := b.leaseOf(r.Key); ok && r.Term > l.Term {
@@ -539,7 +555,7 @@ func TestLeasesFindsWhatIsBroken(t *testing.T) {
 		b := &brokenLeasesOf[i]
 		t.Run(b.check+": "+b.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b.b.Leases, b.b.owners, b.b.keys = journal.NewMemory().(journal.Leases), nil, nil
+				b.b.Leases, b.b.owners, b.b.keys = journal.NewShared(), nil, nil
 				err := runLeaseCheck(t, b.check, func() journal.Leases { return &b.b })
 				require.Error(t, err)
 				t.Log(err)

@@ -13,7 +13,7 @@ import (
 // Leases is a [Journal] for several replicas, in which each operation has one owner
 // at a time. Only the owner reads its Job, asks its policy and sends. The lease decides
 // who works; that nothing is done twice rests on [Journal.Put], which refuses what is
-// put under a lease that another replica has taken. [NewMemory] has leases, and so has
+// put under a lease that another replica has taken. [NewShared] makes one in memory, and so does
 // package adapters/postgres; duvotooltest.TestLeases tests others.
 //
 // An owner is a replica: one registry of one process, under a name that no other has
@@ -51,6 +51,9 @@ type Leases interface {
 	// Owned lists what is owned, in any order, also by those whose lease has run out.
 	// An empty owner: by anybody.
 	Owned(ctx context.Context, owner string) iter.Seq2[Lease, error]
+
+	// Heads is [Journal.Unfinished] without the records' data.
+	Heads(ctx context.Context) iter.Seq2[Record, error]
 
 	// Tell sends a text of at most [MaxTold] bytes to all replicas that listen. It may
 	// be lost: what must be known is in the records.

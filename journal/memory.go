@@ -10,8 +10,13 @@ import (
 )
 
 // NewMemory returns a journal that lives as long as the process: for
-// tests, and for several registries of one process. It has [Leases].
-func NewMemory() Journal {
+// tests, and for several registries of one process, each of which works on all.
+func NewMemory() Journal { return struct{ Journal }{NewShared()} }
+
+// NewShared returns a journal that lives as long as the process and has leases: for
+// several registries of one process, of which one at a time works on an operation, as
+// replicas do with a database.
+func NewShared() Leases {
 	return &memory{records: map[string]Record{}, until: map[string]time.Time{}, leases: map[string]Lease{}, listening: map[*listener]bool{}}
 }
 

@@ -115,6 +115,16 @@ func (m *memory) Release(ctx context.Context, owner string, keys ...string) erro
 	return nil
 }
 
+func (m *memory) Heads(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for r, err := range m.Unfinished(ctx) {
+			if r.Data = nil; !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
 func (m *memory) Owned(ctx context.Context, owner string) iter.Seq2[Lease, error] {
 	return func(yield func(Lease, error) bool) {
 		var wrong error

@@ -14,7 +14,7 @@ import (
 // for nobody.
 func TestSlowListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory().(Leases)
+		m := NewShared()
 		done := errors.New("heard enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		goOn, ended := make(chan struct{}), make(chan error)
