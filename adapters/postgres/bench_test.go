@@ -58,7 +58,7 @@ func BenchmarkPut(b *testing.B) {
 			put := func(w, n int) error {
 				r := &records[w]
 				r.At = time.Now()
-				r.Due = r.At.Add(time.Minute)
+				r.Since = r.At.Add(time.Minute)
 				var err error
 				r.Revision, err = j.Put(context.Background(), *r)
 				return err

@@ -54,7 +54,7 @@ func fill(t testing.TB, own Option, operations int) {
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
 	for _, sql := range []string{
-		`INSERT INTO {records} (key, revision, done, at_seconds, stage, due_seconds, due_nanos, data, owner, term)
+		`INSERT INTO {records} (key, revision, done, at_seconds, stage, since_seconds, since_nanos, data, owner, term)
 			SELECT 'op-' || n, 3, n % 10 <> 0, n, CASE WHEN n % 20 = 0 THEN 'waiting' WHEN n % 10 = 0 THEN 'running' ELSE 'ended' END, n, 0, decode(repeat(md5(n::text), 64), 'hex'),
 				CASE WHEN n % 10 = 0 THEN 'dead' ELSE '' END, CASE WHEN n % 10 = 0 THEN nextval({'terms'}) ELSE 0 END FROM generate_series(1, ` + fmt.Sprint(operations) + `) AS n`,
 		`INSERT INTO {owners} (name, until) VALUES ('dead', now() - interval '1 minute')`,
@@ -65,11 +65,39 @@ func fill(t testing.TB, own Option, operations int) {
 	}
 }
 
-// What is done often costs one statement, whatever there is.
+// plans looks whether any statement reads the whole table.
+func plans(t *testing.T, j *Journal) {
+	for name, s := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"replace":    {j.sql.replace, record(journal.Record{Key: "op-10", Revision: 3})},
+		"get":        {j.sql.get, []any{"op-10"}},
+		"unfinished": {j.sql.unfinished, []any{"op-10", pageRecords, pageBytes}},
+		"heads":      {j.sql.heads, []any{"op-10", pageHeads}},
+		"forget":     {j.sql.forget, []any{int64(100), int32(0), pageForget}},
+		"tidy keys":  {j.sql.tidyKeys, []any{pageForget}},
+		"own":        {j.sql.own, []any{"B", "op-1"}},
+		"owner":      {j.sql.owner, []any{"B", "op-10"}},
+		"take one":   {j.sql.takeOne, []any{"B", "op-10", "dead"}},
+		"take over":  {j.sql.takeOver, []any{"B", pageTaken}},
+		"release":    {j.sql.release, []any{"dead", []string{"op-10", "op-20"}}},
+		"owned by":   {j.sql.ownedBy, []any{"dead", "op-10", pageLeases}},
+		"owned":      {j.sql.owned, []any{"dead", "op-10", pageLeases}},
+	} {
+		plan, err := rows(t.Context(), j, "explaining", "EXPLAIN "+s.sql, pgx.RowTo[string], s.args...)
+		require.NoError(t, err, name)
+		require.NotRegexp(t, `Seq Scan on \S*records`, strings.Join(plan, "\n"), name)
+	}
+}
+
+// What is done often costs one statement, whatever there is, and none reads the whole
+// table.
 func TestStatements(t *testing.T) {
 	own := ownTables()
 	j, n := counted(t, own)
 	fill(t, own, 12000)
+	plans(t, j)
 	ctx := t.Context()
 	renew := func(owner string) func() {
 		return func() { _, err := j.Renew(ctx, owner, time.Hour); require.NoError(t, err) }
@@ -105,34 +133,11 @@ func TestStatements(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}))
-}
-
-// No statement reads the whole table.
-func TestPlans(t *testing.T) {
-	own := ownTables()
-	j, _ := counted(t, own)
-	fill(t, own, 12000)
-	for name, s := range map[string]struct {
-		sql  string
-		args []any
-	}{
-		"replace":    {j.sql.replace, record(journal.Record{Key: "op-10", Revision: 3})},
-		"get":        {j.sql.get, []any{"op-10"}},
-		"unfinished": {j.sql.unfinished, []any{"op-10", pageRecords, pageBytes}},
-		"forget":     {j.sql.forget, []any{int64(100), int32(0), pageForget}},
-		"tidy keys":  {j.sql.tidyKeys, []any{pageForget}},
-		"own":        {j.sql.own, []any{"B", "op-1"}},
-		"owner":      {j.sql.owner, []any{"B", "op-10"}},
-		"take one":   {j.sql.takeOne, []any{"B", "op-10", "dead"}},
-		"take over":  {j.sql.takeOver, []any{"B", pageTaken}},
-		"release":    {j.sql.release, []any{"dead", []string{"op-10", "op-20"}}},
-		"owned by":   {j.sql.ownedBy, []any{"dead", "op-10", pageLeases}},
-		"owned":      {j.sql.owned, []any{"dead", "op-10", pageLeases}},
-	} {
-		plan, err := rows(t.Context(), j, "explaining", "EXPLAIN "+s.sql, pgx.RowTo[string], s.args...)
-		require.NoError(t, err, name)
-		require.NotRegexp(t, `Seq Scan on \S*records`, strings.Join(plan, "\n"), name)
-	}
+	require.EqualValues(t, 3, n.of(func() {
+		for _, err := range j.Heads(ctx) {
+			require.NoError(t, err)
+		}
+	}))
 }
 
 // Forget deletes what leases leave behind, a day later, and nothing that still counts.

@@ -56,16 +56,17 @@
 //
 //	duvotool_records   a row for each key that has a record or an owner: key, revision (0:
 //	                   no record), done, at_seconds and at_nanos (its time, to the
-//	                   nanosecond), stage, due_seconds and due_nanos, put_term, data, and
+//	                   nanosecond), stage, since_seconds and since_nanos, put_term, data, and
 //	                   the lease: owner (empty: nobody), term, owned_at
 //	duvotool_owners    the replicas: name, until, lapsed (of the last renewal)
 //	duvotool_version   one row: the version of these tables
 //	duvotool_terms     where terms come from, so that none is given twice
 //
 // What is in data is the registry's; what it is encrypted with, see
-// duvotool.WithJournalKey. Stage and due time are told without it:
+// duvotool.WithJournalKey. The stage, and since when a Job waits for a person, are told
+// without it:
 //
-//	SELECT stage, count(*), to_timestamp(min(due_seconds)) FROM duvotool_records
+//	SELECT stage, count(*), to_timestamp(min(since_seconds)) FROM duvotool_records
 //	WHERE NOT done AND revision > 0 GROUP BY stage
 //
 // A migration brings older tables to this release's version, in one transaction, while
@@ -84,11 +85,11 @@
 //
 // One statement each: Put, Get, Renew whatever is owned, Own of a key that is free,
 // Release, Tell. TakeOver takes 500 operations a statement, and one statement where there
-// is nothing to take; Unfinished reads 256 records, and Forget deletes 500, in one. None
+// is nothing to take; Unfinished reads 256 records, Heads 1000, and Forget deletes 500, in one. None
 // reads the whole table. [Journal.Listen] has a connection of its own, and asks whether
 // it is there after 30 s of silence.
 //
-// A Put writes the row anew, and the entries of four small indexes: 2 to 3 times what a
+// A Put writes the row anew, and the entries of three small indexes: 2 to 3 times what a
 // bare upsert of the same bytes takes where the processor is what limits it, and the same
 // where the disk is (BenchmarkPut). Finished records stay until Forget; autovacuum then
 // gives their room to others.

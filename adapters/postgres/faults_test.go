@@ -259,6 +259,30 @@ func configuredNames(t testing.TB, own Option) names {
 	return c.names
 }
 
+// Where the answer to a renewal is lost, nobody knows whether it told that the lease had
+// run out; the next one says that it had.
+func TestRenewalWithoutAnswer(t *testing.T) {
+	own := ownTables()
+	j := open(t, shared(t), own)
+	renew := func(ctx context.Context) (journal.Renewal, error) { return j.Renew(ctx, "A", time.Hour) }
+	_, err := renew(t.Context())
+	require.NoError(t, err)
+	tx, err := admin(t).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), configuredNames(t, own).fill("SELECT FROM {owners} FOR UPDATE"))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = renew(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, tx.Rollback(t.Context()))
+	for _, lapsed := range []bool{true, false} {
+		told, err := renew(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, lapsed, told.Lapsed)
+	}
+}
+
 // After Close nothing is done, whoever's the pool is.
 func TestClosed(t *testing.T) {
 	j := open(t, shared(t), ownTables())

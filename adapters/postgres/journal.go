@@ -21,6 +21,7 @@ const (
 	pageRecords = 256
 	pageBytes   = 4 << 20
 	pageForget  = 500
+	pageHeads   = 1000
 )
 
 // Put stores a record; see [journal.Journal]. Data may have up to 32 MiB. It is one
@@ -71,15 +72,15 @@ func (j *Journal) refused(ctx context.Context, r journal.Record) error {
 
 // record returns a record as arguments of the statements that store it.
 func record(r journal.Record) []any {
-	var dueSeconds, dueNanos any
-	if !r.Due.IsZero() {
-		dueSeconds, dueNanos = r.Due.Unix(), int32(r.Due.Nanosecond())
+	var sinceSeconds, sinceNanos any
+	if !r.Since.IsZero() {
+		sinceSeconds, sinceNanos = r.Since.Unix(), int32(r.Since.Nanosecond())
 	}
 	data := r.Data
 	if data == nil {
 		data = []byte{}
 	}
-	return []any{r.Key, int64(r.Revision), r.Done, r.At.Unix(), int32(r.At.Nanosecond()), string(r.Stage), dueSeconds, dueNanos, int64(r.Term), data}
+	return []any{r.Key, int64(r.Revision), r.Done, r.At.Unix(), int32(r.At.Nanosecond()), string(r.Stage), sinceSeconds, sinceNanos, int64(r.Term), data}
 }
 
 // scanRecord reads a record's row.
@@ -88,14 +89,14 @@ func scanRecord(row pgx.CollectableRow) (journal.Record, error) {
 	var revision, seconds, term int64
 	var nanos int32
 	var stage string
-	var dueSeconds *int64
-	var dueNanos *int32
-	if err := row.Scan(&r.Key, &revision, &r.Done, &seconds, &nanos, &stage, &dueSeconds, &dueNanos, &term, &r.Data); err != nil {
+	var sinceSeconds *int64
+	var sinceNanos *int32
+	if err := row.Scan(&r.Key, &revision, &r.Done, &seconds, &nanos, &stage, &sinceSeconds, &sinceNanos, &term, &r.Data); err != nil {
 		return r, err
 	}
 	r.Revision, r.Term, r.Stage, r.At = uint64(revision), uint64(term), journal.Stage(stage), time.Unix(seconds, int64(nanos)).UTC()
-	if dueSeconds != nil && dueNanos != nil {
-		r.Due = time.Unix(*dueSeconds, int64(*dueNanos)).UTC()
+	if sinceSeconds != nil && sinceNanos != nil {
+		r.Since = time.Unix(*sinceSeconds, int64(*sinceNanos)).UTC()
 	}
 	return r, nil
 }
@@ -121,6 +122,13 @@ func (j *Journal) Get(ctx context.Context, key string) (journal.Record, error) {
 func (j *Journal) Unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	return pages(ctx, func(after journal.Record) ([]journal.Record, error) {
 		return rows(ctx, j, "listing the records", j.sql.unfinished, scanRecord, after.Key, pageRecords, pageBytes)
+	})
+}
+
+// Heads lists the same without data, 1000 in a statement; see [journal.Leases].
+func (j *Journal) Heads(ctx context.Context) iter.Seq2[journal.Record, error] {
+	return pages(ctx, func(after journal.Record) ([]journal.Record, error) {
+		return rows(ctx, j, "listing the records", j.sql.heads, scanRecord, after.Key, pageHeads)
 	})
 }
 

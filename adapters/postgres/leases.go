@@ -8,6 +8,7 @@ import (
 
 	"github.com/duvotool/duvotool/journal"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // How many leases one statement lists, or takes over. What it answers has to fit into
@@ -19,7 +20,8 @@ const (
 )
 
 // Renew lets the owner's lease last from now on, in one statement, whatever it owns; see
-// [journal.Leases].
+// [journal.Leases]. After a renewal whose answer was lost the next one says that the lease
+// had run out: that may have been the answer.
 func (j *Journal) Renew(ctx context.Context, owner string, lasts time.Duration) (journal.Renewal, error) {
 	if err := errors.Join(journal.CheckOwner(owner), journal.CheckLasts(lasts)); err != nil {
 		return journal.Renewal{}, err
@@ -29,16 +31,25 @@ func (j *Journal) Renew(ctx context.Context, owner string, lasts time.Duration) 
 		var lapsed *bool
 		_, err := j.row(ctx, j.sql.renew, []any{owner, lasts.Microseconds()}, &lapsed, &told.Replicas)
 		if err != nil {
+			if !pgconn.SafeToRetry(err) { // it may have been done, and have found that the lease had run out
+				j.renewed.Store(owner, false)
+			}
 			return err
 		}
-		_, known := j.renewed.Load(owner) // then it ran out so long ago that it was forgotten
-		told.Lapsed = lapsed == nil && known || lapsed != nil && *lapsed
+		answered, known := j.renewed.Swap(owner, true)
+		switch {
+		case known && answered == false:
+			told.Lapsed = true
+		case lapsed == nil: // new, or so long ago that it was forgotten
+			told.Lapsed = known
+		default:
+			told.Lapsed = *lapsed
+		}
 		return nil
 	})
 	if err != nil {
 		return journal.Renewal{}, err
 	}
-	j.renewed.Store(owner, true)
 	return told, nil
 }
 

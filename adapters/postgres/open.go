@@ -29,7 +29,7 @@ type Journal struct {
 	closed  context.Context // ends with the journal
 	close   context.CancelCauseFunc
 	failing atomic.Bool // a write failed, and none was done since
-	renewed sync.Map    // the owners that were renewed here, and have not released all
+	renewed sync.Map    // the owners that were renewed here, and have not released all: whether the last renewal was answered
 }
 
 var (

@@ -130,7 +130,7 @@ func uses(t *testing.T, j *Journal) {
 	other, err := j.Own(ctx, "B", "a")
 	require.ErrorIs(t, err, journal.ErrOwned)
 	require.Equal(t, l, other)
-	r := journal.Record{Key: "a", At: time.Date(10000, 1, 1, 0, 59, 59, 999999999, time.UTC), Due: time.Unix(-1, 1).UTC(), Stage: journal.Waiting, Term: l.Term, Data: []byte("a\x00\xff")}
+	r := journal.Record{Key: "a", At: time.Date(10000, 1, 1, 0, 59, 59, 999999999, time.UTC), Since: time.Unix(-1, 1).UTC(), Stage: journal.Waiting, Term: l.Term, Data: []byte("a\x00\xff")}
 	for range 2 {
 		r.Revision, err = j.Put(ctx, r)
 		require.NoError(t, err)

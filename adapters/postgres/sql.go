@@ -46,9 +46,9 @@ func (n names) fill(sql string) string {
 
 // statements are what a journal runs, with its tables' names in them.
 type statements struct {
-	create, replace, term, get, unfinished, forget, tidyKeys, tidyOwners string
-	renew, own, owner, takeOne, takeOver, release, releaseAll            string
-	ownedBy, owned, ready, probe                                         string
+	create, replace, term, get, unfinished, heads, forget, tidyKeys, tidyOwners string
+	renew, own, owner, takeOne, takeOver, release, releaseAll                   string
+	ownedBy, owned, ready, probe                                                string
 }
 
 func (n names) statements() statements {
@@ -63,7 +63,7 @@ func (n names) statements() statements {
 // Parts of statements. Leases are measured by clock_timestamp(), which goes on while a
 // statement waits for another one's lock; now() stands still.
 const (
-	fields = `revision, done, at_seconds, at_nanos, stage, due_seconds, due_nanos, put_term, data`
+	fields = `revision, done, at_seconds, at_nanos, stage, since_seconds, since_nanos, put_term, data`
 	given  = `$3, $4, $5, $6, $7, $8, $9, $10`
 	lives  = `EXISTS (SELECT FROM {owners} WHERE name = $1 AND until > clock_timestamp())`
 	aDay   = `now() - interval '1 day'`
@@ -72,13 +72,15 @@ const (
 var sql = statements{
 	create: `INSERT INTO {records} AS r (key, ` + fields + `) VALUES ($1, $2::bigint + 1, ` + given + `)
 		ON CONFLICT (key) DO UPDATE SET (` + fields + `) = ROW (excluded.revision, excluded.done, excluded.at_seconds, excluded.at_nanos, excluded.stage,
-			excluded.due_seconds, excluded.due_nanos, excluded.put_term, excluded.data) WHERE r.revision = $2`,
+			excluded.since_seconds, excluded.since_nanos, excluded.put_term, excluded.data) WHERE r.revision = $2`,
 	replace: `UPDATE {records} SET (` + fields + `) = ROW ($2::bigint + 1, ` + given + `)
 		WHERE key = $1 AND revision = $2 AND ($9::bigint = 0 OR term = $9)`,
 	term: `SELECT term FROM {records} WHERE key = $1`,
 	get:  `SELECT key, ` + fields + ` FROM {records} WHERE key = $1 AND revision > 0`,
 	unfinished: `SELECT key, ` + fields + ` FROM (SELECT key, ` + fields + `, sum(octet_length(data)) OVER (ORDER BY key) - octet_length(data) AS before
 		FROM (SELECT key, ` + fields + ` FROM {records} WHERE key > $1 AND NOT done AND revision > 0 ORDER BY key LIMIT $2) AS page) AS sized WHERE before < $3 ORDER BY key`,
+	heads: `SELECT key, revision, done, at_seconds, at_nanos, stage, since_seconds, since_nanos, put_term, ''::bytea FROM {records}
+		WHERE key > $1 AND NOT done AND revision > 0 ORDER BY key LIMIT $2`,
 
 	// What is owned keeps its row, with the lease alone.
 	forget: `WITH old AS MATERIALIZED (SELECT key FROM {records} WHERE done AND (at_seconds, at_nanos) < ($1, $2) ORDER BY at_seconds, at_nanos LIMIT $3 FOR UPDATE SKIP LOCKED),

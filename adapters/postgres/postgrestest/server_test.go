@@ -53,17 +53,13 @@ func TestServer(t *testing.T) {
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM kept").Scan(&n))
 	require.Equal(t, 2, n)
 	require.NoError(t, conn.Close(t.Context()))
-	require.NoError(t, s.Stop())
-	require.NoDirExists(t, s.Dir())
-}
-
-// A server that its process leaves behind ends: its standard input is closed then.
-func TestServerEndsWithItsProcess(t *testing.T) {
-	s := started(t)
+	// A server that its process leaves behind ends: its standard input is closed then.
 	require.NoError(t, s.running.stdin.Close())
 	<-s.running.ended
-	_, err := pgx.Connect(t.Context(), s.ConnString())
+	_, err = pgx.Connect(t.Context(), a)
 	require.Error(t, err)
+	require.NoError(t, s.Stop())
+	require.NoDirExists(t, s.Dir())
 }
 
 func TestSettingThatIsWrong(t *testing.T) {
