@@ -3,6 +3,7 @@ package duvotool_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,12 +68,14 @@ func Example() {
 		return
 	}
 	fmt.Println(res.Outcome+":", res.Output)
+	fmt.Println(tool.Assignment().Name+":", tool.Description())
 	// Output:
 	// complaints
 	// newsletter
 	// order_status
 	// true
 	// completed: It arrives tomorrow.
+	// Order status: Looks up where a parcel is.
 }
 
 // Offer what the agent needs, under names that do not collide with those of its own
@@ -118,10 +121,10 @@ func ExampleWithAcceptance() {
 		fmt.Println("held back:", a.Name)
 	}
 	_, err = reg.Tool("Refunds")
-	fmt.Println(err)
+	fmt.Println(errors.Is(err, hitl.ErrNoTool), err)
 	// Output:
 	// held back: Refunds
-	// duvotool: there is no tool with this name, ID or name of an Assignment: "Refunds"
+	// true duvotool: there is no tool with this name, ID or name of an Assignment: "Refunds"
 }
 
 // In a large catalog a model looks for what it needs.

@@ -93,6 +93,8 @@ func ExampleNames() {
 		fmt.Print(kind, " ")
 	}
 	fmt.Println(book.NeedsFolders())
+	fmt.Println(book.NoMatch(hitl.KindID, "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a12").Near)
+	fmt.Println(hitl.NoTool("refnds", map[string][]string{"refunds": {"refunds"}}, false)) // of an adapter of one's own
 	book.Close()
 	fmt.Println(names.Closed(), names.HaveNames("whatever"))
 	// Output:
@@ -101,6 +103,8 @@ func ExampleNames() {
 	// no Assignment has the name "Refnds"
 	// true name
 	// ID folder pattern tool true
+	// [0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11 ("Refunds")]
+	// duvotool: there is no tool with this name, ID or name of an Assignment: "refnds"; is it refunds?
 	// true <nil>
 }
 

@@ -28,7 +28,26 @@ var shown = []string{"", "/hitl", "/outcome", "/journal", "/audit", "/duvotest",
 var plain = strings.Fields("Error Is Unwrap String Format LogValue MarshalJSON UnmarshalJSON MarshalText UnmarshalText Clone")
 
 // unshown are names that stand in no Example, with the reason.
-var unshown = map[string]string{}
+var unshown = map[string]string{
+	"duvotool.Registry.Candidates": unknown, "duvotool.Registry.Reconcile": unknown,
+	"duvotooltest.TestPolicy": tests, "duvotooltest.TestJournal": tests, "duvotooltest.TestBackend": tests,
+	"duvotooltest.Option": tests, "duvotooltest.Counts": tests, "duvotooltest.JournalOption": tests, "duvotooltest.Reopens": tests,
+	"hitl.Grants.Decide": shownElsewhere, "hitl.Grants.CheckNames": shownElsewhere, "hitl.NameMatch.CheckNames": shownElsewhere,
+	"hitl.PolicyFunc.Validate": shownElsewhere, "hitl.Matcher": "what When takes; nobody names it",
+	"hitl.DecisionEntry.Same": engine, "outcome.CloneError": engine,
+	"journal.Leases": leases, "journal.Lease": leases, "journal.Renewal": leases, "journal.Stage": leases, "journal.Parked": leases, "journal.Running": leases,
+	"journal.Waiting": leases, "journal.Ended": leases, "journal.ErrOwned": leases, "journal.ErrLapsed": leases, "journal.ErrFenced": leases,
+	"journal.MaxTold": leases, "journal.CheckOwner": leases,
+}
+
+// The reasons.
+const (
+	unknown        = "an outcome is unknown after 15 minutes at the earliest; docs/restarts.md shows it"
+	tests          = "it takes a *testing.T; docs/testing.md and the package's doc show it"
+	shownElsewhere = "a method of an interface that an Example shows"
+	engine         = "for the engine and for adapters"
+	leases         = "of journals for several replicas; their conformance suite is the story"
+)
 
 // A listed is what go list tells of a package.
 type listed struct {
