@@ -242,7 +242,8 @@ func ExampleSignWebhook() {
 	if _, err := d.Client().StartJob(context.Background(), duvo.StartJob{AssignmentID: duvotest.Demo().Assignments()[0].ID, WebhookURL: duvotest.MemoryURL + "/hook"}); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(<-delivered == <-delivered)
+	first, second := <-delivered, <-delivered
+	fmt.Println(first == second)
 	var all []duvotest.Delivery = d.Deliveries()
 	fmt.Println(len(all) >= 1)
 	forged := duvotest.SignWebhook("another secret", "id", time.Now(), []byte("{}"))
