@@ -138,7 +138,7 @@ func (t *turn) openIsDoubt(a *Attempt) {
 // loaded takes in that the journal holds another record than the last that is known to
 // be there. Our own write, of which no answer came, is no newer than what we know.
 func (t *turn) loaded(e Loaded) {
-	if r := &t.Record; e.Record.Writer == r.Writer && e.Record.Serial == r.Serial {
+	if e.Record.Writer == t.Live.Replica { // not the writer of our record: that is who wrote what it was made of
 		t.Live.Revision = e.Revision
 		return
 	}
@@ -154,17 +154,19 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		t.recordGone()
 		return
 	}
-	l.Revision = revision
+	l.Revision, l.Behind = revision, false
 	if l.End != nil && l.End.Cause == CauseJournal {
 		l.End = nil // another process could write; go on from there
 	}
-	if c.Writer == mine.Writer && c.Serial == mine.Serial {
+	if c.Writer == l.Replica && c.Serial == mine.Serial {
 		t.saved(Saved{Revision: revision}) // our own write, of which no answer came
 		return
 	}
-	if mine.Order != nil && !mine.Order.Same(c.Order) {
-		l.Dirty, l.Revision = false, 0
-		t.mute(CauseKeyReused)
+	if t.another(c) {
+		return
+	}
+	if !t.owns() && !l.Fact {
+		t.followed(c, revision)
 		return
 	}
 	l.Lines = nil
