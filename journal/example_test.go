@@ -67,3 +67,55 @@ func ExampleProber() {
 	// nothing is started until somebody has looked
 	// false
 }
+
+// Two replicas on one journal: one works on an operation at a time.
+func ExampleLeases() {
+	var j journal.Leases = journal.NewShared() // a database in earnest
+	ctx := context.Background()
+	fmt.Println(journal.CheckOwner("replica-a"), journal.CheckLasts(time.Minute), journal.CheckTold("hello"), journal.MaxTold)
+	for _, replica := range []string{"replica-a", "replica-b"} {
+		var r journal.Renewal
+		r, err := j.Renew(ctx, replica, time.Minute) // again and again
+		fmt.Println(replica, "is one of", r.Replicas, err)
+	}
+	first, err := j.Own(ctx, "replica-a", "order-4711")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := journal.Record{Key: first.Key, At: time.Now(), Stage: journal.Running, Term: first.Term}
+	if r.Revision, err = j.Put(ctx, r); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = j.Own(ctx, "replica-b", "order-4711")
+	fmt.Println("b has to wait:", errors.Is(err, journal.ErrOwned))
+
+	if err := j.Release(ctx, "replica-a"); err != nil { // it ends; one that is killed runs out
+		fmt.Println(err)
+		return
+	}
+	taken, err := j.TakeOver(ctx, "replica-b", 10)
+	for _, l := range taken {
+		fmt.Println("b takes over", l.Key, l.Term > first.Term, err)
+	}
+	_, err = j.Put(ctx, r) // what a had still on its way
+	fmt.Println(errors.Is(err, journal.ErrFenced))
+	_, err = j.Own(ctx, "replica-a", "order-4711")
+	fmt.Println(errors.Is(err, journal.ErrLapsed))
+	for _, s := range []journal.Stage{journal.Running, journal.Waiting, journal.Ended, journal.Parked} {
+		fmt.Println(s == journal.Running || s == journal.Waiting, s) // whether anybody takes it over
+	}
+	// Output:
+	// <nil> <nil> <nil> 7000
+	// replica-a is one of 1 <nil>
+	// replica-b is one of 2 <nil>
+	// b has to wait: true
+	// b takes over order-4711 true <nil>
+	// true
+	// true
+	// true running
+	// true waiting
+	// false ended
+	// false
+}

@@ -32,12 +32,10 @@ var unshown = map[string]string{
 	"duvotool.Registry.Candidates": unknown, "duvotool.Registry.Reconcile": unknown,
 	"duvotooltest.TestPolicy": tests, "duvotooltest.TestJournal": tests, "duvotooltest.TestBackend": tests,
 	"duvotooltest.Option": tests, "duvotooltest.Counts": tests, "duvotooltest.JournalOption": tests, "duvotooltest.Reopens": tests,
+	"duvotooltest.TestLeases": tests, "duvotooltest.LeaseOption": tests, "duvotooltest.ShortestLease": tests,
 	"hitl.Grants.Decide": shownElsewhere, "hitl.Grants.CheckNames": shownElsewhere, "hitl.NameMatch.CheckNames": shownElsewhere,
 	"hitl.PolicyFunc.Validate": shownElsewhere, "hitl.Matcher": "what When takes; nobody names it",
 	"hitl.DecisionEntry.Same": engine, "outcome.CloneError": engine,
-	"journal.Leases": leases, "journal.Lease": leases, "journal.Renewal": leases, "journal.Stage": leases, "journal.Parked": leases, "journal.Running": leases,
-	"journal.Waiting": leases, "journal.Ended": leases, "journal.ErrOwned": leases, "journal.ErrLapsed": leases, "journal.ErrFenced": leases,
-	"journal.MaxTold": leases, "journal.CheckOwner": leases,
 }
 
 // The reasons.
@@ -46,7 +44,6 @@ const (
 	tests          = "it takes a *testing.T; docs/testing.md and the package's doc show it"
 	shownElsewhere = "a method of an interface that an Example shows"
 	engine         = "for the engine and for adapters"
-	leases         = "of journals for several replicas; their conformance suite is the story"
 )
 
 // A listed is what go list tells of a package.
