@@ -20,26 +20,28 @@ var update = flag.Bool("update", false, "make the picture anew")
 
 const picture = "../../../docs/images/email-triage.svg"
 
-// What differs from run to run.
-var (
-	uuid  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	clock = regexp.MustCompile(` *\d+\.\d ?s\b`)
-	port  = regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	live  = regexp.MustCompile(`^\[ *\d`) // progress, which may go by faster than it is read
-)
+// What differs from run to run, and from one person's machine to another's.
+var differs = []struct {
+	what *regexp.Regexp
+	as   string
+}{
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`(?m)^\[ *\d.*$`), ""}, // progress that may go by faster than it is read
+	{regexp.MustCompile(`\d+\.\d ?s\b`), "TIME"},
+	{regexp.MustCompile(`[│┌└─|\s]+`), " "}, // how it is laid out
+	{regexp.MustCompile(`\bby [^\s:]+`), "by SOMEBODY"},
+}
 
-// steady are the lines of a run that are the same in each, in some order.
-func steady(lines []string) (out []string) {
-	whole := strings.Join(lines, "\n")
-	whole = uuid.ReplaceAllString(whole, "UUID")
-	whole = port.ReplaceAllString(whole, "127.0.0.1:PORT")
-	for _, l := range strings.Split(whole, "\n") {
-		if l = strings.TrimSpace(l); l != "" && !live.MatchString(l) {
-			out = append(out, clock.ReplaceAllString(l, " TIME"))
-		}
+// steady are the words of a run that are the same in each, in some order.
+func steady(lines []string) []string {
+	text := strings.Join(lines, "\n")
+	for _, d := range differs {
+		text = d.what.ReplaceAllString(text, d.as)
 	}
-	slices.Sort(out)
-	return out
+	words := strings.Fields(text)
+	slices.Sort(words)
+	return words
 }
 
 // TestThePictureShowsTheProgram runs the demo and holds the README's picture against it.
