@@ -75,11 +75,11 @@ func TestThePictureShowsTheProgram(t *testing.T) {
 
 // TestScreen: what programs draw over, take off and wrap is seen as at a terminal.
 func TestScreen(t *testing.T) {
-	s := &screen{columns: 10}
+	s := newScreen(10)
 	s.write([]byte("one\x1b[?7l, waiting for all\x1b[?7h\r\x1b[Ktwo \x1b[1mbold\x1b["), time.Second)
 	s.write([]byte("0m\r\n0123456789abc\n\rd\xc3"), 2*time.Second)
 	s.write([]byte("\xa9\bx\n\r\x1b[32mgreen & <so>\x1b[0m on"), 9*time.Second)
-	require.Equal(t, []string{"two bold", "0123456789", "abc", "dx", "green & <s", "o> on"}, s.lines())
+	require.Equal(t, []string{"two bold", "0123456789abc", "dx", "green & <so> on"}, s.lines())
 	drawn := s.svg("a \"title\"")
 	lines, err := read(strings.NewReader(drawn))
 	require.NoError(t, err)

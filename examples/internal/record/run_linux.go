@@ -23,7 +23,7 @@ func run(ctx context.Context, c *exec.Cmd, columns int, read, key time.Duration,
 		return nil, err
 	}
 	defer master.Close()
-	s := &screen{columns: columns}
+	s := newScreen(columns)
 	began := time.Now()
 	if err := pty.Start(c, terminal); err != nil {
 		terminal.Close()

@@ -27,6 +27,7 @@ type cell struct {
 type screen struct {
 	columns int
 	rows    [][]cell
+	goesOn  map[int]bool // rows that are the rest of a line that did not fit
 	row     int
 	column  int
 	style   string
@@ -35,6 +36,8 @@ type screen struct {
 }
 
 var control = regexp.MustCompile(`^\x1b\[([?0-9;]*)([A-Za-z])`)
+
+func newScreen(columns int) *screen { return &screen{columns: columns, goesOn: map[int]bool{}} }
 
 // write draws what was written at a time since the beginning.
 func (s *screen) write(p []byte, at time.Duration) {
@@ -73,6 +76,7 @@ func (s *screen) draw(r rune, at time.Duration) {
 				return
 			}
 			s.row, s.column = s.row+1, 0
+			s.goesOn[s.row] = true
 		}
 		line := s.line()
 		for len(*line) <= s.column {
@@ -131,12 +135,25 @@ func text(row []cell) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// lines returns the rows as they can be read.
-func (s *screen) lines() (out []string) {
+// lines returns what can be read, line by line as the program wrote them.
+func (s *screen) lines() []string {
+	var rows []string
 	for _, row := range s.rows {
-		out = append(out, text(row))
+		rows = append(rows, text(row))
 	}
-	return out
+	return join(rows, s.goesOn)
+}
+
+// join puts the rows of each line together.
+func join(rows []string, goesOn map[int]bool) (lines []string) {
+	for i, row := range rows {
+		if goesOn[i] && i > 0 {
+			lines[len(lines)-1] += row
+		} else {
+			lines = append(lines, row)
+		}
+	}
+	return lines
 }
 
 // last returns the row of the cursor, with the spaces at its end.

@@ -51,7 +51,7 @@ func (s *screen) svg(title string) string {
 			if strings.TrimSpace(piece) != "" {
 				n := len([]rune(piece))
 				fmt.Fprintf(&b, "<text%s x=\"%d\" y=\"%d\" textLength=\"%d\" style=\"animation-delay:%.1fs\">%s</text>\n",
-					class(row[from].style), margin+from*wide, top+y*high+high/2, n*wide, when[row[from].at].Seconds(), escape(piece))
+					class(row[from].style, s.goesOn[y]), margin+from*wide, top+y*high+high/2, n*wide, when[row[from].at].Seconds(), escape(piece))
 			}
 			from = to
 		}
@@ -68,8 +68,11 @@ func cut(cells []cell) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-func class(style string) string {
+func class(style string, goesOn bool) string {
 	var names []string
+	if goesOn {
+		names = append(names, "on")
+	}
 	for _, code := range strings.Split(style, ";") {
 		if c := classes[code]; c != "" {
 			names = append(names, c)
@@ -108,7 +111,7 @@ func calm(rows [][]cell) map[time.Duration]time.Duration {
 }
 
 // read returns the lines that a picture shows.
-func read(r io.Reader) (out []string, err error) {
+func read(r io.Reader) ([]string, error) {
 	var doc struct {
 		Text []struct {
 			X     int    `xml:"x,attr"`
@@ -120,15 +123,18 @@ func read(r io.Reader) (out []string, err error) {
 	if err := xml.NewDecoder(r).Decode(&doc); err != nil {
 		return nil, err
 	}
+	var rows []string
+	goesOn := map[int]bool{}
 	for _, t := range doc.Text {
 		if t.Class == "title" {
 			continue
 		}
 		y, x := (t.Y-top-high/2)/high, (t.X-margin)/wide
-		for len(out) <= y {
-			out = append(out, "")
+		for len(rows) <= y {
+			rows = append(rows, "")
 		}
-		out[y] += strings.Repeat(" ", max(0, x-len([]rune(out[y])))) + t.Text
+		rows[y] += strings.Repeat(" ", max(0, x-len([]rune(rows[y])))) + t.Text
+		goesOn[y] = goesOn[y] || slices.Contains(strings.Fields(t.Class), "on")
 	}
-	return out, nil
+	return join(rows, goesOn), nil
 }
