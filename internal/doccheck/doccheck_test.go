@@ -123,6 +123,8 @@ func TestANameThatIsNotDeclaredIsFound(t *testing.T) {
 	check := func(text string) []string { return s.CheckNames(parsePage("docs/p.md", text)) }
 	require.Empty(t, check("`m.Known`, `WithThis(x)`, `http.Other` and `x.WithThat` of others"))
 	require.Equal(t, []string{"docs/p.md: `m.Other`: m has no Other"}, check("`m.Other`"))
+	require.Empty(t, check("`-v FILE` and `-race`"))
+	require.Equal(t, []string{"docs/p.md: `-x`: no program of ours has this flag"}, check("`-x`"))
 	require.Equal(t, []string{"docs/p.md: `WithThat(x)`: no package has WithThat"}, check("`WithThat(x)`"))
 }
 

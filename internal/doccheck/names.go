@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 var (
 	qualified = regexp.MustCompile(`\b([a-z]+)\.([A-Z]\w*)`)
 	option    = regexp.MustCompile(`(^|[^.\w])(With[A-Z]\w*)`)
+	flagName  = regexp.MustCompile(`^-([a-z][\w-]*)`)
 )
 
 // CheckNames tells which names of this repository's packages stand in a page's prose as
-// code and are not declared: pkg.Name of any package, and WithName of any.
+// code and are not declared: pkg.Name of any package, WithName of any, and -flag of
+// any program.
 func (s *Source) CheckNames(p Page) (wrong []string) {
 	for _, code := range p.Codes() {
 		for _, m := range qualified.FindAllStringSubmatch(code, -1) {
@@ -29,6 +32,9 @@ func (s *Source) CheckNames(p Page) (wrong []string) {
 				wrong = append(wrong, fmt.Sprintf("%s: `%s`: %s has no %s", p.Path, code, m[1], m[2]))
 			}
 		}
+		if name := flagName.FindStringSubmatch(code); name != nil && !s.hasFlag(name[1]) {
+			wrong = append(wrong, fmt.Sprintf("%s: `%s`: no program of ours has this flag", p.Path, code))
+		}
 		for _, m := range option.FindAllStringSubmatch(code, -1) {
 			if !s.declares(m[2]) {
 				wrong = append(wrong, fmt.Sprintf("%s: `%s`: no package has %s", p.Path, code, m[2]))
@@ -36,6 +42,16 @@ func (s *Source) CheckNames(p Page) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// hasFlag tells whether a program has a flag, of ours or go test.
+func (s *Source) hasFlag(name string) bool {
+	for _, p := range s.Packages {
+		if p.Name == "main" && p.Flags[name] {
+			return true
+		}
+	}
+	return slices.Contains([]string{"race", "run", "count", "short", "tags", "v", "bench", "update"}, name)
 }
 
 func (s *Source) declares(name string) bool {
