@@ -297,7 +297,7 @@ func (t *turn) rest() {
 	l.OwnAfter, l.Behind = 0, false
 	for i := range l.Asks {
 		a := &l.Asks[i]
-		a.Suspended, a.Answer = t.Record.putOff(t.Record.Request(a.ID)), nil
+		a.Suspended, a.Answer = t.Record.Waits(t.Record.Request(a.ID)), nil
 	}
 	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil

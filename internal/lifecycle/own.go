@@ -61,7 +61,11 @@ func (t *turn) owned(e Owned) {
 	l.Revision = e.Revision
 	t.take(e.Record)
 	for i := range l.Asks {
-		l.Asks[i].Suspended, l.Asks[i].Ticket = false, nil // the policy of this process is asked
+		a := &l.Asks[i]
+		a.Suspended, a.Ticket = false, nil // the policy of this process is asked
+		if p := t.Record.Request(a.ID); t.Record.Waits(p) {
+			a.Ticket = p.PutOff // and people may decide meanwhile
+		}
 	}
 	t.decidedThere(&mine, before)
 }
@@ -126,7 +130,7 @@ func (t *turn) mirror(c *Record, revision uint64) {
 	for i := range t.Record.Requests {
 		p := &t.Record.Requests[i]
 		a := l.ask(p.ID)
-		if t.Record.putOff(p) {
+		if t.Record.Waits(p) {
 			a.Ticket, a.Suspended = p.PutOff, true
 		}
 		if j := slices.IndexFunc(asks, func(b Ask) bool { return b.ID == a.ID }); j >= 0 {
@@ -135,9 +139,18 @@ func (t *turn) mirror(c *Record, revision uint64) {
 	}
 }
 
-// putOff reports whether a request waits for a decision from outside, as far as the
+// Announces reports whether something is announced that was not sent yet, as far as the
+// record tells.
+func (r *Record) Announces() bool {
+	if r.Start.Open || r.Message().Attempt.Open {
+		return true
+	}
+	return slices.ContainsFunc(r.Requests, func(p Request) bool { return p.Attempt.Open })
+}
+
+// Waits reports whether a request waits for a decision from outside, as far as the
 // record of an operation with owners tells.
-func (r *Record) putOff(p *Request) bool {
+func (r *Record) Waits(p *Request) bool {
 	return p != nil && p.PutOff != nil && p.Stage == Unasked && !p.Gone && !r.Parked()
 }
 

@@ -22,6 +22,14 @@ func Recover(r *Record, revision uint64, o *Options, replica, print string, now 
 	return t.sealed()
 }
 
+// Mirror returns the state of an operation as the journal tells of it, where operations
+// have owners: what the owner has recorded, as it is.
+func Mirror(r *Record, revision uint64, o *Options, replica, print string, now Moment) State {
+	t := newTurn(Make(o, replica, print), now)
+	t.mirror(r, revision)
+	return t.sealed()
+}
+
 // take goes on from a record that another process has written. Attempts that it
 // announces count as doubt, and are waited out.
 func (t *turn) take(c *Record) {

@@ -225,11 +225,11 @@ func (t *turn) decideLater(e Decide) {
 		fate = FateDecided
 	case l.ask(p.ID).beats(e):
 		return
-	case !l.ask(p.ID).Suspended:
+	case !l.ask(p.ID).Suspended && !t.Record.Waits(p):
 		fate = FateNotPending
 	default:
+		t.endAsk(p.ID, AskElsewhere)
 		a := l.ask(p.ID)
-		a.Suspended = false
 		a.Answer = &answer{Digest: e.Digest, Decision: e.Decision, Reply: e.Reply}
 		t.workOn()
 		return
