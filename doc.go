@@ -57,7 +57,7 @@
 //   - What tools take and answer: [InputOf]*, [RenderInput]*, [InputSchema]*, [OutputOf]*, [CorrectOnce]*, [OfferTo], [WithMaxInput]*, [WithMaxObservation]*
 //   - How many Jobs there are: [OncePerScope]*, [WithJobLimit], [WithAssignmentLimit]*, [WithFollowUps]*
 //   - How long a call waits, and what ends a Job: [WithWaitBudget]*, [WithJobTimeout]*, [StopOn]*
-//   - What survives a restart: [WithJournal], [WithJournalKey], [WithRetention], [WithoutResume], [DrainOnClose]
+//   - What survives a restart, and is shared with replicas: [WithJournal], [WithJournalKey], [WithLease], [WithRetention], [WithoutResume], [DrainOnClose]
 //   - Who is told: [WithObserver], [WithCallbacks], [WithLiveMessages]*, [WithLogger]
 //   - How Duvo is read and written: [WithPollInterval], [WithWebhook], [WithWebhookSignature], [WithPostTimeout], [WithSettleTime], [WithMarkedStarts]*
 //   - What Duvo is trusted with: [TrustKeys], [TrustLists]

@@ -375,3 +375,39 @@ func ExampleBackend() {
 	var _ duvotool.Backend = (*duvo.Client)(nil)
 	// Output: true true true true true true
 }
+
+// Two replicas of a service share a database: each operation has one owner, and people
+// decide at whichever they reach.
+func ExampleWithLease() {
+	d := duvotest.New(duvotest.WithAssignment(refunds))
+	defer d.Close()
+	ctx := duvotool.WithOperationScope(context.Background(), "conversation 7")
+	shared := journal.NewShared() // adapters/postgres in earnest
+	var replicas [2]*duvotool.Registry
+	for i := range replicas {
+		replicas[i] = discovered(d, duvotool.WithJournal(shared), duvotool.WithLease(time.Minute), duvotool.WithPolicy(suspend))
+		defer replicas[i].Close(ctx)
+	}
+	tool, _ := replicas[0].FindTool("Refunds")
+	res, err := tool.Run(ctx, "Order 4711 arrived broken.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res.Outcome)
+	for len(replicas[1].Pending()) == 0 { // it hears of it in a moment
+		time.Sleep(time.Millisecond)
+	}
+	r := replicas[1].Pending()[0]
+	fmt.Println(r.Title, replicas[1].Decide(ctx, r, hitl.Approve("kim@example.com", "fine")))
+	res, err = tool.Run(ctx, "Order 4711 arrived broken.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res.Outcome, res.Output, d.Count("startRun"))
+	// Output:
+	// pending
+	// Refund 120 EUR <nil>
+	// completed refunded 1
+}
