@@ -57,6 +57,9 @@ type listed struct {
 // the body of an Example of these packages, or beside one in its file; a type too, or
 // something in an Example has that type.
 func TestEveryNameStandsInAnExample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles these packages and their tests; it runs without -short")
+	}
 	root := repository(t)
 	all := list(t, root)
 	used := map[string]bool{}
