@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
+	"go/doc"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -84,6 +85,24 @@ func TestEveryNameStandsInAnExample(t *testing.T) {
 		}
 	}
 	require.Empty(t, missing, "these %d names stand in no Example; write one that tells their story", len(missing))
+}
+
+// TestEveryExampleIsRun: one without its output is compiled alone.
+func TestEveryExampleIsRun(t *testing.T) {
+	root, n := repository(t), 0
+	for _, path := range shown {
+		names, err := filepath.Glob(filepath.Join(root, path, "*_test.go"))
+		require.NoError(t, err)
+		for _, name := range names {
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+			require.NoError(t, err)
+			for _, e := range doc.Examples(f) {
+				require.True(t, e.Output != "" || e.EmptyOutput, "%s: Example%s tells no output", name, e.Name)
+				n++
+			}
+		}
+	}
+	require.Greater(t, n, 70)
 }
 
 // list lists the packages, their external tests and all that these import, compiled.
