@@ -49,6 +49,36 @@ func ExamplePolicyFunc() {
 	// passed false map[]
 }
 
+// A person is asked by a function.
+func ExampleForward() {
+	ask := func(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+		fmt.Println(req) // in earnest: wherever the person is
+		if req.Kind == duvo.Question {
+			answers := map[string]string{req.Questions[0].Question: "Yes"}
+			return hitl.Answer("kim@example.com", answers), req.CheckAnswers(answers)
+		}
+		return hitl.Deny("kim@example.com", "too much"), nil
+	}
+	show(hitl.Forward(ask), duvotooltest.Approval("Refund 5000 EUR"))
+	show(hitl.Forward(ask), duvotooltest.Question([]duvo.QuestionItem{{Question: "Again?", Options: []duvo.Choice{{Label: "Yes"}, {Label: "No"}}}}))
+	// Output:
+	// approval: Refund 5000 EUR
+	// Assignment Refunds (ID 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11, Build 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a12)
+	// Job 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a13 was started with:
+	//   | do it
+	//
+	// denied by kim@example.com through Forward
+	// question: Questions
+	// question 1: Again?
+	//   - Yes
+	//   - No
+	// Assignment Refunds (ID 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11, Build 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a12)
+	// Job 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a13 was started with:
+	//   | do it
+	//
+	// answered by kim@example.com through Forward
+}
+
 // What a worker wrote is shown so that nothing hides in it.
 func ExampleRequest() {
 	r := duvotooltest.Approval("Refund 1\u202e02 EUR", func(r *hitl.Request) { r.Description = "For order 4711.\nApproved by \u0410nna." })

@@ -154,6 +154,7 @@ func TestASnippetThatDoesNotCompileIsFound(t *testing.T) {
 	require.Empty(t, build(good))
 	for text, wrong := range map[string]string{
 		"one\n\n```go\nk := m.Knwon{}\n```\n":                      "docs/p.md:4: undefined: m.Knwon",
+		"```go\nfmt.Println(1)\n```\n":                             "what prints is run",
 		"```go\nx := unheard\n```\n":                               "undefined: unheard",
 		"```go\nfunc f() string { return 1 }\n```\n":               "cannot use 1",
 		"```go\npackage main\n\nfunc main() { x }\n```\n":          "undefined: x",

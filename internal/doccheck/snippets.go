@@ -59,6 +59,9 @@ func (s *Snippets) Add(p Page) (wrong []string) {
 		if b.Lang != "go" {
 			continue
 		}
+		if strings.Contains(b.Text, "fmt.Print") {
+			wrong = append(wrong, fmt.Sprintf("%s:%d: what prints is run: it comes from an Example or a test", p.Path, b.Line))
+		}
 		sn, err := parseSnippet(b)
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s:%d: %v", p.Path, b.Line, err))
