@@ -23,7 +23,6 @@ type replica struct {
 
 	mu    sync.Mutex
 	until lifecycle.Moment // when the lease runs out, counted from before it was asked for
-	known int              // replicas that have a lease
 	news  news             // to be told to the others
 	due   map[string]bool  // records that are to be read
 
@@ -131,9 +130,12 @@ func (p *replica) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if b, ok := p.eng.backend.(interface{ SharedBy(n int) }); ok {
+		b.SharedBy(told.Replicas) // of one key, as a rule
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until, p.known = asked.Add(p.lasts), told.Replicas
+	p.until = asked.Add(p.lasts)
 	return nil
 }
 
