@@ -92,7 +92,8 @@ func (h *harness) nowAndThen(ctx context.Context, n int, do func(draw func(most 
 	}
 }
 
-// freeze stops a replica for longer than its lease, and lets it go on.
+// freeze stops a replica for longer than its lease, and lets it go on. Where keys are
+// honoured, what it sends then may come later than whoever took over has waited.
 func (h *harness) freeze(ctx context.Context, draw func(time.Duration) time.Duration) {
 	h.mu.Lock()
 	w := h.workers[h.rand.IntN(len(h.workers))]
@@ -103,7 +104,11 @@ func (h *harness) freeze(ctx context.Context, draw func(time.Duration) time.Dura
 		return
 	}
 	from := time.Now()
-	sleepUntil(ctx.Done(), h.c.Lease*11/10+draw(h.c.Lease*2))
+	lasts := h.c.Lease*11/10 + draw(h.c.Lease*2)
+	if !h.c.NoIdempotency && draw(5) == 0 {
+		lasts += h.c.Lease + postTimeout + settleTime
+	}
+	sleepUntil(ctx.Done(), lasts)
 	_ = cmd.Process.Signal(syscall.SIGCONT)
 	h.mu.Lock()
 	defer h.mu.Unlock()
