@@ -19,7 +19,11 @@ const patience = 1000
 // runKey runs a key until everything of it is delivered.
 func (w *worker) runKey(key string) error {
 	p := planOf(w.c.Seed, key)
-	if first := sharing(w.c.Workers); p.Both && w.c.Worker >= first {
+	both := p.Both && w.c.Worker >= sharing(w.c.Workers)
+	if w.c.Replica {
+		both = len(replicasOf(p, w.c.Workers)) > 1
+	}
+	if both {
 		w.happen(happened{Kind: calledByBoth, Key: key})
 	}
 	callers := 1

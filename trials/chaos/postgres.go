@@ -39,4 +39,3 @@ func (h *harness) startPostgres() (stop func(), err error) {
 	_ = server.Stop()
 	return nil, err
 }
-

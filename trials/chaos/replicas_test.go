@@ -1,27 +1,70 @@
 package main
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/duvotool/duvotool/adapters/postgres/postgrestest"
 	"github.com/stretchr/testify/require"
 )
 
 // TestReplicas is the harness with replicas, in short.
 func TestReplicas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 24, Kills: 2, Faults: 0.1, Seed: 5, Replicas: 3, InFlight: 24, Journal: memoryJournal, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 10, Kills: 1, Faults: 0.1, Seed: 5, Replicas: 3, InFlight: 30, Journal: memoryJournal, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Empty(t, rep.Problems)
 	require.True(t, rep.clean())
 	require.Zero(t, rep.Unknown)
-	require.Equal(t, 24, rep.Jobs)
+	require.Equal(t, 10, rep.Jobs)
 	require.NotZero(t, rep.Kills)
-	require.NotZero(t, rep.Answered)
-	require.NotZero(t, rep.Policy)
 	for _, kind := range []string{tookOver, calledByBoth, policyAsked} {
 		require.NotZero(t, rep.Drawn[kind], kind)
 	}
+}
+
+// TestCalmReplicas: where nothing goes wrong no policy is asked twice. Each replica
+// answers for all.
+func TestCalmReplicas(t *testing.T) {
+	t.Parallel()
+	rep, err := run(t.Context(), config{Jobs: 8, Seed: 5, Replicas: 2, InFlight: 16, Journal: memoryJournal, Calm: true, Lease: 10 * time.Second, Dir: t.TempDir()})
+	require.NoError(t, err)
+	require.Empty(t, rep.Problems)
+	require.Empty(t, rep.Again)
+	require.NotZero(t, rep.Policy)
+	require.NotZero(t, rep.Drawn[calledByBoth])
+	require.Zero(t, rep.Drawn[tookOver])
+}
+
+// TestReplicasOnPostgres is TestReplicas with a server that is restarted.
+func TestReplicasOnPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
+	t.Parallel()
+	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Faults: 0.1, Seed: 6, Replicas: 3, InFlight: 30, Journal: postgresJournal, Dir: t.TempDir()})
+	if errors.Is(err, postgrestest.ErrMissing) && !postgrestest.Required() {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	require.Empty(t, rep.Problems)
+	require.NotZero(t, rep.Databases)
+}
+
+// TestWithoutOwners: a journal that tells everybody that an operation is theirs shows.
+func TestWithoutOwners(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
+	t.Parallel()
+	rep, err := run(t.Context(), config{Jobs: 24, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, Calm: true, Without: withoutOwner, Dir: t.TempDir()})
+	require.NoError(t, err)
+	require.NotZero(t, rep.Needless)
+	require.False(t, rep.clean())
 }
 
 // asking2 is flawless evidence in which the policy was asked twice about a request, by
