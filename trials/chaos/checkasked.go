@@ -15,9 +15,10 @@ type asked struct {
 }
 
 // checkVanished checks that what a registry lists no more had come to an end elsewhere.
+// What has no Job yet may have started nothing, and belongs to whoever calls again.
 func (e *evidence) checkVanished(rep *report, outcomes map[string][]delivered) {
 	for _, x := range e.events {
-		if x.Kind == vanished && !slices.ContainsFunc(outcomes[x.Key], func(o delivered) bool { return o.At.Before(x.At) }) {
+		if x.Kind == vanished && x.JobID != "" && !slices.ContainsFunc(outcomes[x.Key], func(o delivered) bool { return o.At.Before(x.At) }) {
 			rep.problem(&rep.Silent, "%s, Job %s: since %s replica %d does not list it, and it had not come to an end; the last that was told of it there is %s",
 				x.Key, x.JobID, x.From.Format("15:04:05.000"), x.Worker, x.Text)
 		}
@@ -35,7 +36,7 @@ func (e *evidence) checkAsked(rep *report) {
 			rep.Policy++
 			all[x.Key+" "+x.Text] = append(all[x.Key+" "+x.Text], asked{x.Key, x.Worker, x.At})
 		case closed:
-			troubles = append(troubles, trouble{"", x.Worker, "closed", x.At, x.At})
+			troubles = append(troubles, trouble{"", x.Worker, "closed", x.From, x.At})
 		case callerLeft:
 			troubles = append(troubles, trouble{x.Key, x.Worker, callerLeft, x.At, x.At})
 		case lapsed:

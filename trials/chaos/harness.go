@@ -85,7 +85,8 @@ type tended struct {
 	cmd    *exec.Cmd // nil: it does not run
 	stdin  io.WriteCloser
 	killed bool
-	ended  bool // it has done all it had to
+	since  time.Time // since when it is killed, or asked to end
+	ended  bool      // it has done all it had to
 	lives  int
 }
 
@@ -234,6 +235,9 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 		h.mu.Unlock()
 		err := h.live(ctx, w, life, log)
 		h.mu.Lock()
+		if w.killed {
+			h.troubles = append(h.troubles, trouble{"", w.number, "killed or asked to end", w.since, time.Now()})
+		}
 		killed, after := w.killed, h.delivered
 		w.cmd, w.killed, w.ended = nil, false, err == nil
 		var exit *exec.ExitError
@@ -243,7 +247,7 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 			h.notClosed++
 		case !killed:
 			h.restarts++
-			h.trouble(w, "ended")
+			h.troubles = append(h.troubles, trouble{"", w.number, "ended by itself", time.Now(), time.Now()})
 		}
 		h.mu.Unlock()
 		switch {
@@ -372,11 +376,12 @@ func (h *harness) killAll(ctx context.Context) {
 func (h *harness) end(w *tended, how os.Signal) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	since := time.Now()
 	if w.cmd == nil || w.killed || w.ended || w.cmd.Process.Signal(how) != nil {
 		return false
 	}
+	w.since = since
 	w.killed = true
-	h.trouble(w, fmt.Sprint(how))
 	if how == syscall.SIGKILL {
 		h.kills++
 	} else {

@@ -139,11 +139,6 @@ func (h *harness) restart(draw func(time.Duration) time.Duration) error {
 	return nil
 }
 
-// trouble notes what happens to a worker. Called with mu held.
-func (h *harness) trouble(w *tended, kind string) {
-	h.troubles = append(h.troubles, trouble{"", w.number, kind, time.Now(), time.Now()})
-}
-
 // disturb does to replicas, and to their database, what is not done to other workers.
 func (h *harness) disturb(ctx context.Context, others *sync.WaitGroup, cancel context.CancelCauseFunc) {
 	if h.c.Replicas == 0 || h.c.Kills == 0 {

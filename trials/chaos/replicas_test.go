@@ -103,7 +103,7 @@ func TestAskedAgain(t *testing.T) {
 			e.troubles = append(e.troubles, trouble{"", -1, "database down", at(1), at(2)})
 		}, "database down"},
 		{"closed", func(e *evidence) {
-			e.events = append(e.events, happened{Kind: closed, Worker: 1, At: at(time.Millisecond)})
+			e.events = append(e.events, happened{Kind: closed, Worker: 1, From: at(-time.Millisecond), At: at(time.Millisecond)})
 		}, "closed"},
 		{"lapsed", func(e *evidence) {
 			e.events = append(e.events, happened{Kind: lapsed, Worker: 1, From: at(-time.Second), At: at(3 * time.Second)})
@@ -143,7 +143,7 @@ func TestAskedAgain(t *testing.T) {
 func TestVanished(t *testing.T) {
 	e := flawless()
 	e.outcomes[0].At = t0
-	e.events = append(e.events, happened{Kind: vanished, Key: keyName(0), At: t0.Add(time.Second)})
+	e.events = append(e.events, happened{Kind: vanished, Key: keyName(0), JobID: "job-0", At: t0.Add(time.Second)})
 	require.Empty(t, e.check().Problems)
 	e.outcomes[0].At = t0.Add(time.Minute)
 	require.Equal(t, 1, e.check().Silent)

@@ -269,8 +269,10 @@ func (w *worker) reopen() error {
 			w.happen(happened{Kind: closedQueued, Key: i.Key})
 		}
 	}
-	w.happen(happened{Kind: closed, Text: l.name()})
-	if err := l.close(); err != nil {
+	began := time.Now()
+	err := l.close()
+	w.happen(happened{Kind: closed, Text: l.name(), From: began})
+	if err != nil {
 		return fmt.Errorf("%w: %w", errClosing, err)
 	}
 	return w.open()
