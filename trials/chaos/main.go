@@ -36,13 +36,7 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
 	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
 	fs.IntVar(&c.Workers, "workers", 4, "how many worker `processes` there are, each with its journal, but for the last two of three or more, which share one")
-	fs.IntVar(&c.Replicas, "replicas", 0, "run so many workers that all share one journal with leases, instead of -workers")
-	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `journal` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
-	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's `lease` lasts")
-	fs.StringVar(&c.Without, "break", "", "take something from the journal of -replicas: `fence`, owner, once or news")
-	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas by itself; give -kills 0 -faults 0 too")
-	comparing := fs.Bool("compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
-	rounds := fs.Int("times", 0, "measure so many `decisions` of each kind on another replica than the owner, and nothing else")
+	replicaFlags(fs, &c)
 	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
@@ -72,8 +66,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		c.Progress = stderr
 		fmt.Fprintf(stderr, "seed %d\n", c.Seed)
 	}
-	if *rounds > 0 || *comparing {
-		return special(ctx, c, *rounds, stdout, stderr)
+	if c.Times > 0 || c.Compare {
+		return special(ctx, c, stdout, stderr)
 	}
 	rep, err := run(ctx, c)
 	if err != nil {
@@ -94,11 +88,22 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// replicaFlags are the flags about replicas.
+func replicaFlags(fs *flag.FlagSet, c *config) {
+	fs.IntVar(&c.Replicas, "replicas", 0, "run so many workers that all share one journal with leases, instead of -workers")
+	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `journal` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
+	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's `lease` lasts")
+	fs.StringVar(&c.Without, "break", "", "take something from the journal of -replicas: `fence`, owner, once or news")
+	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas but by -kills")
+	fs.BoolVar(&c.Compare, "compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
+	fs.IntVar(&c.Times, "times", 0, "measure so many `decisions` of each kind on another replica than the owner, and nothing else")
+}
+
 // special measures times, or compares.
-func special(ctx context.Context, c config, rounds int, stdout, stderr io.Writer) int {
+func special(ctx context.Context, c config, stdout, stderr io.Writer) int {
 	ok, err := true, error(nil)
-	if rounds > 0 {
-		err = times(ctx, c, rounds, stdout)
+	if c.Times > 0 {
+		err = times(ctx, c, c.Times, stdout)
 	} else {
 		ok, err = compare(ctx, c, stdout)
 	}
@@ -128,6 +133,8 @@ func (c config) check(args int) error {
 		return fmt.Errorf("-journal: there is no %q, or it is for -replicas", c.Journal)
 	case c.Replicas > 0 && c.Lease < 100*time.Millisecond:
 		return errors.New("-lease: it must be at least 100ms")
+	case c.Times < 0, c.Replicas == 0 && (c.Without != "" || c.Calm || c.Compare || c.Times > 0):
+		return errors.New("-break, -calm, -compare and -times are for -replicas, and no number is negative")
 	case checkWithout(c.Without) != nil:
 		return checkWithout(c.Without)
 	case c.Workers < 1, c.InFlight < 1:

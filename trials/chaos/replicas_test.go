@@ -165,7 +165,7 @@ func TestReplicasOf(t *testing.T) {
 }
 
 func TestReplicaFlags(t *testing.T) {
-	for _, args := range [][]string{{"-replicas", "-1"}, {"-replicas", "2", "-journal", "x"}, {"-journal", "postgres"}, {"-replicas", "2", "-lease", "1ms"}, {"-replicas", "2", "-break", "x"}, {"-replicas", "2", "-minutes", "1"}} {
+	for _, args := range [][]string{{"-replicas", "-1"}, {"-replicas", "2", "-journal", "x"}, {"-journal", "postgres"}, {"-replicas", "2", "-lease", "1ms"}, {"-replicas", "2", "-break", "x"}, {"-replicas", "2", "-minutes", "1"}, {"-compare"}, {"-times", "3"}, {"-calm"}, {"-break", "fence"}, {"-replicas", "2", "-times", "-1"}} {
 		require.Equal(t, 2, program(t.Context(), args, discard{}, discard{}), args)
 	}
 }
