@@ -66,7 +66,7 @@ func (w *worker) open() error {
 	}
 	opts := []duvotool.Option{
 		duvotool.WithJournal(w.journal), duvotool.WithAudit(w.audit), duvotool.WithPolicy(hitl.PolicyFunc(l.decide)), duvotool.WithObserver(l.observe),
-		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(w.log), duvotool.WithPollInterval(pollInterval),
+		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(w.log),
 		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
 		duvotool.WithJobLimit(max(c.InFlight*2/3, 1)), // so that calls are queued
 	}
@@ -78,6 +78,9 @@ func (w *worker) open() error {
 	}
 	if c.Replica {
 		opts = append(opts, duvotool.WithLease(c.Lease))
+	}
+	if !c.Calm { // webhooks get lost
+		opts = append(opts, duvotool.WithPollInterval(pollInterval))
 	}
 	w.mu.Lock()
 	if c.Journal != "" && !c.Replica && !w.resume && w.dice.one(2) {
