@@ -25,28 +25,52 @@ func (e *evidence) checkVanished(rep *report, outcomes map[string][]delivered) {
 	}
 }
 
+// allTroubles lists what happened to replicas: what the harness did, and what they tell.
+func (e *evidence) allTroubles() []trouble {
+	troubles, closings := slices.Clone(e.troubles), map[string]happened{}
+	for _, x := range e.events {
+		t := trouble{"", x.Worker, x.Kind, x.At, x.At}
+		switch {
+		case x.Kind == closing:
+			closings[x.Text] = x
+			continue
+		case x.Kind == closed:
+			t.from = closings[x.Text].At
+			delete(closings, x.Text)
+		case x.Kind == callerLeft:
+			t.key = x.Key
+		case x.Kind == lapsed:
+			t.from = x.From
+		case x.Kind == cutOff && x.Text != "Duvo":
+			t.to = x.Until
+		case x.Kind == writeFailed:
+			t.kind = "not recorded"
+		default:
+			continue
+		}
+		troubles = append(troubles, t)
+	}
+	for _, x := range closings { // it ended in the middle of that
+		t := trouble{"", x.Worker, closing, x.At, x.At.Add(closePatience)}
+		for _, end := range e.troubles {
+			if end.worker == x.Worker && end.to.After(x.At) && end.to.Before(t.to) {
+				t.to = end.to
+			}
+		}
+		troubles = append(troubles, t)
+	}
+	return troubles
+}
+
 // checkAsked checks that replicas ask a policy once about each text of a request, unless
 // something happened to the replica that asked before, until it was asked again.
 func (e *evidence) checkAsked(rep *report) {
-	troubles := slices.Clone(e.troubles)
+	troubles := e.allTroubles()
 	all := map[string][]asked{} // by operation, request and digest
 	for _, x := range e.events {
-		switch x.Kind {
-		case policyAsked:
+		if x.Kind == policyAsked {
 			rep.Policy++
 			all[x.Key+" "+x.Text] = append(all[x.Key+" "+x.Text], asked{x.Key, x.Worker, x.At})
-		case closed:
-			troubles = append(troubles, trouble{"", x.Worker, "closed", x.From, x.At})
-		case callerLeft:
-			troubles = append(troubles, trouble{x.Key, x.Worker, callerLeft, x.At, x.At})
-		case lapsed:
-			troubles = append(troubles, trouble{"", x.Worker, lapsed, x.From, x.At})
-		case cutOff:
-			if x.Text != "Duvo" {
-				troubles = append(troubles, trouble{"", x.Worker, cutOff, x.At, x.Until})
-			}
-		case writeFailed:
-			troubles = append(troubles, trouble{"", x.Worker, "not recorded", x.At, x.At})
 		}
 	}
 	rep.Again = map[string]int{}

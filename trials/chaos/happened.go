@@ -20,18 +20,19 @@ type happened struct {
 
 // What happens.
 const (
-	allDone       = "all done"        // everything of a key was delivered
-	followUpAsked = "follow-up asked" // before it is
-	stopAsked     = "stop asked"      // before it is
-	stopTold      = "stop told"       // what the person was told
-	toldUnknown   = "told unknown"    // a caller was
-	notStarted    = "found: nothing"  // a person says so from now on
-	found         = "found: a Job"    // the same
-	reconciled    = "reconciled"      // it counts
-	notReconciled = "not reconciled"  // it does not, and why
-	diskFull      = "disk full"       // from now on, for a while
-	writeFailed   = "write failed"    // because of that
-	closed        = "registry closed" // while the process lives on
+	allDone       = "all done"                 // everything of a key was delivered
+	followUpAsked = "follow-up asked"          // before it is
+	stopAsked     = "stop asked"               // before it is
+	stopTold      = "stop told"                // what the person was told
+	toldUnknown   = "told unknown"             // a caller was
+	notStarted    = "found: nothing"           // a person says so from now on
+	found         = "found: a Job"             // the same
+	reconciled    = "reconciled"               // it counts
+	notReconciled = "not reconciled"           // it does not, and why
+	diskFull      = "disk full"                // from now on, for a while
+	writeFailed   = "write failed"             // because of that
+	closing       = "registry begins to close" // while the process lives on
+	closed        = "registry closed"          // the same
 	closedQueued  = "call queued at a close"
 	calledByBoth  = "called by both processes"
 	duvoRefused   = "follow-up refused" // for good, and why

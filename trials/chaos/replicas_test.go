@@ -103,8 +103,15 @@ func TestAskedAgain(t *testing.T) {
 			e.troubles = append(e.troubles, trouble{"", -1, "database down", at(1), at(2)})
 		}, "database down"},
 		{"closed", func(e *evidence) {
-			e.events = append(e.events, happened{Kind: closed, Worker: 1, From: at(-time.Millisecond), At: at(time.Millisecond)})
-		}, "closed"},
+			e.events = append(e.events, happened{Kind: closing, Worker: 1, Text: "1.0.1", At: at(-time.Millisecond)}, happened{Kind: closed, Worker: 1, Text: "1.0.1", At: at(time.Millisecond)})
+		}, closed},
+		{"closed before", func(e *evidence) {
+			e.events = append(e.events, happened{Kind: closing, Worker: 1, Text: "1.0.1", At: at(-time.Second)}, happened{Kind: closed, Worker: 1, Text: "1.0.1", At: at(-1)})
+		}, ""},
+		{"killed while it closed", func(e *evidence) {
+			e.events = append(e.events, happened{Kind: closing, Worker: 1, Text: "1.0.1", At: at(-time.Second)})
+			e.troubles = append(e.troubles, trouble{"", 1, "killed", at(2 * time.Second), at(2 * time.Second)})
+		}, closing},
 		{"lapsed", func(e *evidence) {
 			e.events = append(e.events, happened{Kind: lapsed, Worker: 1, From: at(-time.Second), At: at(3 * time.Second)})
 		}, lapsed},

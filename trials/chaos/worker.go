@@ -269,9 +269,9 @@ func (w *worker) reopen() error {
 			w.happen(happened{Kind: closedQueued, Key: i.Key})
 		}
 	}
-	began := time.Now()
+	w.happen(happened{Kind: closing, Text: l.name()})
 	err := l.close()
-	w.happen(happened{Kind: closed, Text: l.name(), From: began})
+	w.happen(happened{Kind: closed, Text: l.name()})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errClosing, err)
 	}
