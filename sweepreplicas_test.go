@@ -3,6 +3,9 @@ package duvotool_test
 import (
 	"context"
 	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,7 +25,6 @@ type listers struct {
 	mu      sync.Mutex
 	reading map[int]int // requests under way, by replica
 	by      []int       // the replicas that read them, one after the other
-	pages   []time.Time
 	both    int
 }
 
@@ -42,7 +44,6 @@ func (b listBackend) JobPage(ctx context.Context, f duvo.JobFilter) (duvo.JobPag
 func (l *listers) begin(by int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pages = append(l.pages, time.Now())
 	if l.reading[by]++; len(l.reading) > 1 {
 		l.both++
 	}
@@ -63,20 +64,6 @@ func (l *listers) readers() []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]int{}, l.by...)
-}
-
-// since tells how many pages were read since then, and when the first was.
-func (l *listers) since(then time.Time) (pages int, first time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, at := range l.pages {
-		if !at.Before(then) {
-			if pages++; pages == 1 {
-				first = at
-			}
-		}
-	}
-	return pages, first
 }
 
 // A fleet is some registries on one journal, and what was seen of them.
@@ -136,10 +123,12 @@ func (f *fleet) start(t *testing.T, n int) {
 	wg.Wait()
 }
 
-// decideAll lets people approve, for hours, whatever waits, on any replica.
-func (f *fleet) decideAll(t *testing.T) {
-	for i, req := range f.regs[0].Pending() {
-		time.Sleep(time.Minute)
+// decideAll lets people approve what waits, one after the other, on any replica.
+func (f *fleet) decideAll(t *testing.T, waiting int) {
+	pending := f.regs[0].Pending()
+	require.Len(t, pending, waiting)
+	for i, req := range pending {
+		time.Sleep(10 * time.Second)
 		require.NoError(t, f.regs[i%len(f.regs)].Decide(t.Context(), req, hitl.Approve("kim", "")))
 	}
 }
@@ -174,25 +163,146 @@ func requests(d *duvotest.Duvo) (all int, told string) {
 // Four replicas make hardly more requests than one that runs all of their Jobs, and one
 // of them alone reads the lists.
 func TestReplicasShareTheLists(t *testing.T) {
-	for _, n := range []int{40, 400} {
+	for n, wait := range map[int]time.Duration{40: time.Hour, 400: 30 * time.Minute} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			if n > 100 {
+				long(t)
+			}
 			took := map[int]float64{}
 			for _, replicas := range []int{1, 4} {
 				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 					f := newFleet(t, d, replicas, nil)
 					f.start(t, n)
-					time.Sleep(2 * time.Hour)
-					require.Len(t, f.regs[0].Pending(), n/5)
-					f.decideAll(t)
+					time.Sleep(wait)
+					f.decideAll(t, n/5)
 					latest, mean := f.settle(t, n)
 					all, told := requests(d)
 					took[replicas] = float64(all) / float64(n)
-					t.Logf("%d Jobs, %d replicas: %.2f requests a Job:%s; ends told after %v on average, %v at most; lists read by %v",
-						n, replicas, took[replicas], told, mean.Round(time.Second), latest.Round(time.Second), f.listers.readers())
-					require.Zero(t, f.listers.both, "two at once")
+					t.Logf("%d Jobs, %d replicas: %.2f requests a Job:%s; ends told after %v on average, %v at most",
+						n, replicas, took[replicas], told, mean.Round(time.Second), latest.Round(time.Second))
+					require.Zero(t, f.listers.both, "two read the lists at once")
+					require.NotEmpty(t, f.listers.readers())
 				}, duvotest.WithAssignment(crowdWorker))
 			}
 			require.LessOrEqual(t, took[4], 1.2*took[1])
+		})
+	}
+}
+
+// sweeper waits until a replica reads the lists, and returns which.
+func (f *fleet) sweeper(t *testing.T) int {
+	for range 60 {
+		if by := f.listers.readers(); len(by) > 0 {
+			return by[len(by)-1]
+		}
+		time.Sleep(time.Second)
+	}
+	require.Fail(t, "nobody reads the lists")
+	return 0
+}
+
+// isolated is one replica's way to a journal, of which nothing is left when it is cut.
+type isolated struct{ *cutOff }
+
+func (c isolated) Tell(ctx context.Context, text string) error {
+	if c.cut.Load() {
+		return errCut
+	}
+	return c.Leases.Tell(ctx, text)
+}
+
+func (c isolated) Listen(ctx context.Context, f func(text string)) error {
+	return c.Leases.Listen(ctx, func(text string) {
+		if !c.cut.Load() {
+			f(text)
+		}
+	})
+}
+
+func (c isolated) Heads(ctx context.Context) iter.Seq2[journal.Record, error] {
+	if c.cut.Load() {
+		return func(yield func(journal.Record, error) bool) { yield(journal.Record{}, errCut) }
+	}
+	return c.Leases.Heads(ctx)
+}
+
+// Where the replica that reads the lists closes, another does at once; where it is cut
+// off, when its lease is over, and never both.
+func TestAnotherReplicaReadsTheLists(t *testing.T) {
+	const lease, n = 3 * time.Second, 40
+	for name, within := range map[string]time.Duration{"closes": time.Second / 10, "is cut off": lease + lease/3 + time.Second/10} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				ways := map[int]isolated{}
+				f := newFleet(t, d, 3, func(i int, j journal.Leases) journal.Leases {
+					ways[i] = isolated{&cutOff{Leases: j}}
+					return ways[i]
+				}, duvotool.WithLease(lease))
+				f.start(t, n)
+				time.Sleep(2 * time.Minute)
+				was := f.sweeper(t)
+				left := time.Now()
+				if name == "closes" {
+					require.NoError(t, f.regs[was].Close(t.Context()))
+				} else {
+					ways[was].cut.Store(true)
+				}
+				for f.sweeper(t) == was {
+					require.LessOrEqual(t, time.Since(left), within)
+					time.Sleep(10 * time.Millisecond)
+				}
+				t.Logf("another reads the lists after %v", time.Since(left))
+				time.Sleep(20 * time.Minute)
+				ways[was].cut.Store(false)
+				time.Sleep(20 * time.Minute)
+				f.regs = slices.Delete(f.regs, was, was+1)
+				f.decideAll(t, n/5)
+				f.settle(t, n)
+				require.Zero(t, f.listers.both, "two read the lists at once")
+				require.Equal(t, n/5, d.Count("respondToHumanRequest"))
+				require.Equal(t, n, d.Count("startRun"))
+			}, duvotest.WithAssignment(crowdWorker))
+		})
+	}
+}
+
+// losing is a way to a journal on which what replicas tell each other gets lost.
+type losing struct {
+	journal.Leases
+	lost func() bool
+}
+
+func (l losing) Listen(ctx context.Context, f func(text string)) error {
+	return l.Leases.Listen(ctx, func(text string) {
+		if !l.lost() {
+			f(text)
+		}
+	})
+}
+
+// Where some or all of what replicas tell each other is lost, Jobs are read by their age:
+// each ends, once, and is told to have.
+func TestReplicasHearNothing(t *testing.T) {
+	const n = 40
+	for name, lost := range map[string]func() bool{
+		"none": func() bool { return false },
+		"some": func() bool { return rand.N(4) == 0 },
+		"all":  func() bool { return true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				f := newFleet(t, d, 4, func(_ int, j journal.Leases) journal.Leases { return losing{j, lost} })
+				f.start(t, n)
+				time.Sleep(40 * time.Minute)
+				f.decideAll(t, n/5)
+				latest, mean := f.settle(t, n)
+				all, told := requests(d)
+				t.Logf("%s lost: %.2f requests a Job:%s; ends told after %v on average, %v at most", name, float64(all)/n, told, mean.Round(time.Second), latest.Round(time.Second))
+				require.Zero(t, f.listers.both, "two read the lists at once")
+				require.Less(t, latest, 2*time.Minute, "as by age")
+				require.Equal(t, n/5, d.Count("respondToHumanRequest"))
+				require.Equal(t, n, d.Count("startRun"))
+			}, duvotest.WithAssignment(crowdWorker))
 		})
 	}
 }

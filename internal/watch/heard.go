@@ -39,6 +39,7 @@ func (w *Watcher) Heard(h Hints) {
 		}
 	}
 	if h.Swept {
+		w.sweep.heard = now
 		for _, n := range w.byJob {
 			if n.taken {
 				n.sweptUntil = now.Add(h.Lasts)

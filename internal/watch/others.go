@@ -166,6 +166,9 @@ func (p *planner) beginTerm(now instant) {
 	s := &p.sweep
 	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
 	s.next = now.Add(firstSweep(p.sweepPause(now)))
+	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
+		s.next = now // in the place of another's
+	}
 	p.tellAll(now)
 }
 

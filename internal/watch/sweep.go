@@ -65,6 +65,7 @@ type sweeper struct {
 	others  Others  // nil: none share the lists
 	until   instant // while there are others: when this watcher may not read the lists any more
 	toldAll instant // when they were last told which Jobs it looks after
+	heard   instant // when a sweep of another's was last told of
 }
 
 // An activeScan is how far the active plan is through its lists.
