@@ -71,6 +71,7 @@ type fleet struct {
 	d       *duvotest.Duvo
 	regs    []*duvotool.Registry
 	listers *listers
+	journal journal.Leases
 
 	mu    sync.Mutex
 	ended map[string]time.Time // when the end of each Job was told
@@ -79,11 +80,11 @@ type fleet struct {
 // newFleet makes n registries. way is the way of each to the journal.
 func newFleet(t *testing.T, d *duvotest.Duvo, n int, way func(i int, j journal.Leases) journal.Leases, opts ...duvotool.Option) *fleet {
 	f := &fleet{d: d, listers: &listers{reading: map[int]int{}}, ended: map[string]time.Time{}}
-	j := journal.NewShared()
+	f.journal = journal.NewShared()
 	for i := range n {
-		mine := j
+		mine := f.journal
 		if way != nil {
-			mine = way(i, j)
+			mine = way(i, mine)
 		}
 		reg, err := duvotool.Discover(t.Context(), listBackend{d.Client(), f.listers, i}, append([]duvotool.Option{
 			duvotool.WithJournal(mine), decide(hitl.Suspend(), nil), duvotool.WithObserver(f.saw),
@@ -163,25 +164,35 @@ func requests(d *duvotest.Duvo) (all int, told string) {
 // Four replicas make hardly more requests than one that runs all of their Jobs, and one
 // of them alone reads the lists.
 func TestReplicasShareTheLists(t *testing.T) {
-	for n, wait := range map[int]time.Duration{40: time.Hour, 400: 30 * time.Minute} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			if n > 100 {
+	for name, c := range map[string]struct {
+		jobs int
+		wait time.Duration // of people
+		opts []duvotool.Option
+	}{
+		"40 Jobs":                {40, time.Hour, nil},
+		"40 Jobs, lists trusted": {40, 20 * time.Minute, []duvotool.Option{duvotool.TrustLists()}},
+		"400 Jobs":               {400, 30 * time.Minute, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.jobs > 100 {
 				long(t)
 			}
+			n := c.jobs
 			took := map[int]float64{}
 			for _, replicas := range []int{1, 4} {
 				emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-					f := newFleet(t, d, replicas, nil)
+					f := newFleet(t, d, replicas, nil, c.opts...)
 					f.start(t, n)
-					time.Sleep(wait)
+					time.Sleep(c.wait)
 					f.decideAll(t, n/5)
 					latest, mean := f.settle(t, n)
 					all, told := requests(d)
 					took[replicas] = float64(all) / float64(n)
-					t.Logf("%d Jobs, %d replicas: %.2f requests a Job:%s; ends told after %v on average, %v at most",
-						n, replicas, took[replicas], told, mean.Round(time.Second), latest.Round(time.Second))
+					t.Logf("%s, %d replicas: %.2f requests a Job:%s; ends told after %v on average, %v at most",
+						name, replicas, took[replicas], told, mean.Round(time.Second), latest.Round(time.Second))
 					require.Zero(t, f.listers.both, "two read the lists at once")
 					require.NotEmpty(t, f.listers.readers())
+					require.LessOrEqual(t, len(f.listers.readers()), replicas, "each gives them up once, when it has no more Jobs")
 				}, duvotest.WithAssignment(crowdWorker))
 			}
 			require.LessOrEqual(t, took[4], 1.2*took[1])
@@ -259,6 +270,7 @@ func TestAnotherReplicaReadsTheLists(t *testing.T) {
 				f.decideAll(t, n/5)
 				f.settle(t, n)
 				require.Zero(t, f.listers.both, "two read the lists at once")
+				require.LessOrEqual(t, len(f.listers.readers()), 4)
 				require.Equal(t, n/5, d.Count("respondToHumanRequest"))
 				require.Equal(t, n, d.Count("startRun"))
 			}, duvotest.WithAssignment(crowdWorker))
@@ -285,12 +297,16 @@ func (l losing) Listen(ctx context.Context, f func(text string)) error {
 func TestReplicasHearNothing(t *testing.T) {
 	const n = 40
 	for name, lost := range map[string]func() bool{
-		"none": func() bool { return false },
-		"some": func() bool { return rand.N(4) == 0 },
-		"all":  func() bool { return true },
+		"some":              func() bool { return rand.N(4) == 0 },
+		"all":               func() bool { return true },
+		"all, from then on": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+				if lost == nil {
+					then := time.Now().Add(3 * time.Minute)
+					lost = func() bool { return time.Now().After(then) }
+				}
 				f := newFleet(t, d, 4, func(_ int, j journal.Leases) journal.Leases { return losing{j, lost} })
 				f.start(t, n)
 				time.Sleep(40 * time.Minute)
@@ -300,9 +316,35 @@ func TestReplicasHearNothing(t *testing.T) {
 				t.Logf("%s lost: %.2f requests a Job:%s; ends told after %v on average, %v at most", name, float64(all)/n, told, mean.Round(time.Second), latest.Round(time.Second))
 				require.Zero(t, f.listers.both, "two read the lists at once")
 				require.Less(t, latest, 2*time.Minute, "as by age")
+				require.LessOrEqual(t, len(f.listers.readers()), 8)
 				require.Equal(t, n/5, d.Count("respondToHumanRequest"))
 				require.Equal(t, n, d.Count("startRun"))
 			}, duvotest.WithAssignment(crowdWorker))
 		})
 	}
+}
+
+// otherwise is a backend with another credential.
+type otherwise struct{ listBackend }
+
+func (otherwise) Fingerprint() string { return "another" }
+
+// Replicas with different credentials may see different lists: each of them reads its own.
+func TestListsOfAnotherCredential(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		const n = 20
+		f := newFleet(t, d, 1, nil)
+		other, err := duvotool.Discover(t.Context(), otherwise{listBackend{d.Client(), f.listers, 1}},
+			duvotool.WithJournal(f.journal), decide(hitl.Suspend(), nil), duvotool.WithObserver(f.saw))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = other.Close(context.Background()) })
+		f.regs = append(f.regs, other)
+		f.start(t, n)
+		time.Sleep(10 * time.Minute)
+		require.Contains(t, f.listers.readers(), 0)
+		require.Contains(t, f.listers.readers(), 1)
+		time.Sleep(30 * time.Minute)
+		f.decideAll(t, n/5)
+		f.settle(t, n)
+	}, duvotest.WithAssignment(crowdWorker))
 }
