@@ -348,3 +348,29 @@ func TestListsOfAnotherCredential(t *testing.T) {
 		f.settle(t, n)
 	}, duvotest.WithAssignment(crowdWorker))
 }
+
+// The replica that reads the lists leaves that to another once it has no more Jobs of
+// its own, and that one begins at once.
+func TestListsAreGivenBack(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		const n = 20
+		f := newFleet(t, d, 2, nil)
+		start := func(from, to, replica int, input string) {
+			for i := from; i < to; i++ {
+				ctx := duvotool.WithOperationKey(t.Context(), fmt.Sprint("order ", i))
+				_, err := mustTool(f.regs[replica], "worker").Start(ctx, input)
+				require.NoError(t, err)
+			}
+		}
+		start(0, n/2, 0, "10m")
+		time.Sleep(time.Minute)
+		start(n/2, n, 1, "30m")
+		time.Sleep(8 * time.Minute)
+		require.Equal(t, []int{0}, f.listers.readers())
+		require.NoError(t, f.regs[0].Wait(t.Context()))
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, []int{0, 1}, f.listers.readers())
+		f.settle(t, n)
+		require.Equal(t, []int{0, 1}, f.listers.readers())
+	}, duvotest.WithAssignment(crowdWorker))
+}

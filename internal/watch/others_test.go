@@ -180,6 +180,22 @@ func TestSweepEndsWithItsElection(t *testing.T) {
 	})
 }
 
+// Who was held up past its election finds so before it asks for the next page.
+func TestNoPageAfterTheElection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(1)
+		w, _ := sharing(t, s)
+		p := newPass(w, t.Context(), w.now())
+		_, err := p.request(duvo.JobFilter{})
+		require.ErrorIs(t, err, errNotElected)
+		require.Empty(t, s.pagesRead())
+		w.Elect(time.Second)
+		_, err = p.request(duvo.JobFilter{})
+		require.NoError(t, err)
+		require.Len(t, s.pagesRead(), 1)
+	})
+}
+
 // A Job that another looks after is not read by its age until that runs out, or is over.
 func TestHeardRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -215,6 +231,22 @@ func TestHeardRunsOut(t *testing.T) {
 		w.Heard(Hints{Over: true})
 		time.Sleep(5 * time.Second)
 		require.Equal(t, before+1, s.readsOf("job-0"), "it is due for long")
+	})
+}
+
+// A Job that comes over from another watcher is looked after as it was there.
+func TestForeignJobBecomesOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(2)
+		w, _ := sharing(t, s)
+		w.Foreign(duvo.Job{ID: "job-0", Status: duvo.StatusRunning})
+		w.Foreign(duvo.Job{ID: "job-1", Status: duvo.StatusRunning})
+		w.Heard(Hints{Whole: true, Looked: map[string]bool{"job-0": true}, Lasts: time.Hour})
+		s.watch(t, w, jobIDs(0, 2)...)
+		w.Foreign(duvo.Job{ID: "job-1"}) // who says so is behind
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, s.readsOf("job-0"))
+		require.Greater(t, s.readsOf("job-1"), 10)
 	})
 }
 
@@ -309,6 +341,9 @@ func TestTellsOfForeignJobs(t *testing.T) {
 		require.Equal(t, duvo.StatusCompleted, heard().Rows["job-3"].Status)
 		time.Sleep(time.Minute)
 		require.Empty(t, heard().Rows)
+		w.Foreign(duvo.Job{ID: "job-99", Status: duvo.StatusRunning})
+		require.Equal(t, map[string]bool{"job-99": true}, heard().Looked, "at once")
+		w.NotForeign("job-99")
 		w.NotForeign("job-3")
 		w.Again()
 		again := heard()
