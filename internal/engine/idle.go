@@ -25,6 +25,9 @@ func (p *replica) letGo(ctx context.Context) {
 			if err != nil {
 				return err
 			}
+			if isLists(l.Key) {
+				continue
+			}
 			if op := p.eng.ops.byRecordKey(l.Key); op == nil || op.latest().Live.Lease == 0 && !op.busy() {
 				idle = append(idle, l.Key)
 			}

@@ -28,7 +28,8 @@ type replica struct {
 	news  news             // to be told to the others
 	due   map[string]bool  // records that are to be read
 
-	lost atomic.Bool // an answer was, so that it is to be looked at what this replica owns
+	lost   atomic.Bool // an answer was, so that it is to be looked at what this replica owns
+	sweeps *sweeps
 
 	tell, take, read chan struct{} // of one: there is something to do
 	end              context.CancelFunc
@@ -43,7 +44,10 @@ func newReplica(e *Engine) *replica {
 		return nil
 	}
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
-	return &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
+	p := &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
+	p.sweeps = &sweeps{p: p, stand: signal()}
+	e.watcher.Share(p.sweeps)
+	return p
 }
 
 func raise(signal chan struct{}) {
@@ -63,6 +67,7 @@ func (p *replica) begin(ctx context.Context) error {
 	p.work.Go(func() { p.every(ctx, p.lasts, p.read, p.refresh) })
 	p.work.Go(func() { p.every(ctx, 0, p.tell, p.tellAll) })
 	p.work.Go(func() { p.listen(ctx) })
+	p.work.Go(func() { p.every(ctx, p.lasts/3, p.sweeps.stand, p.sweeps.elect) })
 	raise(p.take)
 	p.work.Go(func() { p.every(ctx, p.lasts/3, p.take, p.takeOver) })
 	return nil
@@ -84,6 +89,7 @@ func (p *replica) close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.eng.cfg.PostTimeout)
 	defer cancel()
+	p.sweeps.resign(ctx)
 	p.tellAll(ctx)
 	return p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name) })
 }
@@ -170,6 +176,7 @@ func (p *replica) verify(ctx context.Context) error {
 		return err
 	}
 	p.eng.log.Warn("duvotool: the lease had run out; what others have taken since is theirs")
+	raise(p.sweeps.stand)
 	p.eng.ops.each(func(op *operation) {
 		if op.latest().Live.Lease > 0 && !owned[op.record] {
 			op.tryPost(lifecycle.Lapsed{})
