@@ -115,5 +115,5 @@ func OperatorName() string {
 	if u, err := user.Current(); err == nil {
 		name = cmp.Or(u.Username, name)
 	}
-	return cmp.Or(name, "the person") + " at the terminal"
+	return cmp.Or(name, "the person at the terminal")
 }
