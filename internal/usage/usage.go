@@ -5,10 +5,12 @@ package usage
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,8 +95,11 @@ func (t Text) Print(w io.Writer, fs *flag.FlagSet) {
 	fmt.Fprintf(&b, "\nUsage:\n%s\n", textwrap.Hang("  ", "      ", fs.Name()+" "+call, Columns))
 	if t.About != "" {
 		b.WriteByte('\n')
-		for paragraph := range strings.SplitSeq(strings.TrimSpace(t.About), "\n") {
-			fmt.Fprintln(&b, textwrap.Hang("", "", paragraph, Columns))
+		for i, paragraph := range strings.Split(t.About, "\n\n") {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintln(&b, textwrap.Hang("", "", strings.Join(strings.Fields(paragraph), " "), Columns))
 		}
 	}
 	flags(&b, fs)
@@ -103,7 +108,9 @@ func (t Text) Print(w io.Writer, fs *flag.FlagSet) {
 	if exit == nil {
 		exit = []Entry{{"0", "it went well"}, {"1", "it failed; stderr says why"}}
 	}
-	section(&b, "Exit codes", append(append([]Entry{}, exit...), Entry{"2", "it was called wrongly, and has done nothing"}))
+	exit = append([]Entry{{"2", "it was called wrongly, and has done nothing"}}, exit...)
+	slices.SortFunc(exit, func(a, b Entry) int { return cmp.Or(len(a.Name)-len(b.Name), strings.Compare(a.Name, b.Name)) })
+	section(&b, "Exit codes", exit)
 	if len(t.Examples) > 0 {
 		fmt.Fprintf(&b, "\nExamples:\n  %s\n", strings.Join(t.Examples, "\n  "))
 	}
