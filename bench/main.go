@@ -46,7 +46,7 @@ const (
 )
 
 var help = usage.Text{
-	Does: "Prints both sides of every claim about cost: a loop written plainly, and duvotool.",
+	Does: "Prints both sides of each claim about cost: a plain loop, and duvotool.",
 	About: `The loop is the one that Duvo's guide shows, on the same emulator in the same
 run. Simulated hours run under testing/synctest, so the figures are made by the tests of
 this package, which the command runs: it must be started within the module.`,

@@ -33,7 +33,7 @@ func main() {
 }
 
 var help = usage.Text{
-	Does: "Serves a whole Duvo on this machine, for programs that are tried without an account.",
+	Does: "Serves a whole Duvo on this machine, to try programs without an account.",
 	About: `It has a few Assignments of an online shop, or those of -scenario. It prints
 three lines to paste into the shell from which such a program is started, and logs each
 request on stderr until it is stopped by ctrl-C. Nothing is kept afterwards.`,

@@ -66,7 +66,7 @@ func (c cost) total() (n int) {
 }
 
 var help = usage.Text{
-	Does: "Measures what a catalog of 500 Assignments costs a model's prompt, in four forms.",
+	Does: "Measures what a catalog of 500 Assignments costs a model's prompt.",
 	About: `Offered as 500 tools, behind one router, or found by a search. It runs offline:
 Duvo is the emulator, and the model a local server that counts what it is sent.`,
 	Examples: []string{"catalog"},

@@ -52,7 +52,7 @@ type Finding struct {
 const wish = "Check clause 2 once more by the purchasing rules, and have the contract entered in the register."
 
 var help = usage.Text{
-	Does: "Has the clauses of a draft checked by a Duvo Assignment, with Go types at both ends.",
+	Does: "Has a draft checked by a Duvo Assignment, with Go types at both ends.",
 	About: `An editor hands the draft to the Assignment "Compliance check": first by a button
 of its own, then by its assistant, a model that is offered the same types as a schema. What
 needs a person is asked at the terminal, and denied where there is none.`,

@@ -66,7 +66,7 @@ type flags struct {
 }
 
 var help = usage.Text{
-	Does: "Hands an e-mail to the Duvo Assignment that fits it, and asks you what the Job asks.",
+	Does: "Hands an e-mail to the Duvo Assignment that fits, and asks you what it asks.",
 	About: `A model reads the e-mail and picks a tool; the tool runs a Job in Duvo; what the Job
 wants to have approved is shown to you, and nothing is sent until you have typed yes or
 no. Ctrl-C decides nothing.`,

@@ -31,7 +31,7 @@ import (
 )
 
 var help = usage.Text{
-	Does: "Sends a mail when a Job waits for a decision, with a link to the desk that decides.",
+	Does: "Mails a link to the desk when a Job waits for a decision.",
 	About: `The link opens a page, and decides nothing: mail scanners follow links. On the
 page MAIL_TO signs in with DESK_PASSWORD. The Job runs on an emulator inside this process,
 until ctrl-C.`,

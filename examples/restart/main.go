@@ -35,7 +35,7 @@ import (
 const complaint = "My order 4711 arrived today and the coffee machine in it is damaged. I want my 120 EUR back. Kim"
 
 var help = usage.Text{
-	Does: "Hands a complaint to Duvo and may be killed at any moment: run again, it goes on.",
+	Does: "Hands a complaint to Duvo; killed at any moment and run again, it goes on.",
 	About: `One Job and one decision come of it, however often it is killed. Without
 DUVO_API_KEY it shows itself: an emulator in this process, and two lives of the program, of
 which the first is killed while its Job waits for an approval.`,

@@ -67,8 +67,8 @@ runs on an emulator inside this process, where the header X-Person says who call
 	Exit: []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C or SIGTERM"}, {Name: "1", Means: "it cannot serve; the log on stderr says why"}},
 	Examples: []string{
 		"service",
-		`curl -H 'X-Person: kim' -d '{"key":"order 4711",`,
-		`      "assignment":"Complaint handler","input":"Refund order 4711"}' localhost:8080/jobs`,
+		`curl -H 'X-Person: kim' localhost:8080/jobs -d '{"key":"order 4711",`,
+		`      "assignment":"Complaint handler","input":"Refund order 4711"}'`,
 		"service -data /var/lib/duvo -person-header X-Forwarded-User",
 	},
 }

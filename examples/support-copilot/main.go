@@ -36,7 +36,7 @@ const instructions = "You are a copilot of the customer support. Split what the 
 	"sentences. Where something was denied, say so kindly, and do not try it again."
 
 var help = usage.Text{
-	Does: "Answers a customer with Duvo's Assignments, each with the approval that it needs.",
+	Does: "Answers a customer with Duvo's Assignments, each with its own approval.",
 	About: `What only looks something up runs by itself, a voucher of up to 9 EUR is approved
 by rule, up to ten a day, and what is in the folder Regulated needs a person: who sits at
 the terminal, and where there is none, it is denied.`,

@@ -25,7 +25,7 @@ func main() {
 }
 
 var help = usage.Text{
-	Does: "Runs Jobs on a Duvo that fails, in workers that are killed, and counts what was lost.",
+	Does: "Runs Jobs while Duvo fails and workers are killed, and counts what was lost.",
 	About: `Workers and people work on one emulator while requests fail and workers are
 killed at any moment. At the end what the emulator has seen is compared with what
 everybody was told: nothing may be lost, done twice, decided by nobody or given up

@@ -31,14 +31,14 @@ import (
 )
 
 var help = usage.Text{
-	Does: "Runs the official conformance suite of the Model Context Protocol against this module.",
+	Does: "Runs the official conformance suite of the Model Context Protocol.",
 	About: `Server scenarios run against duvo-mcp, client and authorization scenarios
 against adapters/mcp; the MCP Inspector lists duvo-mcp's tools and the TypeScript SDKs
 call them. What fails is compared with testdata/expected.txt. It installs what it needs
 from the npm registry, a Node among it, and needs Linux on x64, Go and npm. It takes some
 minutes; -short takes one.`,
 	Exit:     []usage.Entry{{Name: "0", Means: "what failed is what was expected to"}, {Name: "1", Means: "it is not, or the suite could not be run"}},
-	Examples: []string{"conformance", "conformance -short", "conformance -install -dir /tmp/mcp && conformance -dir /tmp/mcp"},
+	Examples: []string{"conformance", "conformance -short", "conformance -install -dir /tmp/mcp", "conformance -dir /tmp/mcp"},
 }
 
 func main() {
