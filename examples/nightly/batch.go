@@ -25,10 +25,9 @@ type line struct {
 // input is what its Job is told.
 func (l line) input() string { return fmt.Sprintf("Refund %d EUR for order %s", l.euros, l.order) }
 
-var (
-	orders  = regexp.MustCompile(`\A[A-Za-z0-9-]{1,40}\z`) // nothing that a Job could take for more than a number
-	refunds = regexp.MustCompile(`\ARefund ([1-9][0-9]{0,5}) EUR for order [A-Za-z0-9-]{1,40}\z`)
-)
+// refunds are the inputs that are accepted. An order's number has nothing that a Job could
+// take for more than a number.
+var refunds = regexp.MustCompile(`\ARefund ([1-9][0-9]{0,5}) EUR for order [A-Za-z0-9-]{1,40}\z`)
 
 // readLines reads a file. What is wrong in it is an error, with its line: a file that was
 // cut or mixed up is done by halves otherwise.
