@@ -55,14 +55,16 @@ func program(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 	fs := flag.NewFlagSet("refund-shop", flag.ContinueOnError)
 	folder := fs.String("folder", "refund-shop-data", "the `FOLDER` that remembers what was paid, with DUVO_API_KEY")
 	upTo := fs.Int64("up-to", 50, "how many `EUR` are paid without asking you")
+	poll := fs.Duration("poll", 0, "how often Duvo is asked how it stands; 0 is by its age, from 5s")
 	if code, done := help.Parse(fs, args, out, errs); done {
 		return code
 	}
 	cents, ok := inCents(fs.Arg(1))
-	if fs.NArg() != 2 || !ok || *upTo < 0 {
-		return usage.Complain(fs.Name(), errors.New("an order's number and an amount are needed, such as 4711 20, and -up-to cannot be negative"), errs)
+	if fs.NArg() != 2 || !ok || *upTo < 0 || *poll < 0 {
+		return usage.Complain(fs.Name(), errors.New("an order's number and an amount are needed, such as 4711 20, and -up-to and -poll cannot be negative"), errs)
 	}
 	c := refunds.Config{Folder: *folder, Assignment: os.Getenv("REFUNDS_ASSIGNMENT")}
+	c.Poll = *poll
 	if os.Getenv("DUVO_API_KEY") == "" {
 		shop := refundstest.New()
 		defer shop.Close()

@@ -27,7 +27,7 @@ func TestKilled(t *testing.T) {
 	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	start := func() (c *exec.Cmd, keyboard io.WriteCloser, screen *pty.Screen) {
-		c = exec.CommandContext(t.Context(), path, "-folder", filepath.Join(dir, "data"), "4711", "120")
+		c = exec.CommandContext(t.Context(), path, "-poll", "20ms", "-folder", filepath.Join(dir, "data"), "4711", "120")
 		c.Env = append(os.Environ(), append(shop.Env(), "REFUNDS_ASSIGNMENT="+shop.Assignment(), "USER=kim")...)
 		screen = &pty.Screen{}
 		c.Stdout, c.Stderr = screen, screen
