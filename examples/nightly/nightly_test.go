@@ -16,7 +16,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram has the test's own program be the one that is tested.
+const asProgram = "DUVOTOOL_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const file = `key,order,euros
 n/1,A1,20
@@ -52,16 +61,16 @@ func newNight(t *testing.T) *night {
 	}
 	n.d = duvotest.NewServer(duvotest.WithAssignment(refunds))
 	t.Cleanup(n.d.Close)
-	n.program = filepath.Join(t.TempDir(), "nightly")
-	out, err := exec.Command("go", "build", "-o", n.program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	var err error
+	n.program, err = os.Executable()
+	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(n.dir, "refunds.csv"), []byte(file), 0o600))
 	return n
 }
 
 func (n *night) command() *exec.Cmd {
 	c := exec.CommandContext(n.t.Context(), n.program, "-file", "refunds.csv", "-data", "data", "-assignment", emulated.ID, "-limit", "3", "-poll", "20ms")
-	c.Dir, c.Env = n.dir, append(os.Environ(), n.d.Env()...)
+	c.Dir, c.Env = n.dir, append(append(os.Environ(), n.d.Env()...), asProgram+"=1")
 	return c
 }
 

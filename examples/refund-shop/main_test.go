@@ -15,7 +15,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram has the test's own program be the one that is tested.
+const asProgram = "DUVOTOOL_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // The program is killed while a person thinks: run again it asks again, pays once, and
 // from then on knows the receipt.
@@ -23,12 +32,11 @@ func TestKilled(t *testing.T) {
 	shop := refundstest.New()
 	defer shop.Close()
 	dir := t.TempDir()
-	path := filepath.Join(dir, "refund-shop")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	path, err := os.Executable()
+	require.NoError(t, err)
 	start := func() (c *exec.Cmd, keyboard io.WriteCloser, screen *pty.Screen) {
 		c = exec.CommandContext(t.Context(), path, "-poll", "20ms", "-folder", filepath.Join(dir, "data"), "4711", "120")
-		c.Env = append(os.Environ(), append(shop.Env(), "REFUNDS_ASSIGNMENT="+shop.Assignment(), "USER=kim")...)
+		c.Env = append(os.Environ(), append(shop.Env(), asProgram+"=1", "REFUNDS_ASSIGNMENT="+shop.Assignment(), "USER=kim")...)
 		screen = &pty.Screen{}
 		c.Stdout, c.Stderr = screen, screen
 		keyboard, err := c.StdinPipe()
