@@ -14,7 +14,7 @@ import (
 
 // How the program looks at terminals, and in files.
 func TestLooks(t *testing.T) {
-	program := attended.Build(t)
+	program := attended.Program(t)
 	for name, test := range map[string]func(*testing.T, string){"fits": testFits, "no colours": testNoColours, "leaving": testLeaving} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,12 +13,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/duvotool/duvotool/examples/internal/attended"
 	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { attended.Main(main, func() { goleak.VerifyTestMain(m) }) }
 
 type output struct {
 	JobID       string `json:"job_id"`

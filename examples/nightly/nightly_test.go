@@ -119,7 +119,7 @@ func TestNights(t *testing.T) {
 	report := n.run(left)
 	require.Len(t, n.d.Jobs(), 6)
 	require.Equal(t, 3, n.d.Count("respondToHumanRequest"), "the fourth small one is over the limit")
-	require.Contains(t, report, "6 lines: 3 ended (0 before this run), 3 wait for people")
+	require.Contains(t, report, "6 lines: 3 ended (0 before this run), 3 waiting for people")
 	require.Contains(t, report, "approved by this program within 24 hours: 3 of 3")
 	require.Contains(t, report, "waits     n/5  Refund 300 EUR for order A5: decide it in Duvo: Job ")
 	require.Contains(t, report, "waits     n/6  Refund 20 EUR for order EVIL", "its title says something else")

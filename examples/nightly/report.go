@@ -58,9 +58,16 @@ func report(out io.Writer, began time.Time, all []done, a *allowance) int {
 	}
 	now := time.Now()
 	n, _ := a.count("", now)
-	fmt.Fprintf(out, "%d lines: %d ended (%d before this run), %d wait for people, %d still at work, %d failed, %d unknown, %d not done\n",
-		len(all), counts[ended], earlier, counts[waits], counts[working], counts[failed], counts[unknown], counts[notDone])
-	fmt.Fprintf(out, "approved by this program within %d hours: %d of %d\n", window/time.Hour, n, a.limit)
+	fmt.Fprintf(out, "%d lines: %d ended (%d before this run)", len(all), counts[ended], earlier)
+	for _, c := range []struct {
+		of   fate
+		says string
+	}{{waits, "waiting for people"}, {working, "still at work"}, {failed, "FAILED"}, {unknown, "UNKNOWN"}, {notDone, "NOT DONE"}} {
+		if counts[c.of] > 0 {
+			fmt.Fprintf(out, ", %d %s", counts[c.of], c.says)
+		}
+	}
+	fmt.Fprintf(out, "\napproved by this program within %d hours: %d of %d\n", window/time.Hour, n, a.limit)
 	switch {
 	case counts[failed]+counts[unknown]+counts[notDone] > 0:
 		return usage.Failed

@@ -20,6 +20,7 @@ import (
 
 	"github.com/duvotool/duvotool/examples/refunds"
 	"github.com/duvotool/duvotool/examples/refunds/refundstest"
+	"github.com/duvotool/duvotool/internal/textwrap"
 	"github.com/duvotool/duvotool/internal/usage"
 )
 
@@ -114,7 +115,7 @@ func complain(errs io.Writer, err error) int {
 // for something else.
 func ask(in io.Reader, out io.Writer, order string) func(context.Context, string) (string, bool, error) {
 	return func(ctx context.Context, text string) (string, bool, error) {
-		fmt.Fprintf(out, "%sType the order's number to pay, anything else not to: ", text)
+		fmt.Fprintf(out, "%sType the order's number to pay, anything else not to: ", textwrap.Text(text, usage.Columns))
 		typed := make(chan string, 1)
 		go func() {
 			defer close(typed)

@@ -1,5 +1,3 @@
-// Package attended drives the examples at a terminal, as a person would, for
-// their tests.
 package attended
 
 import (
@@ -8,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -23,15 +20,6 @@ import (
 const still = 600 * time.Millisecond
 
 var prompt = regexp.MustCompile(`Approve\? \[.*\] $`)
-
-// Build builds the example of this folder and returns the program's path.
-func Build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
 
 // A Visit is one run of a program at a terminal.
 type Visit struct {
@@ -80,7 +68,7 @@ func (p Place) Start(t *testing.T, program string) *Visit {
 			require.NoError(t, ctx.Err())
 		}
 	}
-	v.program.Env = append([]string{"TERM=xterm", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "USER=kim"}, p.Env...)
+	v.program.Env = append([]string{"TERM=xterm", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "USER=kim", asProgram + "=1", "GORACE=atexit_sleep_ms=0"}, p.Env...)
 	v.program.Stdout = p.Stdout
 	require.NoError(t, pty.Start(v.program, tty))
 	t.Cleanup(func() { _ = v.program.Process.Signal(syscall.SIGKILL) })
