@@ -68,7 +68,7 @@ func (l look) title(text string) string {
 
 // fact is a line that tells what something is.
 func (l look) fact(name, text string) string {
-	const indent = "           "
+	const indent = "          " // as wide as the clock
 	broken := textwrap.Hang(indent, indent, text, l.columns())
 	head := "  " + name
 	return l.in(faint, head) + strings.Repeat(" ", max(1, len(indent)-len(head))) + broken[len(indent):] + "\n"
