@@ -35,7 +35,7 @@ import (
 )
 
 var help = usage.Text{
-	Does: "Answers mentions in Slack with Duvo's Assignments, and asks approvals in the thread.",
+	Does: "Answers mentions in Slack with Duvo's Assignments, and asks approvals there.",
 	About: `Who mentions the bot gets its answer in the thread, in which the people of -people
 approve what its Jobs ask. What was mentioned is kept in -data until it is answered, so a
 bot that was killed goes on where it was.`,

@@ -55,7 +55,7 @@ process.`,
 	Examples: []string{
 		"nightly",
 		"nightly -file refunds.csv -data /var/lib/nightly -assignment ID -limit 50",
-		"0 2 * * * nightly -file refunds.csv -data /var/lib/nightly -assignment ID || mail-it",
+		"nightly -file refunds.csv -data data -assignment ID || echo exit code $?",
 	},
 }
 
