@@ -115,7 +115,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 		return errors.New("the logger is nil")
 	}
 	attrs := []slog.Attr{
-		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job_id", r.JobID),
+		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job", r.JobID),
 		slog.String("assignment_id", r.AssignmentID), slog.String("assignment", hitl.SafeLine(r.Assignment, 200)),
 	}
 	add := func(name, value string) {
@@ -126,7 +126,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("build_id", r.BuildID)
 	add("tenant", r.Caller.Tenant)
 	add("user", r.Caller.User)
-	add("request_id", r.RequestID)
+	add("request", r.RequestID)
 	add("kind", string(r.Kind))
 	add("title", r.Title)
 	add("digest", r.Digest)

@@ -128,7 +128,7 @@ func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", "http://"+l.Addr().String(), "Assignments known", reg.Discovered(), "taken up", len(reg.Resumed()))
+	log.Info("serving", "url", "http://"+l.Addr().String(), "assignments_known", reg.Discovered(), "taken_up", len(reg.Resumed()))
 	return serve(ctx, l, newService(reg, fromHeader(c.personHeader), log), log)
 }
 

@@ -15,7 +15,8 @@ import (
 func (eng *Engine) writeAudit(ctx context.Context, rec audit.Record) error {
 	err := eng.callAudit(ctx, func(ctx context.Context) error { return eng.cfg.Audit.Record(ctx, rec) })
 	if err != nil {
-		eng.log.Error("duvotool: an audit record was not written", "event", string(rec.Event), "job", rec.JobID, "error", hitl.SafeLine(err.Error(), 500))
+		eng.log.With(aboutJob(rec.JobID, rec.Key, rec.AssignmentID, rec.Assignment)...).Error("duvotool: an audit record was not written",
+			"request", hitl.SafeLine(rec.RequestID, 64), "event", string(rec.Event), "error", hitl.SafeLine(err.Error(), 500))
 	}
 	return err
 }
