@@ -23,10 +23,11 @@ func (eng *Engine) writeAudit(ctx context.Context, rec audit.Record) error {
 
 // callAudit calls the audit log. What happened is kept also when nobody waits for it
 // any more. Errors match audit.ErrWrite.
-func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error) error {
+func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() { eng.auditing.writes.note(err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eng.cfg.PostTimeout)
 	defer cancel()
-	err := guard.Run(audit.ErrWrite, func() error {
+	err = guard.Run(audit.ErrWrite, func() error {
 		defer eng.life.Callback("audit log")()
 		return f(ctx)
 	})

@@ -59,7 +59,10 @@ func (o *operations) drop(op *operation) {
 
 func (o *operations) each(f func(*operation)) {
 	o.mu.Lock()
-	all := slices.Collect(maps.Values(o.byKey))
+	all := make([]*operation, 0, len(o.byKey))
+	for _, op := range o.byKey {
+		all = append(all, op)
+	}
 	o.mu.Unlock()
 	for _, op := range all {
 		f(op)
