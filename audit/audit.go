@@ -63,6 +63,8 @@ const (
 
 	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
 
+	Erased Event = "erased" // somebody has erased the texts of Lines; of no Job. See [File.Erase]
+
 	// Continued is of no request: a file that continues another begins with it, see
 	// [File.Rotate].
 	Continued Event = "continued"
@@ -101,6 +103,7 @@ type Record struct {
 	Outcome outcome.Outcome `json:"outcome,omitempty"`
 	Status  duvo.Status     `json:"status,omitempty"` // of the Job
 	Error   string          `json:"error,omitempty"`
+	Lines   []int64         `json:"lines,omitempty"` // of an erasure: the numbers of the lines
 }
 
 // Slog writes records to a logger, at level info. A logger tells no
