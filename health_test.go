@@ -288,7 +288,7 @@ func withoutPrivate(s duvotool.StoreHealth) duvotool.StoreHealth {
 func TestHealthOfTheRest(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		told := make(chan struct{})
-		reg := discover(t, d.Client(), decide(hitl.Approve("kim", ""), nil), duvotool.WithWebhook("https://example.com/hook", hookSecret),
+		reg := discover(t, d.Client(), decide(hitl.Approve("kim", ""), nil),
 			duvotool.WithObserver(func(outcome.Event) { <-told }))
 		malform(d, "two requests", func() bool { return true })
 		_, err := mustTool(reg, "refunds").Run(t.Context(), "4711")
@@ -303,11 +303,12 @@ func TestHealthOfTheRest(t *testing.T) {
 		close(told)
 		synctest.Wait()
 
+		hooked := discover(t, &fake{}, duvotool.WithWebhook("https://example.com/hook", hookSecret)) // nothing is sent there
 		for _, secret := range []string{hookSecret, "wrong secret"} {
-			reg.Webhook().ServeHTTP(httptest.NewRecorder(), delivery(time.Now(), secret, "m", `{"event":"run_completed","run_id":"x"}`))
+			hooked.Webhook().ServeHTTP(httptest.NewRecorder(), delivery(time.Now(), secret, "m", `{"event":"run_completed","run_id":"x"}`))
 		}
 		h = reg.Health()
-		require.Equal(t, duvotool.WebhookHealth{Taken: 1, Refused: 1, LastTaken: time.Now(), LastRefused: time.Now()}, h.Webhooks)
+		require.Equal(t, duvotool.WebhookHealth{Taken: 1, Refused: 1, LastTaken: time.Now(), LastRefused: time.Now()}, hooked.Health().Webhooks)
 		require.Zero(t, h.Observer.Backlog)
 		require.Zero(t, h.Observer.Since)
 
