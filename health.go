@@ -32,6 +32,7 @@ type Health struct {
 	Observer QueueHealth   `json:"observer"`
 	Journal  StoreHealth   `json:"journal"`
 	Audit    StoreHealth   `json:"audit"`
+	Lease    LeaseHealth   `json:"lease"`
 	Webhooks WebhookHealth `json:"webhooks"`
 
 	// Rate is what is left of the key's limit; zero where the backend does not tell.
@@ -78,6 +79,14 @@ type StoreHealth struct {
 	reliable bool // it can be asked, so what it last said is not merely what it last was
 }
 
+// LeaseHealth tells of the lease of a replica, where the journal has leases: without it
+// nothing is sent, and other replicas take over what this one owns.
+type LeaseHealth struct {
+	Used  bool      `json:"used"`           // the journal has leases
+	Held  bool      `json:"held"`           // it lasts now
+	Until time.Time `json:"until,omitzero"` // when it runs out, or did; zero: it was never had
+}
+
 // WebhookHealth tells what became of Duvo's deliveries.
 type WebhookHealth struct {
 	Taken       int64     `json:"taken"`
@@ -109,6 +118,8 @@ func (r *Registry) Health() Health {
 func (r *Registry) alive() Health {
 	now := time.Now()
 	h := Health{At: now, Closing: r.life.IsClosed(), Discovered: r.Discovered(), Journal: storeHealth(r.eng.Journal()), Audit: storeHealth(r.eng.Audit())}
+	lease := r.eng.Lease()
+	h.Lease = LeaseHealth{lease.There, lease.Held, lease.Until}
 	if b, ok := r.backend.(RateTeller); ok {
 		_ = guard.Run(errRate, func() error { h.Rate = b.RateLimit(); return nil })
 	}
@@ -149,11 +160,12 @@ func (h Health) Dead() []string {
 const forgetAfter = time.Minute
 
 // Unready tells why the registry takes no calls now that could start a Job; empty: it
-// takes them. That is so while it closes, before the Assignments are known, and while
-// the journal or the audit log cannot be written or, asked by [Registry.CheckHealth], did
-// not answer. One that cannot be asked, and could not be written a minute ago, counts as
-// writable again, so that somebody tries. That Duvo is down is not among it: all replicas
-// would be unready at once, and what is in flight still goes on.
+// takes them. That is so while it closes, before the Assignments are known, while a
+// replica has lost its lease, and while the journal or the audit log cannot be written or,
+// asked by [Registry.CheckHealth], did not answer. One that cannot be asked, and could not
+// be written a minute ago, counts as writable again, so that somebody tries. That Duvo is
+// down is not among it: all replicas would be unready at once, and what is in flight
+// still goes on.
 func (h Health) Unready() []string {
 	var why []string
 	if h.Closing {
@@ -161,6 +173,9 @@ func (h Health) Unready() []string {
 	}
 	if !h.Discovered {
 		why = append(why, "the Assignments are not known yet")
+	}
+	if h.Lease.Used && !h.Lease.Held && !h.Closing {
+		why = append(why, "its lease has run out")
 	}
 	for _, s := range []struct {
 		name string

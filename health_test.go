@@ -399,3 +399,35 @@ func BenchmarkHealth(b *testing.B) {
 		reg.Health()
 	}
 }
+
+// A lostLeases journal does not renew leases while lost.
+type lostLeases struct {
+	journal.Leases
+	lost *fullStore
+}
+
+func (l lostLeases) Renew(ctx context.Context, replica string, lasts time.Duration) (journal.Renewal, error) {
+	if err := l.lost.err(); err != nil {
+		return journal.Renewal{}, err
+	}
+	return l.Leases.Renew(ctx, replica, lasts)
+}
+
+// TestHealthOfAReplica: one without its lease takes no calls, and is no case for a restart.
+func TestHealthOfAReplica(t *testing.T) {
+	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
+		lost := &fullStore{}
+		reg := discover(t, d.Client(), decide(hitl.Approve("kim", ""), nil), duvotool.WithJournal(lostLeases{journal.NewShared(), lost}), duvotool.WithLease(30*time.Second))
+		l := reg.Health().Lease
+		require.True(t, l.Used && l.Held)
+		require.WithinDuration(t, time.Now().Add(30*time.Second), l.Until, time.Second)
+		requireProbes(t, reg, "", "")
+		lost.set(journal.ErrUnavailable)
+		time.Sleep(time.Minute)
+		require.False(t, reg.Health().Lease.Held)
+		requireProbes(t, reg, "", "its lease has run out")
+		lost.set(nil)
+		time.Sleep(time.Minute)
+		requireProbes(t, reg, "", "")
+	}, duvotest.WithAssignment(refunds))
+}

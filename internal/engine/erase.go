@@ -80,6 +80,7 @@ func (op *operation) eraseRecorded(ctx context.Context, r *lifecycle.Record) err
 		return journal.ErrConflict // somebody goes on with it: look again
 	}
 	erased := withoutTexts(now)
+	rec.Term = 0 // nobody need own it: it has ended
 	if rec.Data, err = l.closeOutcome(&erased); err != nil {
 		return err
 	}

@@ -212,3 +212,20 @@ func (eng *Engine) Probe(ctx context.Context) (journalAnswers, auditAnswers bool
 	}
 	return answers[0], answers[1]
 }
+
+// A Lease is the engine's place among those that share a journal with leases.
+type Lease struct {
+	There bool      // the journal has leases
+	Held  bool      // it lasts now: else nothing is sent, and others take over what is owned here
+	Until time.Time // when it runs out, or did; zero: it was never had
+}
+
+// Lease tells how the engine's lease stands.
+func (eng *Engine) Lease() Lease {
+	p := eng.replicas
+	if p == nil {
+		return Lease{}
+	}
+	until, held := p.holds(eng.clock())
+	return Lease{true, held, timeOf(until.Wall)}
+}
