@@ -48,7 +48,7 @@ import (
 const (
 	discoverWithin = 5 * time.Second     // then it starts with what the journal knows
 	closeWithin    = 25 * time.Second    // less than what a supervisor gives it before it kills
-	auditSize      = 64 << 20            // bytes of one file of the audit: some 30,000 Jobs; then it goes on in another
+	auditSize      = 64 << 20            // bytes of one file of the audit: some 24,000 Jobs; then it goes on in another
 	remembered     = 30 * 24 * time.Hour // a key that comes again within this time is the same work
 )
 
