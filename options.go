@@ -26,7 +26,8 @@ import (
 	"github.com/tmc/langchaingo/callbacks"
 )
 
-// An Option configures a [Registry].
+// An Option configures a [Registry]. The package's doc lists them all by what they are
+// for.
 type Option interface{ apply(*config) error }
 
 // A ToolOption configures the tools: all of them as an [Option] of [Discover],
