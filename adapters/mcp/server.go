@@ -40,7 +40,8 @@ type Server struct {
 	link   func(hitl.Request) string
 	tools  []duvotool.Callable // nil: the registry's
 	secret []byte
-	desk   *Desk // nil: none
+	desk   *Desk           // nil: none
+	hosts  map[string]bool // by which HTTP requests may name the server; nil: see AllowHosts
 
 	perUser bool            // calls join across the sessions of a user
 	journal journal.Journal // of what was returned; nil: it is not remembered

@@ -8,7 +8,9 @@
 //	GET  /requests                   what waits for a person, each with its digest
 //	POST /jobs/{key}/requests/{id}   {"digest", "verdict", "reason", "answers"}: decide
 //	POST /duvo                       Duvo's webhook, where DUVO_WEBHOOK_URL and _SECRET are set
-//	GET  /healthz                    200, and whether the Assignments are known
+//	GET  /health                     how it is: what waits, what does not work
+//	GET  /healthz                    503 where only a new start helps; for a supervisor
+//	GET  /readyz                     503 where work should go elsewhere, or come later
 //
 // With DUVO_API_KEY set (and DUVO_API_BASE_URL, DUVO_TEAM_ID where needed) it works
 // with that Duvo. Without, it runs on an emulator in this process, with a journal
@@ -30,6 +32,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -47,6 +50,7 @@ import (
 const (
 	discoverWithin = 5 * time.Second     // then it starts with what the journal knows
 	closeWithin    = 25 * time.Second    // less than what a supervisor gives it before it kills
+	auditSize      = 64 << 20            // bytes of one file of the audit: some 24,000 Jobs; then it goes on in another
 	remembered     = 30 * 24 * time.Hour // a key that comes again within this time is the same work
 )
 
@@ -133,7 +137,7 @@ func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) e
 		return err // ErrLocked: another process is at work; two must not share the file
 	}
 	defer jobs.Close()
-	records, err := audit.OpenFile(filepath.Join(c.data, "audit.jsonl"))
+	records, err := openAudit(c.data, auditSize)
 	if err != nil {
 		return err
 	}
@@ -151,8 +155,19 @@ func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", "http://"+l.Addr().String(), "Assignments known", reg.Discovered(), "taken up", len(reg.Resumed()))
+	log.Info("serving", "url", "http://"+l.Addr().String(), "assignments_known", reg.Discovered(), "taken_up", len(reg.Resumed()))
 	return serve(ctx, l, newService(reg, fromHeader(c.personHeader), log), log)
+}
+
+// openAudit opens the audit, which goes on in another file where one has grown large:
+// finished ones lie beside it, and may be moved away. Windows renames no open file, so
+// there it is one.
+func openAudit(data string, size int64) (*audit.File, error) {
+	path := filepath.Join(data, "audit.jsonl")
+	if runtime.GOOS == "windows" {
+		return audit.OpenFile(path)
+	}
+	return audit.OpenFile(path, audit.MaxSize(size))
 }
 
 // options are those of the registry. Every request is put off, so that a person may

@@ -189,10 +189,8 @@ func TestProcesses(t *testing.T) {
 	d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.StatusBefore, Status: http.StatusUnauthorized})
 	p := launch(t, data, d)
 	require.Equal(t, http.StatusServiceUnavailable, p.post("too early"))
-	var health map[string]bool
-	p.until(func() bool {
-		return p.call(http.MethodGet, "/healthz", nil, &health) == http.StatusOK && health["assignments_known"]
-	})
+	require.Equal(t, http.StatusOK, p.call(http.MethodGet, "/healthz", nil, nil))
+	p.until(func() bool { return p.call(http.MethodGet, "/readyz", nil, nil) == http.StatusOK })
 
 	for i := range 4 {
 		require.Equal(t, http.StatusAccepted, p.post(fmt.Sprint("order ", i)))

@@ -63,6 +63,7 @@ type Engine struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 	auditing   auditTrouble
+	probes     [2]probe // of the journal and the audit log
 
 	closing closing
 }
@@ -82,6 +83,8 @@ type auditTrouble struct {
 	err    error // nil: it can be written
 	record audit.Record
 	tried  *run // tries to write the record again as long as it goes on; nil: nobody does
+
+	writes writes // guards itself
 }
 
 // closing is how far an engine has come on its way to its end.
