@@ -22,6 +22,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/version"
 )
 
 func main() {
@@ -56,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	scenario := fs.String("scenario", "", "a JSON `file` with the Assignments (default: the built-in demo)")
 	key := fs.String("key", "", "the API `key` to accept (default: a fixed one)")
 	rate := fs.Int("rate", 0, "the most `requests` a minute; 0 is no limit")
+	tell := fs.Bool("version", false, "print the version and end")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -64,6 +66,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	complain := func(code int, err error) int {
 		fmt.Fprintln(stderr, "duvo-emulator:", err)
 		return code
+	}
+	if *tell {
+		fmt.Fprintln(stdout, "duvo-emulator", version.Of(""))
+		return 0
 	}
 	switch {
 	case fs.NArg() > 0:

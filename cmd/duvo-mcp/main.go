@@ -40,6 +40,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/version"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -71,6 +72,7 @@ type flags struct {
 	link      string
 	names     int
 	verbose   bool
+	version   bool
 }
 
 func parseFlags(args []string, out io.Writer) (flags, error) {
@@ -108,6 +110,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
 	fs.IntVar(&f.names, "short-names", 0, "cut the tools' names to `N` characters, 24 to 63, for hosts that put the server's name before a tool's and bound both together: in Cursor 60 less the length of that name and 1, in Claude Code 64 less that length and 7 (default: 63)")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
+	fs.BoolVar(&f.version, "version", false, "print the version and end")
 	if err := fs.Parse(args); err != nil {
 		return f, err
 	}
@@ -158,6 +161,10 @@ func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteClose
 	errs = &turns{w: errs}
 	f, err := parseFlags(args, errs)
 	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil && f.version {
+		fmt.Fprintln(out, "duvo-mcp", version.Of("cmd/duvo-mcp"))
 		return 0
 	}
 	if err == nil {
