@@ -1,8 +1,8 @@
 // Release makes the tags of a release: one for each module of the workspace but those
 // under trials/, all on one commit.
 //
-//	go -C internal/tools run ./release v0.1.0           # tries it in a clone, and changes nothing
-//	go -C internal/tools run ./release -write v0.1.0    # and puts the tags into this repository
+//	GOWORK=off go -C internal/tools run ./release v0.1.0           # tries it in a clone, and changes nothing
+//	GOWORK=off go -C internal/tools run ./release -write v0.1.0    # and puts the tags into this repository
 //
 // In the working tree the modules stand beside each other: their go.mod files require
 // one another at no real version, and replace that by a folder. The go command installs
