@@ -11,6 +11,7 @@ tool (
 
 require (
 	github.com/google/licensecheck v0.3.1
+	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/exp v0.0.0-20251023183803-a4bb9ffd2546
 	golang.org/x/mod v0.42.0
 	golang.org/x/tools v0.52.0
