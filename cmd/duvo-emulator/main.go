@@ -23,6 +23,7 @@ import (
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/internal/safetext"
 	"github.com/duvotool/duvotool/internal/usage"
+	"github.com/duvotool/duvotool/internal/version"
 )
 
 func main() {
@@ -52,12 +53,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	scenario := fs.String("scenario", "", "a JSON `FILE` with the Assignments, in the form of duvotest.LoadScenario (default: the built-in demo)")
 	key := fs.String("key", "", "the API `KEY` to accept (default: a fixed one)")
 	rate := fs.Int("rate", 0, "the most `REQUESTS` a minute, of all keys together; 0 is no limit")
+	tell := fs.Bool("version", false, "print the version and end")
 	if code, done := help.Parse(fs, args, stdout, stderr); done {
 		return code
 	}
 	complain := func(code int, err error) int {
 		fmt.Fprintln(stderr, "duvo-emulator:", err)
 		return code
+	}
+	if *tell {
+		fmt.Fprintln(stdout, "duvo-emulator", version.Of(""))
+		return 0
 	}
 	switch {
 	case *rate < 0:

@@ -44,6 +44,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/usage"
+	"github.com/duvotool/duvotool/internal/version"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -77,6 +78,7 @@ type flags struct {
 	link      string
 	names     int
 	verbose   bool
+	version   bool
 }
 
 // flagSet makes the flags, which are put into f.
@@ -118,6 +120,7 @@ func flagSet(f *flags) *flag.FlagSet {
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
 	fs.IntVar(&f.names, "short-names", 0, "cut the tools' names to `N` characters, 24 to 63, for hosts that put the server's name before a tool's and bound both together: in Cursor 60 less the length of that name and 1, in Claude Code 64 less that length and 7 (default: 63)")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
+	fs.BoolVar(&f.version, "version", false, "print the version and end")
 	return fs
 }
 
@@ -168,6 +171,10 @@ func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteClose
 	fs := flagSet(&f)
 	if code, done := help.Parse(fs, args, out, errs); done {
 		return code
+	}
+	if f.version {
+		fmt.Fprintln(out, "duvo-mcp", version.Of("cmd/duvo-mcp"))
+		return 0
 	}
 	if err := f.check(); err != nil {
 		return usage.Complain(fs.Name(), err, errs)

@@ -71,6 +71,7 @@ func TestStdio(t *testing.T) {
 		"another may, this not": {yes, []string{"-elicit", demoID("Newsletter")}, "store credit"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits on its own
 			s, end := host(t, c.user, append([]string{"-emulator", "-poll", "5ms"}, c.args...)...)
 			require.Contains(t, call(t, s, "complaint_handler", "my order 4711 is damaged, I want my 120 EUR back"), c.says)
 			require.Zero(t, end())

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/textwrap"
+	"github.com/duvotool/duvotool/internal/version"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -103,12 +104,13 @@ Exit codes:
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "duvoctl", Short: "Look after Duvo Jobs, and decide what they ask", Long: about,
+		Use: "duvoctl", Short: "Look after Duvo Jobs, and decide what they ask", Long: about, Version: version.Of("cmd/duvoctl"),
 		Example:      "  duvoctl pending --watch\n  duvoctl show REQUEST\n  duvoctl approve REQUEST --digest DIGEST --reason 'ticket 88213'",
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
 	}
+	root.SetVersionTemplate("duvoctl {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.desk, "desk", os.Getenv(envDesk), "the `URL` under which the desk's pages are; empty: decide at Duvo itself")
 	f.StringVar(&a.tokenFile, "desk-token-file", "", "a `FILE` with the bearer token for the desk, in place of "+envToken)
