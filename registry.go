@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safelog"
+	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -30,7 +30,7 @@ type Registry struct {
 	life    *lifetime.Lifetime
 	eng     *engine.Engine
 	found   *discovery.Discovery
-	webhook http.Handler
+	webhook *webhook.Handler
 	latest  atomic.Pointer[offered]
 }
 

@@ -64,8 +64,11 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	case lifecycle.Interim:
 		op.release(r, f.Callers, func() answer { return answer{res: op.interim(s)} })
 	case lifecycle.Finish:
+		if f.Callers == nil {
+			op.logger(s.Record.Job).Info("duvotool: finished", "outcome", string(s.Record.Result.Outcome), "status", hitl.SafeLine(s.Record.Status, 40))
+		}
 		if !f.Recorded && f.Callers == nil {
-			op.eng.log.Error("duvotool: the outcome is not in the journal yet", "operation", op.order.Key, "job", s.Record.Job)
+			op.logger(s.Record.Job).Error("duvotool: the outcome is not in the journal yet")
 		}
 		if op.continuable(s) {
 			op.ownHandle() // what nobody can find is dropped before its callers are answered
@@ -80,6 +83,7 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 			res.Note = joinNotes(res.Note, f.Note)
 			return res
 		}
+		op.logger(s.Record.Job).Info("duvotool: given up", "outcome", string(f.Outcome))
 		_ = op.audit(r, s, lifecycle.Line{Kind: lifecycle.LineOutcome, Text: string(f.Outcome)}, res().Note)
 		op.tell(r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: res()})
 		op.release(r, nil, func() answer { return answer{res: res()} })
@@ -110,6 +114,7 @@ func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
 		err = bad // for the model to know
 	}
 	if f.Callers == nil {
+		op.logGivenUp(s.Record.Job, at.Phase, f.Cause)
 		op.mu.Lock()
 		op.moreLocked().err = err
 		op.mu.Unlock()

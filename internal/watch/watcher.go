@@ -71,7 +71,10 @@ func (w *Watcher) Watch(job duvo.Job, to Sighter) *Watch {
 func (w *Watcher) Find(jobID string) *Watch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.byJob[strings.ToLower(jobID)]
+	if n := w.byJob[strings.ToLower(jobID)]; n != nil && !n.foreign {
+		return n
+	}
+	return nil
 }
 
 // unlock lets go of mu, once the timer is set for what is due first now.
@@ -116,8 +119,12 @@ func (w *Watcher) tick() {
 		}
 		n.byAge, n.asked, n.tried, n.urgent, n.reading = 0, 0, now, false, true
 		w.reading++
+		w.did.worked = now
 		w.life.Again()
 		w.pool.Go(func() { w.read(n, priority) })
+	}
+	if w.sweep.running && !w.elected(now) {
+		w.sweep.end()
 	}
 	if at := w.sweepAt(now); !at.IsZero() && !at.After(now) {
 		w.life.Again()
@@ -133,6 +140,7 @@ func (w *Watcher) beginSweep(now instant) *pass {
 	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
 	w.sweep.cancel, w.sweep.running = cancel, true
 	w.sweep.number++
+	w.did.worked = now
 	return newPass(w, ctx, now)
 }
 
@@ -162,6 +170,9 @@ func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	w.mu.Unlock()
 	if row != nil {
 		s.Job = *row
+		w.mu.Lock()
+		w.did.note(nil, true, w.now())
+		w.mu.Unlock()
 		w.hasRead(n, s)
 		return
 	}
