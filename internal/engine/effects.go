@@ -88,8 +88,8 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	}
 }
 
-// refuse gives callers an error.
-func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
+// refusedWith is the error that callers get.
+func (op *operation) refusedWith(r *run, s *lifecycle.State, f lifecycle.Release) error {
 	cause := op.causeOf(r, s, f)
 	at := op.errorAt(s, cause)
 	switch { // what it was about is over by now
@@ -105,6 +105,12 @@ func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
 	if errors.As(cause, &bad) && error(bad) == cause {
 		err = bad // for the model to know
 	}
+	return err
+}
+
+// refuse gives callers an error.
+func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
+	err := op.refusedWith(r, s, f)
 	if f.Callers == nil {
 		op.mu.Lock()
 		op.moreLocked().err = err
