@@ -249,6 +249,11 @@ func (t *Seat) ToReconcile(ctx context.Context, jobID, by string) (lifecycle.Rec
 	return e, err
 }
 
+// Candidates lists the Jobs that the operation may have started.
+func (t *Seat) Candidates(ctx context.Context) ([]duvo.Job, error) {
+	return t.op.eng.candidates(ctx, t.op, t.op.firstSent())
+}
+
 // Entry is what is told of a request's decision.
 func Entry(p *lifecycle.Request) hitl.DecisionEntry { return entryOf(p) }
 
