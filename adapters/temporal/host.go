@@ -41,6 +41,7 @@ type config struct {
 	maxEvents int
 	worker    worker.Options
 	callsOnly bool
+	test      func(*host) // for Temporal's test environment; nil elsewhere
 }
 
 // WithHeartbeat sets how long a worker that died or hangs may go unnoticed: then
@@ -139,9 +140,13 @@ func newHost(e *engine.Engine, c Client, cfg config) (*host, error) {
 		}
 	}
 	h := &host{eng: e, c: c, cfg: cfg}
-	h.later = newLater(c, cfg.heartbeat/3, false)
 	h.seats = &seats{h: h, of: map[string]*watched{}}
 	h.closing, h.close = context.WithCancel(context.Background())
+	if cfg.test != nil {
+		cfg.test(h)
+	} else {
+		h.later = newLater(c, cfg.heartbeat/3, false)
+	}
 	return h, nil
 }
 

@@ -120,7 +120,7 @@ func (p *pending) wait(ctx context.Context) (reply, error) {
 			activity.RecordHeartbeat(ctx)
 		case <-ctx.Done():
 			p.end()
-			return reply{}, ctx.Err()
+			return reply{}, temporal.NewCanceledError()
 		}
 	}
 }

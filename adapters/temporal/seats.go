@@ -214,7 +214,7 @@ func (w *watched) tells(h *host, e lifecycle.Read, drop func()) bool {
 func (w *watched) isNewsLocked(e *lifecycle.Read) bool {
 	last, rec := w.s.Live.Read, &w.s.Record
 	switch {
-	case last != nil && e.Began.Mono <= last.Began.Mono:
+	case last != nil && e.Began.Mono < last.Began.Mono:
 		return false
 	case w.since > 0 && e.Failed == "":
 		return e.Began.Mono >= w.since

@@ -167,7 +167,7 @@ func (o *operation) step(e lifecycle.Event) {
 	if err != nil {
 		panic(err)
 	}
-	ran := o.s.Live.Running
+	ran, read := o.s.Live.Running, o.s.Live.Read
 	o.s = st.State
 	o.steps++
 	for _, f := range st.Effects {
@@ -176,6 +176,9 @@ func (o *operation) step(e lifecycle.Event) {
 	if o.cancelSend != nil && !o.s.Wanted() {
 		o.cancelSend()
 		o.cancelSend = nil
+	}
+	if o.watching != "" && read != nil && o.s.Live.Read == nil {
+		o.watch(o.s.Live.Wish) // what was read counts no more, so that every read is news
 	}
 	if ran && !o.s.Live.Running {
 		o.endRun()
@@ -323,10 +326,11 @@ var once = &temporal.RetryPolicy{MaximumAttempts: 1}
 // is claimed, until it is released, and remembered as long as others that have ended.
 func runHolding(ctx workflow.Context, h holding) (holding, error) {
 	err := workflow.SetQueryHandler(ctx, holderQuery, func() (holding, error) { return h, nil })
-	if err == nil {
-		workflow.GetSignalChannel(ctx, releaseSignal).Receive(ctx, nil)
+	if err != nil {
+		return h, err
 	}
-	return h, err
+	released := workflow.GetSignalChannel(ctx, releaseSignal)
+	return h, workflow.Await(ctx, func() bool { return released.Len() > 0 })
 }
 
 // The IDs of claims.
