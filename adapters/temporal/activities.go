@@ -308,6 +308,9 @@ func (h *host) ask(ctx context.Context, ord order) (reply, error) {
 	}
 	var seat *engine.Seat
 	p := h.later.begin(ctx, func() { seat.Carry(lifecycle.EndAsk{Request: f.Ticket.ID, Turn: f.Turn, Cause: lifecycle.AskLeft}) })
+	if p == nil {
+		return reply{}, errClosing()
+	}
 	seat, err = h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Told: func(e lifecycle.Event) { p.complete(h.reply(e, seat), nil) }})
 	if err != nil {
 		p.drop()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -348,6 +349,9 @@ func (o *operation) ask(f lifecycle.AskPolicy) {
 		e, ok := got.Event.Event.(lifecycle.Answered)
 		if err != nil || !ok {
 			e = lifecycle.Answered{Request: f.Ticket.ID, Digest: f.Ticket.Digest, Turn: f.Turn, Error: "the policy could not be asked"}
+			if err != nil {
+				e.Error += ": " + hitl.SafeLine(err.Error(), 300)
+			}
 		}
 		o.take(got, e)
 	})

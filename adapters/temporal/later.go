@@ -50,12 +50,15 @@ func newLater(c Client, every time.Duration, blocks bool) *later {
 	return l
 }
 
-// begin takes in an activity. cancel ends what it waits for; it is called at most once,
-// after ready was.
+// begin takes in an activity; nil: the worker ends. cancel ends what it waits for; it is
+// called at most once, after ready was.
 func (l *later) begin(ctx context.Context, cancel func()) *pending {
 	p := &pending{l: l, token: activity.GetInfo(ctx).TaskToken, cancel: cancel, can: make(chan struct{}), answer: make(chan answered, 1)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.done {
+		return nil
+	}
 	l.all[p] = struct{}{}
 	return p
 }

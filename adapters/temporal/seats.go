@@ -69,6 +69,9 @@ func (h *host) watch(ctx context.Context, ord order) (reply, error) {
 	}
 	var p *pending
 	p = h.later.begin(ctx, func() { w.gone(p, func() { h.seats.drop(id, w) }) })
+	if p == nil {
+		return reply{}, errClosing()
+	}
 	p.ready()
 	w.await(p, s, ord, h.clockOf(ctx), h.eng.Clock().Mono)
 	return p.wait(ctx)
