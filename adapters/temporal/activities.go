@@ -234,7 +234,7 @@ func (h *host) hold(ctx context.Context, id string, s *lifecycle.State, job stri
 // namespace remembers what has ended. It returns whose it is instead; nil: it is ours.
 func (h *host) take(ctx context.Context, claim string, own holding) (*holding, error) {
 	opts := client.StartWorkflowOptions{
-		ID: claim, TaskQueue: h.cfg.queue, WorkflowExecutionErrorWhenAlreadyStarted: true,
+		ID: h.claimID(claim), TaskQueue: h.cfg.queue, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 	}
 	if reusable(claim) {
@@ -254,7 +254,7 @@ func (h *host) take(ctx context.Context, claim string, own holding) (*holding, e
 
 // holder returns whose a claim is.
 func (h *host) holder(ctx context.Context, claim string) (theirs holding, err error) {
-	v, err := h.c.QueryWorkflow(ctx, claim, "", holderQuery)
+	v, err := h.c.QueryWorkflow(ctx, h.claimID(claim), "", holderQuery)
 	if err == nil {
 		err = v.Get(&theirs)
 	}
@@ -264,7 +264,7 @@ func (h *host) holder(ctx context.Context, claim string) (theirs holding, err er
 // release ends claims. One that has ended is as good.
 func (h *host) release(ctx context.Context, ord order) error {
 	for _, claim := range ord.Claims {
-		err := h.c.SignalWorkflow(ctx, claim, "", releaseSignal, nil)
+		err := h.c.SignalWorkflow(ctx, h.claimID(claim), "", releaseSignal, nil)
 		if gone := (*serviceerror.NotFound)(nil); err != nil && !errors.As(err, &gone) {
 			return err
 		}

@@ -56,7 +56,7 @@ func (h *host) run(ctx context.Context, w *engine.Work, in string, follow *lifec
 	if h.left.Load() {
 		return nil, w.Refusal(o.Key, outcome.ErrClosed)
 	}
-	c := &calling{h: h, w: w, id: workflowOf(o.Caller.Tenant, o.Key), caller: rand.Text(), order: o, enough: enough}
+	c := &calling{h: h, w: w, id: h.workflowOf(o.Caller.Tenant, o.Key), caller: rand.Text(), order: o, enough: enough}
 	barred, err := h.barred(ctx, o, c.id)
 	if err != nil {
 		return nil, w.Refusal(o.Key, err)
@@ -331,7 +331,7 @@ func (h *host) Lookup(ctx context.Context, key string) (*outcome.Result, error) 
 		return nil, outcome.ErrClosed
 	}
 	tenant, _ := engine.KeyOf(ctx, key)
-	seat, s, err := h.look(ctx, workflowOf(tenant, key))
+	seat, s, err := h.look(ctx, h.workflowOf(tenant, key))
 	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
 		return nil, fmt.Errorf("%w: %q", outcome.ErrUnknownKey, key)
 	}

@@ -210,11 +210,24 @@ func (h *host) Leave(ctx context.Context) error {
 	}
 }
 
-// workflowOf names the workflow of the operation with a key.
-func workflowOf(tenant, key string) string {
-	id := "duvotool:" + url.PathEscape(tenant) + ":" + url.PathEscape(key)
-	if len(id) > 500 {
-		id = "duvotool:#" + digest.Of("workflow", tenant, key)
+// workflowOf names the workflow of the operation with a key. The task queue is part of
+// it: registries with different queues know nothing of one another.
+func (h *host) workflowOf(tenant, key string) string {
+	id := "duvotool:" + url.PathEscape(h.cfg.queue) + ":" + url.PathEscape(tenant) + ":" + url.PathEscape(key)
+	if len(id) > maxID {
+		id = "duvotool:#" + digest.Of("workflow", h.cfg.queue, tenant, key)
 	}
 	return id
 }
+
+// claimID names the workflow that stands for a claim.
+func (h *host) claimID(claim string) string {
+	id := "duvotool-claim:" + url.PathEscape(h.cfg.queue) + ":" + url.PathEscape(claim)
+	if len(id) > maxID {
+		id = "duvotool-claim:#" + digest.Of("claim", h.cfg.queue, claim)
+	}
+	return id
+}
+
+// maxID is the longest ID of a workflow that tells what it is of.
+const maxID = 400

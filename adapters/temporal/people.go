@@ -113,7 +113,7 @@ func (h *host) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) er
 		return err
 	}
 	var v view
-	if err := h.update(ctx, workflowOf(req.Caller.Tenant, req.Key), decideUpdate, &v, e); err != nil {
+	if err := h.update(ctx, h.workflowOf(req.Caller.Tenant, req.Key), decideUpdate, &v, e); err != nil {
 		return h.refused(ctx, req, err)
 	}
 	s, err := v.State.state()
@@ -140,7 +140,7 @@ func (h *host) decision(ctx context.Context, req hitl.Request, d hitl.Decision) 
 	if req.Key == "" || req.JobID == "" {
 		return e, outcome.ErrNotPending
 	}
-	seat, s, err := h.look(ctx, workflowOf(req.Caller.Tenant, req.Key))
+	seat, s, err := h.look(ctx, h.workflowOf(req.Caller.Tenant, req.Key))
 	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
 		return e, outcome.ErrNotPending
 	}
@@ -168,7 +168,7 @@ func (h *host) refused(ctx context.Context, req hitl.Request, err error) error {
 	case notPendingError:
 		return outcome.ErrNotPending
 	case decidedError:
-		if seat, s, err := h.look(ctx, workflowOf(req.Caller.Tenant, req.Key)); err == nil {
+		if seat, s, err := h.look(ctx, h.workflowOf(req.Caller.Tenant, req.Key)); err == nil {
 			return seat.Fate(lifecycle.FateDecided, s, req.ID)
 		}
 		return outcome.ErrNotPending
@@ -262,7 +262,7 @@ func (h *host) unknown(ctx context.Context, i outcome.JobInfo) (string, *engine.
 	if h.left.Load() {
 		return "", nil, outcome.ErrClosed
 	}
-	id := workflowOf(i.Caller.Tenant, i.Key)
+	id := h.workflowOf(i.Caller.Tenant, i.Key)
 	seat, s, err := h.look(ctx, id)
 	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
 		return "", nil, outcome.ErrUnknownJob

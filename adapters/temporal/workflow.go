@@ -333,11 +333,11 @@ func runHolding(ctx workflow.Context, h holding) (holding, error) {
 	return h, workflow.Await(ctx, func() bool { return released.Len() > 0 })
 }
 
-// The IDs of claims.
-func jobClaim(job string) string          { return "duvotool-job:" + strings.ToLower(job) }
-func turnClaim(job string) string         { return "duvotool-turn:" + strings.ToLower(job) }
-func barClaim(bar string) string          { return "duvotool-bar:" + bar }
-func requestClaim(job, req string) string { return "duvotool-request:" + strings.ToLower(job+":"+req) }
+// The names of claims.
+func jobClaim(job string) string          { return "job:" + strings.ToLower(job) }
+func turnClaim(job string) string         { return "turn:" + strings.ToLower(job) }
+func barClaim(bar string) string          { return "bar:" + bar }
+func requestClaim(job, req string) string { return "request:" + strings.ToLower(job+":"+req) }
 
 // reusable reports whether a claim may be made again once it was released.
 func reusable(claim string) bool {
