@@ -195,8 +195,24 @@ func (c *calling) budget(ctx context.Context) (end func()) {
 	return end
 }
 
-// update has a workflow do something, and waits for what it returns; out may be nil.
-func (h *host) update(ctx context.Context, id, name string, out any, args ...any) error {
+// update has a workflow do something, and waits for what it returns; out may be nil. A
+// run that is not found may just have been followed by another.
+func (h *host) update(ctx context.Context, id, name string, out any, args ...any) (err error) {
+	var gone *serviceerror.NotFound
+	for range 3 {
+		if err = h.updateOnce(ctx, id, name, out, args...); !errors.As(err, &gone) {
+			return err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+func (h *host) updateOnce(ctx context.Context, id, name string, out any, args ...any) error {
 	handle, err := h.c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{WorkflowID: id, UpdateName: name, Args: args, WaitForStage: client.WorkflowUpdateStageCompleted})
 	if err != nil {
 		return err
@@ -204,10 +220,16 @@ func (h *host) update(ctx context.Context, id, name string, out any, args ...any
 	return handle.Get(ctx, out)
 }
 
-// ended is what a workflow tells that has ended.
+// ended is what a workflow tells that has ended. One that has only continued as a new
+// one is called again.
 func (c *calling) ended(ctx context.Context) (*answer, error) {
 	var v view
-	err := c.h.c.GetWorkflow(ctx, c.id, "").Get(ctx, &v)
+	soon, cancel := context.WithTimeout(ctx, endedTime)
+	defer cancel()
+	err := c.h.c.GetWorkflow(soon, c.id, "").Get(soon, &v)
+	if err != nil && soon.Err() != nil && ctx.Err() == nil {
+		return &answer{Kind: answerAgain}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +273,9 @@ func (c *calling) leave(ctx context.Context) error {
 	}
 	return seat.Error(context.Cause(ctx))
 }
+
+// endedTime is how long a workflow that has ended may take to tell its result.
+const endedTime = 3 * time.Second
 
 // leaveTime is how long telling that a caller leaves may take.
 const leaveTime = 15 * time.Second

@@ -30,12 +30,13 @@ import (
 type fake struct {
 	t      *testing.T
 	log    log.Logger
-	events int // of a history before runs continue; zero: never
+	renews bool // each run ends as soon as it may, and another follows
 
-	mu    sync.Mutex
-	flows map[string]*flow
-	runs  int
-	hosts []*host
+	mu     sync.Mutex
+	closed bool
+	flows  map[string]*flow
+	runs   int
+	hosts  []*host
 }
 
 // A flow is the latest run of a workflow.
@@ -75,6 +76,7 @@ func (f *fake) option() Option {
 // close ends all workflows.
 func (f *fake) close() {
 	f.mu.Lock()
+	f.closed = true
 	all := make([]*flow, 0, len(f.flows))
 	for _, w := range f.flows {
 		all = append(all, w)
@@ -152,13 +154,11 @@ func (f *fake) begin(id, kind string, in any) *flow {
 	w.env.SetTestTimeout(10 * 365 * 24 * time.Hour)
 	w.env.SetWorkflowRunTimeout(0)
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: "queue"})
+	w.env.SetContinueAsNewSuggested(f.renews)
 	begun := sync.OnceFunc(func() { close(w.started) })
 	w.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in input) (view, error) {
 		w.keepTime(ctx)
 		begun()
-		if f.events > 0 {
-			in.Setup.MaxEvents = f.events
-		}
 		return runOperation(ctx, in)
 	}, workflow.RegisterOptions{Name: operationType})
 	w.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, h holding) (holding, error) {
@@ -228,7 +228,9 @@ func (w *flow) run(in any) {
 			panic(err)
 		}
 		w.f.mu.Lock()
-		w.f.begin(w.id, w.kind, in)
+		if !w.f.closed {
+			w.f.begin(w.id, w.kind, in)
+		}
 		w.f.mu.Unlock()
 	} else if w.err == nil {
 		var raw json.RawMessage
@@ -375,7 +377,7 @@ func (f *fake) SignalWorkflow(_ context.Context, id, _, name string, arg any) er
 	return err
 }
 
-func (f *fake) QueryWorkflow(_ context.Context, id, _, name string, args ...any) (converter.EncodedValue, error) {
+func (f *fake) QueryWorkflow(ctx context.Context, id, _, name string, args ...any) (converter.EncodedValue, error) {
 	w, err := f.find(id)
 	if err != nil {
 		return nil, err
@@ -383,6 +385,9 @@ func (f *fake) QueryWorkflow(_ context.Context, id, _, name string, args ...any)
 	var v converter.EncodedValue
 	if w.inside(func() { v, err = w.env.QueryWorkflow(name, args...) }) {
 		return v, err
+	}
+	if now, _ := f.find(id); now != w {
+		return f.QueryWorkflow(ctx, id, "", name, args...) // it was continued
 	}
 	if w.err != nil && w.kind == operationType {
 		return nil, w.err

@@ -46,6 +46,7 @@ type operation struct {
 	in    input
 	epoch lifecycle.Time
 
+	next     stepper
 	s        *lifecycle.State
 	steps    int
 	queue    []lifecycle.Event
@@ -80,7 +81,14 @@ type asking struct {
 // runOperation is the workflow. It ends with the operation's outcome; one that is
 // parked, or whose outcome is unknown, waits for whoever comes.
 func runOperation(ctx workflow.Context, in input) (view, error) {
-	o := &operation{ctx: ctx, in: in, epoch: in.Epoch, fates: map[string]lifecycle.Fate{}, notes: in.Notes, last: in.Last, claims: in.Claims, written: in.Written}
+	return runWith(ctx, in, lifecycle.Step)
+}
+
+// A stepper is lifecycle.Step.
+type stepper func(lifecycle.State, lifecycle.Event, lifecycle.Moment) (lifecycle.State, []lifecycle.Effect)
+
+func runWith(ctx workflow.Context, in input, step stepper) (view, error) {
+	o := &operation{ctx: ctx, in: in, next: step, epoch: in.Epoch, fates: map[string]lifecycle.Fate{}, notes: in.Notes, last: in.Last, claims: in.Claims, written: in.Written}
 	if o.epoch == 0 {
 		o.epoch = lifecycle.Time(workflow.Now(ctx).UnixNano())
 	}
@@ -145,7 +153,7 @@ func (o *operation) step(e lifecycle.Event) {
 	now := o.now()
 	var text packed
 	err := workflow.SideEffect(o.ctx, func(workflow.Context) any {
-		after, effects := lifecycle.Step(*o.s, e, now)
+		after, effects := o.next(*o.s, e, now)
 		st := step{State: &after}
 		for _, f := range effects {
 			if save, ok := f.(lifecycle.Save); ok {
@@ -201,7 +209,7 @@ func (o *operation) takeUp() {
 // and nothing is under way that would be lost.
 func (o *operation) mayContinue() bool {
 	l := &o.s.Live
-	if l.Exchange.Name != 0 || len(o.asks) > 0 || len(o.queue) > 0 || o.telling > 0 || o.attended > 0 {
+	if o.steps == 0 || l.Exchange.Name != 0 || len(o.asks) > 0 || len(o.queue) > 0 || o.telling > 0 || o.attended > 0 {
 		return false
 	}
 	info := workflow.GetInfo(o.ctx)
