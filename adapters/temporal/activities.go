@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -52,6 +53,7 @@ func (h *host) carry(ctx context.Context, ord order) (reply, error) {
 	}
 	h.seats.lend(id, seat)
 	defer context.AfterFunc(ctx, func() { seat.Leave(context.Cause(ctx)) })()
+	defer h.beats(ctx)()
 	f := ord.Effect.Effect
 	if w, name := windowOf(f); w != nil {
 		left, why := h.mayBegin(ctx, *w, ord.Epoch)
@@ -62,6 +64,28 @@ func (h *host) carry(ctx context.Context, ord order) (reply, error) {
 	}
 	seat.Carry(f)
 	return h.reply(bounded(<-told), seat), nil
+}
+
+// beats sends heartbeats until the function that it returns is called.
+func (h *host) beats(ctx context.Context) (end func()) {
+	if activity.GetInfo(ctx).HeartbeatTimeout == 0 {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		tick := time.NewTicker(activity.GetInfo(ctx).HeartbeatTimeout / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() { close(over); beating.Wait() }
 }
 
 // reply is what an activity has come to.
@@ -172,6 +196,7 @@ func (h *host) write(ctx context.Context, ord order) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	defer h.beats(ctx)()
 	for _, claim := range ord.Claims {
 		if reusable(claim) {
 			if _, err := h.take(ctx, claim, holding{Operation: id}); err != nil {

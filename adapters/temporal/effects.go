@@ -32,7 +32,7 @@ func (o *operation) carry(f lifecycle.Effect) {
 	case lifecycle.StopJob:
 		o.send(f, f.Window)
 	case lifecycle.StageFiles, lifecycle.Locate, lifecycle.CheckRules, lifecycle.Collect:
-		o.exchange(o.ctx, f, workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Minute})
+		o.exchange(o.ctx, f, o.beating(10*time.Minute))
 	case lifecycle.Watch:
 		o.watching = f.Job
 		o.watch(0)
@@ -111,7 +111,7 @@ func (o *operation) save(f lifecycle.Save) {
 		}
 		ord.Claims = o.claims
 		var got reply
-		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 5 * time.Minute, RetryPolicy: once}), writeActivity, ord).Get(ctx, &got)
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, o.beating(5*time.Minute)), writeActivity, ord).Get(ctx, &got)
 		if err == nil && !barred && held {
 			err = o.release(ctx, []string{bar})
 			o.claims = slices.DeleteFunc(slices.Clone(o.claims), func(c string) bool { return c == bar })
@@ -289,6 +289,13 @@ func (o *operation) wake(at time.Duration) {
 			o.feed(lifecycle.Tick{})
 		}
 	})
+}
+
+// beating are the options of what may take a while, at most so long. A task that is lost
+// with its worker is noticed once its heartbeats stay away. Sends have none: before their
+// windows are over nobody may take them for lost.
+func (o *operation) beating(most time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{StartToCloseTimeout: most, HeartbeatTimeout: time.Duration(o.in.Setup.HeartbeatSeconds) * time.Second, RetryPolicy: once}
 }
 
 // lasting are the options of what waits for something that may take long: a worker

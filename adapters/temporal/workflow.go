@@ -151,7 +151,7 @@ func (o *operation) feed(e lifecycle.Event) {
 // from the next event on.
 func (o *operation) step(e lifecycle.Event) {
 	now := o.now()
-	var text packed
+	var text []byte
 	err := workflow.SideEffect(o.ctx, func(workflow.Context) any {
 		after, effects := o.next(*o.s, e, now)
 		st := step{State: &after}
@@ -166,11 +166,11 @@ func (o *operation) step(e lifecycle.Event) {
 		if err != nil {
 			panic(err) // the task fails, and is tried again
 		}
-		return text
+		return []byte(text) // which is not written as text once more
 	}).Get(&text)
 	var st step
 	if err == nil {
-		err = text.unpack(&st)
+		err = packed(text).unpack(&st)
 	}
 	if err != nil {
 		panic(err)
