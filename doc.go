@@ -19,6 +19,49 @@
 //	ctx = duvotool.WithOperationScope(ctx, conversationID)
 //	answer, err := chains.Run(ctx, agents.NewExecutor(agent), complaint)
 //
+// # The other packages
+//
+// Of this module:
+//
+//   - [github.com/duvotool/duvotool/hitl]: human decisions: what a policy sees and answers, and policies to compose
+//   - [github.com/duvotool/duvotool/outcome]: what a call comes to: results, events, errors
+//   - [github.com/duvotool/duvotool/journal]: what survives a restart, and where it is kept
+//   - [github.com/duvotool/duvotool/audit]: who decided what: write, read, verify
+//   - [github.com/duvotool/duvotool/duvo]: the client of Duvo's Public API
+//   - [github.com/duvotool/duvotool/duvotest]: a whole Duvo in one process, for tests
+//   - [github.com/duvotool/duvotool/duvotooltest]: helps to test policies, journals and backends of your own
+//   - [github.com/duvotool/duvotool/adapters/terminal]: asks at the program's own terminal
+//   - [github.com/duvotool/duvotool/adapters/notify]: tells people that a request waits
+//
+// Modules of their own:
+//
+//   - [github.com/duvotool/duvotool/adapters/langchaingo]: an agent for models that call tools, and the pieces for a loop of your own
+//   - [github.com/duvotool/duvotool/adapters/mcp]: Duvo through its MCP server, and Assignments for MCP hosts
+//   - [github.com/duvotool/duvotool/adapters/mcp/duvotestmcp]: the MCP server of the emulator
+//   - [github.com/duvotool/duvotool/adapters/bolt]: the journal on disk
+//   - [github.com/duvotool/duvotool/adapters/inbox]: a desk in a browser at which people decide
+//   - [github.com/duvotool/duvotool/adapters/inbox/passkey]: proves by passkey who decided there
+//   - [github.com/duvotool/duvotool/adapters/inbox/oidc]: signs people in there by OpenID Connect
+//   - [github.com/duvotool/duvotool/adapters/slack]: people decide in Slack
+//
+// # Options
+//
+// [Discover] takes all of them. Those marked with * can be given to some Assignments
+// alone, by [Configure]; of two the later one wins, and one of Configure wins over one
+// of Discover.
+//
+//   - Which Assignments are offered, under which names: [Keep], [WithAcceptance], [WithRefreshEvery], [DiscoverLater], [ReserveNames], [ShortNames]
+//   - Which options some of them have: [Configure]
+//   - Who decides what Jobs ask: [WithPolicy]*, [TellReason]*
+//   - What is recorded of it: [WithAudit], [WithAuditTexts]
+//   - What tools take and answer: [InputOf]*, [RenderInput]*, [InputSchema]*, [OutputOf]*, [CorrectOnce]*, [OfferTo], [WithMaxInput]*, [WithMaxObservation]*
+//   - How many Jobs there are: [OncePerScope]*, [WithJobLimit], [WithAssignmentLimit]*, [WithFollowUps]*
+//   - How long a call waits, and what ends a Job: [WithWaitBudget]*, [WithJobTimeout]*, [StopOn]*
+//   - What survives a restart, and is shared with replicas: [WithJournal], [WithJournalKey], [WithLease], [WithRetention], [WithoutResume], [DrainOnClose]
+//   - Who is told: [WithObserver], [WithCallbacks], [WithLiveMessages]*, [WithLogger]
+//   - How Duvo is read and written: [WithPollInterval], [WithWebhook], [WithWebhookSignature], [WithPostTimeout], [WithSettleTime], [WithMarkedStarts]*
+//   - What Duvo is trusted with: [TrustKeys], [TrustLists]
+//
 // # The path of a call
 //
 // [Tool.Call] starts a Job on the model's input, reads it until it ends, asks

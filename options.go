@@ -26,7 +26,8 @@ import (
 	"github.com/tmc/langchaingo/callbacks"
 )
 
-// An Option configures a [Registry].
+// An Option configures a [Registry]. The package's doc lists them all by what they are
+// for.
 type Option interface{ apply(*config) error }
 
 // A ToolOption configures the tools: all of them as an [Option] of [Discover],
@@ -69,7 +70,7 @@ func defaultConfig() config {
 			MaxMessages: 100_000, MaxOutput: 64 << 20,
 		}}},
 		logger: slog.New(slog.DiscardHandler),
-		Config: engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour},
+		Config: engine.Config{PostTimeout: 45 * time.Second, Settle: 30 * time.Second, Retention: 24 * time.Hour, Lease: 15 * time.Second},
 	}
 }
 
@@ -380,6 +381,24 @@ func WithRetention(d time.Duration) Option {
 			return fmt.Errorf("WithRetention: %v is not positive", d)
 		}
 		c.Retention = d
+		return nil
+	})
+}
+
+// WithLease sets how long the lease of a replica lasts, where the journal of
+// [WithJournal] has [journal.Leases], as that of adapters/postgres has. Of the replicas
+// that share it each operation has one owner, which reads its Job, asks its policy and
+// answers; all of them list, decide, stop and wait for all. What the owner was at when it
+// ends without Close, hangs or cannot reach the journal is taken over by others once the
+// lease has run out. Shorter leases are replaced sooner and renewed more often: three
+// times while one lasts, by one statement however much the replica owns. The least is
+// 100 ms; the default is 15 s.
+func WithLease(lasts time.Duration) Option {
+	return optionFunc(func(c *config) error {
+		if lasts < 100*time.Millisecond {
+			return fmt.Errorf("WithLease: %v is less than 100ms", lasts)
+		}
+		c.Lease = lasts
 		return nil
 	})
 }

@@ -64,6 +64,7 @@ var benches = []struct {
 	{"discovery", benchDiscovery, true, false},
 	{"scale", benchScale, false, false},
 	{"outage", benchOutage, true, false},
+	{"replicas", benchReplicas, true, true},
 }
 
 func TestFigures(t *testing.T) {

@@ -55,6 +55,7 @@ type pacer struct {
 	reset  time.Time // when the window ends
 	ours   int       // let through in this window
 	others int       // what others with the same key used of the last window
+	equals int       // clients that share the key evenly, this one among them; zero counts as one
 	flying int       // let through and not answered
 
 	tokens   float64 // of Background and Idle
@@ -161,6 +162,9 @@ func (p *pacer) hold(class Priority, now time.Time) time.Duration {
 	}
 	all := max(float64(p.limit-p.others), 1)
 	rate := share * all / window.Seconds()
+	if p.equals > 1 { // what they use is among others
+		rate = min(rate, share*float64(p.limit)/float64(p.equals)/window.Seconds())
+	}
 	p.tokens = min(p.tokens+rate*now.Sub(p.tokensAt).Seconds(), max(1, rate))
 	p.tokensAt = now
 	token := time.Duration(float64(time.Second) / rate)
@@ -277,4 +281,14 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return untilReset(h, now)
 	}
 	return 0
+}
+
+// SharedBy says that n clients of one key, this one among them, share its limit evenly:
+// together their requests of the priorities [Background] and [Idle] use no more than the
+// part of [WithShare]. Less than one counts as one. Registries whose journal has leases
+// call it with the number of replicas.
+func (c *Client) SharedBy(n int) {
+	c.pace.mu.Lock()
+	defer c.pace.mu.Unlock()
+	c.pace.equals = max(n, 1)
 }

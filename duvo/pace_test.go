@@ -364,3 +364,33 @@ func TestJobPageIsOneRequest(t *testing.T) {
 	_, err = cl.JobPage(t.Context(), JobFilter{PageSize: 101})
 	require.ErrorIs(t, err, ErrInvalid)
 }
+
+// Clients of one key that know of each other stay under the share together.
+func TestClientsShareTheKeyEvenly(t *testing.T) {
+	used := func(sharers int) (perMinute int) {
+		synctest.Test(t, func(t *testing.T) {
+			server, st := limited(200)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			for range 4 {
+				cl, _ := st.client(t, WithRetries(5, time.Hour))
+				cl.SharedBy(sharers)
+				for range 30 {
+					wg.Go(func() {
+						for ctx.Err() == nil {
+							_, _ = cl.Job(WithPriority(ctx, Background), jobID)
+						}
+					})
+				}
+			}
+			wg.Wait()
+			perMinute = len(server.times) / 20
+		})
+		return perMinute
+	}
+	alone, together := used(1), used(4)
+	require.Greater(t, alone, 175, "who knows of nobody uses more than its part")
+	require.LessOrEqual(t, together, 165)
+	require.Greater(t, together, 140, "what they may use is used")
+}

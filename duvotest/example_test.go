@@ -110,5 +110,8 @@ func ExampleJob_Files() {
 		}
 	}
 	fmt.Println(job.Pending.Description)
-	// Output: 2 orders
+	fmt.Println(len(d.SandboxFiles(sandbox)), d.Count("uploadSandboxFile"), d.Count(duvotest.UploadToURL)) // the last: of large ones
+	// Output:
+	// 2 orders
+	// 1 1 0
 }

@@ -1,6 +1,6 @@
 // Package duvotooltest helps to test policies and journals of your own: requests to
-// ask policies about, operators that answer by a script, and [TestPolicy] and
-// [TestJournal], which check what all of them must keep to.
+// ask policies about, operators that answer by a script, and [TestPolicy],
+// [TestJournal] and [TestLeases], which check what all of them must keep to.
 //
 //	func TestMine(t *testing.T) {
 //		duvotooltest.TestPolicy(t, func() hitl.Policy { return Mine() })

@@ -61,7 +61,7 @@ type Record struct {
 
 	// These are for a journal with [Leases]. Others need not keep them.
 	Stage Stage     // what is known of the operation without its data
-	Due   time.Time // when something is to be done about it next; zero: nothing is
+	Since time.Time // since when its Job waits for a person; zero: it does not
 	Term  uint64    // Put: of the lease under which it is put; zero: under none, so that only the revision counts. Get and Unfinished: as it was put
 }
 

@@ -3,14 +3,17 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Leases is a [Journal] for several replicas, in which each operation has one owner
 // at a time. Only the owner reads its Job, asks its policy and sends. The lease decides
 // who works; that nothing is done twice rests on [Journal.Put], which refuses what is
-// put under a lease that another replica has taken. [NewMemory] has leases, and so has
+// put under a lease that another replica has taken. [NewShared] makes one in memory, and so does
 // package adapters/postgres; duvotooltest.TestLeases tests others.
 //
 // An owner is a replica: one registry of one process, under a name that no other has
@@ -49,13 +52,17 @@ type Leases interface {
 	// An empty owner: by anybody.
 	Owned(ctx context.Context, owner string) iter.Seq2[Lease, error]
 
+	// Heads is [Journal.Unfinished] without the records' data.
+	Heads(ctx context.Context) iter.Seq2[Record, error]
+
 	// Tell sends a text of at most [MaxTold] bytes to all replicas that listen. It may
 	// be lost: what must be known is in the records.
 	Tell(ctx context.Context, text string) error
 
 	// Listen calls f with each text that is told from now on, one at a time, until the
-	// context ends, and then returns its error. When texts may have been lost, because
-	// a connection broke, it calls f with an empty one, once they come again.
+	// context ends, and then returns its cause. The replica's own texts come too. When
+	// texts may have been lost, because a connection broke or f took long, it calls f
+	// with an empty one, once they come again. Another error needs a person.
 	Listen(ctx context.Context, f func(text string)) error
 }
 
@@ -72,7 +79,7 @@ type Renewal struct {
 type Lease struct {
 	Key   string
 	Owner string
-	Term  uint64 // counts the owners of the key, from 1
+	Term  uint64 // from 1; higher than that of every lease of the key before
 }
 
 // A Stage is as much of an operation as can be told without its record's data.
@@ -98,6 +105,27 @@ var (
 	// any more. Nothing was stored.
 	ErrFenced = errors.New("duvotool: the operation's lease was taken by another replica")
 )
+
+// CheckTold tells what is wrong with a text for [Leases].Tell; nil if nothing is. It is
+// for those who write journals: an empty text is none, a zero byte and what is not
+// UTF-8 does not get through everywhere.
+func CheckTold(text string) error {
+	switch {
+	case text == "" || len(text) > MaxTold:
+		return fmt.Errorf("duvotool: a text for other replicas has %d bytes; 1 to %d are allowed", len(text), MaxTold)
+	case !utf8.ValidString(text) || strings.Contains(text, "\x00"):
+		return errors.New("duvotool: a text for other replicas holds a zero byte, or is not UTF-8")
+	}
+	return nil
+}
+
+// CheckLasts tells what is wrong with how long a lease is to last; nil if nothing is.
+func CheckLasts(lasts time.Duration) error {
+	if lasts < time.Millisecond {
+		return fmt.Errorf("duvotool: a lease of %v; at least a millisecond is needed", lasts)
+	}
+	return nil
+}
 
 // CheckOwner tells what is wrong with the name of a replica; nil if nothing is: it is
 // as a key is.

@@ -10,12 +10,23 @@ import (
 )
 
 // NewMemory returns a journal that lives as long as the process: for
-// tests, and for several registries of one process.
-func NewMemory() Journal { return &memory{records: map[string]Record{}} }
+// tests, and for several registries of one process, each of which works on all.
+func NewMemory() Journal { return struct{ Journal }{NewShared()} }
+
+// NewShared returns a journal that lives as long as the process and has leases: for
+// several registries of one process, of which one at a time works on an operation, as
+// replicas do with a database.
+func NewShared() Leases {
+	return &memory{records: map[string]Record{}, until: map[string]time.Time{}, leases: map[string]Lease{}, listening: map[*listener]bool{}}
+}
 
 type memory struct {
-	mu      sync.Mutex
-	records map[string]Record
+	mu        sync.Mutex // guards all below
+	records   map[string]Record
+	until     map[string]time.Time // when each owner's lease runs out
+	leases    map[string]Lease     // of keys that are owned, also by owners whose lease has run out
+	term      uint64               // the last one given
+	listening map[*listener]bool
 }
 
 func (m *memory) Put(ctx context.Context, r Record) (uint64, error) {
@@ -27,6 +38,9 @@ func (m *memory) Put(ctx context.Context, r Record) (uint64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r.Term != 0 && m.leases[r.Key].Term != r.Term {
+		return 0, ErrFenced
+	}
 	if m.records[r.Key].Revision != r.Revision {
 		return 0, ErrConflict
 	}

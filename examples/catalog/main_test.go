@@ -38,8 +38,8 @@ func TestCatalog(t *testing.T) {
 	require.Less(t, own.largest(), 1_500)
 	require.Less(t, search.total(), router.total())
 
-	// The README tells these figures.
-	readme, err := os.ReadFile("../../README.md")
+	// docs/catalogs.md tells these figures.
+	readme, err := os.ReadFile("../../docs/catalogs.md")
 	require.NoError(t, err)
 	for name, c := range map[string]cost{"500 tools": all, "a router": router, "a search": search} {
 		row := regexp.MustCompile(`\| ` + name + ` \| ([0-9,]+)(?: tokens)? \| ([0-9,]+) \| ([0-9,]+) \|`).FindStringSubmatch(string(readme))
@@ -47,7 +47,7 @@ func TestCatalog(t *testing.T) {
 		for i, measured := range []int{c.requests[0], c.largest(), c.total()} {
 			told, err := strconv.Atoi(strings.ReplaceAll(row[i+1], ",", ""))
 			require.NoError(t, err)
-			require.InEpsilon(t, measured, told, 0.02, "%s: the README says %d", name, told)
+			require.InEpsilon(t, measured, told, 0.02, "%s: docs/catalogs.md says %d", name, told)
 		}
 	}
 }

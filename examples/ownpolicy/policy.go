@@ -1,4 +1,4 @@
-// Package ownpolicy is the README's policy, with its test.
+// Package ownpolicy is the policy of docs/policies.md, with its test.
 package ownpolicy
 
 import (

@@ -3,10 +3,12 @@ package ownpolicy
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/stretchr/testify/require"
 )
@@ -37,4 +39,31 @@ func TestSmall(t *testing.T) {
 		require.Equal(t, want, res.Output)
 	}
 	require.Equal(t, 2, d.Count("respondToHumanRequest"))
+}
+
+func TestPolicyKeepsTheRules(t *testing.T) {
+	kim := duvotooltest.NewOperator("kim@example.com").Denies("", "too much")
+	duvotooltest.TestPolicy(t, func() hitl.Policy { return Small(duvotooltest.AssignmentID, 50, kim.Decide) })
+}
+
+func TestNobodyDecides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := duvotest.New(duvotest.WithAssignment(duvotest.Assignment{Name: "Refunds", Script: func(j *duvotest.Job) {
+			j.AskApproval("Refund 120 EUR", "")
+		}}))
+		defer d.Close()
+		absent := hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
+			<-ctx.Done()
+			return hitl.Decision{}, ctx.Err()
+		})
+		reg, err := duvotool.Discover(t.Context(), d.Client(),
+			duvotool.WithPolicy(hitl.Timeout(24*time.Hour, absent, hitl.AlwaysDeny())))
+		require.NoError(t, err)
+		defer reg.Close(context.Background())
+		tool, err := reg.Tool("Refunds")
+		require.NoError(t, err)
+		res, err := tool.Run(t.Context(), "order 4711")
+		require.NoError(t, err)
+		require.Equal(t, hitl.Denied, res.Decisions[0].Verdict)
+	})
 }

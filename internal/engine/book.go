@@ -13,6 +13,12 @@ import (
 // enter lets an operation be found. Called with mu held.
 func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
+	if op.record != "" {
+		if o.byRecord == nil {
+			o.byRecord = map[string]*operation{}
+		}
+		o.byRecord[op.record] = op
+	}
 	op.mu.Lock()
 	if handle := op.ownHandleLocked(); handle != "" && op.state.Live.Revision > 0 && op.record != "" { // it may have been given out
 		o.find(handle, grant{op, bearer{op.order.Caller.User, op.order.Scope}})
@@ -29,6 +35,9 @@ func (o *operations) drop(op *operation) {
 	o.texts.forget(op)
 	if o.byKey[op.slot()] == op {
 		delete(o.byKey, op.slot())
+	}
+	if o.byRecord[op.record] == op {
+		delete(o.byRecord, op.record)
 	}
 	op.mu.Lock()
 	id := strings.ToLower(op.state.Record.Job)
@@ -55,6 +64,13 @@ func (o *operations) drop(op *operation) {
 		delete(o.claims, name)
 	}
 	delete(o.claimed, op)
+}
+
+// byRecordKey returns the operation whose record has a key; nil: it is not known here.
+func (o *operations) byRecordKey(key string) *operation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.byRecord[key]
 }
 
 func (o *operations) each(f func(*operation)) {

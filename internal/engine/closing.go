@@ -64,7 +64,11 @@ func (eng *Engine) closed(l *lifecycle.Live) (e lifecycle.Closed, tell bool) {
 // Close waits until nothing of the lifetime runs any more and the observer has
 // been told everything, or until ctx ends: then the error tells what is missing.
 func (eng *Engine) Close(ctx context.Context) error {
-	return errors.Join(eng.life.Wait(ctx), eng.events.close(ctx))
+	err := errors.Join(eng.life.Wait(ctx), eng.events.close(ctx))
+	if eng.replicas != nil {
+		err = errors.Join(err, eng.replicas.close(ctx))
+	}
+	return err
 }
 
 // Within is the error of who waits, in a callback of this engine's, for what ends

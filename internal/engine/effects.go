@@ -17,6 +17,10 @@ func (op *operation) carry(r *run, s *lifecycle.State, f lifecycle.Effect) {
 		op.save(r, s, f)
 	case lifecycle.Load:
 		op.do(func() lifecycle.Event { return op.load(f) }, func(error) lifecycle.Event { return lifecycle.Loaded{Name: f.Name} })
+	case lifecycle.Own:
+		op.own(r, f)
+	case lifecycle.Disown:
+		op.disown(s)
 	case lifecycle.StageFiles:
 		op.stage(r, f)
 	case lifecycle.StartJob:
@@ -82,7 +86,7 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	case lifecycle.Release:
 		op.refuse(r, s, f)
 	case lifecycle.TellReply:
-		r.reply(f.Reply, fate{f.Fate, s})
+		op.reply(r, f.Reply, fate{f.Fate, s, r})
 	case lifecycle.Tell:
 		op.notice(r, s, f)
 	}

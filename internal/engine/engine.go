@@ -45,12 +45,14 @@ type Engine struct {
 	ops     *operations
 	queue   *queue
 	ledger  *ledger // nil: there is no journal
-	catalog Catalog
-	replica string                 // this engine, unlike any other
-	born    time.Time              // when the monotonic clock of the lifecycle began
-	options sync.Map               // lifecycle.Options, by *Work
-	print   atomic.Pointer[string] // the latest of credential
-	last    struct {
+
+	replicas *replica // nil: the journal has no leases
+	catalog  Catalog
+	replica  string                 // this engine, unlike any other
+	born     time.Time              // when the monotonic clock of the lifecycle began
+	options  sync.Map               // lifecycle.Options, by *Work
+	print    atomic.Pointer[string] // the latest of credential
+	last     struct {
 		sync.Mutex
 		at time.Time // that now returned
 	}
@@ -99,6 +101,7 @@ type operations struct {
 
 	mu       sync.Mutex
 	byKey    map[slot]*operation     // by tenant and key
+	byRecord map[string]*operation   // by the keys of their records; nil until there is one
 	byHandle map[string]grant        // those that check_job knows; nil until there is one
 	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
 	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment

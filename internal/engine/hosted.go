@@ -230,7 +230,7 @@ func (t *Seat) Decided(ctx context.Context, req hitl.Request, d hitl.Decision, r
 
 // Fate is what whoever decided from outside is told.
 func (t *Seat) Fate(f lifecycle.Fate, s *lifecycle.State, request string) error {
-	return t.op.fateError(t.r, fate{f, s}, request)
+	return t.op.fateError(fate{f, s, t.r}, request)
 }
 
 // ToReconcile makes an event of what a person has found.

@@ -23,6 +23,9 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 	if err := l.identify(ctx); err != nil {
 		return errtext.Errorf("duvotool: reading the journal: %w", err)
 	}
+	if eng.replicas != nil {
+		return eng.join(ctx)
+	}
 	var asking, others []*operation // with a request that was open, and without
 	for rec, err := range l.unfinished(ctx) {
 		if err != nil {
@@ -58,6 +61,30 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 	}
 	if n := len(asking) + len(others); n > 0 {
 		eng.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", n)
+	}
+	return nil
+}
+
+// join shows what the replicas work on that share the journal, and begins to work with
+// them.
+func (eng *Engine) join(ctx context.Context) error {
+	for rec, err := range eng.ledger.unfinished(ctx) {
+		if err != nil {
+			return errtext.Errorf("duvotool: reading the journal: %w", err)
+		}
+		op, err := eng.restore(rec)
+		if err != nil {
+			return err
+		}
+		if r := op.known(); r.Result == nil && r.Parked() {
+			continue
+		}
+		if op, there := eng.ops.insert(op); !there && op.known().Result != nil {
+			eng.ops.settled(op, false)
+		}
+	}
+	if err := eng.replicas.begin(ctx); err != nil {
+		return errtext.Errorf("duvotool: asking the journal for a lease: %w", err)
 	}
 	return nil
 }
@@ -214,11 +241,14 @@ func (eng *Engine) Stop(ctx context.Context, jobID, by string) (*outcome.Result,
 		return nil, op.errorOf(outcome.ErrClosed)
 	}
 	defer eng.life.Leave()
-	op.resume(false)
+	if eng.replicas == nil {
+		op.resume(false)
+	}
 	op.post(lifecycle.StopAsked{By: by})
 	// It is over when the Job has ended, or when all was done that can be.
 	err = op.await(ctx, func(s *lifecycle.State) bool {
-		return !s.Live.Running || s.Record.Stop().Done && s.Record.Stage == lifecycle.Watching
+		asked := s.Record.Stop().Asked || s.Record.Result != nil || s.Live.Closed || eng.replicas == nil
+		return asked && !s.Live.Running || s.Record.Stop().Done && s.Record.Stage == lifecycle.Watching
 	})
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell fun
 	e.events = newEventQueue(tell, log, life)
 	e.queue = newQueue(cfg.JobLimit)
 	e.ledger = newLedger(cfg, life)
+	e.replicas = newReplica(e)
 	e.ops = newOperations(e)
 	e.closing.begin()
 	return e

@@ -48,14 +48,15 @@ type operation struct {
 
 // extras are what few operations have.
 type extras struct {
-	reconciler context.Context   // of the person whose finding the next run is begun for
-	next       *lifecycle.Order  // that the next call brings in place of the first; nil: the same
-	err        error             // with which the last run ended; nil: with a result, or not at all
-	handle     string            // for its own caller, where its order has none
-	others     map[bearer]string // handles for other callers
-	recorded   map[string]bool   // handles that are in the journal
-	until      []*moment         // that somebody waits for
-	told       *[32]byte         // a digest of what its Job was told, where that is not kept; nil: it is
+	reconciler context.Context      // of the person whose finding the next run is begun for
+	next       *lifecycle.Order     // that the next call brings in place of the first; nil: the same
+	err        error                // with which the last run ended; nil: with a result, or not at all
+	handle     string               // for its own caller, where its order has none
+	others     map[bearer]string    // handles for other callers
+	recorded   map[string]bool      // handles that are in the journal
+	until      []*moment            // that somebody waits for
+	replies    map[string]chan fate // of those who decide while nothing runs; the next run has them
+	told       *[32]byte            // a digest of what its Job was told, where that is not kept; nil: it is
 }
 
 // A moment is one that somebody waits for.
@@ -354,6 +355,7 @@ type liveMessages struct {
 type fate struct {
 	fate lifecycle.Fate
 	s    *lifecycle.State
+	r    *run // nil: none was under way
 }
 
 // A call is a caller who waits for what an operation comes to.
@@ -381,6 +383,9 @@ func (r *run) note(c lifecycle.Cause, err error) {
 }
 
 func (r *run) noted(c lifecycle.Cause) error {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.extrasLocked().errs[c]

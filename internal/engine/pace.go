@@ -46,6 +46,9 @@ func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
 		StopOnLeave: s.StopOn[outcome.Cancelled], StopOnTimeout: s.StopOn[outcome.TimedOut], StopOnPolicyFailure: s.StopOn[outcome.PolicyFailed],
 		StopOnDeniedQuestion: s.StopOn[outcome.QuestionDenied], StopOnNobody: s.StopOn[outcome.NobodyToAsk],
 	}
+	if eng.replicas != nil {
+		o.Leases, o.Follow = true, eng.replicas.lasts/3
+	}
 	got, _ := eng.options.LoadOrStore(w, o)
 	return got.(*lifecycle.Options)
 }

@@ -21,7 +21,8 @@ func (eng *Engine) Pending() []hitl.Request {
 	eng.ops.each(func(op *operation) {
 		s := op.latest()
 		for i := range s.Live.Asks {
-			if a := &s.Live.Asks[i]; a.Suspended && a.Ticket != nil && a.Ticket.Shown != nil {
+			a := &s.Live.Asks[i]
+			if waits := a.Suspended || s.Record.Waits(s.Record.Request(a.ID)); waits && a.Ticket != nil && a.Ticket.Shown != nil {
 				out = append(out, shownAt(a.Ticket, firstSeen(s, a.ID)))
 			}
 		}
@@ -41,19 +42,19 @@ func (eng *Engine) Decide(ctx context.Context, req hitl.Request, d hitl.Decision
 		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
-	op, r, shown, err := eng.decidable(ctx, &req, &d, true)
+	op, shown, err := eng.decidable(ctx, &req, &d, true)
 	if err != nil {
 		return err
 	}
 	e := lifecycle.Decide{Request: shown.ID, Digest: req.Digest(), Build: shown.Build, Decision: sealed(shown, d.Clone().Via(viaRegistry)), Reply: rand.Text()}
-	told := r.awaitReply(e.Reply)
+	told := op.awaitReply(e.Reply)
 	op.post(e)
 	select {
 	case f, ok := <-told:
 		if !ok {
 			return outcome.ErrNotPending // the run is over
 		}
-		return op.fateError(r, f, shown.ID)
+		return op.fateError(f, shown.ID)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -65,7 +66,7 @@ func (eng *Engine) CheckDecision(ctx context.Context, req hitl.Request, d hitl.D
 		return outcome.ErrClosed
 	}
 	defer eng.life.Leave()
-	_, _, _, err := eng.decidable(ctx, &req, &d, false)
+	_, _, err := eng.decidable(ctx, &req, &d, false)
 	return err
 }
 
@@ -87,12 +88,12 @@ func decides(ctx context.Context, req hitl.Request, d hitl.Decision) error {
 // decider is shown, and checks the decision; where a restart left the request unread it
 // may wait for that. It writes the request's names as the operation does, and the
 // decision's source where there was none.
-func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision, wait bool) (*operation, *run, *lifecycle.Ticket, error) {
-	no := func(err error) (*operation, *run, *lifecycle.Ticket, error) { return nil, nil, nil, err }
+func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision, wait bool) (*operation, *lifecycle.Ticket, error) {
+	no := func(err error) (*operation, *lifecycle.Ticket, error) { return nil, nil, err }
 	if err := decides(ctx, *req, *d); err != nil {
 		return no(err)
 	}
-	op, r := eng.decidedBy(*req)
+	op := eng.decidedBy(*req)
 	if op == nil {
 		return no(outcome.ErrNotPending)
 	}
@@ -102,7 +103,7 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 		}
 	}
 	t, err := op.decidable(ctx, req, d)
-	return op, r, t, err
+	return op, t, err
 }
 
 // decidable is what an operation's part of Engine.decidable is.
@@ -119,7 +120,7 @@ func (op *operation) decidable(ctx context.Context, req *hitl.Request, d *hitl.D
 		return no(undecidable(p))
 	}
 	shown := shownAt(a.Ticket, p.FirstSeen)
-	if a.Suspended && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
+	if (a.Suspended || s.Record.Waits(p)) && (shown.Digest() != req.Digest() || shown.ContentDigest() != req.ContentDigest()) {
 		// What was shown is more than the digest holds: the Build, the Assignment
 		// and the input too.
 		return no(hitl.ErrRequestChanged)
@@ -180,25 +181,53 @@ func undecidable(p *lifecycle.Request) error {
 
 // decidedBy finds the operation whose request a decision is about. A Job that is
 // continued may be in the hands of several.
-func (eng *Engine) decidedBy(req hitl.Request) (found *operation, r *run) {
+func (eng *Engine) decidedBy(req hitl.Request) (found *operation) {
 	if req.JobID == "" {
-		return nil, nil
+		return nil
 	}
 	eng.ops.each(func(op *operation) {
 		op.mu.Lock()
 		defer op.mu.Unlock()
-		if op.run == nil || !strings.EqualFold(op.state.Record.Job, req.JobID) {
+		elsewhere := eng.replicas != nil && op.state.Record.Result == nil
+		if op.run == nil && !elsewhere || !strings.EqualFold(op.state.Record.Job, req.JobID) {
 			return
 		}
 		if found == nil || op.order.Key == req.Key && op.order.Caller.Tenant == req.Caller.Tenant {
-			found, r = op, op.run
+			found = op
 		}
 	})
-	return found, r
+	return found
 }
 
 // awaitReply returns what a decision with this name is told by. It is closed at the
-// end of the run.
+// end of the run: the present one, or the one that the decision begins.
+func (op *operation) awaitReply(name string) <-chan fate {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if op.run != nil {
+		return op.run.awaitReply(name)
+	}
+	told, more := make(chan fate, 1), op.moreLocked()
+	if more.replies == nil {
+		more.replies = map[string]chan fate{}
+	}
+	more.replies[name] = told
+	return told
+}
+
+// reply tells who has decided what came of it.
+func (op *operation) reply(r *run, name string, f fate) {
+	op.mu.Lock()
+	told := op.extrasLocked().replies[name]
+	if told != nil {
+		told <- f // it has room
+		delete(op.more.replies, name)
+	}
+	op.mu.Unlock()
+	r.reply(name, f)
+}
+
+// awaitReply is awaitReply of a run.
 func (r *run) awaitReply(name string) <-chan fate {
 	told := make(chan fate, 1)
 	r.mu.Lock()
@@ -229,11 +258,15 @@ func (r *run) reply(name string, f fate) {
 }
 
 // fateError is what somebody is told who has decided a request.
-func (op *operation) fateError(r *run, f fate, request string) error {
-	p := f.s.Record.Request(request)
-	r.mu.Lock()
-	theirs, other := r.extrasLocked().theirs[strings.ToLower(request)]
-	r.mu.Unlock()
+func (op *operation) fateError(f fate, request string) error {
+	p, r := f.s.Record.Request(request), f.r
+	var theirs hitl.DecisionEntry
+	other := false
+	if r != nil {
+		r.mu.Lock()
+		theirs, other = r.extrasLocked().theirs[strings.ToLower(request)]
+		r.mu.Unlock()
+	}
 	switch f.fate {
 	case lifecycle.FateTaken, lifecycle.FateInDoubt:
 		return nil

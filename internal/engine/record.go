@@ -49,6 +49,9 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 		case err == nil:
 			r.written = 0
 			return lifecycle.Saved{Name: f.Name, Revision: revision}
+		case errors.Is(err, journal.ErrFenced):
+			r.written = 0
+			return lifecycle.SaveFailed{Name: f.Name, Fenced: true}
 		case errors.Is(err, journal.ErrConflict):
 			e, err := op.conflict(f)
 			if err != nil {
@@ -88,11 +91,35 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 }
 
 func (op *operation) putRecord(before uint64, r *lifecycle.Record) (revision uint64, err error) {
-	out := journal.Record{Key: op.record, Revision: before, Done: r.Done()}
+	out := journal.Record{Key: op.record, Revision: before, Done: r.Done(), Term: r.Term}
+	out.Stage, out.Since = stageOf(r)
 	if out.Data, err = op.eng.ledger.closeOutcome(r); err != nil {
 		return 0, err
 	}
-	return op.eng.ledger.put(out)
+	if revision, err = op.eng.ledger.put(out); err == nil && op.eng.replicas != nil && !r.Announces() {
+		op.eng.replicas.put(op.record, revision)
+	}
+	return revision, err
+}
+
+// stageOf is what the journal can tell of a record without its data.
+func stageOf(r *lifecycle.Record) (s journal.Stage, since time.Time) {
+	switch {
+	case r.Result != nil:
+		return journal.Ended, since
+	case r.Parked():
+		return journal.Parked, since
+	}
+	s = journal.Running
+	for i := range r.Requests {
+		if p := &r.Requests[i]; r.Waits(p) {
+			if first := timeOf(p.FirstSeen); s != journal.Waiting || first.Before(since) {
+				since = first
+			}
+			s = journal.Waiting
+		}
+	}
+	return s, since
 }
 
 // withoutText leaves out of a record what the Job said. It returns false where the

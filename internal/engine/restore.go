@@ -47,7 +47,11 @@ func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	}
 	o := r.Order
 	op := &operation{eng: eng, work: w, order: o, record: rec.Key}
-	s := lifecycle.Recover(r, rec.Revision, eng.optionsOf(w), eng.replica, eng.credential(), eng.clock())
+	recover := lifecycle.Recover
+	if eng.replicas != nil {
+		recover = lifecycle.Mirror // until this replica owns it
+	}
+	s := recover(r, rec.Revision, eng.optionsOf(w), eng.replica, eng.credential(), eng.clock())
 	op.state, op.ended = &s, rec.At.UnixNano()
 	return op, nil
 }

@@ -173,5 +173,6 @@ func (op *operation) info() (i outcome.JobInfo, ok bool) {
 			i.Request = &req
 		}
 	}
-	return i, busy || unknown || r.Trouble != ""
+	elsewhere := op.eng.replicas != nil && r.Result == nil && !r.Parked()
+	return i, busy || unknown || elsewhere || r.Trouble != ""
 }

@@ -37,6 +37,9 @@ func (op *operation) beginRunLocked(ctx context.Context) *run {
 	op.run = r
 	if op.more != nil {
 		op.more.err = nil
+		if op.more.replies != nil {
+			r.moreLocked().replies, op.more.replies = op.more.replies, nil
+		}
 	}
 	return r
 }

@@ -30,6 +30,13 @@ func (op *operation) beginIn(r *run, ctx context.Context, w lifecycle.Window, al
 	defer end(nil)
 	defer context.AfterFunc(allowed, func() { end(context.Cause(allowed)) })()
 	now := op.eng.clock()
+	if p := op.eng.replicas; p != nil {
+		until, ok := p.holds(now)
+		if !ok {
+			return tooLate{}
+		}
+		w.To.Mono, w.To.Wall = min(w.To.Mono, until.Mono), min(w.To.Wall, until.Wall)
+	}
 	if !w.Open(now) || wanted.Err() != nil || allowed.Err() != nil {
 		return tooLate{}
 	}

@@ -26,9 +26,10 @@ type Config struct {
 	Journal     journal.Journal // nil: none
 	JournalKeys []journalKey
 	NoResume    bool
-	WebhookURL  *url.URL // nil: none
-	WebhookKey  []byte   // what the tokens of webhooks' URLs are made with; never empty with a WebhookURL
-	OffersCheck bool     // some tool has a wait budget
+	Lease       time.Duration // of a replica, where the journal has leases
+	WebhookURL  *url.URL      // nil: none
+	WebhookKey  []byte        // what the tokens of webhooks' URLs are made with; never empty with a WebhookURL
+	OffersCheck bool          // some tool has a wait budget
 }
 
 // Settings are how the engine runs the Jobs of a tool.

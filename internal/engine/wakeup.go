@@ -44,6 +44,7 @@ func (eng *Engine) readNow(jobID string) {
 		return
 	}
 	eng.early.first(jobID, earlyAge)
+	eng.replicas.job(jobID)
 	if w := eng.watcher.Find(jobID); w != nil {
 		w.Now() // it became known meanwhile, and may have looked before that was noted
 	}

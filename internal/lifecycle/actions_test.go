@@ -26,6 +26,7 @@ func (w *world) each(yield func(label string, i int, n *world)) {
 		w.reads(i, do, spend)
 		w.questions(i, do, spend)
 		w.people(i, do, spend)
+		w.leases(i, do)
 		if p.wake != 0 && p.wake <= w.now.Mono {
 			do("wakes", i, func(n *world) { n.procs[i].wake = 0; n.step(i, Tick{}) })
 		}
@@ -106,6 +107,8 @@ func (w *world) exchanges(i int, do doer, spend spender) {
 			sh := &n.jr[n.procs[i].op]
 			n.answered(i, Loaded{x.Name, sh.record, sh.rev})
 		})
+	case Own:
+		w.owns(i, x, do, spend)
 	case StageFiles:
 		do("stages", i, func(n *world) { n.answered(i, Staged{Name: x.Name, Sandbox: "box"}) })
 	case Locate:
@@ -169,6 +172,10 @@ func (w *world) saves(i int, x Save, do doer, spend spender) {
 		return
 	}
 	sh := &w.jr[w.procs[i].op]
+	if w.fenced(i, x) {
+		do("is fenced", i, func(n *world) { n.answered(i, SaveFailed{Name: x.Name, Fenced: true}) })
+		return
+	}
 	if sh.rev != x.Revision {
 		do("meets a conflict", i, func(n *world) {
 			since := n.procs[i].since

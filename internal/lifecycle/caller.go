@@ -148,10 +148,10 @@ func (t *turn) seenAgain() {
 // of one that has closed. It returns true if it was not there.
 func (t *turn) hold() bool {
 	l, r := &t.Live, &t.Record
-	if slices.Contains(r.Holders, l.Replica) || r.Result != nil {
+	if slices.Contains(r.Holders, l.Replica) || r.Result != nil || !t.owns() {
 		return false
 	}
-	others := slices.DeleteFunc(slices.Clone(r.Holders), func(h string) bool { return h == Orphan })
+	others := slices.DeleteFunc(slices.Clone(r.Holders), func(h string) bool { return h == Orphan || t.o.Leases })
 	r.Holders = append(others, l.Replica)
 	l.Dirty = l.Dirty || l.Revision > 0
 	return true
@@ -161,7 +161,7 @@ func (t *turn) hold() bool {
 // outlives the process.
 func (t *turn) interim() bool {
 	l := &t.Live
-	if l.Revision == 0 {
+	if l.Revision == 0 && t.owns() {
 		l.Dirty = true
 		return true
 	}
@@ -248,7 +248,7 @@ func (t *turn) parkTries() int8 {
 // leaveStop reports whether the Job is to be stopped because the run ends.
 func (t *turn) leaveStop() bool {
 	l, r := &t.Live, &t.Record
-	if r.Stopping.Asked || l.Closed || r.Job == "" || r.Stage != Watching {
+	if r.Stopping.Asked || l.Closed || r.Job == "" || r.Stage != Watching || !t.owns() {
 		return false
 	}
 	if l.End != nil {
@@ -290,9 +290,14 @@ func (t *turn) rest() {
 	if l.Watching {
 		t.emit(Unwatch{})
 	}
+	if l.Lease > 0 {
+		l.Lease = 0
+		t.emit(Disown{})
+	}
+	l.OwnAfter, l.Behind = 0, false
 	for i := range l.Asks {
 		a := &l.Asks[i]
-		a.Suspended, a.Answer = false, nil
+		a.Suspended, a.Answer = t.Record.Waits(t.Record.Request(a.ID)), nil
 	}
 	l.Running, l.Detached, l.Admitted, l.Informed = false, false, false, false
 	l.Callers, l.Over, l.End = 0, nil, nil

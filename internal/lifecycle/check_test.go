@@ -9,6 +9,7 @@ import (
 // before what it is about.
 func (w *world) begins(i int, x Effect) (touched bool) {
 	touched = w.now.Mono-w.hist.touched <= w.scene.opts.Stale
+	w.maySend(i)
 	r, ok := x.(Respond)
 	if !ok {
 		return touched
@@ -44,6 +45,7 @@ func (w *world) mayAsk(i int, x Effect) {
 	if _, stop := x.(StopJob); stop {
 		return
 	}
+	w.mayWork(i)
 	if p.closed {
 		w.fail("(11) a send after Close")
 	}

@@ -120,6 +120,12 @@
 // it is parked: nobody takes it up by itself. A process that closes leaves [Orphan]
 // in its place with an operation in flight, so that the next one takes it up.
 //
+// Where operations have owners (Options.Leases) only the owner reads, asks and sends, and
+// stands alone among the holders. It asks for the lease with [Own] before anything else,
+// and gives it back with [Disown] when the run ends. The other processes show what it
+// records, and follow it while somebody waits in them: see own.go. [Lapsed], or a save
+// that is fenced, makes an owner a follower; what has happened it still records.
+//
 // # Closing
 //
 // After [Closed] nothing is sent. Before, a process may drain: nothing is started, so
@@ -129,8 +135,7 @@
 //
 // # Room
 //
-// For a lease of the owner: [Record].Term, and [SaveFailed].Fenced. For an
-// operation that begins by creating a case in a queue and learns its Job later:
+// For an operation that begins by creating a case in a queue and learns its Job later:
 // the start's answer without a Job is a doubt today; a stage between starting and
 // watching, with the case in the record and the Job in an event, has its place in
 // Step's table, and [Live].Claim is how a Job that was not started here is taken.

@@ -26,6 +26,12 @@ type (
 	}
 	// Load reads the record. Answered by Loaded.
 	Load struct{ Name uint64 }
+	// Own asks for the lease of the operation, and then reads its record; Fresh says
+	// that this process knows of none. Answered by Owned.
+	Own struct {
+		Name  uint64
+		Fresh bool
+	}
 	// StageFiles makes a sandbox and puts the files there. Answered by Staged.
 	StageFiles struct{ Name uint64 }
 	// StartJob posts the start. Answered by Sent.
@@ -93,6 +99,8 @@ type (
 	// Watch lets the Job be read, at the watcher's pace; each read is a Read
 	// event.
 	Watch struct{ Job string }
+	// Disown gives the lease back.
+	Disown struct{}
 	// Unwatch ends that.
 	Unwatch struct{}
 	// ReadNow wishes for a read that begins at or after Since, ahead of others.
@@ -249,5 +257,7 @@ func (Interim) effect()    {}
 func (Finish) effect()     {}
 func (EndCalls) effect()   {}
 func (Release) effect()    {}
+func (Own) effect()        {}
+func (Disown) effect()     {}
 func (TellReply) effect()  {}
 func (Tell) effect()       {}

@@ -76,6 +76,16 @@ type Ticket struct {
 // again after they were given up.
 type Seen struct{}
 
+// Told is that another process has put the record, or has left the operation. Record
+// is what the journal holds, where that was read; nil: it was not.
+type Told struct {
+	Record   *Record
+	Revision uint64
+}
+
+// Lapsed is that the lease is no longer this process's, or may not be.
+type Lapsed struct{}
+
 // Answered is what the policy has decided. Error stands for an error, a panic, or
 // a decision that does not fit.
 type Answered struct {
@@ -130,6 +140,15 @@ type (
 	// Loaded is the record as the journal holds it; a failure leaves Record nil.
 	Loaded struct {
 		Name     uint64
+		Record   *Record
+		Revision uint64
+	}
+	// Owned is the term of the lease that this process has; zero: another has it, or
+	// Failed. Record is what the journal holds; nil: nothing.
+	Owned struct {
+		Name     uint64
+		Failed   bool
+		Term     uint64
 		Record   *Record
 		Revision uint64
 	}
@@ -224,6 +243,9 @@ func (Read) event()       {}
 func (Progress) event()   {}
 func (Listed) event()     {}
 func (Seen) event()       {}
+func (Told) event()       {}
+func (Lapsed) event()     {}
+func (Owned) event()      {}
 func (Answered) event()   {}
 func (Decide) event()     {}
 func (StopAsked) event()  {}

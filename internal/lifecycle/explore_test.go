@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func (f finding) String() string { return f.bad + "\n  " + strings.Join(f.trace,
 func TestEveryWorldIsSafe(t *testing.T) {
 	all := scenes()
 	if os.Getenv("DUVOTOOL_WORLDS") == "deep" {
-		all = append(all, deepScenes()...)
+		all = slices.Concat(all, deepScenes(), deepLeaseScenes())
 	}
 	begin, reached := time.Now(), make([]int, len(all))
 	t.Run("worlds", func(t *testing.T) {

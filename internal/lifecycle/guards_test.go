@@ -51,6 +51,8 @@ func removals() []struct {
 		{"a message goes only to a Job that has ended", guardMessage, scene{opts: quick(), follow: true, requests: 1, calls: 1, faults: 1, sendFaults: true, outsiders: 1}},
 		{"people's time is not the Job's", guardHuman, scene{opts: with(func(o *Options) { o.JobTimeout = 3 }), began: true, requests: 1, slow: true}},
 		{"accepted work is not given up for what may mend", guardAccepted, scene{opts: quick(), calls: 1, budgets: 1, faults: 2, sendFaults: true, keys: true}},
+		{"only the owner works", guardOwner, scene{opts: leased(nil), began: true, procs: 2, requests: 1}},
+		{"nothing is put under a lease that another has", guardFence, scene{opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1}},
 		{"a server's wish to be left alone is bounded", guardRetry, scene{opts: quick(), began: true, requests: 1, faults: 1, sendFaults: true, retryAfter: 1000}},
 	}
 }

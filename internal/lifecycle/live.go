@@ -14,6 +14,7 @@ type Live struct {
 	Replica  string // this process, unlike any other
 	Revision uint64 // of the record in the journal; zero: it is not there
 	Print    string // of the credential that is in use
+	Lease    uint64 // the term of this process's lease of the operation; zero: it has none
 	Counter  uint64 // of exchanges and questions
 
 	Running   bool // it is worked on
@@ -79,6 +80,9 @@ type underway struct {
 
 	Reconciling *Record // as it was before a person has told what is true, which is not recorded yet; nil: nobody has
 
+	OwnAfter time.Duration // when to ask for the lease again; zero: at once
+	Behind   bool          // another process has put the record since
+
 	BadReads int8          // that told the same of Missing and Odd, in a row; three are enough
 	Wish     time.Duration // since when a read is wished for; zero: it is not
 	Noted    *Read         // a newer one than Read, not taken in yet
@@ -133,6 +137,7 @@ type ExchangeKind string
 const (
 	Saving     ExchangeKind = "save"
 	Loading    ExchangeKind = "load"
+	Owning     ExchangeKind = "own"
 	Staging    ExchangeKind = "stage"
 	StartingX  ExchangeKind = "start"
 	Locating   ExchangeKind = "locate"

@@ -118,3 +118,22 @@ func TestABrokenBackendEndsTheRun(t *testing.T) {
 		t.Fatalf("%+v", p)
 	}
 }
+
+// A record that the journal holds is this process's own only where this process has
+// written it, whatever its number: numbers go on from those of others.
+func TestAnothersRecordIsNotTakenForOnesOwn(t *testing.T) {
+	x := newScript(t, with(func(o *Options) { o.Leases, o.Follow = true, 5 })).do(Called{Caller: 1, Order: firstOrder})
+	x.do(Owned{Name: want[Own](x).Name, Term: 1}).save()
+	x.do(Sent{Name: want[StartJob](x).Name, Job: "job", Ours: true}).saves()
+	theirs := x.s.Record
+	theirs.Writer, theirs.Serial = "B0", 1
+	x.do(Told{Revision: 8})
+	x.do(Loaded{Name: want[Load](x).Name, Record: theirs.sealed(), Revision: 8}).saves()
+	theirs = x.s.Record // its number is above all that either has written
+	theirs.Writer, theirs.Stopping = "B0", &Stop{Asked: true, By: "kim"}
+	x.do(Told{Revision: 20})
+	x.do(Loaded{Name: want[Load](x).Name, Record: theirs.sealed(), Revision: 20})
+	if !x.s.Record.Stop().Asked {
+		t.Fatal("what another process has recorded is overwritten by the next save")
+	}
+}

@@ -27,6 +27,8 @@ type Options struct {
 	BackoffMax time.Duration // the longest pause, whatever a server asks for
 	Attempts   int           // of a start or message that provably did nothing, and of any send that cannot begin in time; zero: one; at most eight
 
+	Follow time.Duration // how often who follows asks for the lease, where it is told nothing
+
 	DrainAsked  time.Duration // how long a policy may take while the process closes, before it is taken for a person
 	JobTimeout  time.Duration // of the Job's own time, without that of people
 	MaxMessages int           // that are collected
@@ -35,6 +37,7 @@ type Options struct {
 
 	KeysHonoured bool // the server honours idempotency keys, and checks a response against its request
 	CanLocate    bool // a start can be looked for by its mark
+	Leases       bool // operations have owners; see own.go
 	Claims       bool // Jobs and requests are claimed: several operations may meet at one
 	TrustLists   bool // a row of a list may tell that a Job has ended
 	TellReason   bool // reasons of denials are posted to the Job when it has ended
@@ -90,6 +93,8 @@ const (
 	guardRecording                    // another process has time to record what came of its start
 	guardRepost                       // no message is repeated before a late effect has landed
 	guardAccepted                     // accepted work is not given up for what may mend
+	guardFence                        // nothing is put under a lease that another has taken; of the journal
+	guardOwner                        // only the owner works on the operation
 	guardRetry                        // a server's wish to be left alone is bounded
 )
 

@@ -98,6 +98,7 @@ func (w *world) questions(i int, do doer, spend spender) {
 			do("decides later", i, func(n *world) {
 				req, ver := reqOf(p.ID), verOf(p.Digest)
 				n.procs[i].deciders++
+				n.procs[i].detached = n.procs[i].detached || n.scene.opts.Leases
 				n.step(i, Decide{Request: p.ID, Digest: p.Digest, Decision: n.decision(i, req, ver, Approved), Reply: "who"})
 			})
 		}

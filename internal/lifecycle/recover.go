@@ -22,6 +22,14 @@ func Recover(r *Record, revision uint64, o *Options, replica, print string, now 
 	return t.sealed()
 }
 
+// Mirror returns the state of an operation as the journal tells of it, where operations
+// have owners: what the owner has recorded, as it is.
+func Mirror(r *Record, revision uint64, o *Options, replica, print string, now Moment) State {
+	t := newTurn(Make(o, replica, print), now)
+	t.mirror(r, revision)
+	return t.sealed()
+}
+
 // take goes on from a record that another process has written. Attempts that it
 // announces count as doubt, and are waited out.
 func (t *turn) take(c *Record) {
@@ -138,7 +146,7 @@ func (t *turn) openIsDoubt(a *Attempt) {
 // loaded takes in that the journal holds another record than the last that is known to
 // be there. Our own write, of which no answer came, is no newer than what we know.
 func (t *turn) loaded(e Loaded) {
-	if r := &t.Record; e.Record.Writer == r.Writer && e.Record.Serial == r.Serial {
+	if e.Record.Writer == t.Live.Replica { // not the writer of our record: that is who wrote what it was made of
 		t.Live.Revision = e.Revision
 		return
 	}
@@ -154,17 +162,19 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		t.recordGone()
 		return
 	}
-	l.Revision = revision
+	l.Revision, l.Behind = revision, false
 	if l.End != nil && l.End.Cause == CauseJournal {
 		l.End = nil // another process could write; go on from there
 	}
-	if c.Writer == mine.Writer && c.Serial == mine.Serial {
+	if c.Writer == l.Replica && c.Serial == mine.Serial {
 		t.saved(Saved{Revision: revision}) // our own write, of which no answer came
 		return
 	}
-	if mine.Order != nil && !mine.Order.Same(c.Order) {
-		l.Dirty, l.Revision = false, 0
-		t.mute(CauseKeyReused)
+	if t.another(c) {
+		return
+	}
+	if !t.owns() && !l.Fact {
+		t.followed(c, revision)
 		return
 	}
 	l.Lines = nil

@@ -25,7 +25,7 @@ func (t *turn) over(except string) {
 		}
 		t.endAsk(p.ID, AskElsewhere)
 		t.forgetAnnounced(p.ID)
-		p.Stage, p.Gone = Settled, true
+		p.Stage, p.Gone, p.PutOff = Settled, true, nil
 		if p.Decision != nil && p.Decision.Nobody && !t.Record.Stopping.Asked {
 			p.Delivery = Superseded // somebody else could decide
 		}
@@ -217,7 +217,7 @@ func (t *turn) decideLater(e Decide) {
 	switch {
 	case l.Closed:
 		fate = FateClosed
-	case p == nil || !l.Running || e.Decision == nil:
+	case p == nil || e.Decision == nil || !l.Running && !t.o.Leases:
 		fate = FateNotPending
 	case p.Digest != e.Digest, !strings.EqualFold(p.Build, e.Build):
 		fate = FateChanged
@@ -225,12 +225,13 @@ func (t *turn) decideLater(e Decide) {
 		fate = FateDecided
 	case l.ask(p.ID).beats(e):
 		return
-	case !l.ask(p.ID).Suspended:
+	case !l.ask(p.ID).Suspended && !t.Record.Waits(p):
 		fate = FateNotPending
 	default:
+		t.endAsk(p.ID, AskElsewhere)
 		a := l.ask(p.ID)
-		a.Suspended = false
 		a.Answer = &answer{Digest: e.Digest, Decision: e.Decision, Reply: e.Reply}
+		t.workOn()
 		return
 	}
 	t.emit(TellReply{Reply: e.Reply, Fate: fate})
@@ -275,10 +276,13 @@ func (t *turn) decided(id string, n *answer) {
 	t.lineAbout(LineDecided, string(d.Verdict), &made, id)
 	if d.Verdict == Suspended {
 		a.Suspended, l.Untold = true, true
+		if t.o.Leases && p.PutOff == nil && a.Ticket != nil {
+			p.PutOff, l.Dirty = a.Ticket, true
+		}
 		t.emit(Tell{Kind: NoticeSuspended, Request: id})
 		return
 	}
-	p.Decision, p.DecidedAt, l.Dirty = d, t.now.Wall, true
+	p.Decision, p.DecidedAt, p.PutOff, l.Dirty = d, t.now.Wall, nil, true
 	t.replyTo(&answer{Beaten: n.Beaten}, FateDecided)
 	a.Decided, a.Since, a.Checked, a.Unheld = t.now, t.now, true, true
 	switch {

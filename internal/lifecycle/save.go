@@ -21,7 +21,7 @@ func (t *turn) save() bool {
 		}
 	}
 	if l.Dirty {
-		r.Writer = l.Replica
+		r.Writer, r.Term = l.Replica, l.Lease
 		r.Serial++
 	}
 	t.emit(Save{Name: t.exchange(Saving, ""), Revision: l.Revision, Record: r.sealed(), Lines: l.Lines, LinesOnly: !l.Dirty})
@@ -76,7 +76,11 @@ func (t *turn) takeBack() {
 // saveFailed takes in that nobody knows what the journal holds. What is about to
 // be started is not; what waits stays pending until there is room.
 func (t *turn) saveFailed(e SaveFailed) {
-	l, r := &t.Live, &t.Record
+	l := &t.Live
+	if e.Fenced && t.o.Leases {
+		t.disowned() // what has happened, and what was decided, is recorded without a lease
+		return
+	}
 	t.takeBack()
 	if l.Reconciling != nil {
 		t.unreconciled()
@@ -110,9 +114,7 @@ func (t *turn) saveFailed(e SaveFailed) {
 	if l.announces(Responding) {
 		t.replyAll(l.ask(l.Announced.Request), FateHeld)
 	}
-	startOnly := r.Job == "" && !r.Start.Earlier && r.Result == nil
-	messageOnly := r.Stage == Posting && r.Latest.Kind == FollowUpMessage && !r.Latest.Attempt.Earlier
-	if startOnly || messageOnly || !t.o.on(guardPending) {
+	if t.nothingBegun() || !t.o.on(guardPending) {
 		t.withdraw(callEnded)
 		l.Dirty = true // in case it is there all the same
 		l.SaveFails = 0

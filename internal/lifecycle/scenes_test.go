@@ -1,5 +1,7 @@
 package lifecycle
 
+import "slices"
+
 // quick are options whose spans are as short as they can be in a world that
 // counts in ticks.
 func quick() Options {
@@ -12,7 +14,7 @@ func with(f func(*Options)) Options { o := quick(); f(&o); return o }
 func marked(o *Options) { o.CanLocate = true }
 
 // scenes are the worlds that are explored.
-func scenes() []*scene { return append(callScenes(), otherScenes()...) }
+func scenes() []*scene { return slices.Concat(callScenes(), otherScenes(), leaseScenes()) }
 
 // callScenes are about starts, responses and policies.
 func callScenes() []*scene {

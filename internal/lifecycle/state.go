@@ -140,7 +140,8 @@ type Request struct {
 	DecidedAt Time         `json:"decided_at,omitzero"`
 	Attempt   Attempt      `json:"attempt,omitzero"`
 	Delivery  Delivery     `json:"delivery,omitempty"`
-	Why       string       `json:"why,omitempty"` // it is stuck, or what else is to be told
+	PutOff    *Ticket      `json:"put_off,omitempty"` // as it was shown when its decision was put off, for who decides in another process; nil: it was not, or operations have no owners
+	Why       string       `json:"why,omitempty"`     // it is stuck, or what else is to be told
 }
 
 // A Verdict is what a decision comes to.

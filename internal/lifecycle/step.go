@@ -68,6 +68,10 @@ func (t *turn) note(e Event) {
 		t.listed(e)
 	case Seen:
 		t.seenAgain()
+	case Told:
+		t.told(e)
+	case Lapsed:
+		t.disowned()
 	case Answered:
 		t.answered(e)
 	case Decide:
@@ -105,6 +109,10 @@ func (t *turn) answer(e Event) {
 	case Loaded:
 		if _, ok := t.answers(e.Name, Loading); ok && e.Record != nil && e.Revision != t.Live.Revision {
 			t.loaded(e)
+		}
+	case Owned:
+		if _, ok := t.answers(e.Name, Owning); ok {
+			t.owned(e)
 		}
 	case Staged:
 		if _, ok := t.answers(e.Name, Staging); ok {
@@ -163,11 +171,17 @@ func (t *turn) next() bool {
 		return r.Stage == Collecting && t.collect() // which sends nothing: callers do not wait for a disk
 	case r.Result != nil:
 		return t.finish()
+	case l.Behind:
+		l.Behind = false
+		t.emit(Load{Name: t.exchange(Loading, "")})
+		return true
 	case l.Callers > 0 && t.putOff() != "":
 		t.suspend(t.putOff())
 		return true
 	case len(l.Over) > 0:
 		return t.interim()
+	case !t.owns():
+		return t.follow()
 	case l.Claim != "":
 		return t.claimJob()
 	case r.Stopping.Asked && !r.Stopping.Done && r.Job != "" && r.Stage == Watching:

@@ -6,11 +6,12 @@ const stopAttempts = 4
 // stopAsked takes in that somebody wants the Job stopped.
 func (t *turn) stopAsked(e StopAsked) {
 	l, r := &t.Live, &t.Record
-	if !l.Running || l.Closed || r.Stopping.Asked && !r.Stopping.Done || r.Result != nil {
+	if !l.Running && !t.o.Leases || l.Closed || r.Stopping.Asked && !r.Stopping.Done || r.Result != nil {
 		return
 	}
 	*r.Stopping = Stop{Asked: true, By: e.By}
 	r.Note = join(r.Note, stopNote(e.By))
+	t.workOn()
 	t.wish()
 	l.StopSent, l.StopFails = 0, 0
 }
@@ -69,7 +70,7 @@ func (t *turn) stop() (more, busy bool) {
 // have left or the policy has failed, and the program does not close.
 func (t *turn) mayStopNow() bool {
 	l := &t.Live
-	return !l.Closed && l.StopSent == 0 && t.Record.Stage == Watching && t.Record.Stopping.Then == StopLeave
+	return !l.Closed && t.owns() && l.StopSent == 0 && t.Record.Stage == Watching && t.Record.Stopping.Then == StopLeave
 }
 
 func (t *turn) sendStop() bool {

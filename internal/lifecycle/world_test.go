@@ -42,7 +42,7 @@ type scene struct {
 	watch                                              func(State, Event, Moment) // nil: nobody looks on
 	retryAfter                                         time.Duration
 
-	faults, deaths, edits, outsiders, calls, leaves, closes, fills, restores, jumps, budgets, stops, listed, reconciles int8
+	faults, deaths, edits, outsiders, calls, leaves, closes, fills, restores, jumps, budgets, stops, listed, reconciles, lapses int8
 }
 
 // The budgets of a world, which only shrink.
@@ -61,6 +61,7 @@ const (
 	bStops
 	bListed
 	bReconciles
+	bLapses
 	nBudgets
 )
 
@@ -84,6 +85,10 @@ type world struct {
 type shelf struct {
 	record, before *Record
 	rev, revBefore uint64
+
+	owner string // who has the lease; empty: nobody
+	term  uint64 // of the latest lease
+	took  uint64 // the revision when it was taken
 }
 
 // A proc is a process, its driver included.
@@ -146,7 +151,7 @@ func (p *proc) print() string {
 
 func newWorld(sc *scene) *world {
 	w := &world{scene: sc, now: Moment{Wall: 1000, Mono: 1000}}
-	w.budget = [nBudgets]int8{sc.faults, sc.deaths, sc.edits, sc.outsiders, sc.calls, sc.leaves, sc.closes, sc.fills, sc.restores, sc.jumps, sc.budgets, sc.stops, sc.listed, sc.reconciles}
+	w.budget = [nBudgets]int8{sc.faults, sc.deaths, sc.edits, sc.outsiders, sc.calls, sc.leaves, sc.closes, sc.fills, sc.restores, sc.jumps, sc.budgets, sc.stops, sc.listed, sc.reconciles, sc.lapses}
 	for i := range max(sc.procs, 1) {
 		w.procs[i].alive = true
 		if sc.two {
@@ -208,12 +213,17 @@ func (w *world) step(i int, e Event) {
 	for _, f := range effects {
 		w.effect(i, f)
 	}
+	if w.scene.opts.Leases {
+		p.detached = s.Live.Detached
+	}
 }
 
 func (w *world) effect(i int, f Effect) {
 	p := &w.procs[i]
 	switch f := f.(type) {
-	case Save, Load, StageFiles, Locate, Claim, CheckRules, Collect:
+	case Disown:
+		w.disowns(i)
+	case Save, Load, Own, StageFiles, Locate, Claim, CheckRules, Collect:
 		p.x, p.answer, p.since = f, nil, w.now.Mono
 	case StartJob, Respond, Post, StopJob:
 		p.x, p.answer, p.since = f, nil, w.now.Mono
@@ -227,6 +237,7 @@ func (w *world) effect(i int, f Effect) {
 	case Wake:
 		p.wake = f.At
 	case AskPolicy:
+		w.mayWork(i)
 		a := asked{on: true, turn: f.Turn, req: reqOf(f.Ticket.ID), ver: verOf(f.Ticket.Digest)}
 		p.asks[a.req] = a
 	case EndAsk:

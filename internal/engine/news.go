@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/journal"
+)
+
+// news is what replicas tell each other. It may be lost: who follows an operation asks
+// for it now and then.
+type news struct {
+	From string            `json:"from"`
+	Put  map[string]uint64 `json:"put,omitempty"`  // records, with their revisions
+	Left []string          `json:"left,omitempty"` // records whose owner has given them back
+	Jobs []string          `json:"jobs,omitempty"` // that a webhook has told of
+}
+
+const (
+	newsAtOnce = 80 // records in one text, each of some 40 bytes
+	listenIn   = time.Second
+)
+
+// put notes that a record was put.
+func (p *replica) put(key string, revision uint64) {
+	p.note(func(n *news) {
+		if n.Put == nil {
+			n.Put = map[string]uint64{}
+		}
+		n.Put[key] = revision
+	})
+}
+
+// left notes that an operation was given back.
+func (p *replica) left(key string) { p.note(func(n *news) { n.Left = append(n.Left, key) }) }
+
+// job notes that a webhook has told of a Job that is not read here.
+func (p *replica) job(id string) {
+	if p != nil && len(id) <= 64 {
+		p.note(func(n *news) { n.Jobs = append(n.Jobs, id) })
+	}
+}
+
+func (p *replica) note(f func(*news)) {
+	p.mu.Lock()
+	f(&p.news)
+	p.mu.Unlock()
+	raise(p.tell)
+}
+
+// tellAll tells the others what was noted, also while the replica closes: they are to go
+// on with what it leaves.
+func (p *replica) tellAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.eng.ledger.timeout)
+	defer cancel()
+	p.mu.Lock()
+	all := p.news
+	p.news = news{}
+	p.mu.Unlock()
+	for _, n := range all.parts() {
+		n.From = p.name
+		text, err := json.Marshal(n)
+		if err == nil {
+			err = p.eng.ledger.safely(func() error { return p.j.Tell(ctx, string(text)) })
+		}
+		if err != nil {
+			p.eng.log.Debug("duvotool: telling other replicas", "error", err.Error())
+			return
+		}
+	}
+}
+
+// parts cuts news into texts that are short enough.
+func (n news) parts() (out []news) {
+	now, room := news{}, newsAtOnce
+	next := func() {
+		if room--; room == 0 {
+			out, now, room = append(out, now), news{}, newsAtOnce
+		}
+	}
+	for key, revision := range n.Put {
+		if now.Put == nil {
+			now.Put = map[string]uint64{}
+		}
+		now.Put[key] = revision
+		next()
+	}
+	for _, key := range n.Left {
+		now.Left = append(now.Left, key)
+		next()
+	}
+	for _, id := range n.Jobs {
+		now.Jobs = append(now.Jobs, id)
+		next()
+	}
+	if room < newsAtOnce {
+		out = append(out, now)
+	}
+	return out
+}
+
+// listen takes in what other replicas tell.
+func (p *replica) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := p.eng.ledger.safely(func() error { return p.j.Listen(ctx, p.heard) })
+		if ctx.Err() != nil {
+			return
+		}
+		p.trouble("listening to other replicas", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenIn):
+		}
+	}
+}
+
+// heard takes in one text; an empty one stands for those that were lost.
+func (p *replica) heard(text string) {
+	var n news
+	if text == "" {
+		raise(p.take)
+		p.readLater("")
+		return
+	}
+	if json.Unmarshal([]byte(text), &n) != nil || n.From == p.name {
+		return
+	}
+	for key, revision := range n.Put {
+		op := p.eng.ops.byRecordKey(key)
+		if op == nil {
+			p.readLater(key)
+			continue
+		}
+		switch l := &op.latest().Live; {
+		case l.Revision >= revision:
+		case l.Running:
+			op.tryPost(lifecycle.Told{Revision: revision})
+		default:
+			p.readLater(key)
+		}
+	}
+	for _, key := range n.Left {
+		if op := p.eng.ops.byRecordKey(key); op != nil && op.latest().Live.Running {
+			op.tryPost(lifecycle.Told{})
+		}
+		raise(p.take)
+	}
+	for _, id := range n.Jobs {
+		if w := p.eng.watcher.Find(strings.ToLower(id)); w != nil {
+			w.Now()
+		}
+	}
+}
+
+// readLater lets a record be read; empty: all that have changed.
+func (p *replica) readLater(key string) {
+	p.mu.Lock()
+	p.due[key] = true
+	p.mu.Unlock()
+	raise(p.read)
+}
+
+// refresh shows what others have recorded: what was told of, or all that has changed.
+func (p *replica) refresh(ctx context.Context) {
+	p.mu.Lock()
+	due := p.due
+	p.due = map[string]bool{}
+	p.mu.Unlock()
+	if len(due) == 0 || due[""] {
+		if err := p.compare(ctx, due); err != nil && ctx.Err() == nil {
+			p.trouble("reading the journal", err)
+		}
+	}
+	delete(due, "")
+	for key := range due {
+		if err := p.show(ctx, key); err != nil && ctx.Err() == nil {
+			p.trouble("reading the journal", err)
+		}
+	}
+}
+
+// compare adds to what is to be read all that is not as it is shown here.
+func (p *replica) compare(ctx context.Context, due map[string]bool) error {
+	listed := map[string]bool{}
+	err := p.eng.ledger.safely(func() error {
+		for head, err := range p.j.Heads(ctx) {
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(head.Key, opRecord) {
+				continue
+			}
+			listed[head.Key] = true
+			op := p.eng.ops.byRecordKey(head.Key)
+			if op == nil && head.Stage != journal.Parked || op != nil && op.latest().Live.Revision < head.Revision {
+				due[head.Key] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.eng.ops.each(func(op *operation) { // what has ended elsewhere is not listed
+		if s := op.latest(); !listed[op.record] && s.Live.Revision > 0 && s.Record.Result == nil && !op.busy() {
+			due[op.record] = true
+		}
+	})
+	return nil
+}
+
+// show takes in a record of which nobody here works on the operation, or tells who does.
+func (p *replica) show(ctx context.Context, key string) error {
+	if !strings.HasPrefix(key, opRecord) {
+		return nil
+	}
+	rec, found, err := p.eng.ledger.get(ctx, key)
+	if err != nil || !found {
+		return err
+	}
+	op := p.eng.ops.byRecordKey(key)
+	if op == nil {
+		if rec.Done || rec.Stage == journal.Parked {
+			return nil
+		}
+		if op, err = p.eng.restore(rec); err == nil {
+			p.eng.ops.insert(op)
+		}
+		return err
+	}
+	r, err := op.recordOf(rec)
+	if err != nil {
+		return err
+	}
+	op.tryPost(lifecycle.Told{Record: r, Revision: rec.Revision})
+	if r.Result != nil && !op.busy() {
+		p.eng.ops.settled(op, false)
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/journal"
+)
+
+// A replica is this engine's place among those that share a journal with leases. It
+// keeps the engine's lease, takes over what nobody owns, tells the others what it has
+// recorded, and shows what they record. nil: the journal has no leases, or there is none.
+type replica struct {
+	eng   *Engine
+	j     journal.Leases
+	name  string
+	lasts time.Duration
+
+	mu    sync.Mutex
+	until lifecycle.Moment // when the lease runs out, counted from before it was asked for
+	news  news             // to be told to the others
+	due   map[string]bool  // records that are to be read
+
+	tell, take, read chan struct{} // of one: there is something to do
+	end              context.CancelFunc
+	work             sync.WaitGroup
+}
+
+const takenAtOnce = 64 // operations
+
+func newReplica(e *Engine) *replica {
+	j, ok := e.cfg.Journal.(journal.Leases)
+	if !ok {
+		return nil
+	}
+	signal := func() chan struct{} { return make(chan struct{}, 1) }
+	return &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
+}
+
+func raise(signal chan struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
+}
+
+// begin renews the lease for the first time, and lets the replica work until close.
+func (p *replica) begin(ctx context.Context) error {
+	if err := p.renew(ctx); err != nil {
+		return err
+	}
+	ctx, p.end = context.WithCancel(context.Background())
+	p.work.Go(func() { p.every(ctx, p.lasts/3, nil, p.renewed) })
+	p.work.Go(func() { p.every(ctx, p.lasts, p.read, p.refresh) })
+	p.work.Go(func() { p.every(ctx, 0, p.tell, p.tellAll) })
+	p.work.Go(func() { p.listen(ctx) })
+	if !p.eng.cfg.NoResume {
+		raise(p.take)
+		p.work.Go(func() { p.every(ctx, p.lasts/3, p.take, p.takeOver) })
+	}
+	return nil
+}
+
+// close ends the replica's work and its lease, and hands what it still owns to the
+// others at once.
+func (p *replica) close(ctx context.Context) error {
+	p.end()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		p.work.Wait()
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done(): // a journal that ignores its context
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.eng.cfg.PostTimeout)
+	defer cancel()
+	p.tellAll(ctx)
+	return p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name) })
+}
+
+// every calls f when the signal is raised, and else once in a while; zero: only then.
+func (p *replica) every(ctx context.Context, pause time.Duration, signal chan struct{}, f func(context.Context)) {
+	var tick <-chan time.Time
+	if pause > 0 {
+		t := time.NewTicker(pause)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signal:
+		case <-tick:
+		}
+		if ctx.Err() == nil {
+			f(ctx)
+		}
+	}
+}
+
+// holds reports until when the lease lasts, and whether it lasts now.
+func (p *replica) holds(now lifecycle.Moment) (until lifecycle.Moment, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.until, now.Mono < p.until.Mono && now.Wall < p.until.Wall && now.Wall > p.until.Wall-2*lifecycle.Time(p.lasts)
+}
+
+// renew lets the lease last from now on.
+func (p *replica) renew(ctx context.Context) error {
+	asked := p.eng.clock()
+	ctx, cancel := context.WithTimeout(ctx, p.lasts)
+	defer cancel()
+	var told journal.Renewal
+	err := p.eng.ledger.safely(func() (err error) {
+		told, err = p.j.Renew(ctx, p.name, p.lasts)
+		return err
+	})
+	if err == nil && told.Lapsed {
+		err = p.verify(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if b, ok := p.eng.backend.(interface{ SharedBy(n int) }); ok {
+		b.SharedBy(told.Replicas) // of one key, as a rule
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = asked.Add(p.lasts)
+	return nil
+}
+
+// renewed is renew for the loop.
+func (p *replica) renewed(ctx context.Context) {
+	if err := p.renew(ctx); err != nil && ctx.Err() == nil {
+		p.trouble("renewing the lease", err)
+	}
+}
+
+func (p *replica) trouble(what string, err error) {
+	p.eng.log.Warn("duvotool: "+what, "error", hitl.SafeLine(err.Error(), 300))
+}
+
+// verify lets go of what others have taken while the lease had run out.
+func (p *replica) verify(ctx context.Context) error {
+	owned := map[string]bool{}
+	err := p.eng.ledger.safely(func() error {
+		for l, err := range p.j.Owned(ctx, p.name) {
+			if err != nil {
+				return err
+			}
+			owned[l.Key] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.eng.log.Warn("duvotool: the lease had run out; what others have taken since is theirs")
+	p.eng.ops.each(func(op *operation) {
+		if op.latest().Live.Lease > 0 && !owned[op.record] {
+			op.tryPost(lifecycle.Lapsed{})
+		}
+	})
+	return nil
+}
+
+// takeOver takes what nobody owns, and works on it.
+func (p *replica) takeOver(ctx context.Context) {
+	for ctx.Err() == nil && !p.eng.life.IsClosed() {
+		var taken []journal.Lease
+		err := p.eng.ledger.safely(func() (err error) {
+			taken, err = p.j.TakeOver(ctx, p.name, takenAtOnce)
+			return err
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				p.trouble("taking operations over", err)
+			}
+			return
+		}
+		for _, l := range taken {
+			if err := p.resume(ctx, l.Key); err != nil && ctx.Err() == nil {
+				p.trouble("taking an operation over", err)
+			}
+		}
+		if len(taken) > 0 {
+			p.eng.log.Info("duvotool: took over operations that nobody owned", "operations", len(taken))
+		}
+		if len(taken) < takenAtOnce {
+			return
+		}
+	}
+}
+
+// resume works on an operation.
+func (p *replica) resume(ctx context.Context, key string) error {
+	op := p.eng.ops.byRecordKey(key)
+	if op == nil {
+		rec, found, err := p.eng.ledger.get(ctx, key)
+		if err != nil || !found {
+			return err
+		}
+		if op, err = p.eng.restore(rec); err != nil {
+			return err
+		}
+		op, _ = p.eng.ops.insert(op)
+	}
+	op.resume(!slices.ContainsFunc(op.known().Requests, isOpen)) // what is asked stands in no list
+	return nil
+}
+
+// own asks for the lease of an operation, and reads what is recorded of it.
+func (op *operation) own(r *run, f lifecycle.Own) {
+	failed := func(err error) lifecycle.Event {
+		r.note(lifecycle.CauseJournal, err)
+		op.eng.log.Error("duvotool: asking the journal for an operation", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		return lifecycle.Owned{Name: f.Name, Failed: true}
+	}
+	op.do(func() lifecycle.Event {
+		p := op.eng.replicas
+		ctx, cancel := context.WithTimeout(context.Background(), op.eng.ledger.timeout)
+		defer cancel()
+		e := lifecycle.Owned{Name: f.Name}
+		var lease journal.Lease
+		err := op.eng.ledger.safely(func() (err error) {
+			lease, err = p.j.Own(ctx, p.name, op.record)
+			return err
+		})
+		switch {
+		case err == nil:
+			e.Term = lease.Term
+		case !errors.Is(err, journal.ErrOwned):
+			return failed(err)
+		}
+		rec, found, err := op.eng.ledger.get(ctx, op.record)
+		if err == nil && found {
+			e.Revision = rec.Revision
+			e.Record, err = op.recordOf(rec)
+		}
+		if err != nil {
+			return failed(err)
+		}
+		return e
+	}, failed)
+}
+
+// disown gives the lease of an operation back, and tells the others.
+func (op *operation) disown(s *lifecycle.State) {
+	op.doApart(func() lifecycle.Event {
+		p := op.eng.replicas
+		ctx, cancel := context.WithTimeout(context.Background(), op.eng.ledger.timeout)
+		defer cancel()
+		err := op.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, op.record) })
+		if err != nil {
+			p.trouble("giving an operation back", err)
+		} else if s.Record.Result == nil {
+			p.left(op.record)
+		}
+		return nil
+	}, func(err error) lifecycle.Event { return nil })
+}
