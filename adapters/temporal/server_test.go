@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -249,4 +250,27 @@ func pendingOf(ctx context.Context, t *testing.T, reg *duvotool.Registry) hitl.R
 			require.NoError(t, ctx.Err())
 		}
 	}
+}
+
+// TestServerExample runs the example twice: the second time there is nothing to decide.
+func TestServerExample(t *testing.T) {
+	s := startServer(t)
+	s.client(t) // once it answers
+	d := duvotest.NewServer(duvotest.WithAssignment(duvotest.Assignment{Name: "Refunds", Description: "Refunds.", Script: func(j *duvotest.Job) {
+		if j.AskApproval("Refund 120 EUR", "") {
+			j.Complete("refunded")
+		}
+		j.Complete("not refunded")
+	}}))
+	defer d.Close()
+	for _, asked := range []bool{true, false} {
+		run := exec.Command("go", "run", ".", "-address", s.address(), "-tool", "Refunds", "-approve", "yes")
+		run.Dir, run.Env = "../../examples/temporal", append(os.Environ(), d.Env()...)
+		out, err := run.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), "completed: refunded")
+		require.Equal(t, asked, strings.Contains(string(out), "Approve?"), string(out))
+	}
+	require.Len(t, d.Jobs(), 1)
+	require.Equal(t, 1, d.Count("respondToHumanRequest"))
 }
