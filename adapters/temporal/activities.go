@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/lifecycle"
@@ -58,6 +59,7 @@ func (h *host) carry(ctx context.Context, ord order) (reply, error) {
 	if w, name := windowOf(f); w != nil {
 		left, why := h.mayBegin(ctx, *w, ord.Epoch)
 		if why != "" {
+			seat.Remember(tooLate(why))
 			return h.reply(lifecycle.Sent{Name: name, Reply: lifecycle.TooLate, Text: why}, seat), nil
 		}
 		f = within(f, seat.Window(left))
@@ -91,6 +93,11 @@ func (h *host) beats(ctx context.Context) (end func()) {
 // reply is what an activity has come to.
 func (h *host) reply(e lifecycle.Event, seat *engine.Seat) reply {
 	return reply{Event: event{e}, Print: h.eng.Credential(), Notes: seat.Notes()}
+}
+
+// tooLate is what callers are told of a send that was not begun.
+func tooLate(why string) notes {
+	return notes{lifecycle.CauseTooLate: engine.NoteOf(fmt.Errorf("%w: %s", duvo.ErrTooLate, why))}
 }
 
 // windowOf returns when a send may begin, and its name; nil: it sends nothing.

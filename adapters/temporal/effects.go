@@ -207,6 +207,7 @@ func (o *operation) unanswered(f lifecycle.Effect, err error) lifecycle.Event {
 		e := lifecycle.Sent{Name: name, Reply: lifecycle.Doubt, Local: true, Text: why}
 		if notBegun(err) {
 			e.Reply, e.Text = lifecycle.TooLate, "no worker began to send it in time"
+			o.notes[lifecycle.CauseTooLate] = tooLate(e.Text)[lifecycle.CauseTooLate]
 		}
 		return e
 	}

@@ -30,13 +30,16 @@ import (
 type fake struct {
 	t      *testing.T
 	log    log.Logger
-	renews bool // each run ends as soon as it may, and another follows
+	late   time.Duration // how late workers are
+	tick   time.Duration // how often workflows' clocks move
+	renews bool          // each run ends as soon as it may, and another follows
 
-	mu     sync.Mutex
-	closed bool
-	flows  map[string]*flow
-	runs   int
-	hosts  []*host
+	mu      sync.Mutex
+	closed  bool
+	refusal error // of heartbeats
+	flows   map[string]*flow
+	runs    int
+	hosts   []*host
 }
 
 // A flow is the latest run of a workflow.
@@ -54,7 +57,7 @@ type flow struct {
 }
 
 func newFake(t *testing.T) *fake {
-	f := &fake{t: t, flows: map[string]*flow{}, log: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}
+	f := &fake{t: t, tick: 200 * time.Millisecond, flows: map[string]*flow{}, log: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}
 	t.Cleanup(f.close)
 	return f
 }
@@ -108,7 +111,7 @@ func (f *fake) worker() *host {
 
 func (f *fake) clock(id string) func() time.Time {
 	w, _ := f.find(id)
-	return w.env.Now
+	return func() time.Time { return w.env.Now().Add(f.late) }
 }
 
 func (f *fake) find(id string) (*flow, error) {
@@ -177,7 +180,7 @@ func (w *flow) keepTime(ctx workflow.Context) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 10 * 365 * 24 * time.Hour})
 	workflow.ExecuteActivity(ctx, "time")
 	var tick func()
-	tick = func() { w.env.RegisterDelayedCallback(tick, 200*time.Millisecond) }
+	tick = func() { w.env.RegisterDelayedCallback(tick, w.f.tick) }
 	tick()
 }
 
@@ -431,5 +434,26 @@ func (f *fake) CompleteActivity(context.Context, []byte, any, error) error {
 	return errors.New("activities block here")
 }
 
-// RecordActivityHeartbeat tells that all are waited for.
-func (f *fake) RecordActivityHeartbeat(context.Context, []byte, ...any) error { return nil }
+// RecordActivityHeartbeat tells that all are waited for, or why none is.
+func (f *fake) RecordActivityHeartbeat(context.Context, []byte, ...any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refusal
+}
+
+// refuses lets the server wait for no activity any more, or again.
+func (f *fake) refuses(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refusal = err
+}
+
+// all returns the latest runs of all workflows.
+func (f *fake) all() (all []*flow) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.flows {
+		all = append(all, w)
+	}
+	return all
+}

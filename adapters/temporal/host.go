@@ -213,7 +213,7 @@ func (h *host) Leave(ctx context.Context) error {
 // workflowOf names the workflow of the operation with a key. The task queue is part of
 // it: registries with different queues know nothing of one another.
 func (h *host) workflowOf(tenant, key string) string {
-	id := "duvotool:" + url.PathEscape(h.cfg.queue) + ":" + url.PathEscape(tenant) + ":" + url.PathEscape(key)
+	id := "duvotool:" + url.QueryEscape(h.cfg.queue) + ":" + url.QueryEscape(tenant) + ":" + url.QueryEscape(key)
 	if len(id) > maxID {
 		id = "duvotool:#" + digest.Of("workflow", h.cfg.queue, tenant, key)
 	}
@@ -222,7 +222,7 @@ func (h *host) workflowOf(tenant, key string) string {
 
 // claimID names the workflow that stands for a claim.
 func (h *host) claimID(claim string) string {
-	id := "duvotool-claim:" + url.PathEscape(h.cfg.queue) + ":" + url.PathEscape(claim)
+	id := "duvotool-claim:" + url.QueryEscape(h.cfg.queue) + ":" + url.QueryEscape(claim)
 	if len(id) > maxID {
 		id = "duvotool-claim:#" + digest.Of("claim", h.cfg.queue, claim)
 	}
