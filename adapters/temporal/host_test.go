@@ -179,6 +179,9 @@ func (c *confused) StartJob(ctx context.Context, s duvo.StartJob) (duvo.Job, err
 // TestUnknown: a start of which nobody can tell what it did bars its Assignment from its
 // scope, until a person tells.
 func TestUnknown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a quarter of an hour of the workflow's time; it runs without -short")
+	}
 	hosted(t, func(t *testing.T, d *duvotest.Duvo, f *fake) {
 		reg := open(t, d.Client(), f)
 		f.tick = time.Second // it takes a quarter of an hour
