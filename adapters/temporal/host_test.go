@@ -16,10 +16,12 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
 )
 
 var refunds = duvotest.Assignment{Name: "Refunds", Description: "Refunds.", Script: func(j *duvotest.Job) {
@@ -253,5 +255,42 @@ func TestFreshKeysLeaveNothing(t *testing.T) {
 		require.ErrorAs(t, err, &bad, "%v", err)
 		time.Sleep(time.Second)
 		require.False(t, slices.ContainsFunc(f.all(), func(w *flow) bool { return !w.isDone() }))
+	})
+}
+
+// TestTheWorkflowRefusesDecisions: whatever a client sends, a decision about another text
+// than the one that waits, or about what was decided, does not get into the workflow.
+func TestTheWorkflowRefusesDecisions(t *testing.T) {
+	hosted(t, func(t *testing.T, d *duvotest.Duvo, f *fake) {
+		reg := open(t, d.Client(), f, duvotool.WithPolicy(putOff))
+		_, err := reg.All()[0].Run(keyed(t, "key"), "order 1")
+		require.NoError(t, err)
+		req := reg.Pending()[0]
+		h := f.worker()
+		id := h.workflowOf("", "key")
+		seat, _, err := h.look(t.Context(), id)
+		require.NoError(t, err)
+		good, err := seat.Decided(t.Context(), req, hitl.Approve("kim@example.com", ""), "reply")
+		require.NoError(t, err)
+		refused := func(e lifecycle.Decide, kind string) {
+			t.Helper()
+			var app *temporal.ApplicationError
+			err := h.update(t.Context(), id, decideUpdate, nil, e)
+			require.ErrorAs(t, err, &app, "%v", err)
+			require.Equal(t, kind, app.Type())
+		}
+		other, unknown, empty, unnamed := good, good, good, good
+		other.Digest, unknown.Request, empty.Decision, unnamed.Reply = "another", "another", nil, ""
+		refused(other, changedError)
+		refused(unknown, notPendingError)
+		refused(empty, notPendingError)
+		refused(unnamed, notPendingError)
+		require.Zero(t, d.Count("respondToHumanRequest"))
+
+		require.NoError(t, h.update(t.Context(), id, decideUpdate, nil, good))
+		good.Reply = "another reply"
+		err = h.update(t.Context(), id, decideUpdate, nil, good)
+		require.Error(t, err)
+		require.Equal(t, 1, d.Count("respondToHumanRequest"))
 	})
 }
