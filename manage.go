@@ -85,6 +85,21 @@ func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	return r.ops.Lookup(ctx, key)
 }
 
+// Erase takes away what was said by and to the operation with a key that has ended, here
+// and in the journal: its input, what its Job said, what follow-ups said, and the titles,
+// reasons, answers and proofs of its requests. What stays is that there was such an
+// operation, its Job, its outcome, and who decided what when, so that the key starts
+// nothing a second time: [Registry.Lookup] tells the outcome, and a call that comes with
+// the key is refused with [outcome.ErrKeyReused], since nobody can tell any more whether
+// it is the same. Nobody goes on with such a Job by [Registry.Continue]. The record is
+// forgotten when its time is over, counted from now; see [WithRetention].
+//
+// One that has not ended, or whose outcome is unknown, is refused with
+// [outcome.ErrNotEnded], since its texts are still needed. The tenant is that of the
+// context's [hitl.Caller]. What is interrupted is done by erasing once more. The audit has
+// its own way, audit.File.Erase, and Duvo keeps its Job until somebody deletes it there.
+func (r *Registry) Erase(ctx context.Context, key string) error { return r.eng.Erase(ctx, key) }
+
 // Candidates lists the Jobs that an operation whose outcome is unknown may have
 // started: those of its Assignment since a while before its start was sent, but for
 // those of operations that this registry has in hand. A person can tell which of

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/safelog"
+	"github.com/duvotool/duvotool/internal/webhook"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/tools"
 )
@@ -31,7 +31,7 @@ type Registry struct {
 	eng     *engine.Engine
 	ops     engine.Host // runs operations: eng, or who has them elsewhere
 	found   *discovery.Discovery
-	webhook http.Handler
+	webhook *webhook.Handler
 	latest  atomic.Pointer[offered]
 }
 

@@ -23,7 +23,7 @@ import (
 // of a Job has returned are harmless.
 func (r *Registry) Webhook() http.Handler { return r.webhook }
 
-func (r *Registry) newWebhook() http.Handler {
+func (r *Registry) newWebhook() *webhook.Handler {
 	return webhook.New(r.cfg.webhook, r.life, r.log, func(req *http.Request, jobID, delivery string) {
 		r.eng.Delivered(req.URL.Query().Get(engine.TokenParam), jobID, delivery)
 	})

@@ -63,6 +63,8 @@ const (
 
 	Reconciled Event = "reconciled" // a person has settled what was unknown; without a Job ID: none was started
 
+	Erased Event = "erased" // somebody has erased the texts of Lines; of no Job. See [File.Erase]
+
 	// Continued is of no request: a file that continues another begins with it, see
 	// [File.Rotate].
 	Continued Event = "continued"
@@ -101,6 +103,7 @@ type Record struct {
 	Outcome outcome.Outcome `json:"outcome,omitempty"`
 	Status  duvo.Status     `json:"status,omitempty"` // of the Job
 	Error   string          `json:"error,omitempty"`
+	Lines   []int64         `json:"lines,omitempty"` // of an erasure: the numbers of the lines
 }
 
 // Slog writes records to a logger, at level info. A logger tells no
@@ -115,7 +118,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 		return errors.New("the logger is nil")
 	}
 	attrs := []slog.Attr{
-		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job_id", r.JobID),
+		slog.String("event", string(r.Event)), slog.String("key", r.Key), slog.String("job", r.JobID),
 		slog.String("assignment_id", r.AssignmentID), slog.String("assignment", hitl.SafeLine(r.Assignment, 200)),
 	}
 	add := func(name, value string) {
@@ -126,7 +129,7 @@ func (a slogLog) Record(ctx context.Context, r Record) error {
 	add("build_id", r.BuildID)
 	add("tenant", r.Caller.Tenant)
 	add("user", r.Caller.User)
-	add("request_id", r.RequestID)
+	add("request", r.RequestID)
 	add("kind", string(r.Kind))
 	add("title", r.Title)
 	add("digest", r.Digest)

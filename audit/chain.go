@@ -3,9 +3,6 @@ package audit
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +22,9 @@ import (
 // when they were kept.
 func Verify(r io.Reader, count int64, hash string) (lines int64, last string, err error) {
 	seen := count == 0
+	var bare bareLines
 	c, err := readLines(r, func(l line) bool {
+		bare.note(l)
 		seen = seen || l.number == count && l.hash == hash || l.number == count+1 && l.prev == hash
 		return true
 	})
@@ -33,6 +32,8 @@ func Verify(r io.Reader, count int64, hash string) (lines int64, last string, er
 	case err != nil:
 	case c.first > 1 && (count == 0 || c.first > count+1):
 		err = fmt.Errorf("duvotool: the audit file begins with line %d: the files before it are missing; give them too, or the count and hash of the line before it", c.first)
+	case bare.unexplained() > 0:
+		err = fmt.Errorf("duvotool: the audit file: the texts of line %d are gone, and no record tells that they were erased: they were taken away, or the files behind it are missing", bare.unexplained())
 	case !seen:
 		err = fmt.Errorf("duvotool: the audit file does not hold its line %d as it was: it was cut or exchanged", count)
 	}
@@ -48,6 +49,9 @@ type line struct {
 	prev   string // the hash of the line before
 	size   int64  // bytes, with its end
 	record Record
+	erased bool   // its texts were taken off it
+	sealed bool   // its texts can be, or were
+	text   []byte // without its end
 }
 
 // A chain is what the lines of a file come to.
@@ -69,8 +73,8 @@ func readLines(r io.Reader, each func(line) bool) (c chain, err error) {
 		if err != nil {
 			return chain{}, errtext.Errorf("%w in line %d", errBreaksOff, c.count+1)
 		}
-		var l entry
-		if err := json.Unmarshal(text, &l); err != nil {
+		l, hash, err := decodeLine(text)
+		if err != nil {
 			return chain{}, fmt.Errorf("duvotool: the audit file: line %d: %w", c.count+1, err)
 		}
 		if c.first == 0 && l.Event == Continued && l.Seq > 1 {
@@ -79,8 +83,8 @@ func readLines(r io.Reader, each func(line) bool) (c chain, err error) {
 		if l.Seq != c.count+1 || l.Prev != c.head {
 			return chain{}, fmt.Errorf("duvotool: the audit file: line %d does not follow the one before: something was changed, left out or put in", c.count+1)
 		}
-		c = chain{hashLine(text), c.count + 1, max(c.first, 1)}
-		if !each(line{c.count, c.head, l.Prev, int64(len(text) + 1), l.Record}) {
+		c = chain{hash, c.count + 1, max(c.first, 1)}
+		if !each(line{c.count, c.head, l.Prev, int64(len(text) + 1), l.Record, l.erased(), l.Sealed != "", text}) {
 			return c, nil
 		}
 	}
@@ -102,9 +106,4 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 			return line, errors.New("too long")
 		}
 	}
-}
-
-func hashLine(line []byte) string {
-	sum := sha256.Sum256(line)
-	return hex.EncodeToString(sum[:])
 }

@@ -213,3 +213,66 @@ func ExampleLog() {
 	// tried again, and what waits goes on by itself
 	// of a call: no Job was started
 }
+
+// A person's data is found, and erased; who decided what stays, and the chain holds.
+func ExampleFile_Erase() {
+	dir, err := os.MkdirTemp("", "audit")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path, ctx := filepath.Join(dir, "audit.jsonl"), context.Background()
+	file, err := audit.OpenFile(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer file.Close()
+	if err := file.Record(ctx, decided("kim@example.com", "Refund 120 EUR to Jo")); err != nil {
+		fmt.Println(err)
+		return
+	}
+	count, hash := file.Head()
+
+	jobs := map[string]bool{} // not every text of a Job has the name
+	find := func() {
+		all, err := audit.Open(path)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer all.Close()
+		for e, err := range audit.Read(all) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			if (audit.Filter{Text: "jo"}).Match(e.Record) {
+				jobs[e.JobID] = true
+			}
+			if e.Event != audit.Continued {
+				fmt.Printf("%s by %s: %q, erased: %t\n", e.Event, e.By, e.Title, e.Erased)
+			}
+		}
+	}
+	find()
+	n, earlier, err := file.Erase(ctx, audit.Erasure{By: "lee@example.com", Reason: "request 17", Match: func(r audit.Record) bool { return jobs[r.JobID] }})
+	fmt.Println(n, len(earlier), err)
+	find()
+
+	all, err := audit.Open(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer all.Close()
+	_, _, err = audit.Verify(all, count, hash) // with what was kept before
+	fmt.Println(err, audit.Erased)
+	// Output:
+	// decided by kim@example.com: "Refund 120 EUR to Jo", erased: false
+	// 1 0 <nil>
+	// decided by kim@example.com: "", erased: true
+	// erased by lee@example.com: "", erased: false
+	// <nil> erased
+}

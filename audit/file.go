@@ -26,6 +26,8 @@ import (
 // A file that has grown large is continued in another one, see [File.Rotate] and
 // [MaxSize]. The chain goes on over all of them.
 type File struct {
+	erasing sync.Mutex // held while texts are erased; never taken with mu held
+
 	mu    sync.Mutex
 	path  string   // absolute
 	f     *os.File // the one that is locked
@@ -53,12 +55,6 @@ type disk interface {
 	Sync() error
 	Truncate(size int64) error
 	Stat() (os.FileInfo, error)
-}
-
-type entry struct {
-	Seq  int64  `json:"seq"`
-	Prev string `json:"prev"` // the hash of the line before; empty in the first
-	Record
 }
 
 // maxAuditLine bounds a line, in bytes.

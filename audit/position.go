@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,16 +64,22 @@ func (p *Position) seek(r io.ReadSeeker) (*bufio.Reader, error) {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("duvotool: the audit file: %w", err)
-	case err != nil || hashLine(text) != p.Hash:
+	case err != nil || !p.isAt(text):
 		return nil, fmt.Errorf("%w, in line %d", ErrMoved, p.Line)
 	}
 	return in, nil
 }
 
+// isAt reports whether a line is the one that was read last.
+func (p *Position) isAt(text []byte) bool {
+	_, hash, err := decodeLine(text)
+	return err == nil && hash == p.Hash && int64(len(text))+1 == p.size
+}
+
 // next takes the line that follows.
 func (p *Position) next(text []byte) (Entry, error) {
-	var l entry
-	if err := json.Unmarshal(text, &l); err != nil {
+	l, hash, err := decodeLine(text)
+	if err != nil {
 		return Entry{}, err
 	}
 	if p.Line == 0 && l.Event == Continued && l.Seq > 1 { // the files before this one are not there
@@ -84,6 +89,6 @@ func (p *Position) next(text []byte) (Entry, error) {
 		return Entry{}, errors.New("it does not follow the one before: something was changed, left out or put in")
 	}
 	p.size = int64(len(text)) + 1
-	p.Line, p.Hash, p.Offset = l.Seq, hashLine(text), p.Offset+p.size
-	return Entry{Line: p.Line, Hash: p.Hash, Record: l.Record}, nil
+	p.Line, p.Hash, p.Offset = l.Seq, hash, p.Offset+p.size
+	return Entry{Line: p.Line, Hash: p.Hash, Erased: l.erased(), Record: l.Record}, nil
 }

@@ -69,6 +69,10 @@ func VerifyProofs(ctx context.Context, r io.Reader, verify hitl.Verifier, needed
 			errs = append(errs, err)
 			break
 		}
+		if e.Erased && needed != nil && e.grants() && needed(e.Record) {
+			errs = append(errs, errtext.Errorf("duvotool: the audit file: line %d: %w: its proofs were erased with its texts", e.Line, hitl.ErrCannotVerify))
+			continue
+		}
 		if len(e.Proofs) == 0 && (needed == nil || !e.grants() || !needed(e.Record)) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -14,8 +15,9 @@ import (
 
 // An Entry is a line of an audit file.
 type Entry struct {
-	Line int64  // from 1
-	Hash string // of the line, as the next one holds it
+	Line   int64  // from 1
+	Hash   string // of the line, as the next one holds it
+	Erased bool   `json:",omitempty"` // the texts of its record were erased; see [File.Erase]
 	Record
 }
 
@@ -27,7 +29,7 @@ func Read(r io.Reader) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		stopped := false
 		_, err := readLines(r, func(l line) bool {
-			stopped = !yield(Entry{l.number, l.hash, l.record}, nil)
+			stopped = !yield(Entry{l.number, l.hash, l.erased, l.record}, nil)
 			return !stopped
 		})
 		if err != nil && !stopped && !errors.Is(err, errBreaksOff) {
@@ -50,6 +52,7 @@ type Filter struct {
 	Verdicts   []string           // one of them: "approved", "denied", ...
 	Since      time.Time          // not before
 	Until      time.Time          // before
+	Text       string             // anywhere in the record, whatever the case: in its texts, its key, or the names of people
 }
 
 // Match reports whether a filter picks a record.
@@ -69,7 +72,37 @@ func (f Filter) Match(r Record) bool {
 	case !f.Since.IsZero() && r.At.Before(f.Since), !f.Until.IsZero() && !r.At.Before(f.Until):
 		return false
 	}
+	if f.Text != "" && !r.holds(f.Text) {
+		return false
+	}
 	return f.By == "" || slices.ContainsFunc(append([]string{r.By}, r.People...), func(name string) bool {
 		return hitl.PersonKey(name) == hitl.PersonKey(f.By)
 	})
+}
+
+// holds reports whether a text is anywhere in the record.
+func (r Record) holds(text string) bool {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return false
+	}
+	var all any
+	return json.Unmarshal(raw, &all) == nil && inAny(all, strings.ToLower(text))
+}
+
+// inAny looks into what was read of JSON, the names of fields of a map included.
+func inAny(v any, text string) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.Contains(strings.ToLower(v), text)
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return inAny(e, text) })
+	case map[string]any:
+		for name, e := range v {
+			if strings.Contains(strings.ToLower(name), text) || inAny(e, text) {
+				return true
+			}
+		}
+	}
+	return false
 }

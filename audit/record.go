@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -16,7 +15,7 @@ import (
 func (a *File) Record(_ context.Context, r Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	line, err := a.lineOf(r)
+	line, head, err := a.lineOf(r)
 	if err != nil {
 		return err
 	}
@@ -27,7 +26,7 @@ func (a *File) Record(_ context.Context, r Record) error {
 		if _, err := a.rotate(); err != nil {
 			return err
 		}
-		if line, err = a.lineOf(r); err != nil {
+		if line, head, err = a.lineOf(r); err != nil {
 			return err
 		}
 	}
@@ -40,17 +39,20 @@ func (a *File) Record(_ context.Context, r Record) error {
 		return err
 	}
 	a.last, a.end = a.end, next
-	a.head, a.count, a.first = hashLine(line), a.count+1, max(a.first, 1)
+	a.head, a.count, a.first = head, a.count+1, max(a.first, 1)
 	return nil
 }
 
-// lineOf is the next line, without its end.
-func (a *File) lineOf(r Record) ([]byte, error) {
-	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: r})
+// lineOf is the next line, without its end, and its hash.
+func (a *File) lineOf(r Record) (line []byte, hash string, err error) {
+	line, err = encodeLine(a.count+1, a.head, r)
 	if err == nil && len(line) > maxLine {
 		err = fmt.Errorf("an audit record of %d bytes is too large", len(line))
 	}
-	return line, err
+	if err == nil {
+		_, hash, err = decodeLine(line)
+	}
+	return line, hash, err
 }
 
 // Ready tells whether the file can be written; see [Prober].
@@ -159,7 +161,8 @@ func (a *File) clean() error {
 			return unavailable(err)
 		}
 		line, whole := bytes.CutSuffix(line, []byte("\n"))
-		changed = !whole || hashLine(line) != a.head
+		_, head, err := decodeLine(line)
+		changed = !whole || err != nil || head != a.head
 	}
 	if changed {
 		return a.changed()

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,7 +93,7 @@ func (a *File) prepare(name string) (*os.File, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	line, err := json.Marshal(entry{Seq: a.count + 1, Prev: a.head, Record: Record{Event: Continued, At: time.Now()}})
+	line, err := encodeLine(a.count+1, a.head, Record{Event: Continued, At: time.Now()})
 	if err == nil {
 		err = lockOwn(f)
 	}

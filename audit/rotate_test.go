@@ -267,7 +267,7 @@ func TestWhatLiesInTheWay(t *testing.T) {
 		"a beginning":        {`{"seq":3,"pr`, false},
 		"zeros":              {"\x00\x00\x00\x00", false},
 		"one for other text": {begun, false},
-		"records":            {begun + `{"seq":10,"prev":"` + hashLine([]byte(strings.TrimSpace(begun))) + `","by":"kim"}` + "\n", true},
+		"records":            {begun + `{"seq":10,"prev":"` + hashOf([]byte(strings.TrimSpace(begun))) + `","by":"kim"}` + "\n", true},
 		"a letter":           {"Dear Kim,\n", true},
 		"a word":             {"Dear", true},
 	} {

@@ -84,7 +84,7 @@ func (c *Client) repeat(ctx context.Context, k call, attempts int, attempt func(
 		if !again || n >= attempts || ctx.Err() != nil {
 			return nil, err
 		}
-		c.cfg.logger.DebugContext(ctx, "duvo: trying again", "operation", k.op, "attempt", n, "wait", wait, "error", err.Error())
+		c.cfg.logger.DebugContext(ctx, "duvo: trying again", "api", k.op, "attempt", n, "wait", wait, "error", err.Error())
 		if sleep(ctx, wait) != nil {
 			// The last failure tells more than that the context ended.
 			return nil, errtext.Errorf("%w; no further attempt: %w", err, ended(ctx))

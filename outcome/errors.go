@@ -129,6 +129,10 @@ func (e *OutputError) Error() string {
 	return errtext.Once("duvotool: the answer of Job " + hitl.SafeLine(e.JobID, 64) + " is not what was asked for: " + e.Problem)
 }
 
+// ErrNotEnded is returned by duvotool.Registry.Erase for an operation that has not ended,
+// or whose outcome is unknown.
+var ErrNotEnded = errors.New("duvotool: the operation has not ended")
+
 // ErrUnknownKey is returned by duvotool.Registry.Lookup for an operation key that stands
 // for nothing, or for what was finished and is forgotten; see duvotool.WithRetention.
 var ErrUnknownKey = errors.New("duvotool: no operation has this key")

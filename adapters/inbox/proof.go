@@ -187,7 +187,7 @@ func (d *Desk) prove(ctx context.Context, p Person, i *item, decision *hitl.Deci
 	}
 	proof, err := d.cfg.Prover.Take(ctx, p, s, g.Answer)
 	if err != nil {
-		d.cfg.Log.Warn("inbox: a proof was refused", "person", hitl.SafeLine(p.Login, 100), "request", i.req.ID, "error", hitl.SafeLine(err.Error(), 500))
+		d.cfg.Log.Warn("inbox: a proof was refused", "person", hitl.SafeLine(p.Login, 100), "job", i.req.JobID, "request", i.req.ID, "error", hitl.SafeLine(err.Error(), 500))
 		return words["proofBad"]
 	}
 	decision.Proofs = []hitl.Proof{proof}

@@ -162,6 +162,6 @@ func (a *Agent) tellName(t *duvotool.Tool, name string) {
 	a.mu.Unlock()
 	if tell {
 		a.log.Warn("langchaingo: the program has a tool of that name, so an Assignment is offered under another one; see duvotool.ReserveNames",
-			"assignment", hitl.SafeLine(t.Assignment().Name, 80), "id", id, "taken", t.Name(), "offered as", name)
+			"assignment", hitl.SafeLine(t.Assignment().Name, 80), "assignment_id", id, "name", t.Name(), "offered_as", name)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,8 +36,9 @@ func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerToke
 		return nil, errors.New("mcp: Handler: a verifier of tokens is needed")
 	}
 	get := func(*http.Request) *sdk.Server { return s.mcp }
-	stateless := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true, Logger: s.log})
-	stateful := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{SessionTimeout: idleSession, Logger: s.log})
+	named := s.hosts != nil // then we look ourselves
+	stateless := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true, Logger: s.log, DisableLocalhostProtection: named})
+	stateful := sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{SessionTimeout: idleSession, Logger: s.log, DisableLocalhostProtection: named})
 	choose := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Mcp-Protocol-Version") >= "2026-07-28" {
 			stateless.ServeHTTP(w, r)
@@ -44,7 +46,55 @@ func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerToke
 		}
 		s.noted(stateful, w, r)
 	})
-	return http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose)), nil
+	return s.onlyFor(http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose))), nil
+}
+
+// AllowHosts names the hosts by which a server that listens on a loopback address may be
+// reached through a proxy, such as mcp.example.com: what is sent to any other is refused
+// with 403, but for what names a loopback address. So a page of somebody's browser
+// that has its own name lead here gets nothing. Without the option a server on a loopback
+// address answers to loopback names alone, and one on another address to any name.
+func AllowHosts(hosts ...string) ServerOption {
+	return func(s *Server) error {
+		if len(hosts) == 0 {
+			return errors.New("AllowHosts: no hosts")
+		}
+		named := map[string]bool{}
+		for _, h := range hosts {
+			name := hostname(h)
+			if name == "" || strings.ContainsAny(h, "/@*?#") || strings.ContainsAny(name, ": \t\r\n") && net.ParseIP(name) == nil {
+				return fmt.Errorf("AllowHosts: %.80q is no host such as mcp.example.com", h)
+			}
+			named[name] = true
+		}
+		s.hosts = named
+		return nil
+	}
+}
+
+// hostname is a host without its port, as it is compared.
+func hostname(host string) string {
+	host = strings.TrimSpace(host)
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// onlyFor refuses what is sent to a host that AllowHosts does not name.
+func (s *Server) onlyFor(next http.Handler) http.Handler {
+	if s.hosts == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := hostname(r.Host)
+		if ip := net.ParseIP(name); !s.hosts[name] && name != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			http.Error(w, "Forbidden: this server is not reached by that host", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // requestHeader is where calls find the HTTP request that they came by: the SDK hands

@@ -54,9 +54,9 @@ func fill(t testing.TB, own Option, operations int) {
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
 	for _, sql := range []string{
-		`INSERT INTO {records} (key, revision, done, at_seconds, stage, since_seconds, since_nanos, data, owner, term)
+		`INSERT INTO {records} (key, revision, done, at_seconds, stage, since_seconds, since_nanos, data, owner, term, recorded, done_seconds, done_nanos)
 			SELECT 'op-' || n, 3, n % 10 <> 0, n, CASE WHEN n % 20 = 0 THEN 'waiting' WHEN n % 10 = 0 THEN 'running' ELSE 'ended' END, n, 0, decode(repeat(md5(n::text), 64), 'hex'),
-				CASE WHEN n % 10 = 0 THEN 'dead' ELSE '' END, CASE WHEN n % 10 = 0 THEN nextval({'terms'}) ELSE 0 END FROM generate_series(1, ` + fmt.Sprint(operations) + `) AS n`,
+				CASE WHEN n % 10 = 0 THEN 'dead' ELSE '' END, CASE WHEN n % 10 = 0 THEN nextval({'terms'}) ELSE 0 END, true, CASE WHEN n % 10 <> 0 THEN n END, CASE WHEN n % 10 <> 0 THEN 0 END FROM generate_series(1, ` + fmt.Sprint(operations) + `) AS n`,
 		`INSERT INTO {owners} (name, until) VALUES ('dead', now() - interval '1 minute')`,
 		`ANALYZE {records}`,
 	} {

@@ -16,6 +16,8 @@ var migrations = [][]string{{
 		name   text COLLATE "C" PRIMARY KEY,
 		until  timestamptz NOT NULL,
 		lapsed boolean)`,
+	// No index, nor its condition, names what every Put changes: then Postgres need not
+	// touch the indexes (a HOT update).
 	`CREATE TABLE {records} (
 		key         text COLLATE "C" PRIMARY KEY,
 		revision    bigint NOT NULL DEFAULT 0,
@@ -27,14 +29,17 @@ var migrations = [][]string{{
 		since_nanos   integer,
 		put_term    bigint NOT NULL DEFAULT 0,
 		data        bytea NOT NULL DEFAULT '',
+		recorded    boolean NOT NULL DEFAULT false,
+		done_seconds bigint,
+		done_nanos  integer,
 		owner       text COLLATE "C" NOT NULL DEFAULT '',
 		term        bigint NOT NULL DEFAULT 0,
 		owned_at    timestamptz NOT NULL DEFAULT clock_timestamp())`,
-	`CREATE INDEX {prefix}records_unfinished ON {records} (key) WHERE NOT done AND revision > 0`,
-	`CREATE INDEX {prefix}records_done ON {records} (at_seconds, at_nanos) WHERE done`,
+	`CREATE INDEX {prefix}records_unfinished ON {records} (key) WHERE NOT done AND recorded`,
+	`CREATE INDEX {prefix}records_done ON {records} (done_seconds, done_nanos) WHERE done`,
 	`CREATE INDEX {prefix}records_owned ON {records} (owner, key) WHERE owner <> ''`,
 	`CREATE INDEX {prefix}records_adrift ON {records} (key) WHERE ` + adrift + ` AND owner = ''`,
-	`CREATE INDEX {prefix}records_keys ON {records} (owned_at) WHERE revision = 0`,
+	`CREATE INDEX {prefix}records_keys ON {records} (owned_at) WHERE NOT recorded`,
 }}
 
 // versionTable has one row, once a migration has ended.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"strings"
 
@@ -53,8 +52,10 @@ type statements struct {
 
 func (n names) statements() statements {
 	s := sql
-	for v, i := reflect.ValueOf(&s).Elem(), 0; i < v.NumField(); i++ {
-		f := (*string)(v.Field(i).Addr().UnsafePointer())
+	for _, f := range []*string{
+		&s.create, &s.replace, &s.term, &s.get, &s.unfinished, &s.heads, &s.forget, &s.tidyKeys, &s.tidyOwners,
+		&s.renew, &s.own, &s.owner, &s.takeOne, &s.takeOver, &s.release, &s.releaseAll, &s.ownedBy, &s.owned, &s.ready, &s.probe,
+	} {
 		*f = n.fill(*f)
 	}
 	return s
@@ -64,32 +65,33 @@ func (n names) statements() statements {
 // statement waits for another one's lock; now() stands still.
 const (
 	fields = `revision, done, at_seconds, at_nanos, stage, since_seconds, since_nanos, put_term, data`
-	given  = `$3, $4, $5, $6, $7, $8, $9, $10`
+	stored = fields + `, recorded, done_seconds, done_nanos`
+	given  = `$3::boolean, $4::bigint, $5::integer, $6, $7, $8, $9, $10, true, CASE WHEN $3::boolean THEN $4::bigint END, CASE WHEN $3::boolean THEN $5::integer END`
 	lives  = `EXISTS (SELECT FROM {owners} WHERE name = $1 AND until > clock_timestamp())`
 	aDay   = `now() - interval '1 day'`
 )
 
 var sql = statements{
-	create: `INSERT INTO {records} AS r (key, ` + fields + `) VALUES ($1, $2::bigint + 1, ` + given + `)
-		ON CONFLICT (key) DO UPDATE SET (` + fields + `) = ROW (excluded.revision, excluded.done, excluded.at_seconds, excluded.at_nanos, excluded.stage,
-			excluded.since_seconds, excluded.since_nanos, excluded.put_term, excluded.data) WHERE r.revision = $2`,
-	replace: `UPDATE {records} SET (` + fields + `) = ROW ($2::bigint + 1, ` + given + `)
+	create: `INSERT INTO {records} AS r (key, ` + stored + `) VALUES ($1, $2::bigint + 1, ` + given + `)
+		ON CONFLICT (key) DO UPDATE SET (` + stored + `) = ROW (excluded.revision, excluded.done, excluded.at_seconds, excluded.at_nanos, excluded.stage,
+			excluded.since_seconds, excluded.since_nanos, excluded.put_term, excluded.data, excluded.recorded, excluded.done_seconds, excluded.done_nanos) WHERE r.revision = $2`,
+	replace: `UPDATE {records} SET (` + stored + `) = ROW ($2::bigint + 1, ` + given + `)
 		WHERE key = $1 AND revision = $2 AND ($9::bigint = 0 OR term = $9)`,
 	term: `SELECT term FROM {records} WHERE key = $1`,
-	get:  `SELECT key, ` + fields + ` FROM {records} WHERE key = $1 AND revision > 0`,
+	get:  `SELECT key, ` + fields + ` FROM {records} WHERE key = $1 AND recorded`,
 	unfinished: `SELECT key, ` + fields + ` FROM (SELECT key, ` + fields + `, sum(octet_length(data)) OVER (ORDER BY key) - octet_length(data) AS before
-		FROM (SELECT key, ` + fields + ` FROM {records} WHERE key > $1 AND NOT done AND revision > 0 ORDER BY key LIMIT $2) AS page) AS sized WHERE before < $3 ORDER BY key`,
+		FROM (SELECT key, ` + fields + ` FROM {records} WHERE key > $1 AND NOT done AND recorded ORDER BY key LIMIT $2) AS page) AS sized WHERE before < $3 ORDER BY key`,
 	heads: `SELECT key, revision, done, at_seconds, at_nanos, stage, since_seconds, since_nanos, put_term, ''::bytea FROM {records}
-		WHERE key > $1 AND NOT done AND revision > 0 ORDER BY key LIMIT $2`,
+		WHERE key > $1 AND NOT done AND recorded ORDER BY key LIMIT $2`,
 
 	// What is owned keeps its row, with the lease alone.
-	forget: `WITH old AS MATERIALIZED (SELECT key FROM {records} WHERE done AND (at_seconds, at_nanos) < ($1, $2) ORDER BY at_seconds, at_nanos LIMIT $3 FOR UPDATE SKIP LOCKED),
-		emptied AS (UPDATE {records} SET (` + fields + `) = ROW (0, false, 0, 0, '', NULL, NULL, 0, '') WHERE key = ANY (ARRAY(SELECT key FROM old)) AND owner <> '' RETURNING 1),
+	forget: `WITH old AS MATERIALIZED (SELECT key FROM {records} WHERE done AND (done_seconds, done_nanos) < ($1, $2) ORDER BY done_seconds, done_nanos LIMIT $3 FOR UPDATE SKIP LOCKED),
+		emptied AS (UPDATE {records} SET (` + stored + `) = ROW (0, false, 0, 0, '', NULL, NULL, 0, '', false, NULL, NULL) WHERE key = ANY (ARRAY(SELECT key FROM old)) AND owner <> '' RETURNING 1),
 		deleted AS (DELETE FROM {records} WHERE key = ANY (ARRAY(SELECT key FROM old)) AND owner = '' RETURNING 1)
 		SELECT (SELECT count(*) FROM emptied) + (SELECT count(*) FROM deleted)`,
 	// Keys without a record that nobody has owned for a day, and owners that have been
 	// gone for a day and own nothing.
-	tidyKeys: `DELETE FROM {records} WHERE key = ANY (ARRAY(SELECT key FROM {records} WHERE revision = 0 AND owned_at < ` + aDay + `
+	tidyKeys: `DELETE FROM {records} WHERE key = ANY (ARRAY(SELECT key FROM {records} WHERE NOT recorded AND owned_at < ` + aDay + `
 		AND (owner = '' OR owner IN (SELECT name FROM {owners} WHERE until < ` + aDay + `)) LIMIT $1 FOR UPDATE SKIP LOCKED))`,
 	tidyOwners: `DELETE FROM {owners} AS o WHERE until < ` + aDay + ` AND NOT EXISTS (SELECT FROM {records} WHERE owner = o.name AND owner <> '')`,
 
@@ -125,4 +127,4 @@ var sql = statements{
 
 // adrift is what may be taken over, of the owners that are named besides. It is the
 // same as in the index.
-const adrift = `NOT done AND revision > 0 AND stage IN ('running', 'waiting')`
+const adrift = `NOT done AND recorded AND stage IN ('running', 'waiting')`

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool"
@@ -30,12 +30,16 @@ type program struct {
 	desk    *mcp.Desk
 	server  *mcp.Server
 
-	reg          *duvotool.Registry // nil: it has not come; set before discover returns
+	reg          *duvotool.Registry                // nil: it has not come; set before discover returns
+	found        atomic.Pointer[duvotool.Registry] // the same, for those who may ask at any time
 	closeBackend func()
 }
 
 func (p *program) serverOptions() []mcp.ServerOption {
 	opts := []mcp.ServerOption{mcp.WithServerLogger(p.log), mcp.WithDesk(p.desk)}
+	if hosts := p.flags.hosts; len(hosts) > 0 {
+		opts = append(opts, mcp.AllowHosts(hosts...))
+	}
 	switch scope := p.flags.scope; scope {
 	case "session":
 	case "user":
@@ -62,7 +66,7 @@ func (p *program) discover(ctx context.Context) error {
 		err := p.discoverOnce(ctx)
 		switch {
 		case err == nil:
-			fmt.Fprintf(p.errs, "duvo-mcp: %s on offer\n", safetext.Count(len(p.reg.All()), "Assignment", "Assignments"))
+			say(p.flags, p.errs, slog.LevelInfo, safetext.Count(len(p.reg.All()), "Assignment", "Assignments")+" on offer")
 			return p.server.Offer(p.reg)
 		case ctx.Err() != nil:
 			return nil // asked to end
@@ -75,7 +79,7 @@ func (p *program) discover(ctx context.Context) error {
 		if duvo.Temporary(err) {
 			again = "; trying again"
 		}
-		fmt.Fprintf(p.errs, "duvo-mcp: %s%s\n", hitl.SafeLine(err.Error(), 1000), again)
+		say(p.flags, p.errs, slog.LevelError, hitl.SafeLine(err.Error(), 1000)+again)
 		if again == "" {
 			return &toldError{err}
 		}
@@ -99,6 +103,7 @@ func (p *program) discoverOnce(ctx context.Context) error {
 		return err
 	}
 	p.reg, p.closeBackend = reg, closeBackend
+	p.found.Store(reg)
 	return nil
 }
 

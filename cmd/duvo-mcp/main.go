@@ -17,6 +17,10 @@
 // A host that gives up on a call and calls again gets the Job that it has, see
 // -scope. With -journal, and -scope user, so does one that calls after a restart. For
 // hosts that put the server's name before a tool's, -short-names bounds the rest.
+//
+// With -http, GET /healthz tells whether the process should be started anew, and
+// /readyz whether calls should come to it, to whoever asks; see
+// [duvotool.Registry.Liveness]. Behind a proxy, -allow-host names it.
 package main
 
 import (
@@ -27,7 +31,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -40,6 +43,8 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
+	"github.com/duvotool/duvotool/internal/version"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -58,6 +63,8 @@ type flags struct {
 	transport string
 	http      string
 	plainHTTP bool
+	hosts     []string
+	logFormat string
 	elicit    []string
 	fallback  string
 	only      []string
@@ -71,15 +78,15 @@ type flags struct {
 	link      string
 	names     int
 	verbose   bool
+	version   bool
 }
 
-func parseFlags(args []string, out io.Writer) (flags, error) {
-	var f flags
+// flagSet makes the flags, which are put into f.
+func flagSet(f *flags) *flag.FlagSet {
 	fs := flag.NewFlagSet("duvo-mcp", flag.ContinueOnError)
-	fs.SetOutput(out)
 	fs.BoolVar(&f.emulator, "emulator", false, "serve the Assignments of an emulated Duvo inside this process")
 	fs.StringVar(&f.transport, "transport", "rest", "how Duvo is reached: `rest|mcp`")
-	fs.StringVar(&f.http, "http", "", "serve Streamable HTTP at this `ADDRESS`, such as 127.0.0.1:8080, instead of stdio")
+	fs.StringVar(&f.http, "http", "", "serve Streamable HTTP at this `ADDRESS`, such as 127.0.0.1:8080 (default: stdio)")
 	fs.BoolVar(&f.plainHTTP, "allow-plain-http", false, "let -http listen on an address that is not a loopback one; put TLS in front")
 	list := func(into *[]string) func(string) error {
 		return func(s string) error {
@@ -96,8 +103,13 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 		}
 	}
 	fs.Func("elicit", "let the host's user decide for the Assignments with these `IDS`, comma-separated, or for all; nobody vouches that the host asks a person", list(&f.elicit))
+	fs.Func("allow-host", "with -http behind a proxy: the `HOSTS`, comma-separated, by which hosts reach it, such as mcp.example.com; all others are refused, but for loopback ones", func(s string) error {
+		f.hosts = append(f.hosts, strings.Split(s, ",")...)
+		return nil
+	})
+	fs.StringVar(&f.logFormat, "log-format", "text", "how it logs to stderr: `text|json`; json tells the story of each Job too, a line for each step")
 	fs.StringVar(&f.fallback, "fallback", "deny", "what becomes of all other requests: `deny|leave`; leave waits for the reviewers in Duvo's own inbox")
-	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated", list(&f.only))
+	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated (default: all)", list(&f.only))
 	fs.DurationVar(&f.budget, "wait", 45*time.Second, "how long a call waits for its Job before it returns a handle for check_job; 0: to the end")
 	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
 	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
@@ -108,13 +120,8 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
 	fs.IntVar(&f.names, "short-names", 0, "cut the tools' names to `N` characters, 24 to 63, for hosts that put the server's name before a tool's and bound both together: in Cursor 60 less the length of that name and 1, in Claude Code 64 less that length and 7 (default: 63)")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
-	if err := fs.Parse(args); err != nil {
-		return f, err
-	}
-	if fs.NArg() > 0 {
-		return f, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	return f, f.check()
+	fs.BoolVar(&f.version, "version", false, "print the version and end")
+	return fs
 }
 
 // check tells what is wrong with the flags' values.
@@ -124,6 +131,10 @@ func (f *flags) check() error {
 		return fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case f.fallback != "deny" && f.fallback != "leave":
 		return fmt.Errorf("-fallback is deny or leave, not %q", f.fallback)
+	case f.logFormat != "text" && f.logFormat != "json":
+		return fmt.Errorf("-log-format is text or json, not %q", f.logFormat)
+	case len(f.hosts) > 0 && f.http == "":
+		return errors.New("-allow-host goes with -http")
 	case f.budget < 0 || f.poll < 0 || f.refresh < 0 || f.listWait < 0 || f.patience <= 0:
 		return errors.New("-wait, -poll, -refresh and -list-wait cannot be negative, and -patience must be positive")
 	case strings.TrimSpace(f.scope) == "":
@@ -156,19 +167,25 @@ func (f *flags) check() error {
 // the address of -http.
 func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) int {
 	errs = &turns{w: errs}
-	f, err := parseFlags(args, errs)
-	if errors.Is(err, flag.ErrHelp) {
+	var f flags
+	fs := flagSet(&f)
+	if code, done := help.Parse(fs, args, out, errs); done {
+		return code
+	}
+	if f.version {
+		fmt.Fprintln(out, "duvo-mcp", version.Of("cmd/duvo-mcp"))
 		return 0
 	}
-	if err == nil {
-		err = serve(ctx, f, in, out, errs, listening)
+	if err := f.check(); err != nil {
+		return usage.Complain(fs.Name(), err, errs)
 	}
+	err := serve(ctx, f, in, out, errs, listening)
 	var told *toldError
 	switch {
 	case err == nil:
 		return 0
 	case !errors.As(err, &told):
-		fmt.Fprintln(errs, "duvo-mcp:", hitl.SafeLine(err.Error(), 1000))
+		say(f, errs, slog.LevelError, hitl.SafeLine(err.Error(), 1000))
 	}
 	return 1
 }
@@ -189,11 +206,7 @@ func (t *turns) Write(b []byte) (int, error) {
 }
 
 func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) error {
-	level := slog.LevelWarn
-	if f.verbose {
-		level = slog.LevelDebug
-	}
-	p := &program{flags: f, desk: mcp.NewDesk(), log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level})), errs: errs}
+	p := &program{flags: f, desk: mcp.NewDesk(), log: newLogger(f, errs), errs: errs}
 	if !f.emulator && strings.TrimSpace(os.Getenv(duvo.EnvAPIKey)) == "" {
 		return fmt.Errorf("set %s, or use -emulator", duvo.EnvAPIKey)
 	}
@@ -220,7 +233,7 @@ func serve(ctx context.Context, f flags, in io.ReadCloser, out io.WriteCloser, e
 			err = nil // the host is gone
 		}
 	} else {
-		err = listen(ctx, f.http, s, errs, listening)
+		err = p.listen(ctx, listening)
 	}
 	if ctx.Err() != nil {
 		err = nil // asked to end
@@ -294,35 +307,4 @@ func decider(f flags, desk *mcp.Desk) hitl.Policy {
 		return desk.Elicit(fallback, hitl.For(id)).Decide(ctx, r)
 	})
 	return hitl.Timeout(f.patience, ask, fallback)
-}
-
-// listen serves Streamable HTTP until ctx ends.
-func listen(ctx context.Context, address string, server *mcp.Server, errs io.Writer, listening func(net.Addr)) error {
-	verify, err := mcp.Token(os.Getenv(envToken))
-	if err != nil {
-		return fmt.Errorf("%s: %w", envToken, err)
-	}
-	handler, err := server.Handler(verify, nil)
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("%w; give another address with -http, such as 127.0.0.1:0 for any free port", err)
-	}
-	fmt.Fprintf(errs, "duvo-mcp: serving http://%s\n", l.Addr())
-	if listening != nil {
-		listening(l.Addr())
-	}
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	_ = s.Close()
-	<-ended
-	return nil
 }

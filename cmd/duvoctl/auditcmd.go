@@ -23,7 +23,7 @@ func (a *app) auditCmd() *cobra.Command {
 		Long:    "Check that nothing in an audit was changed, or ask it who decided what.",
 		Example: "  duvoctl audit verify audit.jsonl\n  duvoctl audit query audit.jsonl --by kim@example.com --since 7d",
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(a.verifyCmd(), a.queryCmd())
+	c.AddCommand(a.verifyCmd(), a.queryCmd(), a.eraseCmd())
 	return c
 }
 
@@ -79,12 +79,13 @@ func (a *app) verify(files []string, count int64, hash string) error {
 		Sound   bool   `json:"sound"`
 		Lines   int64  `json:"lines"` // the number of the last one
 		Head    string `json:"head,omitempty"`
-		Texts   int    `json:"texts"` // that were held against their digests
+		Texts   int    `json:"texts"`            // that were held against their digests
+		Erased  int    `json:"erased,omitempty"` // lines without their texts, by a record
 		Problem string `json:"problem,omitempty"`
 	}{}
 	out.Lines, out.Head, err = audit.Verify(r, count, hash)
 	if err == nil {
-		out.Texts, err = checkTexts(files)
+		out.Texts, out.Erased, err = checkTexts(files)
 	}
 	if out.Sound = err == nil; err != nil {
 		out.Problem = hitl.SafeLine(err.Error(), 500)
@@ -97,6 +98,9 @@ func (a *app) verify(files []string, count int64, hash string) error {
 		_, _ = fmt.Fprintf(w, "Sound: %s, each follows the one before.\n", counted(int(out.Lines), "line", "lines"))
 		if out.Texts > 0 {
 			_, _ = fmt.Fprintf(w, "%s of requests are what was decided about.\n", counted(out.Texts, "text", "texts"))
+		}
+		if out.Erased > 0 {
+			_, _ = fmt.Fprintf(w, "The texts of %s were erased, as the audit tells.\n", counted(out.Erased, "line", "lines"))
 		}
 		if count == 0 && out.Lines > 0 {
 			_, _ = fmt.Fprintf(w, "Keep this elsewhere, to see later that nothing was cut off: --head %d:%s\n", out.Lines, out.Head)
@@ -111,32 +115,35 @@ func (a *app) verify(files []string, count int64, hash string) error {
 }
 
 // checkTexts holds the texts that are kept against their digests.
-func checkTexts(files []string) (checked int, err error) {
+func checkTexts(files []string) (checked, erased int, err error) {
 	r, err := audit.Open(files...)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { _ = r.Close() }()
 	for e, err := range audit.Read(r) {
 		if err != nil {
-			return checked, err
+			return checked, erased, err
+		}
+		if e.Erased {
+			erased++
 		}
 		if err := e.CheckRequest(); err != nil {
-			return checked, fmt.Errorf("line %d: %w", e.Line, err)
+			return checked, erased, fmt.Errorf("line %d: %w", e.Line, err)
 		}
 		if e.Request != nil {
 			checked++
 		}
 	}
-	return checked, nil
+	return checked, erased, nil
 }
 
 // A query is what of an audit is asked for.
 type query struct {
-	by, assignment, job, request, digest, since, until string
-	outcomes, kinds                                    []string
-	limit                                              int
-	everything                                         bool
+	by, assignment, job, request, digest, since, until, text string
+	outcomes, kinds                                          []string
+	limit                                                    int
+	everything                                               bool
 }
 
 func (a *app) queryCmd() *cobra.Command {
@@ -148,8 +155,8 @@ that they continue, or else of the desk's history.
 A time is a day (2026-11-20), a time (2026-11-20T09:00:00Z), or so long ago (7d,
 36h). Days begin here, at midnight.`,
 		Example: `  duvoctl audit query audit.jsonl --by kim@example.com --since 7d
-  duvoctl audit query --outcome approved --assignment Refunds --since 2026-11-01 --until 2026-12-01
-  duvoctl audit query audit.jsonl --request 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11 --json`,
+  duvoctl audit query --outcome approved --since 2026-11-01 --until 2026-12-01
+  duvoctl audit query audit.jsonl --request 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11`,
 		RunE: func(c *cobra.Command, args []string) error { return a.query(c.Context(), args, q) }}
 	f := c.Flags()
 	f.StringVar(&q.by, "by", "", "decided by this `PERSON`, alone or with others")
@@ -157,6 +164,7 @@ A time is a day (2026-11-20), a time (2026-11-20T09:00:00Z), or so long ago (7d,
 	f.StringVar(&q.job, "job", "", "of this `JOB`")
 	f.StringVar(&q.request, "request", "", "this `REQUEST`, by its ID or its Job's; at a desk also as pending names it")
 	f.StringVar(&q.digest, "digest", "", "with this `DIGEST`, or one that begins so")
+	f.StringVar(&q.text, "text", "", "that holds this `TEXT` anywhere, whatever the case; of files only")
 	f.StringVar(&q.since, "since", "", "decided at this `TIME` or later")
 	f.StringVar(&q.until, "until", "", "decided before this `TIME`")
 	f.StringSliceVar(&q.outcomes, "outcome", nil, "how it was decided (approved, denied, answered, left, elsewhere, timed out, nobody), or how the `OUTCOME` of the Job is called (completed, failed, ...); one of several")
@@ -198,7 +206,7 @@ func (a *app) query(ctx context.Context, files []string, q query) error {
 	if err != nil {
 		return err
 	}
-	f := audit.Filter{By: q.by, Assignment: q.assignment, JobID: q.job, RequestID: q.request, Digest: strings.ReplaceAll(q.digest, " ", ""), Since: since, Until: until}
+	f := audit.Filter{By: q.by, Assignment: q.assignment, JobID: q.job, RequestID: q.request, Digest: strings.ReplaceAll(q.digest, " ", ""), Since: since, Until: until, Text: q.text}
 	if !isID(q.request) && !q.everything {
 		f.RequestID = "" // it may be named as pending names it, or by its Job
 	}
@@ -210,6 +218,8 @@ func (a *app) query(ctx context.Context, files []string, q query) error {
 		return usage("--limit cannot be negative", "")
 	case len(files) == 0 && a.desk == "":
 		return usage("it is not said which audit", "name its file, or a desk by "+envDesk+" or --desk")
+	case q.text != "" && len(files) == 0:
+		return usage("--text needs the audit's files", "name them")
 	case q.everything && len(files) == 0:
 		return usage("--all needs the audit's files; a desk tells decisions only", "")
 	case q.everything && len(q.outcomes) > 0:

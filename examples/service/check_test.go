@@ -1,17 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
@@ -116,16 +113,27 @@ func (d *day) checkRequest(j duvotest.JobRecord, r duvotest.RequestRecord) {
 // checkAudit: its lines follow one another, and each response was announced there as
 // what a person had decided.
 func (d *day) checkAudit() {
-	f, err := os.Open(filepath.Join(d.dir, "audit.jsonl"))
+	path := filepath.Join(d.dir, "audit.jsonl")
+	f, err := audit.Open(path)
 	require.NoError(d.t, err)
-	defer f.Close()
 	lines, _, err := audit.Verify(f, 0, "")
-	require.NoError(d.t, err)
+	require.NoError(d.t, errors.Join(err, f.Close()))
 	d.lines = lines
-	_, err = f.Seek(0, 0)
+	files, err := filepath.Glob(path + ".*")
 	require.NoError(d.t, err)
+	require.Equal(d.t, runtime.GOOS != "windows", len(files) > 0, "it was continued in other files: %v", files)
+	for _, name := range append(files, path) {
+		if info, err := os.Stat(name); err == nil {
+			d.audited += info.Size()
+		}
+	}
+	if f, err = audit.Open(path); err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
 	sent := map[string]bool{}
-	for _, r := range auditOf(d.t, f) {
+	for r, err := range audit.Read(f) {
+		require.NoError(d.t, err)
 		if r.Event == audit.Sent {
 			require.Contains(d.t, []string{"kim", "lee"}, r.By)
 			require.Equal(d.t, hitl.SourcePerson, r.Source)
@@ -163,18 +171,6 @@ func (d *day) report(took time.Duration) {
 	}
 	d.t.Logf("%d Jobs in %s: %d lives of the service, %d POSTs of clients, told %v (%d unknown), %d requests answered by people, decisions by status %v, all answers by status %v",
 		d.jobs, took.Round(time.Second), d.lives, posts, told, d.unknown, d.responses, tries, d.answers)
-	d.t.Logf("%d requests to Duvo, %.1f a Job; %d lines of audit; %d MiB of journal; %d MiB got from the system", requests, float64(requests)/float64(d.jobs), d.lines, size>>20, mem.Sys>>20)
-}
-
-// auditOf reads the records of an audit file.
-func auditOf(t *testing.T, f io.Reader) (all []audit.Record) {
-	for d := json.NewDecoder(f); ; {
-		var r audit.Record
-		err := d.Decode(&r)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		require.NoError(t, err)
-		all = append(all, r)
-	}
+	d.t.Logf("%d requests to Duvo, %.1f a Job; %d lines of audit, %.1f kB a Job; %.1f kB of journal a Job; %d MiB got from the system",
+		requests, float64(requests)/float64(d.jobs), d.lines, float64(d.audited)/1e3/float64(d.jobs), float64(size)/1e3/float64(d.jobs), mem.Sys>>20)
 }

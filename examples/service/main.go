@@ -8,7 +8,9 @@
 //	GET  /requests                   what waits for a person, each with its digest
 //	POST /jobs/{key}/requests/{id}   {"digest", "verdict", "reason", "answers"}: decide
 //	POST /duvo                       Duvo's webhook, where DUVO_WEBHOOK_URL and _SECRET are set
-//	GET  /healthz                    200, and whether the Assignments are known
+//	GET  /health                     how it is: what waits, what does not work
+//	GET  /healthz                    503 where only a new start helps; for a supervisor
+//	GET  /readyz                     503 where work should go elsewhere, or come later
 //
 // With DUVO_API_KEY set (and DUVO_API_BASE_URL, DUVO_TEAM_ID where needed) it works
 // with that Duvo. Without, it runs on an emulator in this process, with a journal
@@ -30,6 +32,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,12 +43,14 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/duvotool/duvotool/journal"
 )
 
 const (
 	discoverWithin = 5 * time.Second     // then it starts with what the journal knows
 	closeWithin    = 25 * time.Second    // less than what a supervisor gives it before it kills
+	auditSize      = 64 << 20            // bytes of one file of the audit: some 24,000 Jobs; then it goes on in another
 	remembered     = 30 * 24 * time.Hour // a key that comes again within this time is the same work
 )
 
@@ -53,13 +59,34 @@ type config struct {
 	poll                       time.Duration
 }
 
+var help = usage.Text{
+	Does: "Serves work in Duvo over HTTP: start it, see how it stands, decide what it asks.",
+	About: `It may be killed at any moment: what was taken is gone on with, and nothing is
+done twice. The comment at the top of main.go lists the routes. Without DUVO_API_KEY it
+runs on an emulator inside this process, where the header X-Person says who calls.`,
+	Env: slices.Concat(usage.Duvo("without it an emulator inside this process is used"), []usage.Entry{
+		{Name: "DUVO_WEBHOOK_URL", Means: "where Duvo's webhook reaches POST /duvo of this service; Jobs are then read sooner"},
+		{Name: "DUVO_WEBHOOK_SECRET", Means: "its signing secret, as Duvo shows it"},
+	}),
+	Exit: []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C or SIGTERM"}, {Name: "1", Means: "it cannot serve; the log on stderr says why"}},
+	Examples: []string{
+		"service",
+		`curl -H 'X-Person: kim' localhost:8080/jobs -d '{"key":"order 4711",`,
+		`      "assignment":"Complaint handler","input":"Refund order 4711"}'`,
+		"service -data /var/lib/duvo -person-header X-Forwarded-User",
+	},
+}
+
 func main() {
 	var c config
-	flag.StringVar(&c.listen, "listen", "127.0.0.1:8080", "the `address` to serve")
-	flag.StringVar(&c.data, "data", "", "the `folder` of the journal and the audit, which outlive the process; needed with DUVO_API_KEY")
-	flag.StringVar(&c.personHeader, "person-header", "", "the `header` in which your authenticating proxy tells who calls; needed with DUVO_API_KEY")
-	flag.DurationVar(&c.poll, "poll", 0, "how often a Job is read; 0 is by its age, as Duvo advises")
-	flag.Parse()
+	fs := flag.NewFlagSet("service", flag.ContinueOnError)
+	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "the `ADDRESS` to serve")
+	fs.StringVar(&c.data, "data", "", "the `FOLDER` of the journal and the audit, which outlive the process; needed with DUVO_API_KEY")
+	fs.StringVar(&c.personHeader, "person-header", "", "the `HEADER` in which your authenticating proxy tells who calls; needed with DUVO_API_KEY")
+	fs.DurationVar(&c.poll, "poll", 0, "how often a Job is read; 0 is by its age, from 5s, as Duvo advises")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := inDuvo(ctx, c, log)
@@ -110,7 +137,7 @@ func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) e
 		return err // ErrLocked: another process is at work; two must not share the file
 	}
 	defer jobs.Close()
-	records, err := audit.OpenFile(filepath.Join(c.data, "audit.jsonl"))
+	records, err := openAudit(c.data, auditSize)
 	if err != nil {
 		return err
 	}
@@ -128,8 +155,19 @@ func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", "http://"+l.Addr().String(), "Assignments known", reg.Discovered(), "taken up", len(reg.Resumed()))
+	log.Info("serving", "url", "http://"+l.Addr().String(), "assignments_known", reg.Discovered(), "taken_up", len(reg.Resumed()))
 	return serve(ctx, l, newService(reg, fromHeader(c.personHeader), log), log)
+}
+
+// openAudit opens the audit, which goes on in another file where one has grown large:
+// finished ones lie beside it, and may be moved away. Windows renames no open file, so
+// there it is one.
+func openAudit(data string, size int64) (*audit.File, error) {
+	path := filepath.Join(data, "audit.jsonl")
+	if runtime.GOOS == "windows" {
+		return audit.OpenFile(path)
+	}
+	return audit.OpenFile(path, audit.MaxSize(size))
 }
 
 // options are those of the registry. Every request is put off, so that a person may

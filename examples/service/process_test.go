@@ -189,10 +189,8 @@ func TestProcesses(t *testing.T) {
 	d.Inject(duvotest.Fault{Op: "listAgents", Kind: duvotest.StatusBefore, Status: http.StatusUnauthorized})
 	p := launch(t, data, d)
 	require.Equal(t, http.StatusServiceUnavailable, p.post("too early"))
-	var health map[string]bool
-	p.until(func() bool {
-		return p.call(http.MethodGet, "/healthz", nil, &health) == http.StatusOK && health["assignments_known"]
-	})
+	require.Equal(t, http.StatusOK, p.call(http.MethodGet, "/healthz", nil, nil))
+	p.until(func() bool { return p.call(http.MethodGet, "/readyz", nil, nil) == http.StatusOK })
 
 	for i := range 4 {
 		require.Equal(t, http.StatusAccepted, p.post(fmt.Sprint("order ", i)))
@@ -232,6 +230,8 @@ func TestProcesses(t *testing.T) {
 	p.terminate()
 
 	require.Len(t, d.Jobs(), 8)
+	require.Equal(t, 8, d.Count("startRun"), "each was sent once")
+	require.Equal(t, 3, d.Count("respondToHumanRequest"))
 	for _, j := range d.Jobs() {
 		yes := map[string]bool{"ask 0": true, "ask 1": false, "ask 2": true}
 		for _, r := range j.Requests {

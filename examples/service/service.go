@@ -63,9 +63,11 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("GET /requests", s.as(s.requests))
 	mux.HandleFunc("POST /jobs/{key}/requests/{id}", s.as(s.decide))
 	mux.Handle("POST /duvo", s.reg.Webhook())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, http.StatusOK, map[string]bool{"assignments_known": s.reg.Discovered()})
-	})
+	mux.HandleFunc("GET /health", s.as(func(r *http.Request, _ string) (int, any, error) {
+		return http.StatusOK, s.reg.CheckHealth(r.Context()), nil
+	}))
+	mux.Handle("/healthz", s.reg.Liveness())
+	mux.Handle("/readyz", s.reg.Readiness())
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 

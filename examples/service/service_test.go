@@ -132,7 +132,10 @@ func TestAnswers(t *testing.T) {
 			s.answers("GET", path, "", "", 401, "who calls")
 		}
 		s.answers("POST", "/jobs", "", order, 401, "who calls")
-		s.answers("GET", "/healthz", "", "", 200, "true")
+		s.answers("GET", "/healthz", "", "", 200, `{"ok":true}`)
+		s.answers("GET", "/readyz", "", "", 200, `{"ok":true}`)
+		s.answers("GET", "/health", "", "", 401, "who calls")
+		s.answers("GET", "/health", "kim", "", 200, `"journal":{"used":true,"failing":false`)
 		s.answers("POST", "/duvo", "", "{}", 401, "")
 		s.answers("POST", "/jobs", "kim", `{"key":"a","input":"b"}`, 404, "there is no tool")
 		s.answers("POST", "/jobs", "kim", `{"key":"a","assignment":"Orders"}`, 422, "the input is empty")

@@ -57,6 +57,7 @@ type day struct {
 
 	unknown, responses int // of the report
 	lines              int64
+	audited            int64 // bytes of all files of the audit
 }
 
 // A wish is what a client has asked for.
@@ -169,7 +170,7 @@ func (d *day) start() {
 	var err error
 	l.journal, err = bolt.Open(filepath.Join(d.dir, "journal.db"))
 	require.NoError(d.t, err)
-	l.audit, err = audit.OpenFile(filepath.Join(d.dir, "audit.jsonl"))
+	l.audit, err = openAudit(d.dir, 32<<10) // so that a day has several files
 	require.NoError(d.t, err)
 	client, err := duvo.New(duvo.WithAPIKey(d.key), duvo.WithTeam(d.duvo.TeamID()), duvo.WithBaseURL(duvotest.MemoryURL), duvo.WithHTTPClient(&http.Client{Transport: l}))
 	require.NoError(d.t, err)

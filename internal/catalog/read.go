@@ -69,14 +69,14 @@ func Read(ctx context.Context, from Source, rules Rules, before *Catalog, book *
 func (c *Catalog) add(ctx context.Context, e *Entry, rules Rules, before *Catalog, log *slog.Logger) {
 	a := e.Work.Assignment
 	if !c.accept(rules, before, e) {
-		log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+		log.WarnContext(ctx, "duvotool: an Assignment is held back until it is accepted", "assignment", safetext.OneLine(a.Name, 80), "assignment_id", a.ID)
 		return
 	}
 	c.Entries = append(c.Entries, e)
 	c.byID[strings.ToLower(a.ID)] = e
 	if e.undescribed {
 		log.WarnContext(ctx, "duvotool: an Assignment has no description; describe its latest Build in Duvo, so that a model can choose it",
-			"assignment", safetext.OneLine(a.Name, 80), "id", a.ID)
+			"assignment", safetext.OneLine(a.Name, 80), "assignment_id", a.ID)
 	}
 }
 

@@ -36,7 +36,7 @@ func (d *Discovery) First(ctx context.Context) error {
 	d.Offer(cat)
 	close(d.listed)
 	if len(cat.Entries) == 0 {
-		d.Log.WarnContext(ctx, "duvotool: no Assignments found", "kept by", fmt.Sprint(d.Rules.Keep))
+		d.Log.WarnContext(ctx, "duvotool: no Assignments found", "selectors", fmt.Sprint(d.Rules.Keep))
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (d *Discovery) safely(ctx context.Context) error {
 // warnUnmatched logs what options and policies name in vain since a refresh.
 func (d *Discovery) warnUnmatched(ctx context.Context, c outcome.Changes, lasting []string) {
 	for _, problem := range c.Unmatched {
-		d.Log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "problem", problem)
+		d.Log.WarnContext(ctx, "duvotool: something that an option or a policy names is gone; correct it before the next start, which refuses it", "reason", problem)
 	}
 	for _, selector := range lasting {
 		d.Log.WarnContext(ctx, "duvotool: a selector holds for nothing but Assignments that were renamed or moved; correct it before the next start, which refuses it",

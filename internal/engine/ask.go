@@ -97,7 +97,7 @@ func (op *operation) answered(r *run, f lifecycle.AskPolicy, req hitl.Request, d
 	name := hitl.SafePolicyName(op.work.Settings.Policy)
 	if is(err, hitl.ErrRefused) { // the request waits for a decision that may stand
 		why := hitl.SafeLine(err.Error(), 500)
-		op.eng.log.Warn("duvotool: what the policy decided was refused, and the request is suspended", "job", req.JobID, "policy", name, "why", why)
+		op.requestLogger(req.JobID, req.ID).Warn("duvotool: what the policy decided was refused, and the request is suspended", "policy", name, "reason", why)
 		d, err = hitl.Suspend(), nil
 		d.By, d.Reason, d.Path = "policy "+name, why, name
 	}
@@ -105,7 +105,7 @@ func (op *operation) answered(r *run, f lifecycle.AskPolicy, req hitl.Request, d
 		e.Error, err = policyFailure(err)
 		r.note(lifecycle.CausePolicy, err)
 		if r.abandoned() == nil {
-			op.eng.log.Error("duvotool: the policy failed; nothing was sent", "job", req.JobID, "policy", name, "error", e.Error)
+			op.requestLogger(req.JobID, req.ID).Error("duvotool: the policy failed; nothing was sent", "policy", name, "error", e.Error)
 		}
 		return e
 	}

@@ -15,17 +15,19 @@ import (
 func (eng *Engine) writeAudit(ctx context.Context, rec audit.Record) error {
 	err := eng.callAudit(ctx, func(ctx context.Context) error { return eng.cfg.Audit.Record(ctx, rec) })
 	if err != nil {
-		eng.log.Error("duvotool: an audit record was not written", "event", string(rec.Event), "job", rec.JobID, "error", hitl.SafeLine(err.Error(), 500))
+		eng.log.With(aboutJob(rec.JobID, rec.Key, rec.AssignmentID, rec.Assignment)...).Error("duvotool: an audit record was not written",
+			"request", hitl.SafeLine(rec.RequestID, 64), "event", string(rec.Event), "error", hitl.SafeLine(err.Error(), 500))
 	}
 	return err
 }
 
 // callAudit calls the audit log. What happened is kept also when nobody waits for it
 // any more. Errors match audit.ErrWrite.
-func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error) error {
+func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() { eng.auditing.writes.note(err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eng.cfg.PostTimeout)
 	defer cancel()
-	err := guard.Run(audit.ErrWrite, func() error {
+	err = guard.Run(audit.ErrWrite, func() error {
 		defer eng.life.Callback("audit log")()
 		return f(ctx)
 	})

@@ -77,7 +77,10 @@ func (o *operations) byRecordKey(key string) *operation {
 
 func (o *operations) each(f func(*operation)) {
 	o.mu.Lock()
-	all := slices.Collect(maps.Values(o.byKey))
+	all := make([]*operation, 0, len(o.byKey))
+	for _, op := range o.byKey {
+		all = append(all, op)
+	}
 	o.mu.Unlock()
 	for _, op := range all {
 		f(op)

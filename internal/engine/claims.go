@@ -123,7 +123,7 @@ func (l *ledger) claim(mine claim, about []string) (theirs *claim, err error) {
 func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 	failed := func(err error) lifecycle.Event {
 		r.note(lifecycle.CauseJournal, err)
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(f.Job).Error("duvotool: writing to the journal", "error", hitl.SafeLine(err.Error(), 500))
 		return lifecycle.Claimed{Name: f.Name, Failed: true}
 	}
 	op.do(func() lifecycle.Event {
@@ -152,7 +152,7 @@ func (op *operation) claim(r *run, s *lifecycle.State, f lifecycle.Claim) {
 		case err != nil:
 			return failed(err)
 		case theirs != nil:
-			op.eng.log.Warn("duvotool: another operation has decided the request", "operation", op.order.Key, "job", f.Job, "request", f.Request)
+			op.requestLogger(f.Job, f.Request).Warn("duvotool: another operation has decided the request")
 			r.noteTheirs(f.Request, theirs.Decision)
 			return lifecycle.Claimed{Name: f.Name, TakenBy: fmt.Sprintf("%s by %s", theirs.Decision.Verdict, hitl.Decider(theirs.Decision.By))}
 		}

@@ -19,7 +19,7 @@ import (
 func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 	failed := func(err error) lifecycle.Event {
 		if r.abandoned() == nil { // else we have cut it short
-			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(f.Job).Warn("duvotool: reading the messages of a Job", "error", hitl.SafeLine(err.Error(), 500))
 		}
 		r.note(lifecycle.CauseGivenUp, err)
 		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
@@ -41,7 +41,7 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		op.checkAnswer(&e, &s.Record, messages)
 		r.keepCollected(e.Part, messages[after:])
 		if large {
-			op.eng.log.Warn("duvotool: a message of a Job is larger than is taken", "job", f.Job, "after", len(messages))
+			op.logger(f.Job).Warn("duvotool: a message of a Job is larger than is taken", "after", len(messages))
 			e.Note = "one of its messages is larger than this program takes; neither it nor what follows was read, so the output may not be its last word"
 			e.Problem, e.Correct, e.Data = "", "", nil
 		}
@@ -222,7 +222,7 @@ func (op *operation) tellLive(r *run, job duvo.Job) {
 		defer done()
 		_, _, err := op.readMessages(r, job.ID)
 		if err != nil { // it is only progress
-			op.eng.log.Warn("duvotool: reading the messages of a Job", "job", job.ID, "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(job.ID).Warn("duvotool: reading the messages of a Job", "error", hitl.SafeLine(err.Error(), 500))
 			return nil
 		}
 		r.mu.Lock()

@@ -64,8 +64,11 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	case lifecycle.Interim:
 		op.release(r, f.Callers, func() answer { return answer{res: op.interim(s)} })
 	case lifecycle.Finish:
+		if f.Callers == nil {
+			op.logger(s.Record.Job).Info("duvotool: finished", "outcome", string(s.Record.Result.Outcome), "status", hitl.SafeLine(s.Record.Status, 40))
+		}
 		if !f.Recorded && f.Callers == nil {
-			op.eng.log.Error("duvotool: the outcome is not in the journal yet", "operation", op.order.Key, "job", s.Record.Job)
+			op.logger(s.Record.Job).Error("duvotool: the outcome is not in the journal yet")
 		}
 		if op.continuable(s) {
 			op.ownHandle() // what nobody can find is dropped before its callers are answered
@@ -80,6 +83,7 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 			res.Note = joinNotes(res.Note, f.Note)
 			return res
 		}
+		op.logger(s.Record.Job).Info("duvotool: given up", "outcome", string(f.Outcome))
 		_ = op.audit(r, s, lifecycle.Line{Kind: lifecycle.LineOutcome, Text: string(f.Outcome)}, res().Note)
 		op.tell(r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: res()})
 		op.release(r, nil, func() answer { return answer{res: res()} })
@@ -92,8 +96,8 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	}
 }
 
-// refusedWith is the error that callers get.
-func (op *operation) refusedWith(r *run, s *lifecycle.State, f lifecycle.Release) error {
+// refusedWith is the error that callers get, and how far their calls had come.
+func (op *operation) refusedWith(r *run, s *lifecycle.State, f lifecycle.Release) (outcome.Phase, error) {
 	cause := op.causeOf(r, s, f)
 	at := op.errorAt(s, cause)
 	switch { // what it was about is over by now
@@ -109,13 +113,14 @@ func (op *operation) refusedWith(r *run, s *lifecycle.State, f lifecycle.Release
 	if errors.As(cause, &bad) && error(bad) == cause {
 		err = bad // for the model to know
 	}
-	return err
+	return at.Phase, err
 }
 
 // refuse gives callers an error.
 func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
-	err := op.refusedWith(r, s, f)
+	phase, err := op.refusedWith(r, s, f)
 	if f.Callers == nil {
+		op.logGivenUp(s.Record.Job, phase, f.Cause)
 		op.mu.Lock()
 		op.moreLocked().err = err
 		op.mu.Unlock()

@@ -12,7 +12,8 @@
 // came of it. open.go, callkeys.go, book.go, reread.go, once.go, barriers.go and
 // handles.go find operations by their keys; people.go, manage.go, lookup.go,
 // reconcile.go and closing.go are for the program; ledger.go, identity.go and
-// journalguard.go for the journal.
+// journalguard.go for the journal; replicas.go, news.go and sweeps.go for those who share
+// it.
 package engine
 
 import (
@@ -62,6 +63,7 @@ type Engine struct {
 	deliveries recent // of webhooks, by their IDs
 	early      recent // Jobs that a webhook told of before their start returned
 	auditing   auditTrouble
+	probes     [2]probe // of the journal and the audit log
 
 	closing closing
 }
@@ -81,6 +83,8 @@ type auditTrouble struct {
 	err    error // nil: it can be written
 	record audit.Record
 	tried  *run // tries to write the record again as long as it goes on; nil: nobody does
+
+	writes writes // guards itself
 }
 
 // closing is how far an engine has come on its way to its end.

@@ -22,7 +22,7 @@ func (eng *Engine) RunUntil(ctx context.Context, w *Work, input string, enough <
 
 // Continue posts a message to the Job of a Result and waits for its next end.
 func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result, message string) (*outcome.Result, error) {
-	if after.Input == "" && eng.ops.forgotText(callerOf(ctx).Tenant, after.Key) {
+	if after.Input == "" && eng.ops.forgotText(ctx, callerOf(ctx).Tenant, after.Key) {
 		return nil, eng.ops.failed(w, after.Key, errForgotten)
 	}
 	ctx = context.WithValue(ctx, startKey{}, after.Input)

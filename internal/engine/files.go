@@ -23,7 +23,7 @@ func (op *operation) stage(r *run, f lifecycle.StageFiles) {
 			return lifecycle.Staged{Name: f.Name, Sandbox: id}
 		}
 		r.note(lifecycle.CauseFiles, err)
-		op.eng.log.Warn("duvotool: making a sandbox", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger("").Warn("duvotool: making a sandbox", "error", hitl.SafeLine(err.Error(), 500))
 		if duvo.Temporary(err) {
 			return lifecycle.Staged{Name: f.Name, Failed: lifecycle.Nothing}
 		}

@@ -65,7 +65,7 @@ func (op *operation) giveHandle(ctx context.Context) string {
 	e := handleEntry{op.record, hitl.Caller{Tenant: op.order.Caller.Tenant, User: to.user}, to.scope}
 	if _, err := l.once(&e, handleRecord, handle); err != nil {
 		// It is good for as long as this process lives.
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(op.known().Job).Error("duvotool: writing to the journal", "error", hitl.SafeLine(err.Error(), 500))
 		return handle
 	}
 	op.mu.Lock()

@@ -161,7 +161,9 @@ func (t *Seat) Tell(s *lifecycle.State, f lifecycle.Effect) {
 		op.tell(t.r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: res})
 	case lifecycle.Release:
 		if f.Callers == nil {
-			op.tell(t.r, outcome.Event{Kind: outcome.EventParked, JobID: s.Record.Job, Status: statusOf(s), Err: op.refusedWith(t.r, s, f)})
+			phase, err := op.refusedWith(t.r, s, f)
+			op.logGivenUp(s.Record.Job, phase, f.Cause)
+			op.tell(t.r, outcome.Event{Kind: outcome.EventParked, JobID: s.Record.Job, Status: statusOf(s), Err: err})
 		}
 	}
 }
@@ -181,7 +183,8 @@ func (t *Seat) Ended(s *lifecycle.State, f lifecycle.EndCalls) *outcome.Result {
 
 // Refused is the error that callers get.
 func (t *Seat) Refused(s *lifecycle.State, f lifecycle.Release) error {
-	return t.op.refusedWith(t.r, s, f)
+	_, err := t.op.refusedWith(t.r, s, f)
+	return err
 }
 
 // Error is an error of a call that has come so far.

@@ -32,6 +32,7 @@ type ledger struct {
 	id        string // of the journal; empty where it is not encrypted. Set by identify.
 	retention time.Duration
 	witness   witness
+	writes    writes
 }
 
 func newLedger(c Config, life *lifetime.Lifetime) *ledger {
@@ -151,6 +152,7 @@ func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 		revision, err = l.journal.Put(ctx, r)
 		return err
 	})
+	l.writes.note(writeFailure(err))
 	if err == nil && revision != r.Revision+1 {
 		err = fmt.Errorf("%w: the revision %d is not the next one after %d", journal.ErrFailed, revision, r.Revision)
 	}

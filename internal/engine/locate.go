@@ -32,7 +32,7 @@ var errTooMany = errors.New("too many Jobs have been started since")
 // the URL with the token.
 func (op *operation) locate(r *run, s *lifecycle.State, f lifecycle.Locate) {
 	failed := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: looking for a Job", "assignment", op.work.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger("").Warn("duvotool: looking for a Job", "error", hitl.SafeLine(err.Error(), 500))
 		return lifecycle.Located{Name: f.Name, Failed: true, Odd: !duvo.Temporary(err) && r.abandoned() == nil}
 	}
 	op.do(func() lifecycle.Event {
@@ -149,8 +149,7 @@ func (op *operation) sandboxOf(ctx context.Context, id string) (string, error) {
 // told counts against it.
 func (op *operation) startedBySend(ctx context.Context, id string, sent time.Time) (bool, error) {
 	refuse := func(why string) (bool, error) {
-		op.eng.log.Warn("duvotool: a webhook delivery told of a Job that is not the one of this start; it is not taken", "assignment", op.work.Assignment.ID,
-			"operation", op.order.Key, "job", hitl.SafeLine(id, 64), "why", why)
+		op.logger("").Warn("duvotool: a webhook delivery told of a Job that is not the one of this start; it is not taken", "other_job", hitl.SafeLine(id, 64), "reason", why)
 		return false, nil
 	}
 	if other := op.eng.ops.byJob()[strings.ToLower(id)]; other != nil && other != op {

@@ -60,7 +60,7 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 		op.resume(many)
 	}
 	if n := len(asking) + len(others); n > 0 {
-		eng.log.InfoContext(ctx, "duvotool: took up the Jobs of the journal", "jobs", n)
+		eng.log.DebugContext(ctx, "duvotool: took up the Jobs of the journal", "count", n)
 	}
 	return nil
 }

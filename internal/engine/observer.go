@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
@@ -26,6 +27,8 @@ type eventQueue struct {
 	waiting []*untold
 	bytes   int64               // that what waits holds
 	behind  bool                // something was left out, and the log tells so
+	dropped int64               // events that were left out, or something of them
+	telling time.Time           // since when the observer is told the present event; zero: it is told none
 	status  map[eventOf]*untold // the last that waits of an operation, where it is a status
 	busy    bool
 	idle    chan struct{} // closed while nothing is told; made anew by send
@@ -59,6 +62,7 @@ func (q *eventQueue) fit(e *untold) bool {
 	if e.bytes = saidIn(&e.Event); e.bytes == 0 || q.bytes+e.bytes <= maxWaiting {
 		return true
 	}
+	q.dropped++
 	if !q.behind {
 		q.behind = true
 		q.log.Error("duvotool: the observer is far behind; what Jobs say is left out of events until it has caught up")
@@ -120,7 +124,7 @@ func (q *eventQueue) drain() {
 	for {
 		q.mu.Lock()
 		if len(q.waiting) == 0 {
-			q.busy, q.behind = false, false
+			q.busy, q.behind, q.telling = false, false, time.Time{}
 			q.waiting = nil
 			close(q.idle)
 			q.mu.Unlock()
@@ -134,6 +138,7 @@ func (q *eventQueue) drain() {
 		if of := (eventOf{e.Caller.Tenant, e.Key, e.Assignment.ID}); q.status[of] == e {
 			delete(q.status, of)
 		}
+		q.telling = time.Now()
 		q.mu.Unlock()
 		q.tellSafely(e.Event)
 	}

@@ -69,7 +69,7 @@ func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) (then func()) {
 		e.Failed = classOf(err)
 		r.note(lifecycle.CauseGivenUp, err)
 		r.note(lifecycle.CauseForeign, err)
-		op.eng.log.Warn("duvotool: reading a Job", "job", op.known().Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(op.known().Job).Warn("duvotool: reading a Job", "error", hitl.SafeLine(err.Error(), 500))
 		w.Retry()
 		op.post(e)
 		return nil
@@ -109,7 +109,7 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 		added, err := op.hear(r, q.ID)
 		if err != nil {
 			r.note(lifecycle.CauseGivenUp, fmt.Errorf("what was said to the Job since its start is not known, so nothing is decided about it: %w", err))
-			op.eng.log.Warn("duvotool: reading what was said to a Job", "job", op.known().Job, "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(op.known().Job).Warn("duvotool: reading what was said to a Job", "error", hitl.SafeLine(err.Error(), 500))
 			if w := r.watching(); w != nil {
 				w.Retry()
 			}

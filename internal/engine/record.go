@@ -24,7 +24,7 @@ func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 	}
 	failed := func(err error) lifecycle.Event {
 		r.note(lifecycle.CauseJournal, err)
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", f.Record.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(f.Record.Job).Error("duvotool: writing to the journal", "error", hitl.SafeLine(err.Error(), 500))
 		var lost *unusable
 		return lifecycle.SaveFailed{Name: f.Name, Lost: errors.As(err, &lost)}
 	}
@@ -78,7 +78,7 @@ func (op *operation) put(f lifecycle.Save) (revision uint64, err error) {
 	}
 	revision, err = op.putRecord(f.Revision, &rec)
 	if errors.Is(err, journal.ErrTooLarge) && withoutText(&rec) {
-		op.eng.log.Warn("duvotool: the outcome is larger than the journal takes, and is kept without its text", "operation", op.order.Key, "job", rec.Job)
+		op.logger(rec.Job).Warn("duvotool: the outcome is larger than the journal takes, and is kept without its text")
 		revision, err = op.putRecord(f.Revision, &rec)
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func (op *operation) conflict(f lifecycle.Save) (lifecycle.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	op.eng.log.Info("duvotool: an operation was recorded by another process; going on from there", "operation", op.order.Key, "job", theirs.Job)
+	op.logger(theirs.Job).Debug("duvotool: an operation was recorded by another process; going on from there")
 	return lifecycle.Conflict{Name: f.Name, Record: theirs, Revision: rec.Revision}, nil
 }
 
@@ -212,6 +212,6 @@ func (op *operation) keepBelongings(r *lifecycle.Record) {
 		return
 	}
 	if err := op.eng.ledger.keep(context.Background(), r, time.Now().Add(-slack)); err != nil {
-		op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", r.Job, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(r.Job).Error("duvotool: writing to the journal", "error", hitl.SafeLine(err.Error(), 500))
 	}
 }

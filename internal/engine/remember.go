@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
@@ -131,18 +132,16 @@ var errForgotten = errors.New("what the Job was told is no longer kept here, so 
 
 // forgotText reports whether what was said is no longer known of the operation with
 // a key.
-func (o *operations) forgotText(tenant, key string) bool {
-	o.mu.Lock()
-	op := o.byKey[slot{tenant, key}]
-	o.mu.Unlock()
-	return op != nil && op.textless()
+func (o *operations) forgotText(ctx context.Context, tenant, key string) bool {
+	op, _, err := o.peek(ctx, tenant, key)
+	return err == nil && op.textless()
 }
 
 // textless reports whether what was said is no longer known.
 func (op *operation) textless() bool {
 	op.mu.Lock()
 	defer op.mu.Unlock()
-	return op.extrasLocked().told != nil
+	return op.state.Record.Erased || op.extrasLocked().told != nil
 }
 
 // settled notes that a run of an operation is over. One that no key of a caller's

@@ -206,7 +206,7 @@ func (p *replica) takeOver(ctx context.Context) {
 			}
 		}
 		if len(taken) > 0 {
-			p.eng.log.Info("duvotool: took over operations that nobody owned", "operations", len(taken))
+			p.eng.log.Info("duvotool: took over operations that nobody owned", "count", len(taken))
 		}
 		if len(taken) < takenAtOnce {
 			return
@@ -235,7 +235,7 @@ func (p *replica) resume(ctx context.Context, key string) error {
 func (op *operation) own(r *run, f lifecycle.Own) {
 	failed := func(err error) lifecycle.Event {
 		r.note(lifecycle.CauseJournal, err)
-		op.eng.log.Error("duvotool: asking the journal for an operation", "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger(op.known().Job).Error("duvotool: asking the journal for an operation", "error", hitl.SafeLine(err.Error(), 500))
 		return lifecycle.Owned{Name: f.Name, Failed: true}
 	}
 	op.do(func() lifecycle.Event {

@@ -101,7 +101,7 @@ func (op *operation) startJob(r *run, s *lifecycle.State, f lifecycle.StartJob) 
 	o := f.Order
 	start := duvo.StartJob{AssignmentID: o.Assignment.ID, Message: o.Input, SandboxID: f.Sandbox, WebhookURL: o.Webhook, IdempotencyKey: o.StartKey}
 	answer := func(err error) lifecycle.Event {
-		op.eng.log.Warn("duvotool: starting a Job", "assignment", o.Assignment.ID, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+		op.logger("").Warn("duvotool: starting a Job", "error", hitl.SafeLine(err.Error(), 500))
 		e := answerTo(f.Name, err)
 		r.note(lifecycle.CauseFailed, err)
 		r.note(lifecycle.CauseRefused, op.refusal(err))
@@ -134,10 +134,9 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 	if err == nil {
 		err = op.eng.ops.hold(op, job.ID)
 		if errors.Is(err, outcome.ErrForeignJob) {
-			op.eng.log.Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "assignment", op.work.Assignment.ID,
-				"operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64))
+			op.logger("").Error("duvotool: a start was answered with a Job of another operation; nothing will be sent to it", "other_job", hitl.SafeLine(job.ID, 64))
 		} else if err != nil {
-			op.eng.log.Error("duvotool: writing to the journal", "operation", op.order.Key, "job", hitl.SafeLine(job.ID, 64), "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(job.ID).Error("duvotool: writing to the journal", "error", hitl.SafeLine(err.Error(), 500))
 			err = nil
 		}
 	}
@@ -145,7 +144,6 @@ func (op *operation) startedJob(r *run, name uint64, job duvo.Job) lifecycle.Eve
 		r.note(lifecycle.CauseForeign, err)
 		return lifecycle.Sent{Name: name, Reply: lifecycle.Elsewhere, Text: hitl.SafeLine(err.Error(), 300)}
 	}
-	op.eng.log.Info("duvotool: started a Job", "job", job.ID, "assignment", op.work.Assignment.ID, "operation", op.order.Key)
 	return lifecycle.Sent{Name: name, Job: job.ID, Created: wallOf(job.CreatedAt), Build: job.BuildID, Status: string(job.Status), Ours: job.AssignmentID != ""}
 }
 
@@ -165,7 +163,7 @@ func (op *operation) refusal(err error) error {
 func (op *operation) respond(r *run, f lifecycle.Respond) {
 	answer := func(err error) lifecycle.Sent {
 		if err != nil {
-			op.eng.log.Warn("duvotool: sending a response", "job", f.Job, "request", f.Request, "error", hitl.SafeLine(err.Error(), 500))
+			op.requestLogger(f.Job, f.Request).Warn("duvotool: sending a response", "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseResponse, err)
 			r.note(lifecycle.CauseFailed, err)
 			r.note(lifecycle.CauseTooLate, err)
@@ -212,7 +210,7 @@ func (op *operation) sentTo(r *run, e lifecycle.Sent, answered bool) {
 func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 	answer := func(err error) lifecycle.Sent {
 		if err != nil {
-			op.eng.log.Warn("duvotool: posting a message", "job", f.Job, "operation", op.order.Key, "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(f.Job).Warn("duvotool: posting a message", "error", hitl.SafeLine(err.Error(), 500))
 			r.note(lifecycle.CauseFailed, err)
 			r.note(lifecycle.CauseRefused, err)
 			r.note(lifecycle.CauseTooLate, err)
@@ -259,7 +257,7 @@ func (op *operation) postMessage(r *run, s *lifecycle.State, f lifecycle.Post) {
 func (op *operation) stopJob(r *run, f lifecycle.StopJob) {
 	answer := func(err error) lifecycle.Event {
 		if err != nil {
-			op.eng.log.Warn("duvotool: stopping a Job", "job", f.Job, "error", hitl.SafeLine(err.Error(), 500))
+			op.logger(f.Job).Warn("duvotool: stopping a Job", "error", hitl.SafeLine(err.Error(), 500))
 		}
 		return answerTo(f.Name, err)
 	}

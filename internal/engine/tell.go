@@ -38,7 +38,6 @@ func (op *operation) notice(r *run, s *lifecycle.State, f lifecycle.Tell) {
 		e.Kind = outcome.EventRequested
 		if f.Kind == lifecycle.NoticeSuspended {
 			e.Kind = outcome.EventSuspended
-			op.eng.log.Info("duvotool: a request was suspended", "job", s.Record.Job, "request", f.Request)
 		}
 		if a, ok := s.Live.Ask(f.Request); ok && a.Ticket != nil {
 			req := shownAt(a.Ticket, firstSeen(s, f.Request))
@@ -56,15 +55,16 @@ func (op *operation) notice(r *run, s *lifecycle.State, f lifecycle.Tell) {
 		d := entryOf(p)
 		e.Decision = &d
 	case lifecycle.NoticeTrouble:
-		op.eng.log.Error("duvotool: "+f.Text, "operation", op.order.Key, "job", s.Record.Job)
+		op.logger(s.Record.Job).Error("duvotool: " + f.Text)
 		return
 	case lifecycle.NoticeMended:
-		op.eng.log.Info("duvotool: it works again: "+f.Text, "operation", op.order.Key, "job", s.Record.Job)
+		op.logger(s.Record.Job).Info("duvotool: it works again: " + f.Text)
 		return
-	default:
-		op.eng.log.Warn("duvotool: "+string(f.Kind), "operation", op.order.Key, "job", s.Record.Job, "about", hitl.SafeLine(f.Text, 200))
+	default: // there are two Jobs
+		op.logger(s.Record.Job).Warn("duvotool: "+string(f.Kind), "other_job", hitl.SafeLine(f.Text, 64))
 		return
 	}
+	op.story(&e, s, f.Request)
 	op.tell(r, e)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
@@ -60,7 +59,7 @@ func (o *operations) turnFree(s said, name string) error {
 		return err
 	}
 	if other.Result == nil && (!other.Parked() || o.onItsWay(other)) {
-		o.eng.log.Warn("duvotool: another operation talks to the Job", "job", hitl.SafeLine(other.Job, 64), "since", s.Open.Since)
+		o.eng.log.Warn("duvotool: this operation talks to the Job, so another may not yet", append(aboutJob(other.Job, other.Order.Key, other.Order.Assignment.ID, other.Order.Assignment.Name), "since", s.Open.Since)...)
 		return errTalkedTo
 	}
 	return nil

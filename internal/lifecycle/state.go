@@ -65,6 +65,7 @@ type Record struct {
 	Note     string  `json:"note,omitempty"`
 	Trouble  Class   `json:"trouble,omitempty"` // why it was given up; empty: it was not
 	Result   *Result `json:"result,omitempty"`
+	Erased   bool    `json:"erased,omitempty"` // what was said by and to it was taken away, once it had ended
 }
 
 // An Order is what was called for. It is never changed.

@@ -25,6 +25,7 @@ type planner struct {
 
 	service breaker
 	sweep   sweeper
+	did     deeds
 }
 
 // MaxReads bounds the reads that are under way at once.
@@ -169,6 +170,7 @@ func (p *planner) readAt(n *Watch) instant {
 
 // answered notes whether the service answers a read, or a request for a page.
 func (p *planner) answered(err error, read bool) {
+	p.did.note(err, read, p.now())
 	if p.service.note(err, read, p.now()) {
 		p.sweep.pausedUntil = 0 // it was not for the lists
 	}

@@ -36,6 +36,7 @@ func (p *pass) finish(err error, now instant) {
 	s.next = p.began.Add(p.pause - p.pause/100 + rand.N(p.pause/50+1))
 	switch {
 	case err == nil:
+		p.w.did.listed = now
 		p.succeed(now)
 	case !stopped:
 		p.fail(err, now)

@@ -309,7 +309,7 @@ func (p *planner) sweepPause(now instant) time.Duration {
 
 // pauseSweeps goes back to reads by age for a while.
 func (p *planner) pauseSweeps(now instant, why error, rest time.Duration) {
-	p.log.Info("duvotool: Jobs are read one by one", "because", safetext.OneLine(why.Error(), 500), "for", rest)
+	p.log.Debug("duvotool: Jobs are read one by one", "reason", safetext.OneLine(why.Error(), 500), "for", rest)
 	s := &p.sweep
 	p.tellOver(now, rest)
 	p.turn(false)

@@ -119,6 +119,7 @@ func (w *Watcher) tick() {
 		}
 		n.byAge, n.asked, n.tried, n.urgent, n.reading = 0, 0, now, false, true
 		w.reading++
+		w.did.worked = now
 		w.life.Again()
 		w.pool.Go(func() { w.read(n, priority) })
 	}
@@ -139,6 +140,7 @@ func (w *Watcher) beginSweep(now instant) *pass {
 	ctx, cancel := context.WithCancel(duvo.WithoutResend(duvo.WithPriority(context.Background(), duvo.Idle)))
 	w.sweep.cancel, w.sweep.running = cancel, true
 	w.sweep.number++
+	w.did.worked = now
 	return newPass(w, ctx, now)
 }
 
@@ -168,6 +170,9 @@ func (w *Watcher) read(n *Watch, priority duvo.Priority) {
 	w.mu.Unlock()
 	if row != nil {
 		s.Job = *row
+		w.mu.Lock()
+		w.did.note(nil, true, w.now())
+		w.mu.Unlock()
 		w.hasRead(n, s)
 		return
 	}

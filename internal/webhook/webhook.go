@@ -34,6 +34,36 @@ type Handler struct {
 	log       *slog.Logger
 	delivered func(req *http.Request, jobID, delivery string)
 	refusals  tally
+	counts    counts
+}
+
+// Counts are how many deliveries a handler has answered, and when the last ones came.
+type Counts struct {
+	Taken, Refused         int64
+	LastTaken, LastRefused time.Time // zero: none was
+}
+
+type counts struct {
+	mu sync.Mutex
+	Counts
+}
+
+func (c *counts) note(taken bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if taken {
+		c.Taken, c.LastTaken = c.Taken+1, time.Now()
+		return
+	}
+	c.Refused, c.LastRefused = c.Refused+1, time.Now()
+}
+
+// Counts tells what became of deliveries. One that was not looked at, because the
+// registry is closed, is in neither.
+func (h *Handler) Counts() Counts {
+	h.counts.mu.Lock()
+	defer h.counts.mu.Unlock()
+	return h.counts.Counts
 }
 
 // Keys are what deliveries may be signed with.
@@ -51,6 +81,7 @@ func New(keys Keys, life *lifetime.Lifetime, log *slog.Logger, delivered func(re
 // ServeHTTP answers a delivery.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	refuse := func(status int, why string) {
+		h.counts.note(false)
 		if n, tell := h.refusals.note(why); tell {
 			h.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
 		}
@@ -93,6 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if wakes(event.Event) && event.RunID != "" && len(event.RunID) <= 200 {
 		h.delivered(req, event.RunID, delivery)
 	}
+	h.counts.note(true)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -163,7 +163,7 @@ const beginFor = 15 * time.Minute
 // back takes somebody in whom the provider sends back.
 func (s *SignIn) back(w http.ResponseWriter, r *http.Request) {
 	no := func(status int, text string, err error) {
-		s.cfg.Log.Warn("oidc: a sign-in was refused", "why", hitl.SafeLine(text, 200), "error", hitl.SafeLine(fmt.Sprint(err), 500))
+		s.cfg.Log.Warn("oidc: a sign-in was refused", "reason", hitl.SafeLine(text, 200), "error", hitl.SafeLine(fmt.Sprint(err), 500))
 		http.Error(w, "You are not signed in: "+text+". Go back to the desk and try again.", status)
 	}
 	v := r.URL.Query()
