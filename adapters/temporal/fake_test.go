@@ -81,11 +81,7 @@ func (f *fake) close() {
 	}
 	f.mu.Unlock()
 	for _, w := range all {
-		select {
-		case <-w.done:
-		default:
-			w.env.CancelWorkflow()
-		}
+		w.inside(w.env.CancelWorkflow) // not before it has begun
 	}
 	for _, w := range all {
 		<-w.done
