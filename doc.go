@@ -39,6 +39,7 @@
 //   - [github.com/duvotool/duvotool/adapters/mcp]: Duvo through its MCP server, and Assignments for MCP hosts
 //   - [github.com/duvotool/duvotool/adapters/mcp/duvotestmcp]: the MCP server of the emulator
 //   - [github.com/duvotool/duvotool/adapters/bolt]: the journal on disk
+//   - [github.com/duvotool/duvotool/adapters/postgres]: the journal in Postgres, for one process or many
 //   - [github.com/duvotool/duvotool/adapters/inbox]: a desk in a browser at which people decide
 //   - [github.com/duvotool/duvotool/adapters/inbox/passkey]: proves by passkey who decided there
 //   - [github.com/duvotool/duvotool/adapters/inbox/oidc]: signs people in there by OpenID Connect

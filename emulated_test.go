@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,11 +34,19 @@ var sizes = duvotest.Assignment{ID: refundsID, Name: "Sizes", Description: "Asks
 		j.Complete(a["Which size?"] + " / " + a["Which colours?"] + " / " + a["Anything else?"])
 	}}
 
+// nowhere is where webhooks are delivered that no test takes: a look-up of their host
+// would be a wait in real time.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("there is no network")
+}
+
 // emulated runs f in a bubble of time, with a Duvo in memory.
 func emulated(t *testing.T, f func(t *testing.T, d *duvotest.Duvo), opts ...duvotest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		d := duvotest.New(opts...)
+		d := duvotest.New(append([]duvotest.Option{duvotest.WithWebhookClient(&http.Client{Transport: nowhere{}})}, opts...)...)
 		t.Cleanup(d.Close)
 		f(t, d)
 	})

@@ -35,6 +35,10 @@ func (b *restless) Job(ctx context.Context, id string) (duvo.Job, error) {
 // TestJobsTellWholeRequests, while the request that is asked about, or that is
 // suspended, changes all the time. The race detector sees what this does not.
 func TestJobsTellWholeRequests(t *testing.T) {
+	reads := int64(300)
+	if testing.Short() {
+		reads = 100
+	}
 	for name, p := range map[string]hitl.Policy{
 		"asked": hitl.PolicyFunc(func(ctx context.Context, _ hitl.Request) (hitl.Decision, error) {
 			<-ctx.Done()
@@ -53,7 +57,7 @@ func TestJobsTellWholeRequests(t *testing.T) {
 				require.Equal(t, r.Title, r.Description, "a request that never was")
 				require.NotEmpty(t, r.JobID, "a request that never was")
 			}
-			for b.n.Load() < 300 {
+			for b.n.Load() < reads {
 				for _, j := range reg.Jobs() {
 					if j.Request != nil {
 						told(*j.Request)

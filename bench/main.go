@@ -20,6 +20,8 @@ import (
 	"os/exec"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/duvotool/duvotool/internal/usage"
 )
 
 // A figure is one line of a table.
@@ -43,11 +45,22 @@ const (
 	envJobs = "DUVOTOOL_BENCH_JOBS"
 )
 
+var help = usage.Text{
+	Does: "Prints both sides of each claim about cost: a plain loop, and duvotool.",
+	About: `The loop is the one that Duvo's guide shows, on the same emulator in the same
+run. Simulated hours run under testing/synctest, so the figures are made by the tests of
+this package, which the command runs: it must be started within the module.`,
+	Examples: []string{"bench", "bench -only requests", "bench -only steady -jobs 2000 -json"},
+}
+
 func main() {
-	jobs := flag.Int("jobs", 0, "how many Jobs in flight, where a figure is about many; 0: as many as it is about")
-	only := flag.String("only", "", "only figures whose name begins so: requests, steady, webhooks, memory, cpu, discovery, scale, outage")
-	asJSON := flag.Bool("json", false, "print JSON lines instead of a table")
-	flag.Parse()
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	jobs := fs.Int("jobs", 0, "how many `JOBS` in flight, where a figure is about many; 0: as many as it is about")
+	only := fs.String("only", "", "only figures whose `NAME` begins so: requests, steady, webhooks, memory, cpu, discovery, scale, outage (default: all of them; some minutes)")
+	asJSON := fs.Bool("json", false, "print JSON lines instead of a table")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	if err := run(*jobs, *only, *asJSON); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/errtext"
+	"github.com/duvotool/duvotool/internal/version"
 	"golang.org/x/oauth2"
 )
 
@@ -51,7 +52,7 @@ type config struct {
 func defaults() config {
 	return config{
 		baseURL: DefaultBaseURL, timeout: 30 * time.Second, attempts: 5, maxWait: time.Minute,
-		maxBody: 16 << 20, userAgent: "duvotool (+https://github.com/duvotool/duvotool)",
+		maxBody: 16 << 20, userAgent: "duvotool/" + version.Of("") + " (+https://github.com/duvotool/duvotool)",
 		logger: slog.New(slog.DiscardHandler), maxListRows: 1_000_000, share: 0.8,
 	}
 }

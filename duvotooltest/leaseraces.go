@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,37 +30,16 @@ func checkPutsAndTaker(k leaseKit) error {
 		return err
 	}
 	for _, l := range leases {
-		begun, fenced := make(chan struct{}), make(chan error, 1)
-		go func() {
-			fenced <- func() error {
-				for r, n := staged(l.Key, journal.Running), 0; ; n++ {
-					put, err := a.write(r, l.Term)
-					if n == 1 {
-						close(begun)
-					}
-					switch {
-					case errors.Is(err, journal.ErrFenced) && n > 1:
-						return nil
-					case err != nil && n <= 1:
-						close(begun)
-						fallthrough
-					case err != nil:
-						return fmt.Errorf("puts under a lease that has run out, while another takes it: %w", err)
-					}
-					r = put
-				}
-			}()
-		}()
+		begun, taken, fenced := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() { fenced <- a.writeUntil(l, begun, taken) }()
 		<-begun
 		_, err := b.own(l.Key, l.Term)
 		var seen journal.Record
 		if err == nil {
 			seen, err = b.Get(k.ctx, l.Key)
 		}
-		if err != nil { // nothing stops the other otherwise
-			return errors.Join(err, a.Release(k.ctx, "A"), <-fenced)
-		}
-		if err := <-fenced; err != nil {
+		close(taken)
+		if err := errors.Join(err, <-fenced); err != nil {
 			return err
 		}
 		if err := k.holds(b, seen); err != nil {
@@ -69,11 +49,37 @@ func checkPutsAndTaker(k leaseKit) error {
 	return nil
 }
 
+// writeUntil puts one record after another until it is fenced, which it must be once the
+// key was taken.
+func (r replica) writeUntil(l journal.Lease, begun, taken chan struct{}) error {
+	begin := sync.OnceFunc(func() { close(begun) })
+	defer begin()
+	for was := staged(l.Key, journal.Running); ; {
+		last := false
+		select {
+		case <-taken:
+			last = true
+		default:
+		}
+		put, err := r.write(was, l.Term)
+		switch {
+		case errors.Is(err, journal.ErrFenced):
+			return nil
+		case err != nil:
+			return fmt.Errorf("puts under a lease that has run out, while another takes it: %w", err)
+		case last:
+			return fmt.Errorf("%q was taken by another replica, and a put under term %d was not fenced", l.Key, l.Term)
+		}
+		was = put
+		begin()
+	}
+}
+
 // checkRenewalsAndTaker has an owner renew a lease now and then too late, while another
 // replica asks for its key. Once that succeeds, a renewal that ended since must tell
 // that the lease had run out.
 func checkRenewalsAndTaker(k leaseKit) error {
-	const rounds = 5
+	const rounds = 8
 	both, err := k.replicas("A", "B")
 	if err != nil {
 		return err
@@ -84,7 +90,11 @@ func checkRenewalsAndTaker(k leaseKit) error {
 		if _, err := a.Renew(k.ctx, "A", longLease); err != nil {
 			return err
 		}
-		if _, err := a.own(key, 0); err != nil {
+		l, err := a.own(key, 0)
+		if err != nil {
+			return err
+		}
+		if _, err := a.write(staged(key, journal.Running), l.Term); err != nil {
 			return err
 		}
 		var asks, lapsedAt atomic.Int64 // the last ask that had begun when a renewal told so
@@ -106,8 +116,12 @@ func checkRenewalsAndTaker(k leaseKit) error {
 				}
 			}
 		}()
-		err := eventually("a lease that was renewed too late never ran out", func() (bool, error) {
+		err = eventually("a lease that was renewed too late never ran out", func() (bool, error) {
 			asks.Add(1)
+			if round%2 == 1 {
+				taken, err := b.TakeOver(k.ctx, "B", 1)
+				return len(taken) > 0, err
+			}
 			_, err := b.Own(k.ctx, "B", key)
 			if errors.Is(err, journal.ErrOwned) {
 				return false, nil

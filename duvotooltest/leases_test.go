@@ -423,6 +423,7 @@ var brokenLeasesOf = []struct {
 		time.Sleep(time.Millisecond)
 		return b.unfenced(ctx, r)
 	}}},
+	{"never fenced", "puts while another takes", brokenLeases{put: (*brokenLeases).unfenced}},
 	{"short renewals never say that it ran out", "renewals while another takes", brokenLeases{renew: func(b *brokenLeases, ctx context.Context, owner string, lasts time.Duration) (journal.Renewal, error) {
 		told, err := b.Leases.Renew(ctx, owner, lasts)
 		told.Lapsed = told.Lapsed && lasts == longLease

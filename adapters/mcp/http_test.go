@@ -122,6 +122,7 @@ func TestOverHTTP(t *testing.T) {
 	require.NoError(t, err)
 	for _, revision := range revisions {
 		t.Run(revision, func(t *testing.T) {
+			t.Parallel() // each waits on its own
 			s := serve(t, verify)
 			session, err := s.connect(t, serverToken, revision, sayYes)
 			require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/pause"
+	"github.com/duvotool/duvotool/internal/version"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
@@ -305,7 +306,7 @@ func (t *transport) handshake(ctx context.Context, endpoint string, header http.
 	defer giveUp(nil)
 	x := &exchange{handshake: true, giveUp: giveUp}
 	ctx = context.WithValue(ctx, exchangeKey{}, x)
-	client := sdk.NewClient(&sdk.Implementation{Name: "duvotool", Version: "v0"}, &sdk.ClientOptions{
+	client := sdk.NewClient(&sdk.Implementation{Name: "duvotool", Version: version.Of("adapters/mcp")}, &sdk.ClientOptions{
 		Capabilities: &sdk.ClientCapabilities{}, MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true}})
 	var err error
 	s.ClientSession, err = client.Connect(ctx, &sdk.StreamableClientTransport{

@@ -81,11 +81,11 @@ func (a *App) clicked(ctx context.Context, c *api.InteractionCallback) {
 		}
 		var t target
 		if err := json.Unmarshal([]byte(action.Value), &t); err != nil {
-			a.tell(ctx, c.Container.ChannelID, c.User.ID, words["unknownPost"], "")
+			a.tell(ctx, &c.Container, c.User.ID, words["unknownPost"], "")
 			continue
 		}
 		if why, desk := a.click(ctx, c, action.ActionID, t); why != "" {
-			a.tell(ctx, c.Container.ChannelID, c.User.ID, why, desk)
+			a.tell(ctx, &c.Container, c.User.ID, why, desk)
 		}
 		a.wake()
 	}
@@ -233,13 +233,17 @@ func (i *item) waits() bool {
 }
 
 // tell tells a person something that nobody else sees.
-func (a *App) tell(ctx context.Context, channel, user, text, desk string) {
+func (a *App) tell(ctx context.Context, in *api.Container, user, text, desk string) {
 	blocks := []api.Block{note(text)}
 	if b := link(desk); b != nil {
 		blocks = append(blocks, api.NewActionBlock("", b))
 	}
+	options := quiet(summary("Decision", text), blocks)
+	if in.ThreadTs != "" && in.ThreadTs != in.MessageTs { // where they look
+		options = append(options, api.MsgOptionTS(in.ThreadTs))
+	}
 	a.retry(ctx, "somebody could not be told that "+text, func(ctx context.Context) error {
-		_, err := a.cfg.Client.PostEphemeralContext(ctx, channel, user, quiet(summary("Decision", text), blocks)...)
+		_, err := a.cfg.Client.PostEphemeralContext(ctx, in.ChannelID, user, options...)
 		return err
 	})
 }

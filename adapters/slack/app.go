@@ -36,9 +36,9 @@ type Config struct {
 	// app-level token. Required. A client that retries by itself is not needed.
 	Client *api.Client
 
-	// To tells where a request is posted: a channel's ID or a person's. Empty: it is
-	// not posted here. It is called once for each request, from one goroutine.
-	// Required.
+	// To tells where a request is posted: a channel's ID or a person's, or a [Thread].
+	// Empty: it is not posted here. It is called once for each request, from one
+	// goroutine. Required.
 	To func(hitl.Request) string
 
 	// People tells who a Slack user is for the host; see [Users] and [InGroups].

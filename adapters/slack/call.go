@@ -73,6 +73,7 @@ func isSlack(err error, codes ...string) bool {
 
 // channel returns the channel in which somebody is reached.
 func (s *syncer) channel(ctx context.Context, to string) (string, error) {
+	to, _ = place(to)
 	if !strings.HasPrefix(to, "U") && !strings.HasPrefix(to, "W") {
 		return to, nil
 	}
@@ -114,6 +115,9 @@ const (
 // find looks for the message of a post that may have been sent; empty: it is not
 // there.
 func (s *syncer) find(ctx context.Context, channel string, p *Post) (ts string, err error) {
+	if _, thread := place(p.To); thread != "" {
+		return s.findReply(ctx, channel, thread, metaRequest, p)
+	}
 	params := api.GetConversationHistoryParameters{ChannelID: channel, Limit: historyPage, IncludeAllMetadata: true}
 	if at := p.Request.FirstSeen; !at.IsZero() {
 		params.Oldest = strconv.FormatInt(at.Add(-10*time.Minute).Unix(), 10)
@@ -140,13 +144,14 @@ func (s *syncer) find(ctx context.Context, channel string, p *Post) (ts string, 
 	return "", s.withoutHistory(p, err)
 }
 
-// findReply looks for the outcome of a post that may have been told.
-func (s *syncer) findReply(ctx context.Context, p *Post) (there bool, err error) {
+// findReply looks in a thread for what was sent there about a post; empty: it is not
+// there.
+func (s *syncer) findReply(ctx context.Context, channel, thread, kind string, p *Post) (ts string, err error) {
 	bot, err := s.self(ctx)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	params := api.GetConversationRepliesParameters{ChannelID: p.Channel, Timestamp: p.TS, Limit: historyPage, IncludeAllMetadata: true}
+	params := api.GetConversationRepliesParameters{ChannelID: channel, Timestamp: thread, Limit: historyPage, IncludeAllMetadata: true}
 	for range historyPages {
 		var replies []api.Message
 		more := false
@@ -158,15 +163,15 @@ func (s *syncer) findReply(ctx context.Context, p *Post) (there bool, err error)
 			break
 		}
 		for _, m := range replies {
-			if m.BotID == bot && marked(m, metaOutcome, p.ID) {
-				return true, nil
+			if m.BotID == bot && marked(m, kind, p.ID) {
+				return m.Timestamp, nil
 			}
 		}
 		if !more || params.Cursor == "" {
-			return false, nil
+			return "", nil
 		}
 	}
-	return false, s.withoutHistory(p, err)
+	return "", s.withoutHistory(p, err)
 }
 
 // withoutHistory lets a message be sent twice rather than not at all, where the app

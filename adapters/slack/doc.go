@@ -40,6 +40,11 @@
 // carry a signature that is not older than five minutes; by Socket Mode it comes over
 // the app's own connection.
 //
+// # Threads
+//
+// Where [Config.To] names a [Thread], the request is asked there, and the outcome comes
+// there: so a bot asks where it was asked.
+//
 // # What is decided elsewhere
 //
 // The message loses its buttons and tells who has decided, wherever that was: in

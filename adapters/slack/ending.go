@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -127,6 +128,12 @@ func (s *syncer) await(ctx context.Context, p *Post) (*Post, error) {
 
 func operationOf(p *Post) operation { return operation{p.Request.Caller.Tenant, p.Request.Key} }
 
+// thread is where the outcome is told: where the message is, or else below it.
+func (p *Post) thread() string {
+	_, thread := place(p.To)
+	return cmp.Or(thread, p.TS)
+}
+
 // tell tells the outcome in the message's thread, once.
 func (s *syncer) tell(ctx context.Context, p *Post) (*Post, error) {
 	res := s.app.news.endedAs(operationOf(p))
@@ -136,11 +143,11 @@ func (s *syncer) tell(ctx context.Context, p *Post) (*Post, error) {
 		return s.keep(ctx, next)
 	}
 	if p.Sent {
-		there, err := s.findReply(ctx, p)
+		there, err := s.findReply(ctx, p.Channel, p.thread(), metaOutcome, p)
 		if err != nil {
 			return p, err
 		}
-		if there {
+		if there != "" {
 			return s.drop(ctx, p)
 		}
 	}
@@ -150,7 +157,7 @@ func (s *syncer) tell(ctx context.Context, p *Post) (*Post, error) {
 		return announced, err
 	}
 	text := "The Job " + ended(res.Outcome)
-	options := append(s.options(summary(text, p.Request.Title), s.outcomeBlocks(text, res), metaOutcome, p.ID), api.MsgOptionTS(p.TS))
+	options := append(s.options(summary(text, p.Request.Title), s.outcomeBlocks(text, res), metaOutcome, p.ID), api.MsgOptionTS(p.thread()))
 	err = s.calls.do(ctx, func(ctx context.Context) error {
 		_, _, err := s.app.cfg.Client.PostMessageContext(ctx, p.Channel, options...)
 		return err

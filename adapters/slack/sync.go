@@ -254,8 +254,12 @@ func (s *syncer) ask(ctx context.Context, p *Post, waits bool) (*Post, error) {
 	if err != nil { // else a restart would send it once more
 		return announced, err
 	}
+	message := s.message(announced)
+	if _, thread := place(p.To); thread != "" {
+		message = append(message, api.MsgOptionTS(thread))
+	}
 	err = s.calls.do(ctx, func(ctx context.Context) (err error) {
-		next.Channel, next.TS, err = s.app.cfg.Client.PostMessageContext(ctx, channel, s.message(announced)...)
+		next.Channel, next.TS, err = s.app.cfg.Client.PostMessageContext(ctx, channel, message...)
 		return err
 	})
 	if err != nil {

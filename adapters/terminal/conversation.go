@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/textwrap"
 )
 
 // glance is how long a request is on the screen before what was typed so far is
@@ -47,7 +48,7 @@ func newCode() string {
 func (c *conversation) run(ctx context.Context) (hitl.Decision, error) {
 	text := c.req.String()
 	c.cut = !c.req.ShownWhole(text)
-	if err := c.o.screen.show("\nThe Job waits for your decision.\n" + text); err != nil {
+	if err := c.o.screen.show(c.wrap("\nThe Job waits for your decision.\n" + text)); err != nil {
 		return hitl.Decision{}, fmt.Errorf("terminal: showing the request: %w", err)
 	}
 	if c.req.Kind != duvo.Approval && c.req.Kind != duvo.Question {
@@ -98,6 +99,9 @@ func (c *conversation) settle(ctx context.Context) error {
 	}
 	if behind := c.o.screen.behind(); behind != "" {
 		c.say("%s", behind)
+	}
+	if c.o.in.fresh() {
+		c.say("(Ctrl-C decides nothing: nothing is sent, and the Job still waits.)\n")
 	}
 	return nil
 }
@@ -308,7 +312,7 @@ func unspaced(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // ask shows a prompt and returns the line that is typed.
 func (c *conversation) ask(ctx context.Context, prompt string) (string, error) {
-	if err := c.o.screen.say(prompt); err != nil {
+	if err := c.o.screen.say(c.wrap(prompt)); err != nil {
 		return "", fmt.Errorf("terminal: showing the prompt: %w", err)
 	}
 	text, err := c.o.in.line(ctx)
@@ -319,5 +323,12 @@ func (c *conversation) ask(ctx context.Context, prompt string) (string, error) {
 }
 
 func (c *conversation) say(format string, args ...any) {
-	_ = c.o.screen.say(fmt.Sprintf(format, args...))
+	_ = c.o.screen.say(c.wrap(fmt.Sprintf(format, args...)))
+}
+
+// wrap breaks lines where the person's terminal would, at words, and so that nothing of
+// a stranger's text comes to stand at the margin.
+func (c *conversation) wrap(text string) string {
+	columns, _ := c.o.in.size()
+	return textwrap.Text(text, columns)
 }

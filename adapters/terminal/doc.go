@@ -28,4 +28,8 @@
 // what is both, of two options, is asked for again.
 //
 // The end of the input, an unfinished line and what is no answer decide nothing.
+//
+// A request is wrapped to the width of the terminal, 80 columns where that is not known,
+// so that nothing of its text begins at the margin, where it could be taken for the
+// program's own words.
 package terminal

@@ -50,7 +50,7 @@ func TestSeveralAtOnce(t *testing.T) {
 		cancels[1](nil) // while it is shown, and nobody says why
 		require.Equal(t, "Refund 1 EUR", (<-done).title)
 		synctest.Wait()
-		require.Contains(t, p.out.String(), "(No longer needed: somebody else has decided, or nobody waits for it any more. What you typed for it does not count.)")
+		require.Contains(t, p.out.String(), "(No longer needed: somebody else has decided, or nobody waits for it any more.\nWhat you typed for it does not count.)")
 		require.Contains(t, p.out.String(), "(1 more request waits behind this one.)")
 		p.answer("yes CODE")
 		require.Equal(t, ended{title: "Refund 3 EUR"}, <-done)

@@ -79,7 +79,7 @@ func (o *Operator) Decide(ctx context.Context, req hitl.Request) (hitl.Decision,
 		o.in.discard()
 		err = context.Cause(ctx)
 		s.lastGone = true
-		farewell = fmt.Sprintf("(No longer needed: %s. What you typed for it does not count.)\n", whyGone(err))
+		farewell = c.wrap(fmt.Sprintf("(No longer needed: %s. What you typed for it does not count.)\n", whyGone(err)))
 	}
 	s.close(farewell)
 	if err != nil {

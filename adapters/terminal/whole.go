@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/textwrap"
 )
 
 // whole is a request with nothing cut.
@@ -21,8 +22,8 @@ func whole(r hitl.Request) string {
 // paginate cuts a text into pages that fit a screen.
 func paginate(text string, columns, rows int) []string {
 	var lines []string
-	for line := range strings.Lines(text) {
-		lines = append(lines, wrap(strings.TrimSuffix(line, "\n"), columns)...)
+	for line := range strings.Lines(textwrap.Text(text, columns)) {
+		lines = append(lines, strings.TrimSuffix(line, "\n"))
 	}
 	var pages []string
 	for len(lines) > 0 {
@@ -31,26 +32,4 @@ func paginate(text string, columns, rows int) []string {
 		lines = lines[n:]
 	}
 	return pages
-}
-
-// wrap breaks a line into lines that fit. How wide a character is drawn is
-// guessed, rather too wide.
-func wrap(line string, columns int) []string {
-	var out []string
-	start, width := 0, 0
-	for i, r := range line {
-		w := 2
-		switch {
-		case r == '\t':
-			w = 8
-		case r < 0x300:
-			w = 1
-		}
-		if width+w > columns && i > start {
-			out = append(out, line[start:i])
-			start, width = i, 0
-		}
-		width += w
-	}
-	return append(out, line[start:])
 }

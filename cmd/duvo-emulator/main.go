@@ -22,6 +22,8 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/internal/safetext"
+	"github.com/duvotool/duvotool/internal/usage"
+	"github.com/duvotool/duvotool/internal/version"
 )
 
 func main() {
@@ -31,14 +33,14 @@ func main() {
 	os.Exit(code)
 }
 
-const usage = `Usage: duvo-emulator [flags]
-
-Serves a whole Duvo on this machine, with a few Assignments of an online shop,
-so that programs can be tried without an account. It prints three lines to
-paste into the shell from which such a program is started, and logs each
-request until it is stopped with Ctrl-C. Nothing is kept afterwards.
-
-`
+var help = usage.Text{
+	Does: "Serves a whole Duvo on this machine, to try programs without an account.",
+	About: `It has a few Assignments of an online shop, or those of -scenario. It prints
+three lines to paste into the shell from which such a program is started, and logs each
+request on stderr until it is stopped by ctrl-C. Nothing is kept afterwards.`,
+	Exit:     []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C or SIGTERM"}, {Name: "1", Means: "it cannot serve; stderr says why"}},
+	Examples: []string{"duvo-emulator", "duvo-emulator -addr 127.0.0.1:0 -scenario shop.json", "duvo-emulator -rate 60"},
+}
 
 // recorded bounds what is remembered of requests, since it may run for days.
 const recorded = 1000
@@ -47,31 +49,27 @@ const recorded = 1000
 // that make no sense.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("duvo-emulator", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
-	addr := fs.String("addr", "127.0.0.1:8400", "the `address` to listen on; port 0 takes any free one")
-	scenario := fs.String("scenario", "", "a JSON `file` with the Assignments (default: the built-in demo)")
-	key := fs.String("key", "", "the API `key` to accept (default: a fixed one)")
-	rate := fs.Int("rate", 0, "the most `requests` a minute; 0 is no limit")
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil {
-		return 2
+	addr := fs.String("addr", "127.0.0.1:8400", "the `ADDRESS` to listen on; port 0 takes any free one")
+	scenario := fs.String("scenario", "", "a JSON `FILE` with the Assignments, in the form of duvotest.LoadScenario (default: the built-in demo)")
+	key := fs.String("key", "", "the API `KEY` to accept (default: a fixed one)")
+	rate := fs.Int("rate", 0, "the most `REQUESTS` a minute, of all keys together; 0 is no limit")
+	tell := fs.Bool("version", false, "print the version and end")
+	if code, done := help.Parse(fs, args, stdout, stderr); done {
+		return code
 	}
 	complain := func(code int, err error) int {
 		fmt.Fprintln(stderr, "duvo-emulator:", err)
 		return code
 	}
+	if *tell {
+		fmt.Fprintln(stdout, "duvo-emulator", version.Of(""))
+		return 0
+	}
 	switch {
-	case fs.NArg() > 0:
-		return complain(2, fmt.Errorf("unexpected argument %q", fs.Arg(0)))
 	case *rate < 0:
-		return complain(2, errors.New("-rate cannot be negative"))
+		return usage.Complain(fs.Name(), errors.New("-rate cannot be negative"), stderr)
 	case strings.ContainsFunc(*key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return complain(2, errors.New("-key has a character that no key can have"))
+		return usage.Complain(fs.Name(), errors.New("-key has a character that no key can have"), stderr)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
 	opts := []duvotest.Option{duvotest.WithRateLimit(*rate), duvotest.WithLog(logger), duvotest.WithHistory(recorded)}

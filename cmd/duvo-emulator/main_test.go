@@ -193,9 +193,9 @@ func TestClearErrors(t *testing.T) {
 		"bad rate":          {[]string{"-rate", "x"}, 2, "invalid value"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var errs bytes.Buffer
-			require.Equal(t, c.code, run(t.Context(), c.args, io.Discard, &errs))
-			require.Contains(t, errs.String(), c.says)
+			var out, errs bytes.Buffer
+			require.Equal(t, c.code, run(t.Context(), c.args, &out, &errs))
+			require.Contains(t, out.String()+errs.String(), c.says)
 			if c.code == 1 {
 				require.Equal(t, 1, strings.Count(errs.String(), "\n"), "one line")
 			}

@@ -43,6 +43,8 @@ import (
 	"github.com/duvotool/duvotool/adapters/mcp"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
+	"github.com/duvotool/duvotool/internal/version"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -76,15 +78,15 @@ type flags struct {
 	link      string
 	names     int
 	verbose   bool
+	version   bool
 }
 
-func parseFlags(args []string, out io.Writer) (flags, error) {
-	var f flags
+// flagSet makes the flags, which are put into f.
+func flagSet(f *flags) *flag.FlagSet {
 	fs := flag.NewFlagSet("duvo-mcp", flag.ContinueOnError)
-	fs.SetOutput(out)
 	fs.BoolVar(&f.emulator, "emulator", false, "serve the Assignments of an emulated Duvo inside this process")
 	fs.StringVar(&f.transport, "transport", "rest", "how Duvo is reached: `rest|mcp`")
-	fs.StringVar(&f.http, "http", "", "serve Streamable HTTP at this `ADDRESS`, such as 127.0.0.1:8080, instead of stdio")
+	fs.StringVar(&f.http, "http", "", "serve Streamable HTTP at this `ADDRESS`, such as 127.0.0.1:8080 (default: stdio)")
 	fs.BoolVar(&f.plainHTTP, "allow-plain-http", false, "let -http listen on an address that is not a loopback one; put TLS in front")
 	list := func(into *[]string) func(string) error {
 		return func(s string) error {
@@ -107,7 +109,7 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	})
 	fs.StringVar(&f.logFormat, "log-format", "text", "how it logs to stderr: `text|json`; json tells the story of each Job too, a line for each step")
 	fs.StringVar(&f.fallback, "fallback", "deny", "what becomes of all other requests: `deny|leave`; leave waits for the reviewers in Duvo's own inbox")
-	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated", list(&f.only))
+	fs.Func("only", "offer the Assignments with these `IDS` only, comma-separated (default: all)", list(&f.only))
 	fs.DurationVar(&f.budget, "wait", 45*time.Second, "how long a call waits for its Job before it returns a handle for check_job; 0: to the end")
 	fs.DurationVar(&f.patience, "patience", time.Hour, "how long the host's user has to decide before the fallback does")
 	fs.DurationVar(&f.poll, "poll", 0, "how often a Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
@@ -118,13 +120,8 @@ func parseFlags(args []string, out io.Writer) (flags, error) {
 	fs.StringVar(&f.link, "link", "", "where a person can answer when the host shows no forms: an https `URL`, in which {job} stands for the Job's ID")
 	fs.IntVar(&f.names, "short-names", 0, "cut the tools' names to `N` characters, 24 to 63, for hosts that put the server's name before a tool's and bound both together: in Cursor 60 less the length of that name and 1, in Claude Code 64 less that length and 7 (default: 63)")
 	fs.BoolVar(&f.verbose, "v", false, "log more to stderr")
-	if err := fs.Parse(args); err != nil {
-		return f, err
-	}
-	if fs.NArg() > 0 {
-		return f, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	return f, f.check()
+	fs.BoolVar(&f.version, "version", false, "print the version and end")
+	return fs
 }
 
 // check tells what is wrong with the flags' values.
@@ -170,13 +167,19 @@ func (f *flags) check() error {
 // the address of -http.
 func run(ctx context.Context, args []string, in io.ReadCloser, out io.WriteCloser, errs io.Writer, listening func(net.Addr)) int {
 	errs = &turns{w: errs}
-	f, err := parseFlags(args, errs)
-	if errors.Is(err, flag.ErrHelp) {
+	var f flags
+	fs := flagSet(&f)
+	if code, done := help.Parse(fs, args, out, errs); done {
+		return code
+	}
+	if f.version {
+		fmt.Fprintln(out, "duvo-mcp", version.Of("cmd/duvo-mcp"))
 		return 0
 	}
-	if err == nil {
-		err = serve(ctx, f, in, out, errs, listening)
+	if err := f.check(); err != nil {
+		return usage.Complain(fs.Name(), err, errs)
 	}
+	err := serve(ctx, f, in, out, errs, listening)
 	var told *toldError
 	switch {
 	case err == nil:

@@ -44,6 +44,11 @@ func TestShortNames(t *testing.T) {
 		require.Zero(t, end())
 	}
 	var help bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"-h"}, io.NopCloser(strings.NewReader("")), nil, &help, nil))
+	require.Zero(t, run(t.Context(), []string{"-h"}, io.NopCloser(strings.NewReader("")), closable{&help}, io.Discard, nil))
 	require.Contains(t, help.String(), "-short-names N")
 }
+
+// closable is a buffer for what is written to stdout.
+type closable struct{ io.Writer }
+
+func (closable) Close() error { return nil }

@@ -155,8 +155,8 @@ that they continue, or else of the desk's history.
 A time is a day (2026-11-20), a time (2026-11-20T09:00:00Z), or so long ago (7d,
 36h). Days begin here, at midnight.`,
 		Example: `  duvoctl audit query audit.jsonl --by kim@example.com --since 7d
-  duvoctl audit query --outcome approved --assignment Refunds --since 2026-11-01 --until 2026-12-01
-  duvoctl audit query audit.jsonl --request 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11 --json`,
+  duvoctl audit query --outcome approved --since 2026-11-01 --until 2026-12-01
+  duvoctl audit query audit.jsonl --request 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11`,
 		RunE: func(c *cobra.Command, args []string) error { return a.query(c.Context(), args, q) }}
 	f := c.Flags()
 	f.StringVar(&q.by, "by", "", "decided by this `PERSON`, alone or with others")

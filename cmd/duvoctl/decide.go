@@ -28,7 +28,7 @@ func (a *app) approveCmd() *cobra.Command {
 	c := &cobra.Command{Use: "approve REQUEST", Short: "Approve a request", Args: exactly("request"), ValidArgsFunction: a.completeRequests,
 		Long: "Approve what a Job asks a person for. REQUEST is what 'duvoctl pending' lists.\n\n" + aboutDigest,
 		Example: "  duvoctl approve m1n2p3q4r5s6t7v8\n" +
-			"  duvoctl approve m1n2p3q4r5s6t7v8 --digest 9c41e07b12ab34cd --reason 'ticket 88213' -y",
+			"  duvoctl approve m1n2p3q4r5s6t7v8 --digest 9c41e07b12ab --reason T-88213 -y",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.decide(c.Context(), args[0], digest, order{verdict: "approve", reason: reason})
 		}}
@@ -58,8 +58,8 @@ text, or by its number in 'duvoctl show'. Where options are given, the answer is
 the label of one, or several, joined by a comma, where several may be chosen.
 
 ` + aboutDigest,
-		Example: `  duvoctl answer m1n2p3q4r5s6t7v8 --answer 'Which address?=Linden Street 4' --answer '2=Parcel 1, Parcel 3'
-  duvoctl answer m1n2p3q4r5s6t7v8 --answers @answers.json --digest 9c41e07b12ab34cd -y`,
+		Example: `  duvoctl answer m1n2p3q4r5s6t7v8 --answer 'Size?=M' --answer '2=Red, Blue'
+  duvoctl answer m1n2p3q4r5s6t7v8 --answers @all.json --digest 9c41e07b12ab -y`,
 		RunE: func(c *cobra.Command, args []string) error {
 			answers, err := a.readAnswers(given, file)
 			if err != nil {

@@ -109,7 +109,7 @@ func (d *atDesk) request(ctx context.Context, method, path string, in any) (*htt
 	for name, values := range d.header {
 		r.Header[name] = slices.Clone(values)
 	}
-	r.Header.Set("User-Agent", "duvoctl")
+	r.Header.Set("User-Agent", userAgent())
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -30,7 +30,7 @@ type check struct {
 
 func (a *app) doctorCmd() *cobra.Command {
 	var webhook string
-	c := &cobra.Command{Use: "doctor", Short: "Check the key, the team, the limits, the clock and what must be reached", Args: exactly(),
+	c := &cobra.Command{Use: "doctor", Short: "Check the key, the team, the limits, the clock and the network", Args: exactly(),
 		Long: `Check what Jobs and decisions depend on, and say what to do where something is
 wrong. Nothing is changed by it: it reads, and knocks at the webhook with a
 delivery that bears no signature, which must be refused.`,

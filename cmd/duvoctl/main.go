@@ -12,13 +12,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/textwrap"
+	"github.com/duvotool/duvotool/internal/version"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -76,34 +80,37 @@ func isTerminal(s any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-const about = `Duvoctl starts, watches and stops Duvo Jobs, shows what waits for a person,
-decides it, and tells who decided what.
+const about = `Looks after Duvo Jobs: starts, watches, stops them and decides what they ask.
 
 Where requests are decided:
   at a desk   with --desk or DUVOCTL_DESK: the address of a service's approval
               desk. Its policies, audit and journal hold. To be preferred.
-  at Duvo     else, with DUVO_API_KEY. A decision is then recorded by no service,
-              and duvoctl says so.
+  at Duvo     else, with DUVO_API_KEY. A decision is then recorded by no
+              service, and duvoctl says so.
 
 Assignments, run, jobs, watch and stop always go to Duvo itself.
 
 Environment:
   DUVO_API_KEY, DUVO_TEAM_ID, DUVO_API_BASE_URL   as for Duvo's own command line
-  DUVOCTL_DESK          the address of the desk, such as https://ops.example.com/desk
+  DUVOCTL_DESK          the desk's address, such as https://ops.example.com/desk
   DUVOCTL_DESK_TOKEN    sent to the desk as a bearer token: who you are there
 
 Exit codes:
-  0  done             2  not signed in, or not allowed      4  nothing was sent: decided
-  1  any other error  3  no such thing                         elsewhere, or it waits no more`
+  0  done
+  1  any other error, such as flags that make no sense
+  2  not signed in, or not allowed
+  3  no such thing
+  4  nothing was sent: it was decided elsewhere, or waits no more`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "duvoctl", Short: "Look after Duvo Jobs, and decide what they ask", Long: about,
+		Use: "duvoctl", Short: "Look after Duvo Jobs, and decide what they ask", Long: about, Version: version.Of("cmd/duvoctl"),
 		Example:      "  duvoctl pending --watch\n  duvoctl show REQUEST\n  duvoctl approve REQUEST --digest DIGEST --reason 'ticket 88213'",
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
 	}
+	root.SetVersionTemplate("duvoctl {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.desk, "desk", os.Getenv(envDesk), "the `URL` under which the desk's pages are; empty: decide at Duvo itself")
 	f.StringVar(&a.tokenFile, "desk-token-file", "", "a `FILE` with the bearer token for the desk, in place of "+envToken)
@@ -113,13 +120,32 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.yes, "yes", "y", false, "do not ask; needed without a terminal for whatever decides, starts or stops")
 	f.DurationVar(&a.timeout, "timeout", 30*time.Second, "how long one request to a server may take")
 	f.DurationVar(&a.poll, "poll", 0, "how often to look when following (default: 200ms on this machine, else by the Job's age, from 5s)")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &failure{kind: "usage", text: err.Error(), do: "see '" + c.CommandPath() + " -h'"}
 	})
 	root.AddCommand(a.assignmentsCmd(), a.runCmd(), a.jobsCmd(), a.watchCmd(), a.stopCmd(),
 		a.pendingCmd(), a.showCmd(), a.approveCmd(), a.denyCmd(), a.answerCmd(), a.holdCmd(),
 		a.auditCmd(), a.doctorCmd(), a.schemaCmd())
+	narrow(root)
 	return root
+}
+
+// columns is how wide a help text may be.
+const columns = 80
+
+// narrow has the help of a verb, and of those below it, fit into 80 columns.
+func narrow(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		narrow(sub)
+	}
+	paragraphs := strings.Split(c.Long, "\n\n")
+	for i, p := range paragraphs {
+		if !strings.Contains(p, "\n ") { // what is set in columns stays
+			paragraphs[i] = textwrap.Hang("", "", strings.Join(strings.Fields(p), " "), columns)
+		}
+	}
+	c.Long = strings.Join(paragraphs, "\n\n")
 }
 
 // checkFlags tells what is wrong with flags of all verbs.

@@ -10,12 +10,16 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/version"
 )
 
 const (
 	envDesk  = "DUVOCTL_DESK"
 	envToken = "DUVOCTL_DESK_TOKEN"
 )
+
+// userAgent is who servers are told that asks them.
+func userAgent() string { return "duvoctl/" + version.Of("cmd/duvoctl") }
 
 // A place is where requests wait and are decided.
 type place interface {
@@ -120,7 +124,7 @@ func (a *app) client(opts ...duvo.Option) (*duvo.Client, error) {
 	if strings.TrimSpace(os.Getenv(duvo.EnvAPIKey)) == "" {
 		return nil, &failure{kind: "auth", text: duvo.EnvAPIKey + " is not set", do: "set it to a key of Duvo's, or start the emulator and paste what it prints: go run github.com/duvotool/duvotool/cmd/duvo-emulator"}
 	}
-	opts = append(opts, duvo.WithTimeout(a.timeout), duvo.WithUserAgent("duvoctl"), duvo.WithRetries(3, 5*time.Second))
+	opts = append(opts, duvo.WithTimeout(a.timeout), duvo.WithUserAgent(userAgent()), duvo.WithRetries(3, 5*time.Second))
 	if a.plainHTTP {
 		opts = append(opts, duvo.AllowPlainHTTP())
 	}

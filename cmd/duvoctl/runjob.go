@@ -140,7 +140,7 @@ func (a *app) watchCmd() *cobra.Command {
 		Long: `Tell what a Job does as it does it: its status, what it says, what it asks, and its
 end. Exit code 0 means that it completed, which is not to say that it did what was
 wanted; 1 that it ended otherwise. Ctrl-C ends the watching, not the Job.`,
-		Example: "  duvoctl watch 6f1e02c9-0000-4000-8000-000000000001\n  duvoctl watch 6f1e02c9-0000-4000-8000-000000000001 --json | jq -r 'select(.event==\"end\").answer'",
+		Example: "  duvoctl watch 6f1e02c9-0000-4000-8000-000000000001\n  duvoctl watch 6f1e02c9-0000-4000-8000-000000000001 --json | jq .answer",
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {

@@ -30,13 +30,31 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 )
 
+var help = usage.Text{
+	Does: "Runs a desk in the browser at which people approve what Jobs ask.",
+	About: `It prints an address: open it, sign in as one of two people, and decide what
+waits. Without DUVO_API_KEY an agent keeps handing work to an emulator inside this process.
+With it, it is a desk for real Jobs: who is signed in hands work over at /new, signing in
+takes a code that the program prints, and a restart goes on from the folder of -data.`,
+	Env:      usage.Duvo("without it an emulator inside this process is used"),
+	Exit:     []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C"}, {Name: "1", Means: "it cannot serve; stderr says why"}},
+	Examples: []string{"approval-desk", "approval-desk -addr 127.0.0.1:8080 -every 5s"},
+}
+
 func main() {
-	addr := flag.String("addr", "127.0.0.1:0", "the address to serve on; port 0 takes a free one")
-	every := flag.Duration("every", 20*time.Second, "how often the agent hands something over")
-	data := flag.String("data", "approval-desk-data", "with DUVO_API_KEY: the folder that journal and audit are kept in")
-	flag.Parse()
+	fs := flag.NewFlagSet("approval-desk", flag.ContinueOnError)
+	addr := fs.String("addr", "127.0.0.1:0", "the `ADDRESS` to serve on; port 0 takes a free one")
+	every := fs.Duration("every", 20*time.Second, "how often the agent hands something over")
+	data := fs.String("data", "approval-desk-data", "with DUVO_API_KEY: the `FOLDER` that journal and audit are kept in")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
+	if *every <= 0 {
+		os.Exit(usage.Complain(fs.Name(), errors.New("-every must be positive"), os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *addr, *data, *every, os.Stdout); err != nil {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -17,6 +18,7 @@ import (
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 	"github.com/tmc/langchaingo/llms"
@@ -63,7 +65,17 @@ func (c cost) total() (n int) {
 	return n
 }
 
+var help = usage.Text{
+	Does: "Measures what a catalog of 500 Assignments costs a model's prompt.",
+	About: `Offered as 500 tools, behind one router, or found by a search. It runs offline:
+Duvo is the emulator, and the model a local server that counts what it is sent.`,
+	Examples: []string{"catalog"},
+}
+
 func main() {
+	if code, done := help.Parse(flag.NewFlagSet("catalog", flag.ContinueOnError), os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	d := duvotest.New(duvotest.WithAssignments(catalog()...))
 	defer d.Close()
 	if _, err := run(context.Background(), d, os.Stdout); err != nil {

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
+	"os"
 	"time"
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 )
 
 var refunds = duvotest.Assignment{ID: "0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11", Name: "Refunds", Script: func(j *duvotest.Job) {
@@ -27,7 +30,17 @@ func person(name string, most int) hitl.PolicyFunc {
 	}
 }
 
+var help = usage.Text{
+	Does: "Shows a policy of one's own: refunds by amount, two people for the largest.",
+	About: `Four refunds run on an emulator inside this process, where kim@example.com may
+approve up to 5000 EUR and lee@example.com up to 1000.`,
+	Examples: []string{"custom-policy"},
+}
+
 func main() {
+	if code, done := help.Parse(flag.NewFlagSet("custom-policy", flag.ContinueOnError), os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
 	p := duvotool.WithPolicy(Refunds(refunds.ID, 50, 500, person("kim@example.com", 5000), person("lee@example.com", 1000)))

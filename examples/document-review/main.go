@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -49,7 +51,17 @@ type Finding struct {
 
 const wish = "Check clause 2 once more by the purchasing rules, and have the contract entered in the register."
 
-func main() { setup.Main(emulated(), script, run) }
+var help = usage.Text{
+	Does: "Has a draft checked by a Duvo Assignment, with Go types at both ends.",
+	About: `An editor hands the draft to the Assignment "Compliance check": first by a button
+of its own, then by its assistant, a model that is offered the same types as a schema. What
+needs a person is asked at the terminal, and denied where there is none.`,
+	Examples: []string{"document-review"},
+}
+
+func main() {
+	setup.Main(help, flag.NewFlagSet("document-review", flag.ContinueOnError), emulated(), script, run)
+}
 
 func run(ctx context.Context, s setup.Setup) error {
 	doc := &draft{clauses: []Clause{

@@ -9,14 +9,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +29,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
-	"github.com/duvotool/duvotool/outcome"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/tmc/langchaingo/chains"
 	"golang.org/x/term"
 )
@@ -38,6 +39,7 @@ const defaultMessage = "Hello, my order 4711 arrived today and the coffee machin
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second ctrl-C ends the program at once
 	code := run(ctx, os.Args[1:], console{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
@@ -63,124 +65,158 @@ type flags struct {
 	timeout   time.Duration
 }
 
-func parseFlags(args []string, out io.Writer) (flags, error) {
-	var f flags
+var help = usage.Text{
+	Does: "Hands an e-mail to the Duvo Assignment that fits, and asks you what it asks.",
+	About: `A model reads the e-mail and picks a tool; the tool runs a Job in Duvo; what the Job
+wants to have approved is shown to you, and nothing is sent until you have typed yes or
+no. Ctrl-C decides nothing.`,
+	Env:  slices.Concat(usage.Duvo("without it an emulator inside this process is used"), usage.Model, []usage.Entry{{Name: "NO_COLOR", Means: "no colours, also on a terminal"}}),
+	Exit: []usage.Entry{{Name: "0", Means: "the Job has ended, approved or denied"}, {Name: "1", Means: "it has not, or something failed; stderr says why"}, {Name: "130", Means: "stopped by ctrl-C"}},
+	Args: true, // to say where they go
+	Examples: []string{
+		"email-triage",
+		"email-triage -approve yes -json",
+		"email-triage -message 'Where is my order 4711?'",
+	},
+}
+
+func flagSet(f *flags) *flag.FlagSet {
 	fs := flag.NewFlagSet("email-triage", flag.ContinueOnError)
-	fs.SetOutput(out)
-	fs.StringVar(&f.message, "message", defaultMessage, "the e-mail's `TEXT`")
+	fs.StringVar(&f.message, "message", defaultMessage, "the e-mail's `TEXT` (default: a complaint about order 4711)")
 	fs.StringVar(&f.transport, "transport", "rest", "how Duvo is reached: `rest|mcp`")
 	fs.StringVar(&f.approve, "approve", "ask", "who decides about approvals: `ask|yes|no`; without a terminal, ask denies")
-	fs.Var(&f.answers, "answer", "answer a question, as `'question=answer'`; may be given several times")
+	fs.Var(&f.answers, "answer", "answer a question, as `'QUESTION=ANSWER'`; may be given several times")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object on stdout")
 	fs.DurationVar(&f.poll, "poll", 0, "how often the Job is read (default: 100ms on the emulator, else by the Job's age, from 5s)")
 	fs.DurationVar(&f.timeout, "timeout", 30*time.Minute, "the Job's time limit; the time a person takes is not counted")
-	if err := fs.Parse(args); err != nil {
-		return f, err
-	}
+	return fs
+}
+
+func (f flags) check() error {
 	switch {
-	case fs.NArg() > 0:
-		return f, fmt.Errorf("unexpected argument %q; the e-mail's text goes behind -message", fs.Arg(0))
 	case f.approve != "ask" && f.approve != "yes" && f.approve != "no":
-		return f, fmt.Errorf("-approve is ask, yes or no, not %q", f.approve)
+		return fmt.Errorf("-approve is ask, yes or no, not %q", f.approve)
 	case f.transport != "rest" && f.transport != "mcp":
-		return f, fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
+		return fmt.Errorf("-transport is rest or mcp, not %q", f.transport)
 	case strings.TrimSpace(f.message) == "":
-		return f, errors.New("-message is empty")
+		return errors.New("-message is empty")
 	case f.poll < 0 || f.timeout < 0:
-		return f, errors.New("-poll and -timeout cannot be negative")
+		return errors.New("-poll and -timeout cannot be negative")
 	}
-	return f, nil
+	return nil
 }
 
 // run is the program; it returns the exit code.
 func run(ctx context.Context, args []string, c console) int {
+	as, onOut := lookOf(c.err), lookOf(c.out)
 	screen := terminal.NewScreen(c.err) // the progress and the operator's prompt share it
 	c.err = screen
-	f, err := parseFlags(args, c.err)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+	var f flags
+	fs := flagSet(&f)
+	if code, done := help.Parse(fs, args, c.out, c.err); done {
+		return code
 	}
-	if err == nil {
-		err = triage(ctx, f, c, screen)
+	err := f.check()
+	if fs.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q; the e-mail's text goes behind -message", fs.Arg(0))
 	}
 	if err != nil {
-		fmt.Fprintln(c.err, "email-triage:", hitl.SafeLine(err.Error(), 1000))
-		return 1
+		return usage.Complain(fs.Name(), err, c.err)
+	}
+	p := &progress{out: screen, as: as, asks: c.terminal && f.approve == "ask"}
+	answer, err := triage(ctx, f, c, p)
+	if err == nil || p.result != nil && ctx.Err() == nil {
+		if printed := report(c.out, onOut, f.json, p.result, answer); err == nil {
+			err = printed
+		}
+	}
+	if err != nil {
+		return complain(ctx, c, as, p, err)
 	}
 	return 0
 }
 
-func triage(ctx context.Context, f flags, c console, screen *terminal.Screen) error {
-	backend, poll, closeBackend, err := connect(ctx, f, c)
+// triage does the work. What came of it is in p, and in the model's last words.
+func triage(ctx context.Context, f flags, c console, p *progress) (answer string, err error) {
+	fmt.Fprint(c.err, p.as.title("An agent hands an e-mail to Duvo. What its Job asks, you decide."))
+	fmt.Fprint(c.err, p.as.fact("E-mail", hitl.SafeLine(f.message, p.as.columns()-14)))
+	backend, poll, closeBackend, err := connect(ctx, f, c, p.as)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer closeBackend()
 
 	policy, err := policyFor(f, c)
 	if err != nil {
-		return err
+		return "", err
 	}
-	progress := &progress{out: screen, asks: c.terminal && f.approve == "ask"}
 	opts := []duvotool.Option{
 		duvotool.WithPolicy(policy),
 		duvotool.WithJobTimeout(f.timeout),
-		duvotool.WithObserver(progress.observe),
+		duvotool.WithObserver(p.observe),
 	}
 	if poll > 0 {
 		opts = append(opts, duvotool.WithPollInterval(poll))
 	}
 	reg, err := duvotool.Discover(ctx, backend, opts...)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if len(reg.All()) == 0 {
-		_ = reg.Close(ctx)
-		return errors.New("this team has no Assignments; make one in Duvo first")
-	}
-	fmt.Fprintf(c.err, "Assignments on offer: %d\n", len(reg.All()))
-	for _, t := range reg.All() {
-		fmt.Fprintf(c.err, "  %s: %s\n", t.Name(), hitl.SafeLine(t.Description(), 100))
-	}
-
-	executor, modelName, err := newExecutor(reg.Tools())
-	if err != nil {
-		_ = reg.Close(ctx)
-		return err
-	}
-	fmt.Fprintf(c.err, "Model: %s\n", modelName)
-	// One scope for the e-mail: a model that repeats a call starts no second Job.
-	scoped := duvotool.WithOperationScope(ctx, fmt.Sprintf("email-%d", time.Now().UnixNano()))
-	quiet := progress.start()
-	answer, runErr := chains.Run(scoped, executor, f.message)
-	quiet()
+	answer, err = agent(ctx, f, c, reg, p)
 
 	// Closing also waits until the observer has been told everything.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	closeErr := reg.Close(closing)
 	switch {
-	case runErr != nil:
-		return runErr
+	case err != nil:
+		return "", err
 	case closeErr != nil:
-		return closeErr
-	case progress.result == nil:
-		return fmt.Errorf("the model started no Job; it said: %s", answer)
+		return "", closeErr
+	case p.result == nil:
+		return "", fmt.Errorf("the model started no Job; it said: %s", answer)
+	case !p.result.Status.Terminal():
+		return answer, fmt.Errorf("the Job has not ended: its outcome is %s", p.result.Outcome)
 	}
-	if err := report(c.out, f.json, progress.result, answer); err != nil {
-		return err
+	return answer, nil
+}
+
+// agent has the model read the e-mail, with the tools of the registry.
+func agent(ctx context.Context, f flags, c console, reg *duvotool.Registry, p *progress) (answer string, err error) {
+	if len(reg.All()) == 0 {
+		return "", errors.New("this team has no Assignments; make one in Duvo first")
 	}
-	if !progress.result.Status.Terminal() {
-		return fmt.Errorf("the Job has not ended: its outcome is %s", progress.result.Outcome)
+	executor, modelName, err := newExecutor(reg.Tools())
+	if err != nil {
+		return "", err
 	}
-	return nil
+	fmt.Fprint(c.err, p.as.fact("Model", modelName), p.as.fact("Tools", names(reg)))
+	// One scope for the e-mail: a model that repeats a call starts no second Job.
+	scoped := duvotool.WithOperationScope(ctx, fmt.Sprintf("email-%d", time.Now().UnixNano()))
+	defer p.start()()
+	return chains.Run(scoped, executor, f.message)
+}
+
+// names are those of the tools, as far as a person wants to read them.
+func names(reg *duvotool.Registry) string {
+	const most = 8
+	var out []string
+	for i, t := range reg.All() {
+		if i == most {
+			out = append(out, fmt.Sprintf("and %d more", len(reg.All())-most))
+			break
+		}
+		out = append(out, t.Name())
+	}
+	return strings.Join(out, ", ")
 }
 
 // connect returns the way to the real Duvo, or to one in this process.
-func connect(ctx context.Context, f flags, c console) (backend duvotool.Backend, poll time.Duration, done func(), err error) {
+func connect(ctx context.Context, f flags, c console, as look) (backend duvotool.Backend, poll time.Duration, done func(), err error) {
 	poll, done = f.poll, func() {}
 	var client *duvo.Client
 	var tools *mcp.Client
+	var where string
 	switch real := os.Getenv(duvo.EnvAPIKey) != ""; {
 	case real && f.transport == "rest":
 		client, err = duvo.FromEnv()
@@ -189,7 +225,8 @@ func connect(ctx context.Context, f flags, c console) (backend duvotool.Backend,
 	default:
 		d := duvotest.New(duvotest.WithScenario(duvotest.Demo()))
 		server := duvotestmcp.New(d) // REST, and MCP beside it
-		fmt.Fprintf(c.err, "Duvo emulator at %s (set %s to use the real one)\n", server.Listen(), duvo.EnvAPIKey)
+		at := server.Listen()
+		where = fmt.Sprintf("an emulator at %s (set %s to use the real one)", strings.TrimPrefix(at, "http://"), duvo.EnvAPIKey)
 		done = func() {
 			d.Close()
 			server.Close()
@@ -208,50 +245,13 @@ func connect(ctx context.Context, f flags, c console) (backend duvotool.Backend,
 		return nil, 0, nil, err
 	}
 	if tools == nil {
-		fmt.Fprintf(c.err, "Duvo: %s\n", client)
+		fmt.Fprint(c.err, as.fact("Duvo", cmp.Or(where, client.String())))
 		return client, poll, done, nil
 	}
-	fmt.Fprintf(c.err, "Duvo: %s, through MCP %s\n", tools, tools.Protocol())
+	fmt.Fprint(c.err, as.fact("Duvo", cmp.Or(where, tools.String())+", through MCP "+tools.Protocol()))
 	end := done
 	return tools, poll, func() {
 		_ = tools.Close()
 		end()
 	}, nil
-}
-
-// report prints the outcome.
-func report(out io.Writer, asJSON bool, r *outcome.Result, answer string) error {
-	if asJSON {
-		type decision struct {
-			RequestID string           `json:"request_id"`
-			Kind      duvo.RequestType `json:"kind"`
-			Verdict   hitl.Verdict     `json:"verdict"`
-			By        string           `json:"by"`
-			Reason    string           `json:"reason"`
-		}
-		decisions := []decision{}
-		for _, d := range r.Decisions {
-			decisions = append(decisions, decision{d.RequestID, d.Kind, d.Verdict, d.By, d.Reason})
-		}
-		return json.NewEncoder(out).Encode(struct {
-			JobID       string          `json:"job_id"`
-			Assignment  string          `json:"assignment"`
-			Status      duvo.Status     `json:"status"`
-			Outcome     outcome.Outcome `json:"outcome"`
-			Output      string          `json:"output"`
-			FinalAnswer string          `json:"final_answer"`
-			Decisions   []decision      `json:"decisions"`
-		}{r.JobID, r.Assignment.Name, r.Status, r.Outcome, r.Output, answer, decisions})
-	}
-	fmt.Fprintf(out, "\nJob %s of %q: %s\n", r.JobID, hitl.SafeLine(r.Assignment.Name, 200), r.Outcome)
-	for _, d := range r.Decisions {
-		fmt.Fprintf(out, "  %s %q was %s by %s", d.Kind, hitl.SafeLine(d.Title, 200), d.Verdict, hitl.SafeLine(d.By, 200))
-		if d.Reason != "" {
-			fmt.Fprintf(out, ": %s", hitl.SafeLine(d.Reason, 500))
-		}
-		fmt.Fprintln(out)
-	}
-	_, err := fmt.Fprintf(out, "The Job's answer:\n%s\n\nThe model's final answer:\n%s\n",
-		hitl.SafeText(r.Output, 0), hitl.SafeText(answer, 0))
-	return err
 }

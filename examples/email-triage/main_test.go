@@ -13,12 +13,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/duvotool/duvotool/examples/internal/attended"
 	"github.com/duvotool/duvotool/internal/pty"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { attended.Main(main, func() { goleak.VerifyTestMain(m) }) }
 
 type output struct {
 	JobID       string `json:"job_id"`
@@ -128,21 +129,25 @@ func TestBadUse(t *testing.T) {
 		args []string
 		env  map[string]string
 		says string
+		code int
 	}{
-		"flag":        {[]string{"-nonsense"}, nil, "nonsense"},
-		"approve":     {[]string{"-approve", "maybe"}, nil, "-approve is ask, yes or no"},
-		"argument":    {[]string{"hello"}, nil, "goes behind -message"},
-		"empty":       {[]string{"-message", " "}, nil, "-message is empty"},
-		"answer":      {[]string{"-answer", "what"}, nil, "question=answer"},
-		"unreachable": {nil, map[string]string{"DUVO_API_KEY": "dv_secret_key", "DUVO_TEAM_ID": "t", "DUVO_API_BASE_URL": "http://127.0.0.1:1"}, "connection refused"},
-		"plain http":  {nil, map[string]string{"DUVO_API_KEY": "dv_secret_key", "DUVO_API_BASE_URL": "http://example.com"}, "unencrypted"},
+		"flag":        {[]string{"-nonsense"}, nil, "nonsense", 2},
+		"approve":     {[]string{"-approve", "maybe"}, nil, "-approve is ask, yes or no", 2},
+		"argument":    {[]string{"hello"}, nil, "the e-mail's text goes behind", 2},
+		"empty":       {[]string{"-message", " "}, nil, "-message is empty", 2},
+		"answer":      {[]string{"-answer", "what"}, nil, "question=answer", 2},
+		"unreachable": {nil, map[string]string{"DUVO_API_KEY": "dv_secret_key", "DUVO_TEAM_ID": "t", "DUVO_API_BASE_URL": "http://127.0.0.1:1"}, "connection refused", 1},
+		"plain http":  {nil, map[string]string{"DUVO_API_KEY": "dv_secret_key", "DUVO_API_BASE_URL": "http://example.com"}, "unencrypted", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "unreachable" && testing.Short() {
+				t.Skip("it tries for seconds; run without -short")
+			}
 			for k, v := range c.env {
 				t.Setenv(k, v)
 			}
 			_, code, errs := triageJSON(t, c.args...)
-			require.Equal(t, 1, code)
+			require.Equal(t, c.code, code)
 			require.Contains(t, errs, c.says)
 			require.NotContains(t, errs, "dv_secret_key")
 		})

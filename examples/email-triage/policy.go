@@ -38,7 +38,7 @@ func policyFor(f flags, c console) (hitl.Policy, error) {
 		}
 		policies = append(policies, operator)
 	default:
-		fmt.Fprintln(c.err, "No terminal: approvals will be denied. Use -approve yes or -approve no to say otherwise.")
+		fmt.Fprintln(c.err, "No terminal: approvals will be denied. -approve yes or -approve no decide too.")
 		policies = append(policies, setup.Unattended("email-triage", "it denies what nobody is there to decide: there is no terminal"))
 	}
 	// What is left are questions without an answer.

@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,9 +27,29 @@ import (
 	"github.com/duvotool/duvotool/adapters/notify"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 )
 
+var help = usage.Text{
+	Does: "Mails a link to the desk when a Job waits for a decision.",
+	About: `The link opens a page, and decides nothing: mail scanners follow links. On the
+page MAIL_TO signs in with DESK_PASSWORD. The Job runs on an emulator inside this process,
+until ctrl-C.`,
+	Env: []usage.Entry{
+		{Name: "SMTP_ADDR", Means: "the mail server, such as mail.example.com:587; needed"},
+		{Name: "SMTP_USER", Means: "who signs in there, with SMTP_PASSWORD; empty: nobody"},
+		{Name: "SMTP_PASSWORD", Means: "the password for that"},
+		{Name: "MAIL_FROM", Means: "the sender; needed"},
+		{Name: "MAIL_TO", Means: "who is told, and decides; needed"},
+		{Name: "DESK_PASSWORD", Means: "with which that person signs in at the desk; needed"},
+	},
+	Examples: []string{"SMTP_ADDR=localhost:25 MAIL_FROM=duvo@example.com MAIL_TO=kim@example.com \\", "      DESK_PASSWORD=secret mail"},
+}
+
 func main() {
+	if code, done := help.Parse(flag.NewFlagSet("mail", flag.ContinueOnError), os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	m := mailer{addr: os.Getenv("SMTP_ADDR"), user: os.Getenv("SMTP_USER"), password: os.Getenv("SMTP_PASSWORD"), from: os.Getenv("MAIL_FROM"), to: os.Getenv("MAIL_TO")}

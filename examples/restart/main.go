@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -27,19 +28,36 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/duvotool/duvotool/outcome"
 )
 
 const complaint = "My order 4711 arrived today and the coffee machine in it is damaged. I want my 120 EUR back. Kim"
 
+var help = usage.Text{
+	Does: "Hands a complaint to Duvo; killed at any moment and run again, it goes on.",
+	About: `One Job and one decision come of it, however often it is killed. Without
+DUVO_API_KEY it shows itself: an emulator in this process, and two lives of the program, of
+which the first is killed while its Job waits for an approval.`,
+	Env:      usage.Duvo("without it the program shows itself on an emulator"),
+	Examples: []string{"restart", "restart -journal refund.db"},
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	path := flag.String("journal", "", "the `file` that remembers what is in flight; it stays. Empty: a new one, which is removed at the end")
-	approve := flag.String("approve", "ask", "who decides about the refund: `ask|yes`")
-	poll := flag.Duration("poll", 0, "how often the Job is read; 0 is by its age")
-	flag.Parse()
+	fs := flag.NewFlagSet("restart", flag.ContinueOnError)
+	path := fs.String("journal", "", "the `FILE` that remembers what is in flight; it stays. Empty: a new one, which is removed at the end")
+	approve := fs.String("approve", "ask", "who decides about the refund: `ask|yes`")
+	poll := fs.Duration("poll", 0, "how often the Job is read; 0 is by its age, from 5s")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	var err error
+	if *approve != "ask" && *approve != "yes" || *poll < 0 {
+		err = errors.New("-approve is ask or yes, and -poll cannot be negative")
+		os.Exit(usage.Complain(fs.Name(), err, os.Stderr))
+	}
 	if os.Getenv(duvo.EnvAPIKey) != "" {
 		err = inFolder(*path, func(path string) error { return work(ctx, path, *approve, *poll) })
 	} else if program, e := os.Executable(); e == nil {

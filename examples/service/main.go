@@ -33,6 +33,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/duvotool/duvotool/journal"
 )
 
@@ -57,13 +59,34 @@ type config struct {
 	poll                       time.Duration
 }
 
+var help = usage.Text{
+	Does: "Serves work in Duvo over HTTP: start it, see how it stands, decide what it asks.",
+	About: `It may be killed at any moment: what was taken is gone on with, and nothing is
+done twice. The comment at the top of main.go lists the routes. Without DUVO_API_KEY it
+runs on an emulator inside this process, where the header X-Person says who calls.`,
+	Env: slices.Concat(usage.Duvo("without it an emulator inside this process is used"), []usage.Entry{
+		{Name: "DUVO_WEBHOOK_URL", Means: "where Duvo's webhook reaches POST /duvo of this service; Jobs are then read sooner"},
+		{Name: "DUVO_WEBHOOK_SECRET", Means: "its signing secret, as Duvo shows it"},
+	}),
+	Exit: []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C or SIGTERM"}, {Name: "1", Means: "it cannot serve; the log on stderr says why"}},
+	Examples: []string{
+		"service",
+		`curl -H 'X-Person: kim' localhost:8080/jobs -d '{"key":"order 4711",`,
+		`      "assignment":"Complaint handler","input":"Refund order 4711"}'`,
+		"service -data /var/lib/duvo -person-header X-Forwarded-User",
+	},
+}
+
 func main() {
 	var c config
-	flag.StringVar(&c.listen, "listen", "127.0.0.1:8080", "the `address` to serve")
-	flag.StringVar(&c.data, "data", "", "the `folder` of the journal and the audit, which outlive the process; needed with DUVO_API_KEY")
-	flag.StringVar(&c.personHeader, "person-header", "", "the `header` in which your authenticating proxy tells who calls; needed with DUVO_API_KEY")
-	flag.DurationVar(&c.poll, "poll", 0, "how often a Job is read; 0 is by its age, as Duvo advises")
-	flag.Parse()
+	fs := flag.NewFlagSet("service", flag.ContinueOnError)
+	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "the `ADDRESS` to serve")
+	fs.StringVar(&c.data, "data", "", "the `FOLDER` of the journal and the audit, which outlive the process; needed with DUVO_API_KEY")
+	fs.StringVar(&c.personHeader, "person-header", "", "the `HEADER` in which your authenticating proxy tells who calls; needed with DUVO_API_KEY")
+	fs.DurationVar(&c.poll, "poll", 0, "how often a Job is read; 0 is by its age, from 5s, as Duvo advises")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := inDuvo(ctx, c, log)

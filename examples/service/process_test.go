@@ -230,6 +230,8 @@ func TestProcesses(t *testing.T) {
 	p.terminate()
 
 	require.Len(t, d.Jobs(), 8)
+	require.Equal(t, 8, d.Count("startRun"), "each was sent once")
+	require.Equal(t, 3, d.Count("respondToHumanRequest"))
 	for _, j := range d.Jobs() {
 		yes := map[string]bool{"ask 0": true, "ask 1": false, "ask 2": true}
 		for _, r := range j.Requests {

@@ -26,6 +26,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
@@ -40,16 +41,32 @@ var demo = []task{
 	{route: "search", text: "Translate our home page into German"},
 }
 
+var help = usage.Text{
+	Does: "Routes a task to one of Duvo's Assignments, kept as named skills in categories.",
+	Call: "[flags] [TASK]",
+	About: `The categories are the folders of Duvo. Without a task it shows three, one by each
+way to find a skill. What needs a person is asked at the terminal, and denied where there
+is none.`,
+	Args: true,
+	Examples: []string{
+		"skill-workbench",
+		"skill-workbench -category Finance 'Reconcile invoice 12'",
+		"skill-workbench -route search 'Translate our home page into German'",
+	},
+}
+
 func main() {
 	var t task
-	flag.StringVar(&t.category, "category", "", "the `category` whose skills are offered")
-	flag.StringVar(&t.route, "route", "router", "how the model finds a skill without a category: `router|search`")
-	flag.Parse()
-	tasks := demo
-	if t.text = strings.Join(flag.Args(), " "); flag.NFlag() > 0 || t.text != "" {
-		tasks = []task{t}
-	}
-	setup.Main(emulated(), script, func(ctx context.Context, s setup.Setup) error { return run(ctx, s, tasks) })
+	fs := flag.NewFlagSet("skill-workbench", flag.ContinueOnError)
+	fs.StringVar(&t.category, "category", "", "the `CATEGORY` whose skills are offered; empty: all, as -route says")
+	fs.StringVar(&t.route, "route", "router", "how the model finds a skill without a category: `router|search`")
+	setup.Main(help, fs, emulated(), script, func(ctx context.Context, s setup.Setup) error {
+		tasks := demo
+		if t.text = strings.Join(fs.Args(), " "); fs.NFlag() > 0 || t.text != "" {
+			tasks = []task{t}
+		}
+		return run(ctx, s, tasks)
+	})
 }
 
 func run(ctx context.Context, s setup.Setup, tasks []task) error {

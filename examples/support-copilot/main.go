@@ -18,24 +18,33 @@ import (
 	"github.com/duvotool/duvotool/adapters/langchaingo"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/tmc/langchaingo/agents"
 	"github.com/tmc/langchaingo/chains"
 )
 
 var (
-	message = flag.String("message", "Where is my order 4711? I was promised a voucher because the last one came late. "+
-		"And please erase the personal data you hold on me, kim@example.com.", "what the customer writes")
-	vouchers = flag.String("vouchers", voucherID, "the `ID` of the Assignment that gives vouchers; it must be there, since money hangs on it")
+	fs      = flag.NewFlagSet("support-copilot", flag.ContinueOnError)
+	message = fs.String("message", "Where is my order 4711? I was promised a voucher because the last one came late. "+
+		"And please erase the personal data you hold on me, kim@example.com.", "the `TEXT` that the customer writes (default: three wishes)")
+	vouchers = fs.String("vouchers", voucherID, "the `ID` of the Assignment that gives vouchers; it must be there, since money hangs on it (default: the emulator's)")
 )
 
 const instructions = "You are a copilot of the customer support. Split what the customer writes into what is to be done, and hand " +
 	"each part to the one tool that fits it, with all details, all at once. Then answer the customer in a few " +
 	"sentences. Where something was denied, say so kindly, and do not try it again."
 
+var help = usage.Text{
+	Does: "Answers a customer with Duvo's Assignments, each with its own approval.",
+	About: `What only looks something up runs by itself, a voucher of up to 9 EUR is approved
+by rule, up to ten a day, and what is in the folder Regulated needs a person: who sits at
+the terminal, and where there is none, it is denied.`,
+	Examples: []string{"support-copilot", "support-copilot -message 'Where is my order 4711?'"},
+}
+
 func main() {
-	flag.Parse()
-	setup.Main(emulated(), script, run)
+	setup.Main(help, fs, emulated(), script, run)
 }
 
 // rules says who decides. What no case is for is denied.

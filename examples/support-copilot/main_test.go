@@ -10,6 +10,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/examples/internal/attended"
 	"github.com/duvotool/duvotool/examples/internal/setup"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/pty"
@@ -17,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { attended.Main(main, func() { goleak.VerifyTestMain(m) }) }
 
 // serve runs the copilot on a message and returns its Jobs by the Assignment's
 // name.

@@ -13,7 +13,7 @@ import (
 // nothing that they typed before it approves. DUVOTOOL_TERMINAL_RUNS gives more
 // runs.
 func TestAtARealTerminal(t *testing.T) {
-	program := attended.Build(t)
+	program := attended.Program(t)
 	runs := 1
 	if s := os.Getenv("DUVOTOOL_TERMINAL_RUNS"); s != "" {
 		var err error

@@ -13,6 +13,7 @@ import (
 // enter lets an operation be found. Called with mu held.
 func (o *operations) enter(op *operation) {
 	o.byKey[op.slot()] = op
+	o.eng.replicas.regard(op, nil, op.latest())
 	if op.record != "" {
 		if o.byRecord == nil {
 			o.byRecord = map[string]*operation{}
@@ -33,6 +34,7 @@ func (o *operations) enter(op *operation) {
 // drop forgets an operation. Called with mu held.
 func (o *operations) drop(op *operation) {
 	o.texts.forget(op)
+	o.eng.replicas.disregard(op)
 	if o.byKey[op.slot()] == op {
 		delete(o.byKey, op.slot())
 	}

@@ -12,7 +12,8 @@
 // came of it. open.go, callkeys.go, book.go, reread.go, once.go, barriers.go and
 // handles.go find operations by their keys; people.go, manage.go, lookup.go,
 // reconcile.go and closing.go are for the program; ledger.go, identity.go and
-// journalguard.go for the journal.
+// journalguard.go for the journal; replicas.go, news.go and sweeps.go for those who share
+// it.
 package engine
 
 import (

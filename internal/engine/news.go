@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
 )
 
@@ -17,6 +18,11 @@ type news struct {
 	Put  map[string]uint64 `json:"put,omitempty"`  // records, with their revisions
 	Left []string          `json:"left,omitempty"` // records whose owner has given them back
 	Jobs []string          `json:"jobs,omitempty"` // that a webhook has told of
+
+	Hints  *watch.Hints `json:"hints,omitempty"`  // of whoever reads the lists
+	Lists  string       `json:"lists,omitempty"`  // whose lists, by the key that is owned for them
+	Number uint64       `json:"number,omitempty"` // of the text with hints, one more each time
+	Again  bool         `json:"again,omitempty"`  // some hints were missed: all are to be told again
 }
 
 const (
@@ -60,8 +66,13 @@ func (p *replica) tellAll(ctx context.Context) {
 	all := p.news
 	p.news = news{}
 	p.mu.Unlock()
-	for _, n := range all.parts() {
-		n.From = p.name
+	parts := all.parts()
+	for i := range parts {
+		if parts[i].From = p.name; parts[i].Hints != nil {
+			p.sweeps.number(&parts[i])
+		}
+	}
+	for _, n := range parts {
 		text, err := json.Marshal(n)
 		if err == nil {
 			err = p.eng.ledger.safely(func() error { return p.j.Tell(ctx, string(text)) })
@@ -96,8 +107,13 @@ func (n news) parts() (out []news) {
 		now.Jobs = append(now.Jobs, id)
 		next()
 	}
-	if room < newsAtOnce {
+	if now.Again = n.Again; room < newsAtOnce || n.Again {
 		out = append(out, now)
+	}
+	if n.Hints != nil {
+		for _, h := range n.Hints.Parts(hintBytes) {
+			out = append(out, news{Hints: &h})
+		}
 	}
 	return out
 }
@@ -123,6 +139,7 @@ func (p *replica) heard(text string) {
 	if text == "" {
 		raise(p.take)
 		p.readLater("")
+		p.sweeps.missed()
 		return
 	}
 	if json.Unmarshal([]byte(text), &n) != nil || n.From == p.name {
@@ -143,6 +160,10 @@ func (p *replica) heard(text string) {
 		}
 	}
 	for _, key := range n.Left {
+		if isLists(key) {
+			raise(p.sweeps.stand)
+			continue
+		}
 		if op := p.eng.ops.byRecordKey(key); op != nil && op.latest().Live.Running {
 			op.tryPost(lifecycle.Told{})
 		}
@@ -152,6 +173,12 @@ func (p *replica) heard(text string) {
 		if w := p.eng.watcher.Find(strings.ToLower(id)); w != nil {
 			w.Now()
 		}
+	}
+	if n.Again {
+		p.eng.watcher.Again()
+	}
+	if n.Hints != nil {
+		p.sweeps.hear(n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -23,8 +24,12 @@ type replica struct {
 
 	mu    sync.Mutex
 	until lifecycle.Moment // when the lease runs out, counted from before it was asked for
+	begun bool             // it was renewed once; only renew looks at it
 	news  news             // to be told to the others
 	due   map[string]bool  // records that are to be read
+
+	lost   atomic.Bool // an answer was, so that it is to be looked at what this replica owns
+	sweeps *sweeps
 
 	tell, take, read chan struct{} // of one: there is something to do
 	end              context.CancelFunc
@@ -39,7 +44,10 @@ func newReplica(e *Engine) *replica {
 		return nil
 	}
 	signal := func() chan struct{} { return make(chan struct{}, 1) }
-	return &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
+	p := &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
+	p.sweeps = &sweeps{p: p, stand: signal()}
+	e.watcher.Share(p.sweeps)
+	return p
 }
 
 func raise(signal chan struct{}) {
@@ -59,10 +67,9 @@ func (p *replica) begin(ctx context.Context) error {
 	p.work.Go(func() { p.every(ctx, p.lasts, p.read, p.refresh) })
 	p.work.Go(func() { p.every(ctx, 0, p.tell, p.tellAll) })
 	p.work.Go(func() { p.listen(ctx) })
-	if !p.eng.cfg.NoResume {
-		raise(p.take)
-		p.work.Go(func() { p.every(ctx, p.lasts/3, p.take, p.takeOver) })
-	}
+	p.work.Go(func() { p.every(ctx, p.lasts/3, p.sweeps.stand, p.sweeps.elect) })
+	raise(p.take)
+	p.work.Go(func() { p.every(ctx, p.lasts/3, p.take, p.takeOver) })
 	return nil
 }
 
@@ -82,6 +89,7 @@ func (p *replica) close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.eng.cfg.PostTimeout)
 	defer cancel()
+	p.sweeps.resign(ctx)
 	p.tellAll(ctx)
 	return p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name) })
 }
@@ -117,6 +125,8 @@ func (p *replica) holds(now lifecycle.Moment) (until lifecycle.Moment, ok bool) 
 // renew lets the lease last from now on.
 func (p *replica) renew(ctx context.Context) error {
 	asked := p.eng.clock()
+	_, held := p.holds(asked)
+	late := p.begun && !held // also where that was told before, and the answer was lost
 	ctx, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
 	var told journal.Renewal
@@ -124,7 +134,7 @@ func (p *replica) renew(ctx context.Context) error {
 		told, err = p.j.Renew(ctx, p.name, p.lasts)
 		return err
 	})
-	if err == nil && told.Lapsed {
+	if err == nil && (told.Lapsed || late) {
 		err = p.verify(ctx)
 	}
 	if err != nil {
@@ -135,7 +145,7 @@ func (p *replica) renew(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until = asked.Add(p.lasts)
+	p.until, p.begun = asked.Add(p.lasts), true
 	return nil
 }
 
@@ -166,6 +176,7 @@ func (p *replica) verify(ctx context.Context) error {
 		return err
 	}
 	p.eng.log.Warn("duvotool: the lease had run out; what others have taken since is theirs")
+	raise(p.sweeps.stand)
 	p.eng.ops.each(func(op *operation) {
 		if op.latest().Live.Lease > 0 && !owned[op.record] {
 			op.tryPost(lifecycle.Lapsed{})
@@ -176,13 +187,14 @@ func (p *replica) verify(ctx context.Context) error {
 
 // takeOver takes what nobody owns, and works on it.
 func (p *replica) takeOver(ctx context.Context) {
-	for ctx.Err() == nil && !p.eng.life.IsClosed() {
+	p.letGo(ctx)
+	for ctx.Err() == nil && !p.eng.life.IsClosed() && !p.eng.cfg.NoResume {
 		var taken []journal.Lease
 		err := p.eng.ledger.safely(func() (err error) {
 			taken, err = p.j.TakeOver(ctx, p.name, takenAtOnce)
 			return err
 		})
-		if err != nil {
+		if p.unsure(err) != nil {
 			if ctx.Err() == nil {
 				p.trouble("taking operations over", err)
 			}
@@ -208,7 +220,7 @@ func (p *replica) resume(ctx context.Context, key string) error {
 	if op == nil {
 		rec, found, err := p.eng.ledger.get(ctx, key)
 		if err != nil || !found {
-			return err
+			return p.unsure(err)
 		}
 		if op, err = p.eng.restore(rec); err != nil {
 			return err
@@ -240,7 +252,7 @@ func (op *operation) own(r *run, f lifecycle.Own) {
 		case err == nil:
 			e.Term = lease.Term
 		case !errors.Is(err, journal.ErrOwned):
-			return failed(err)
+			return failed(p.unsure(err))
 		}
 		rec, found, err := op.eng.ledger.get(ctx, op.record)
 		if err == nil && found {
@@ -248,7 +260,7 @@ func (op *operation) own(r *run, f lifecycle.Own) {
 			e.Record, err = op.recordOf(rec)
 		}
 		if err != nil {
-			return failed(err)
+			return failed(p.unsure(err))
 		}
 		return e
 	}, failed)
@@ -261,7 +273,7 @@ func (op *operation) disown(s *lifecycle.State) {
 		ctx, cancel := context.WithTimeout(context.Background(), op.eng.ledger.timeout)
 		defer cancel()
 		err := op.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, op.record) })
-		if err != nil {
+		if p.unsure(err) != nil {
 			p.trouble("giving an operation back", err)
 		} else if s.Record.Result == nil {
 			p.left(op.record)

@@ -56,6 +56,7 @@ func (op *operation) step(before *lifecycle.State, e lifecycle.Event) *lifecycle
 	if ends {
 		op.endRun(r)
 	}
+	op.eng.replicas.regard(op, before, &after)
 	op.mu.Lock()
 	op.tellMomentsLocked()
 	op.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 )
 
 // prefixes are what the packages of this repository begin their errors with.
-var prefixes = []string{"duvotool: ", "duvo: ", "duvotest: ", "mcp: ", "langchaingo: ", "bolt: "}
+var prefixes = []string{"duvotool: ", "duvo: ", "duvotest: ", "mcp: ", "langchaingo: ", "bolt: ", "postgres: "}
 
 // Errorf is fmt.Errorf, with the text as [Once] has it.
 func Errorf(format string, args ...any) error {

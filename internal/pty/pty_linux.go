@@ -57,6 +57,12 @@ func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	return nil
 }
 
+// Resize makes a terminal so large.
+func Resize(terminal *os.File, columns, rows int) error {
+	size := struct{ rows, columns, x, y uint16 }{rows: uint16(rows), columns: uint16(columns)}
+	return ioctl(terminal, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+}
+
 // Queued returns how many bytes of whole lines were typed at a terminal and not
 // read yet.
 func Queued(terminal *os.File) (int, error) {
@@ -65,9 +71,13 @@ func Queued(terminal *os.File) (int, error) {
 	return int(n), err
 }
 
-// Start starts a program whose terminal this is.
+// Start starts a program whose terminal this is. Its output goes elsewhere if it has
+// one already.
 func Start(c *exec.Cmd, terminal *os.File) error {
-	c.Stdin, c.Stdout, c.Stderr = terminal, terminal, terminal
+	c.Stdin, c.Stderr = terminal, terminal
+	if out, ok := c.Stdout.(*os.File); c.Stdout == nil || ok && out == nil {
+		c.Stdout = terminal
+	}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	return c.Start()
 }

@@ -7,18 +7,21 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // A Screen takes what a program writes to its terminal and holds what can be
 // seen of it. It knows line feeds, carriage returns, backspaces and the erasure
-// of a line, and shows every other control sequence as it is, since programs that
-// are tested with it have no use for them. Its zero value is empty. It is safe for
-// concurrent use.
+// of a line, counts colours and draws none, and shows every other control sequence as
+// it is, since programs that are tested with it have no use for them. Its zero value is
+// empty. It is safe for concurrent use.
 type Screen struct {
 	mu      sync.Mutex
 	lines   [][]rune
 	column  int
 	escape  string // a control sequence that is not complete
+	part    []byte // a character that is not complete
+	colours int
 	changed chan struct{}
 }
 
@@ -26,7 +29,10 @@ type Screen struct {
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range string(p) { // what is tested writes whole characters, or plain ASCII
+	s.part = append(s.part, p...)
+	for len(s.part) > 0 && utf8.FullRune(s.part) {
+		r, n := utf8.DecodeRune(s.part)
+		s.part = s.part[n:]
 		s.draw(r)
 	}
 	if s.changed != nil {
@@ -66,13 +72,26 @@ func (s *Screen) control(line *[]rune) {
 		*line = (*line)[:min(s.column, len(*line))]
 	case "\x1b[?7l", "\x1b[?7h": // whether long lines go on below; here they never do
 	default:
-		if end := s.escape[len(s.escape)-1]; len(s.escape) < 3 || !(end >= 'A' && end <= 'Z' || end >= 'a' && end <= 'z') {
+		end := s.escape[len(s.escape)-1]
+		if len(s.escape) < 3 || !(end >= 'A' && end <= 'Z' || end >= 'a' && end <= 'z') {
+			return
+		}
+		if end == 'm' {
+			s.escape = ""
+			s.colours++
 			return
 		}
 		*line = append(*line, []rune(fmt.Sprintf("<%q>", s.escape))...)
 		s.column = len(*line)
 	}
 	s.escape = ""
+}
+
+// Colours tells how often a colour was chosen, or left.
+func (s *Screen) Colours() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.colours
 }
 
 // String returns what can be seen.

@@ -20,8 +20,7 @@ func (p *pass) absentFrom(status duvo.Status, offset int, page duvo.JobPage) {
 		}
 		n.absences = min(n.absences+1, 100)
 		if p.absent++; p.absent <= p.few() {
-			n.asked = sooner(n.asked, now)
-			p.w.plan(n)
+			p.w.readSoon(n, now)
 		}
 	}
 }
@@ -82,26 +81,33 @@ func (p *pass) unlisted(whole bool, since, now instant) {
 	for _, n := range unseen {
 		if len(unseen) > p.few() {
 			n.outsideSweeps = true // not all at once: by age
+			p.w.plan(n)
 		} else if n.due.IsZero() || n.due.After(now) {
-			n.asked = sooner(n.asked, now)
+			p.w.readSoon(n, now)
 		}
-		p.w.plan(n)
 	}
 }
 
 // spotCheck has those Jobs read that were read least recently, so many that each
 // has its turn about every spotEvery: what no row ever tells is seen then, and
-// not for all Jobs at once. Called with Watcher.mu held.
-func (p *pass) spotCheck(now instant) {
-	s := &p.w.sweep
-	if s.spotted.Before(p.began.Add(-time.Hour)) {
-		s.spotted = p.began // there were no sweeps
+// not for all Jobs at once. It is called after each sweep that began then, also of
+// another watcher, which leaves this to whose Jobs they are.
+func (p *planner) spotCheck(began, now instant) {
+	s := &p.sweep
+	if s.spotted.Before(began.Add(-time.Hour)) {
+		s.spotted = began // there were no sweeps
 	}
-	s.spotChecks += float64(p.jobs) * now.Sub(s.spotted).Seconds() / spotEvery.Seconds()
+	jobs := 0
+	for _, n := range p.byJob {
+		if !n.foreign && !n.outsideSweeps {
+			jobs++
+		}
+	}
+	s.spotChecks += float64(jobs) * now.Sub(s.spotted).Seconds() / spotEvery.Seconds()
 	for s.spotted = now; s.spotChecks >= 1; s.spotChecks-- {
 		var least *Watch
-		for _, n := range p.w.byJob {
-			if p.w.covers(n) && !n.reading && (n.asked.IsZero() || n.asked.After(now)) && (least == nil || n.known().Before(least.known())) {
+		for _, n := range p.byJob {
+			if p.covers(n, now) && !n.reading && (n.asked.IsZero() || n.asked.After(now)) && (least == nil || n.known().Before(least.known())) {
 				least = n
 			}
 		}
@@ -109,7 +115,7 @@ func (p *pass) spotCheck(now instant) {
 			return
 		}
 		least.asked = now
-		p.w.plan(least)
+		p.plan(least)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 var (
 	errFilter  = errors.New("a list by status holds other rows")
 	errNoTotal = errors.New("a list by status tells no total")
+
+	errNotElected = errors.New("another watcher reads the lists")
 )
 
 // spent reports whether the sweep has made all the requests that it may.
@@ -45,6 +47,12 @@ func (p *pass) page(f duvo.JobFilter) (page duvo.JobPage, err error) {
 // request reads one page.
 func (p *pass) request(f duvo.JobFilter) (page duvo.JobPage, err error) {
 	f.PageSize = PageRows
+	p.lock()
+	elected := p.w.elected(p.w.now())
+	p.unlock()
+	if !elected {
+		return page, errNotElected
+	}
 	err = guard.Run(errPanic, func() (err error) {
 		page, err = p.w.lister.JobPage(p.ctx, f)
 		return err

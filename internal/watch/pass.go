@@ -16,6 +16,7 @@ type pass struct {
 	pause       time.Duration // between the beginnings of sweeps
 	jobs        int           // in flight, and not outside sweeps
 	covered     int           // those of them that were there before it began
+	ours        int           // those of them that this watcher reads
 	oldest      stamp         // when the oldest of the jobs was created
 	oldestKnown bool          // that is known of all of them
 
@@ -44,6 +45,9 @@ func newPass(w *Watcher, ctx context.Context, now instant) *pass {
 		}
 		if n.added.Before(now) {
 			p.covered++
+			if !n.foreign {
+				p.ours++
+			}
 		}
 		if n.created == 0 {
 			p.oldestKnown = false

@@ -18,6 +18,7 @@ type planner struct {
 	trustLists bool
 
 	byJob   map[string]*Watch // those that are not stopped, by Watch.key
+	ours    int               // those that are not foreign
 	due     readQueue
 	reading int  // reads under way
 	stale   bool // what is due first has changed since the timer was set
@@ -32,11 +33,18 @@ const MaxReads = 16
 
 // add begins to plan the reads of a Job.
 func (p *planner) add(n *Watch) {
-	if twin := p.byJob[n.key()]; twin != nil { // of a backend whose Jobs share an ID
+	switch twin := p.byJob[n.key()]; {
+	case twin == nil:
+	case twin.foreign: // who looks after it goes on to do so
+		twin.stopped, n.taken, n.sweptUntil = true, twin.taken, twin.sweptUntil
+	default: // of a backend whose Jobs share an ID
 		twin.outsideSweeps, twin.pinned = true, true
 		p.plan(twin)
 	}
 	p.byJob[n.key()] = n
+	if !n.foreign {
+		p.ours++
+	}
 	p.stale = true
 }
 
@@ -45,10 +53,16 @@ func (p *planner) remove(n *Watch) {
 	if p.byJob[n.key()] == n {
 		delete(p.byJob, n.key())
 	}
+	if !n.foreign && !n.stopped {
+		p.ours--
+	}
 	n.stopped = true
 	p.plan(n)
-	if len(p.byJob) == 0 {
+	if p.ours == 0 { // whoever has Jobs of its own reads the lists
 		p.sweep.end()
+		if p.sweep.others != nil {
+			p.turn(false)
+		}
 	}
 	p.stale = true
 }
@@ -59,7 +73,10 @@ func (p *planner) plan(n *Watch) {
 		n.reread = true
 	}
 	n.due = n.asked
-	if p.covers(n) {
+	if until := p.coveredUntil(n); until.After(p.now()) {
+		if n.byAge != 0 && until != forever {
+			n.due = sooner(n.due, max(n.byAge, until))
+		}
 		if n.status == duvo.StatusWaiting {
 			// Another request in its place looks the same in a list.
 			n.due = sooner(n.due, n.tried.Add(waitingReread))
@@ -67,7 +84,7 @@ func (p *planner) plan(n *Watch) {
 	} else {
 		n.due = sooner(n.due, n.byAge)
 	}
-	switch gone := n.stopped || n.reading || n.due.IsZero(); {
+	switch gone := n.stopped || n.reading || n.foreign || n.due.IsZero(); {
 	case gone && n.index >= 0:
 		heap.Remove(&p.due, int(n.index))
 	case gone:
@@ -88,8 +105,38 @@ func (p *planner) replan() {
 	}
 }
 
-// covers reports whether sweeps look after a Job.
-func (p *planner) covers(n *Watch) bool { return p.sweep.on && !n.outsideSweeps }
+// covers reports whether sweeps look after a Job of ours.
+func (p *planner) covers(n *Watch, now instant) bool {
+	return !n.foreign && p.coveredUntil(n).After(now)
+}
+
+// coveredUntil returns until when sweeps look after a Job, ours or those of the
+// watcher that is elected.
+func (p *planner) coveredUntil(n *Watch) instant {
+	switch s := &p.sweep; {
+	case n.outsideSweeps:
+		return 0
+	case s.on && s.others == nil:
+		return forever
+	case s.on:
+		return max(n.sweptUntil, s.until)
+	}
+	return n.sweptUntil
+}
+
+// readSoon has a Job read, by this watcher or whoever else reads it.
+func (p *planner) readSoon(n *Watch, now instant) {
+	if n.foreign {
+		n.lastRead = now
+		if n.absences > 2 {
+			n.outsideSweeps = true // as it is for whose it is by now
+		}
+		p.sweep.others.Tell(Hints{Missing: []string{n.jobID}})
+		return
+	}
+	n.asked = sooner(n.asked, now)
+	p.plan(n)
+}
 
 // nextDue returns when a read or a sweep is due next, zero if nothing is.
 func (p *planner) nextDue(now instant) instant {
@@ -137,6 +184,9 @@ func (p *planner) sighted(n *Watch, s Sighting) {
 		p.sweep.missed++
 	}
 	n.learn(s, p.instantOf(s.Began))
+	if s.Err == nil {
+		p.recheck(n)
+	}
 	if n.reread {
 		n.reread = false
 		n.asked = p.now()

@@ -9,46 +9,67 @@ import (
 
 // rows takes in the rows of a page of the list by this status; empty: of all.
 func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
-	type progress struct {
-		n   *Watch
-		row duvo.Job
-	}
-	var told []progress
+	var seen []progress
 	p.lock()
 	for _, row := range rows {
 		if n := p.w.byJob[strings.ToLower(row.ID)]; n != nil && p.row(n, row, list) {
-			told = append(told, progress{n, row})
+			seen = append(seen, progress{n, row})
 		}
 	}
 	p.unlock()
-	for _, t := range told {
+	tellProgress(seen)
+}
+
+// progress is what a row tells of a Job that needs no read.
+type progress struct {
+	n   *Watch
+	row duvo.Job
+}
+
+// tellProgress is called without Watcher.mu.
+func tellProgress(seen []progress) {
+	for _, t := range seen {
 		if then := t.n.to.Sighted(t.n, Sighting{Job: t.row, Hint: true}); then != nil {
 			then()
 		}
 	}
 }
 
-// row takes in the row of a Job of ours. It returns true if the row tells of
-// progress that needs no read. Called with Watcher.mu held.
+// row takes in the row of a Job. It returns true if the row tells of progress that
+// needs no read. Called with Watcher.mu held.
 func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
 	p.mark(n, row)
+	if n.foreign {
+		p.w.tellRow(n, row, list)
+		return false
+	}
+	return p.w.row(n, row, p.w.trusts(row, list))
+}
+
+// trusts reports whether a row may take the place of a read.
+func (p *planner) trusts(row duvo.Job, list duvo.Status) bool {
+	return p.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero()
+}
+
+// row takes in the row of a Job of ours. It returns true if the row tells of
+// progress that needs no read.
+func (p *planner) row(n *Watch, row duvo.Job, trusted bool) (progress bool) {
 	updated := stampOf(row.UpdatedAt)
 	moved := n.updated != 0 && updated > n.updated
 	switch {
 	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
 		return false
-	case n.reading, n.refutals > 0 && updated <= n.refuted && p.w.since(n.lastRead) < refutedPause(n.refutals):
+	case n.reading, n.refutals > 0 && updated <= n.refuted && p.since(n.lastRead) < refutedPause(n.refutals):
 		return false
 	case OnItsWay(row.Status) && OnItsWay(n.status):
 		n.status = row.Status
 		return true
 	}
-	if p.w.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero() && (moved || n.updated == 0) {
+	if trusted && (moved || n.updated == 0) {
 		n.trusted = &row
 	}
 	n.hint, n.hinted = updated, true
-	n.asked = sooner(n.asked, p.w.now())
-	p.w.plan(n)
+	p.readSoon(n, p.now())
 	return false
 }
 
@@ -61,6 +82,9 @@ func (p *pass) mark(n *Watch, row duvo.Job) {
 		if n.absences > 0 && !row.Status.Terminal() {
 			p.found++
 		}
+	}
+	if n.absences > 0 {
+		n.untold = true // whose it is learns that lists show it
 	}
 	n.lastSweep, n.lastSwept, n.absences = p.number, p.w.now(), 0
 	if n.outsideSweeps && !n.pinned {

@@ -29,9 +29,10 @@ func (p *pass) run() error {
 // Watcher.mu held.
 func (p *pass) finish(err error, now instant) {
 	s := &p.w.sweep
-	stopped := p.ctx.Err() != nil
+	stopped := p.ctx.Err() != nil || errors.Is(err, errNotElected)
 	s.cancel()
 	s.running, s.cancel = false, nil
+	s.took = now.Sub(p.began)
 	s.next = p.began.Add(p.pause - p.pause/100 + rand.N(p.pause/50+1))
 	switch {
 	case err == nil:
@@ -40,7 +41,7 @@ func (p *pass) finish(err error, now instant) {
 	case !stopped:
 		p.fail(err, now)
 	}
-	if s.missed > max(absentFew, p.covered/20) && !now.Before(s.distrustedUntil) {
+	if s.missed > max(absentFew, p.ours/20) && !now.Before(s.distrustedUntil) {
 		p.distrustLists(now, "duvotool: lists of Jobs by status miss some; going without")
 		s.next = now
 		for _, n := range p.w.byJob {
@@ -49,6 +50,9 @@ func (p *pass) finish(err error, now instant) {
 		}
 	}
 	s.decided = 0
+	if s.others != nil && p.w.sweeping(now) {
+		p.w.tellCoverage(err == nil)
+	}
 }
 
 // succeed takes in that the sweep has shown all that its plan shows.
@@ -65,7 +69,7 @@ func (p *pass) succeed(now instant) {
 		s.suspects = 0
 		p.unlisted(true, p.began, now)
 	}
-	p.spotCheck(now)
+	p.w.spotCheck(p.began, now)
 }
 
 // fail takes in why the sweep did not get to its end.

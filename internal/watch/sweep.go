@@ -40,6 +40,7 @@ type sweeper struct {
 	next     instant            // when the next one is due, while on
 	decided  instant            // when on was
 	failures int                // sweeps in a row
+	took     time.Duration      // that the last one took
 	number   uint32             // of the sweep
 
 	pages   [planEnded + 1]int // that a sweep by each plan took, as last counted; zero: not known
@@ -60,6 +61,11 @@ type sweeper struct {
 	retriedUnlisted instant // when Jobs that lists did not show were last looked for
 	distrustedUntil instant // lists by status are left alone
 	pausedUntil     instant // and so are all lists
+
+	others  Others  // nil: none share the lists
+	until   instant // while there are others: when this watcher may not read the lists any more
+	toldAll instant // when they were last told which Jobs it looks after
+	heard   instant // when a sweep of another's was last told of
 }
 
 // An activeScan is how far the active plan is through its lists.
@@ -165,8 +171,10 @@ func (p *planner) sweepAt(now instant) instant {
 	s := &p.sweep
 	later := now.Add(time.Minute)
 	switch {
-	case len(p.byJob) == 0:
+	case p.ours == 0:
 		return 0
+	case s.running && s.others != nil && now.Before(s.until):
+		return s.until
 	case !s.possible, s.running: // the end of a sweep asks again
 		return later
 	case len(p.byJob) < sweepFrom && !s.on, now.Before(s.pausedUntil):
@@ -175,7 +183,7 @@ func (p *planner) sweepAt(now instant) instant {
 	if now.Sub(s.decided) >= decideEvery {
 		p.decideToSweep(now)
 	}
-	if !s.on {
+	if !p.sweeping(now) {
 		return s.decided.Add(decideEvery)
 	}
 	at := s.next
@@ -192,7 +200,7 @@ func (p *planner) sweepAt(now instant) instant {
 func (p *planner) decideToSweep(now instant) {
 	s := &p.sweep
 	s.decided = now
-	if !s.on {
+	if !p.sweeping(now) {
 		p.retryUnlisted(now)
 	}
 	rate, n := p.ratePerSecond(now)
@@ -202,23 +210,54 @@ func (p *planner) decideToSweep(now instant) {
 		pages = min(pages, active)
 	}
 	cost := float64(pages) / p.sweepPause(now).Seconds()
+	on := was
 	switch {
 	case n < sweepFrom:
-		s.on = false
+		on = false
 	case was && cost > 1.5*rate:
 		p.pauseSweeps(now, errTooLong, sweepRest)
 		return
 	case !was:
-		s.on = cost < rate
+		on = cost < rate
 	}
-	if s.on == was {
+	if on == was {
 		return
 	}
-	if s.on {
-		pause := p.sweepPause(now)
-		s.next = now.Add(pause/2 + rand.N(pause/2+1))
+	if was {
+		p.tellOver(now, 0)
+	}
+	p.turn(on)
+	switch {
+	case !on:
+	case s.others == nil:
+		s.next = now.Add(firstSweep(p.sweepPause(now)))
+	case p.elected(now):
+		p.beginTerm(now)
 	}
 	p.replan()
+}
+
+// firstSweep is how long after it was found to be worth it the first sweep begins.
+func firstSweep(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2+1) }
+
+// turn notes whether sweeps are worth it.
+func (p *planner) turn(on bool) {
+	s := &p.sweep
+	if s.on == on {
+		return
+	}
+	if s.others != nil {
+		s.others.Want(on)
+	}
+	s.on = on
+}
+
+// tellOver tells the others that this watcher looks after no Job any more, and that
+// the lists are not worth it for so long.
+func (p *planner) tellOver(now instant, rest time.Duration) {
+	if p.sweep.others != nil && p.sweeping(now) {
+		p.sweep.others.Tell(Hints{Over: true, Rest: rest})
+	}
 }
 
 // retryUnlisted lets sweeps look for Jobs that lists did not show, every
@@ -272,7 +311,9 @@ func (p *planner) sweepPause(now instant) time.Duration {
 func (p *planner) pauseSweeps(now instant, why error, rest time.Duration) {
 	p.log.Debug("duvotool: Jobs are read one by one", "reason", safetext.OneLine(why.Error(), 500), "for", rest)
 	s := &p.sweep
-	s.on, s.failures = false, 0
+	p.tellOver(now, rest)
+	p.turn(false)
+	s.failures = 0
 	s.pausedUntil = now.Add(rest)
 	s.pages = [len(s.pages)]int{}
 	s.scan, s.totals, s.suspects = activeScan{}, nil, 0

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -9,6 +10,8 @@ import (
 // before the watcher was made: zero means never, and is before all others. A
 // process keeps several of them for each of thousands of Jobs.
 type instant int64
+
+const forever instant = math.MaxInt64
 
 const century = 100 * 365 * 24 * time.Hour
 

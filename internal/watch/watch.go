@@ -50,6 +50,14 @@ type listed struct {
 	absences      uint8     // in a row, each of them refuted by a read
 	outsideSweeps bool      // read by age: lists do not show it, or pinned
 	pinned        bool      // it stays so: it is far older than the others, or it was asked for
+
+	// Where watchers share the lists; see Others.
+	foreign     bool        // another watcher reads it: this one only tells of its rows
+	untold      bool        // its next row is told, whatever that is
+	taken       bool        // the watcher that reads the lists looks after it, as it has told
+	sweptUntil  instant     // and does so for sure until then
+	toldStatus  duvo.Status // of the last row that was told, until a read shows it; empty: none
+	toldUpdated stamp
 }
 
 // A Sighting is what a watcher tells of a Job: one read of it, or, if Hint is
@@ -126,6 +134,7 @@ func (n *Watch) Alive(answered bool) {
 	n.since = n.w.now()
 	if answered {
 		n.status, n.updated = duvo.StatusRunning, 0 // as lists will tell it
+		n.toldStatus, n.toldUpdated = "", 0
 	}
 	n.calm = 0
 	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.pause(n.since))))

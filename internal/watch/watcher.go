@@ -71,7 +71,10 @@ func (w *Watcher) Watch(job duvo.Job, to Sighter) *Watch {
 func (w *Watcher) Find(jobID string) *Watch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.byJob[strings.ToLower(jobID)]
+	if n := w.byJob[strings.ToLower(jobID)]; n != nil && !n.foreign {
+		return n
+	}
+	return nil
 }
 
 // unlock lets go of mu, once the timer is set for what is due first now.
@@ -119,6 +122,9 @@ func (w *Watcher) tick() {
 		w.did.worked = now
 		w.life.Again()
 		w.pool.Go(func() { w.read(n, priority) })
+	}
+	if w.sweep.running && !w.elected(now) {
+		w.sweep.end()
 	}
 	if at := w.sweepAt(now); !at.IsZero() && !at.After(now) {
 		w.life.Again()

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/usage"
 )
 
 func main() {
@@ -22,29 +24,36 @@ func main() {
 	os.Exit(code)
 }
 
+var help = usage.Text{
+	Does: "Runs Jobs while Duvo fails and workers are killed, and counts what was lost.",
+	About: `Workers and people work on one emulator while requests fail and workers are
+killed at any moment. At the end what the emulator has seen is compared with what
+everybody was told: nothing may be lost, done twice, decided by nobody or given up
+unsaid.`,
+	Exit:     []usage.Entry{{Name: "0", Means: "all is as it must be"}, {Name: "1", Means: "something is not, or the run failed"}},
+	Examples: []string{"chaos", "chaos -jobs 2000 -kills 100 -faults 0.3", "chaos -minutes 60 -json"},
+}
+
 // program is the command: 0 if nothing was lost, doubled, unauthorised or given up silently, 1 if
 // something was or the run failed, 2 for flags that make no sense.
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	fs.SetOutput(stderr)
 	var c config
 	var asJSON, quiet bool
 	var minutes float64
-	fs.IntVar(&c.Jobs, "jobs", 200, "how many `Jobs` to run")
-	fs.IntVar(&c.Kills, "kills", 10, "how often a worker is `killed`")
-	fs.Float64Var(&c.Faults, "faults", 0.2, "the `part` of all requests and webhooks that something goes wrong with")
+	fs.IntVar(&c.Jobs, "jobs", 200, "how many `JOBS` to run")
+	fs.IntVar(&c.Kills, "kills", 10, "how many `TIMES` a worker is killed")
+	fs.Float64Var(&c.Faults, "faults", 0.2, "the `PART` of all requests and webhooks that something goes wrong with, from 0 to less than 1")
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
-	fs.Uint64Var(&c.Seed, "seed", 0, "repeats the plans, and what can be repeated of the rest; 0 draws one")
-	fs.IntVar(&c.Workers, "workers", 4, "how many worker `processes` there are, each with its journal, but for the last two of three or more, which share one")
-	fs.IntVar(&c.InFlight, "inflight", 100, "how many `Jobs` are in flight, of all workers")
-	fs.Float64Var(&minutes, "minutes", 0, "run for so many `minutes` instead of a number of Jobs, and measure the workers; without kills, unless -kills is given")
-	fs.StringVar(&c.Dir, "dir", "", "the `folder` for journals and logs (default: a temporary one, which is kept if the run fails)")
+	fs.Uint64Var(&c.Seed, "seed", 0, "the `NUMBER` that repeats the plans, and what can be repeated of the rest; 0 draws one")
+	fs.IntVar(&c.Workers, "workers", 4, "how many worker `PROCESSES` there are, each with its journal, but for the last two of three or more, which share one")
+	fs.IntVar(&c.InFlight, "inflight", 100, "how many `JOBS` are in flight, of all workers")
+	fs.Float64Var(&minutes, "minutes", 0, "run for so many `MINUTES` instead of a number of Jobs (0: as many as -jobs), and measure the workers; without kills, unless -kills is given")
+	fs.StringVar(&c.Dir, "dir", "", "the `FOLDER` for journals and logs (default: a temporary one, which is kept if the run fails)")
 	fs.BoolVar(&asJSON, "json", false, "print the report as a line of JSON")
 	fs.BoolVar(&quiet, "quiet", false, "tell nothing of the progress")
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return 0
-	} else if err != nil {
-		return 2
+	if code, done := help.Parse(fs, args, stdout, stderr); done {
+		return code
 	}
 	killsGiven := false
 	fs.Visit(func(f *flag.Flag) { killsGiven = killsGiven || f.Name == "kills" })
@@ -54,9 +63,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			c.Kills = 0
 		}
 	}
-	if err := c.check(fs.NArg()); err != nil {
-		fmt.Fprintln(stderr, "chaos:", err)
-		return 2
+	if err := c.check(); err != nil {
+		return usage.Complain(fs.Name(), err, stderr)
 	}
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(1<<53-1) + 1 // a number that JSON readers keep whole
@@ -85,10 +93,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // check refuses what makes no sense.
-func (c config) check(args int) error {
+func (c config) check() error {
 	switch {
-	case args > 0:
-		return errors.New("there are flags only, no arguments")
 	case c.Soak < 0, c.Soak == 0 && c.Jobs < 1:
 		return errors.New("-jobs: there is nothing to run")
 	case c.Kills < 0:

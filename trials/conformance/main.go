@@ -26,7 +26,20 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/usage"
 )
+
+var help = usage.Text{
+	Does: "Runs the official conformance suite of the Model Context Protocol.",
+	About: `Server scenarios run against duvo-mcp, client and authorization scenarios
+against adapters/mcp; the MCP Inspector lists duvo-mcp's tools and the TypeScript SDKs
+call them. What fails is compared with testdata/expected.txt. It installs what it needs
+from the npm registry, a Node among it, and needs Linux on x64, Go and npm. It takes some
+minutes; -short takes one.`,
+	Exit:     []usage.Entry{{Name: "0", Means: "what failed is what was expected to"}, {Name: "1", Means: "it is not, or the suite could not be run"}},
+	Examples: []string{"conformance", "conformance -short", "conformance -install -dir /tmp/mcp", "conformance -dir /tmp/mcp"},
+}
 
 func main() {
 	if scenario := os.Getenv("MCP_CONFORMANCE_SCENARIO"); scenario != "" {
@@ -37,10 +50,13 @@ func main() {
 		return
 	}
 	var t trial
-	flag.BoolVar(&t.short, "short", false, "the server scenarios alone")
-	flag.BoolVar(&t.only, "install", false, "install into -dir, and run nothing")
-	flag.StringVar(&t.dir, "dir", "", "install into this `FOLDER` and keep it; the default is one that is deleted")
-	flag.Parse()
+	fs := flag.NewFlagSet("conformance", flag.ContinueOnError)
+	fs.BoolVar(&t.short, "short", false, "the server scenarios alone")
+	fs.BoolVar(&t.only, "install", false, "install into -dir, and run nothing")
+	fs.StringVar(&t.dir, "dir", "", "install into this `FOLDER` and keep it; the default is one that is deleted")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := t.run(ctx)
 	stop()

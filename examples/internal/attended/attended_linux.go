@@ -1,5 +1,3 @@
-// Package attended drives the examples at a terminal, as a person would, for
-// their tests.
 package attended
 
 import (
@@ -8,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -24,15 +21,6 @@ const still = 600 * time.Millisecond
 
 var prompt = regexp.MustCompile(`Approve\? \[.*\] $`)
 
-// Build builds the example of this folder and returns the program's path.
-func Build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
-
 // A Visit is one run of a program at a terminal.
 type Visit struct {
 	t        *testing.T
@@ -44,25 +32,44 @@ type Visit struct {
 	asked    int // prompts so far
 }
 
+// A Place is where a program runs. Its zero value is a terminal of no known size.
+type Place struct {
+	Columns, Rows int
+	Env           []string // besides what every visit has
+	Args          []string
+	TypedAhead    string   // is in the terminal's queue before the program starts
+	Stdout        *os.File // in place of the terminal; nil: the terminal
+}
+
 // Start starts a program with nothing in its environment that reaches a real
 // service. What is typed ahead is in the terminal's queue before it starts.
 func Start(t *testing.T, program, typedAhead string) *Visit {
 	t.Helper()
+	return Place{TypedAhead: typedAhead}.Start(t, program)
+}
+
+// Start starts a program there.
+func (p Place) Start(t *testing.T, program string) *Visit {
+	t.Helper()
 	keyboard, tty, screen, closeAll, err := pty.Open()
 	require.NoError(t, err)
 	t.Cleanup(closeAll)
+	if p.Columns > 0 {
+		require.NoError(t, pty.Resize(tty, p.Columns, p.Rows))
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	v := &Visit{t: t, ctx: ctx, keyboard: keyboard, tty: tty, Screen: screen, program: exec.CommandContext(ctx, program)}
-	if typedAhead != "" {
-		v.Type(typedAhead)
-		for n := 0; n < len(typedAhead); time.Sleep(time.Millisecond) {
+	v := &Visit{t: t, ctx: ctx, keyboard: keyboard, tty: tty, Screen: screen, program: exec.CommandContext(ctx, program, p.Args...)}
+	if p.TypedAhead != "" {
+		v.Type(p.TypedAhead)
+		for n := 0; n < len(p.TypedAhead); time.Sleep(time.Millisecond) {
 			n, err = pty.Queued(tty)
 			require.NoError(t, err)
 			require.NoError(t, ctx.Err())
 		}
 	}
-	v.program.Env = []string{"TERM=xterm", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "USER=kim"}
+	v.program.Env = append([]string{"TERM=xterm", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "USER=kim", asProgram + "=1", "GORACE=atexit_sleep_ms=0"}, p.Env...)
+	v.program.Stdout = p.Stdout
 	require.NoError(t, pty.Start(v.program, tty))
 	t.Cleanup(func() { _ = v.program.Process.Signal(syscall.SIGKILL) })
 	return v
@@ -94,7 +101,15 @@ func (v *Visit) Asked() string {
 // Ends waits until the program has ended well, and returns what can be seen.
 func (v *Visit) Ends() string {
 	v.t.Helper()
-	require.NoError(v.t, v.program.Wait(), "%s", v.Screen)
+	return v.EndsWith(0)
+}
+
+// EndsWith waits until the program has ended with this code, and returns what can be
+// seen.
+func (v *Visit) EndsWith(code int) string {
+	v.t.Helper()
+	_ = v.program.Wait()
+	require.Equal(v.t, code, v.program.ProcessState.ExitCode(), "%s", v.Screen)
 	// The screen may be a moment behind.
 	done := fmt.Sprintf("(ended %d)", v.program.Process.Pid)
 	_, err := fmt.Fprintln(v.tty, done)

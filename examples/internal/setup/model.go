@@ -21,7 +21,7 @@ func Model(script Script) (m llms.Model, name string, err error) {
 	at := name
 	if key == "" {
 		if base = os.Getenv("OLLAMA_HOST"); base == "" {
-			return StandIn(script), "an offline stand-in (set OPENAI_API_KEY or OLLAMA_HOST to use a real one)", nil
+			return StandIn(script), "an offline stand-in (OPENAI_API_KEY or OLLAMA_HOST: a real one)", nil
 		}
 		if !strings.Contains(base, "://") {
 			base = "http://" + base

@@ -7,12 +7,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"os/user"
-	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/tmc/langchaingo/llms"
 	"golang.org/x/term"
 )
@@ -60,9 +62,16 @@ func Trial(ctx context.Context, emulated []duvotest.Assignment, script Script, o
 	return d.Jobs(), out.String(), err
 }
 
-// Main is the main function of an example: it runs it where the environment
-// says, or on an emulator with these Assignments, and ends the process.
-func Main(emulated []duvotest.Assignment, script Script, run func(context.Context, Setup) error) {
+// Env are the environment variables that an example of [Main] reads.
+var Env = slices.Concat(usage.Duvo("without it an emulator inside this process is used"), usage.Model)
+
+// Main is the main function of an example with these flags: it runs it where the
+// environment says, or on an emulator with these Assignments, and ends the process.
+func Main(help usage.Text, fs *flag.FlagSet, emulated []duvotest.Assignment, script Script, run func(context.Context, Setup) error) {
+	help.Env = Env
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	d := duvotest.New(duvotest.WithAssignments(emulated...))
 	s, err := fromEnv(Offline(d, script, os.Stdout), script)
@@ -72,7 +81,7 @@ func Main(emulated []duvotest.Assignment, script Script, run func(context.Contex
 	d.Close()
 	stop()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", filepath.Base(os.Args[0]), hitl.SafeLine(err.Error(), 1000))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", fs.Name(), hitl.SafeLine(err.Error(), 1000))
 		os.Exit(1)
 	}
 }
@@ -115,5 +124,5 @@ func OperatorName() string {
 	if u, err := user.Current(); err == nil {
 		name = cmp.Or(u.Username, name)
 	}
-	return cmp.Or(name, "the person") + " at the terminal"
+	return cmp.Or(name, "the person at the terminal")
 }
