@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
@@ -121,7 +122,8 @@ func (n news) parts() (out []news) {
 // listen takes in what other replicas tell.
 func (p *replica) listen(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := p.eng.ledger.safely(func() error { return p.j.Listen(ctx, p.heard) })
+		// Close ends this, after it has waited for all callbacks: it is none of them.
+		err := guard.Run(journal.ErrFailed, func() error { return p.j.Listen(ctx, p.heard) })
 		if ctx.Err() != nil {
 			return
 		}

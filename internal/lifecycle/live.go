@@ -162,6 +162,7 @@ type Search struct {
 	Until   time.Duration // from here on no effect can land any more
 	Done    bool          // it was looked for after that, and not found
 	Failing time.Duration // since when looks fail; zero: the last did not
+	Ended   bool          // before it, the Job was seen to have ended so that it takes no message
 }
 
 // An End is why a run ends without a result.

@@ -71,9 +71,10 @@ func (t *turn) freshEnd() bool {
 func (t *turn) notEnded() bool {
 	l, m := &t.Live, t.Record.Latest
 	t.withdraw(readAgain)
-	if m.Attempt.Earlier {
-		// Perhaps it is our message that it works on. It will show.
-		l.Search.Done = false
+	over := l.Read.End != ""
+	if m.Attempt.Earlier && !(over && l.Search.Ended) {
+		// Perhaps it is our message that it works on, or that made it end so. It will show.
+		l.Search.Done, l.Search.Ended = false, over
 		l.NotBefore = t.now.Mono + t.o.Pause
 		return true
 	}

@@ -126,7 +126,7 @@ func (t *turn) disowned() {
 // announced there the owner will tell.
 func (t *turn) mirror(c *Record, revision uint64) {
 	l, asks := &t.Live, t.Live.Asks
-	t.Record, l.Revision, l.Asks = c.copied(), revision, nil
+	t.Record, l.Revision, l.Asks, l.Reconciling = c.copied(), revision, nil, nil
 	for i := range t.Record.Requests {
 		p := &t.Record.Requests[i]
 		a := l.ask(p.ID)

@@ -206,9 +206,9 @@ func (t *turn) claimed(x Exchange, e Claimed) {
 		l.Claim, r.Job, r.Status, r.Created, r.Build, r.StartedAt = "", "", "", 0, "", 0
 		t.unknown("its Job is another operation's")
 		t.fail(CauseTaken, e.TakenBy, true)
-	case e.TakenBy != "" && r.Stage != Posting && l.Fails+1 < t.o.attempts():
-		// Its message was posted, so the turn is its own; who looks for the turn at the
-		// same moment finds that and goes.
+	case e.TakenBy != "" && (r.Stage != Posting || r.Latest.Attempt.Earlier) && l.Fails+1 < t.o.attempts():
+		// Its message was posted, or may have been, so the turn is its own; who looks for the
+		// turn at the same moment finds that and goes.
 		l.Fails++
 		l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, 0)
 	case e.TakenBy != "":

@@ -19,7 +19,11 @@ const patience = 1000
 // runKey runs a key until everything of it is delivered.
 func (w *worker) runKey(key string) error {
 	p := planOf(w.c.Seed, key)
-	if first := sharing(w.c.Workers); p.Both && w.c.Worker >= first {
+	both := p.Both && w.c.Worker >= sharing(w.c.Workers)
+	if w.c.Replica {
+		both = len(replicasOf(p, w.c.Workers)) > 1
+	}
+	if both {
 		w.happen(happened{Kind: calledByBoth, Key: key})
 	}
 	callers := 1
@@ -100,6 +104,9 @@ func (w *worker) call(name string, impatient bool, p plan, run func(context.Cont
 	if l := w.current(); impatient && l != nil {
 		short, cancel := context.WithTimeout(ctx, p.Impatient)
 		_, err := run(short, l)
+		if short.Err() != nil {
+			w.happen(happened{Kind: callerLeft, Key: name})
+		}
 		cancel()
 		if err != nil && !tellsKey(err, name) {
 			c.line.Wrong = fmt.Sprintf("the error of a call that was left does not tell its key: %v", err)

@@ -19,7 +19,8 @@ type evidence struct {
 	decisions []decided
 	events    []happened
 	audited   []audit.Record
-	badAudits []string // what is wrong with the audit's files
+	badAudits []string  // what is wrong with the audit's files
+	troubles  []trouble // what the harness did to replicas
 
 	journaled  map[string]*outcome.Result // by operation
 	unreadable map[string]error           // operations of which no journal has a result
@@ -118,6 +119,8 @@ func (e *evidence) check() report {
 		rep.problem(&rep.Doubled, "a Job was told %q, which nobody asked for", said)
 	}
 	e.checkPosts(&rep, heard)
+	e.checkAsked(&rep)
+	e.checkVanished(&rep, outcomes)
 	e.checkUnfinished(&rep, outcomes)
 	return rep
 }

@@ -16,6 +16,7 @@ const childEnv = "DUVOTOOL_CHAOS_CHILD"
 const (
 	roleEmulator = "emulator"
 	roleWorker   = "worker"
+	roleOwner    = "owner" // see times
 )
 
 // A childConfig tells a child process what to be.
@@ -37,6 +38,13 @@ type childConfig struct {
 	Hooks    string // the URL that leads to its listener
 	Journal  string // where a journal is served that it shares; empty: it has one of its own on disk
 	Break    int    // for tests, see breakJournal
+
+	// Of a worker that is a replica.
+	Replica  bool
+	Database string        // where a Postgres journal is; empty: Journal is served
+	Lease    time.Duration // how long its lease lasts
+	Calm     bool          // nothing goes wrong by itself
+	Without  string        // what its journal lacks, see worsen
 }
 
 // isChild runs the process as the child that its environment says it is, and
@@ -55,6 +63,8 @@ func isChild() {
 			err = runEmulator(c)
 		case roleWorker:
 			err = runWorker(c)
+		case roleOwner:
+			err = runOwner(c)
 		default:
 			err = errors.New("there is no role " + c.Role)
 		}

@@ -4,6 +4,9 @@
 //	go run ./trials/chaos -jobs 2000 -kills 100 -faults 0.2
 //	go run ./trials/chaos -jobs 2000 -kills 100 -faults 0.2 -no-idempotency
 //	go run ./trials/chaos -minutes 15
+//	go run ./trials/chaos -replicas 4 -journal postgres -jobs 2000 -kills 100 -faults 0.2
+//	go run ./trials/chaos -replicas 4 -compare -jobs 200
+//	go run ./trials/chaos -replicas 2 -journal postgres -times 20
 //
 // It prints its seed, how many Jobs, kills, requests and faults there were, what was
 // lost, doubled, unauthorised, reported as unknown and given up silently, and how
@@ -24,6 +27,36 @@
 // moments, a fifth of the times twice in a row, and now and then asked to end by
 // SIGTERM, and are started again on the same journal. In between they close their
 // registry, with calls in the queue, and make another one.
+//
+// # Replicas
+//
+// With -replicas all workers share one journal with leases, of a second each: a
+// memory journal that the harness serves, or one in a PostgreSQL server that it starts,
+// which dies or is ended now and then. Each key is called on one replica or on two at
+// once. People decide and stop at replicas that are drawn for them, by what those list,
+// whoever owns the Job; who is told that it does not count decides again while it is
+// listed. Webhooks come to any replica. Replicas are killed, stopped by SIGSTOP for
+// longer than their lease and let go on, cut off from the journal, from Duvo or from
+// both for that long, with refusals or with silence, and closed and made anew.
+// Where keys are honoured, some are stopped for longer than whoever takes over waits
+// before it sends again; where they are not, nothing could help then.
+//
+// A policy is to be asked once about each text of a request. It may be asked again by
+// an operation to whose replica something happened meanwhile, whose caller had left, or
+// whose decision could not be recorded or audited; the report counts by what. Anything
+// else is a problem.
+//
+// -compare runs the same plans with one replica and with several, with nothing that
+// goes wrong, and holds the requests a Job against each other. -times measures how long
+// decisions take that are made on another replica than the owner's: while that lives,
+// while nobody hears what others tell, and since it was killed.
+//
+// -break takes away what holds replicas apart, in their journals: fence lets whoever
+// puts last win, whatever its term and revision; owner tells everybody that an operation
+// is theirs; once keeps nobody's claim to a request or to the turn of a Job. The harness
+// must find each: what callers are told differs, decisions are missing from the journal
+// or policies are asked again. Without owners the revisions of
+// the records still let one of two win, so that what shows is that policies are asked twice.
 //
 // # What is drawn
 //
@@ -71,6 +104,6 @@
 //   - given up silently: an operation that was asked for and is neither answered nor
 //     listed; a human request that waits, and no registry lists it; an operation that a
 //     registry lists no more without having told that it is over or why it was left, also
-//     at Close; an unknown outcome that is not listed; who stops a Job and is told
-//     nothing.
+//     at Close, or, of replicas, before it had come to an end on any; an unknown outcome
+//     that is not listed; who stops a Job and is told nothing.
 package main

@@ -74,6 +74,7 @@ type recorder struct {
 	faults   *faultMaker
 	refusals *refusals
 	losses   *losses
+	calm     bool // nothing goes wrong
 
 	mu       sync.Mutex
 	requests int
@@ -103,6 +104,10 @@ func (s *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.posts = append(s.posts, post{r.URL.Path, r.Header.Get("Idempotency-Key"), string(body), time.Now()})
 	}
 	s.mu.Unlock()
+	if s.calm {
+		s.duvo.ServeHTTP(w, r)
+		return
+	}
 	if kind := s.refusals.of(r); kind != "" {
 		kind.serve(w)
 		return
@@ -212,8 +217,10 @@ func newEmulator(c childConfig) (*duvotest.Duvo, *recorder) {
 			panic(err)
 		}
 	}
-	d.InjectFunc(faults.request)
-	return d, &recorder{duvo: d, faults: faults, refusals: newRefusals(c.Seed, d), losses: &losses{seed: c.Seed, sent: map[string]int{}}}
+	if !c.Calm {
+		d.InjectFunc(faults.request)
+	}
+	return d, &recorder{duvo: d, faults: faults, refusals: newRefusals(c.Seed, d), losses: &losses{seed: c.Seed, sent: map[string]int{}}, calm: c.Calm}
 }
 
 // play is what a Job does about what it was told.

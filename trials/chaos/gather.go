@@ -22,7 +22,9 @@ import (
 
 // gather reads what there is to check.
 func (h *harness) gather(ctx context.Context) (*evidence, error) {
-	e := &evidence{seed: h.c.Seed, jobs: h.c.Jobs, journaled: map[string]*outcome.Result{}, unreadable: map[string]error{}, listed: map[string]bool{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := &evidence{troubles: h.troubles, seed: h.c.Seed, jobs: h.c.Jobs, journaled: map[string]*outcome.Result{}, unreadable: map[string]error{}, listed: map[string]bool{}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.where.URL+recordsPath, nil)
 	if err != nil {
 		return nil, err
@@ -39,6 +41,9 @@ func (h *harness) gather(ctx context.Context) (*evidence, error) {
 		if err := e.readFiles(h.dir, w); err != nil {
 			return nil, err
 		}
+	}
+	if h.c.Replicas > 0 {
+		return e, e.readJournal(ctx, h.shared, func(int) bool { return true })
 	}
 	for w := range min(sharing(h.c.Workers)+1, h.c.Workers) {
 		own := func(n int) bool { return n%h.c.Workers == w }

@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/duvotool/duvotool/journal"
@@ -33,6 +32,13 @@ type config struct {
 	Soak          time.Duration // instead of a number of Jobs
 	Dir           string        // for the files; empty: a temporary one, kept if the run fails
 	Break         int           // for tests, see breakJournal
+	Replicas      int           // workers that all share one journal with leases; zero: see Workers
+	Journal       string        // of replicas
+	Lease         time.Duration // of a replica
+	Calm          bool          // nothing goes wrong
+	Without       string        // what the replicas' journal lacks, see worsen
+	Compare       bool          // what several replicas send with what one does
+	Times         int           // decisions of each kind that are measured, instead of a run
 	Progress      io.Writer     // nil: none
 
 	// Patience is how long a run goes on in which nothing is delivered; then it
@@ -46,13 +52,15 @@ var errStandstill = errors.New("nothing was delivered for a long time")
 
 // A harness is one run.
 type harness struct {
-	c       config
-	dir     string
-	secret  string // that signs webhooks
-	where   where
-	workers []*tended
-	shared  journal.Journal // of the workers that share one
-	served  string          // where it is served; empty: there is none
+	c        config
+	dir      string
+	secret   string // that signs webhooks
+	where    where
+	workers  []*tended
+	shared   journal.Journal // of the workers that share one
+	served   string          // where it is served; empty: there is none
+	database database        // nil: there is none
+	dsn      string          // the connection string of the journal's database
 
 	mu        sync.Mutex // guards the rest, and the workers
 	rand      *rand.Rand
@@ -62,6 +70,10 @@ type harness struct {
 	closes    int // workers asked to end
 	restarts  int // of workers that nobody had killed or asked to end
 	notClosed int // workers that could not close their registry
+	freezes   int
+	databases int // times in which the database was down
+	troubles  []trouble
+	finished  map[string]int // keys, with how many replicas have finished them
 }
 
 // A tended is a worker that is started again whenever it ends before its time.
@@ -74,14 +86,18 @@ type tended struct {
 	cmd    *exec.Cmd // nil: it does not run
 	stdin  io.WriteCloser
 	killed bool
-	ended  bool // it has done all it had to
+	since  time.Time // since when it is killed, or asked to end
+	ended  bool      // it has done all it had to
 	lives  int
 }
 
 // run runs the harness and checks what came of it. The error tells that it could
 // not be run; what is found is in the report.
 func run(ctx context.Context, c config) (rep report, err error) {
-	h := &harness{c: c, dir: c.Dir, secret: crand.Text(), rand: rand.New(rand.NewPCG(c.Seed, 3)), last: time.Now()}
+	if c.Replicas > 0 {
+		c.Workers, c.Lease = c.Replicas, cmp.Or(c.Lease, time.Second)
+	}
+	h := &harness{finished: map[string]int{}, c: c, dir: c.Dir, secret: crand.Text(), rand: rand.New(rand.NewPCG(c.Seed, 3)), last: time.Now()}
 	if h.dir == "" {
 		if h.dir, err = os.MkdirTemp("", "duvotool-chaos-"); err != nil {
 			return report{}, err
@@ -128,6 +144,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 		rep.problem(&rep.Lost, "%d workers could not close their registry; see their logs", h.notClosed)
 	}
 	rep.Closes = h.closes
+	rep.Replicas, rep.Journal, rep.Freezes, rep.Databases = c.Replicas, c.Journal, h.freezes, h.databases
 	rep.Seed, rep.Kills, rep.Restarts, rep.Seconds = c.Seed, h.kills, h.restarts, elapsed.Seconds()
 	rep.Soak, err = h.soakFigures()
 	return rep, err
@@ -135,7 +152,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 
 // startEmulator starts the emulator's process, which stop ends.
 func (h *harness) startEmulator() (stop func(), err error) {
-	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency})
+	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency, Calm: h.c.Calm})
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +194,13 @@ func (h *harness) work(ctx context.Context) error {
 		defer f.Close()
 		h.workers = append(h.workers, &tended{number: i, hooks: f, url: "http://" + l.Addr().String() + "/hooks"})
 	}
+	if h.c.Replicas > 0 {
+		stop, err := h.balance()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var all, others sync.WaitGroup
@@ -189,6 +213,7 @@ func (h *harness) work(ctx context.Context) error {
 	}
 	over, end := context.WithCancel(ctx)
 	others.Go(func() { h.killAll(over) })
+	h.disturb(over, &others, cancel)
 	others.Go(func() { h.watch(over, cancel) })
 	all.Wait()
 	end()
@@ -211,6 +236,9 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 		h.mu.Unlock()
 		err := h.live(ctx, w, life, log)
 		h.mu.Lock()
+		if w.killed {
+			h.troubles = append(h.troubles, trouble{"", w.number, "killed or asked to end", w.since, time.Now()})
+		}
 		killed, after := w.killed, h.delivered
 		w.cmd, w.killed, w.ended = nil, false, err == nil
 		var exit *exec.ExitError
@@ -220,6 +248,7 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 			h.notClosed++
 		case !killed:
 			h.restarts++
+			h.troubles = append(h.troubles, trouble{"", w.number, "ended by itself", time.Now(), time.Now()})
 		}
 		h.mu.Unlock()
 		switch {
@@ -231,6 +260,7 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 			if inVain++; inVain > 20 {
 				return fmt.Errorf("worker %d ends again and again: %w; see %s", w.number, err, log.Name())
 			}
+			sleepUntil(ctx.Done(), time.Duration(inVain)*50*time.Millisecond) // the database may be down
 		}
 	}
 	return nil
@@ -239,11 +269,12 @@ func (h *harness) tend(ctx context.Context, w *tended) error {
 // live is one life of a worker. A nil error means that it has done all.
 func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) error {
 	shared := ""
-	if w.number >= sharing(h.c.Workers) {
+	if h.c.Replicas > 0 || w.number >= sharing(h.c.Workers) {
 		shared = h.served
 	}
 	cmd, err := child(childConfig{Role: roleWorker, Journal: shared, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
-		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break})
+		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break,
+		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, Calm: h.c.Calm, Without: h.c.Without})
 	if err != nil {
 		return err
 	}
@@ -262,76 +293,40 @@ func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) 
 	}
 	h.mu.Lock()
 	w.cmd, w.stdin = cmd, stdin
+	h.enoughLocked()
 	h.mu.Unlock()
 	dead := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer dead()
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		h.mu.Lock()
-		h.delivered++
+		if h.finished[lines.Text()]++; h.finished[lines.Text()] == h.callersOf(lines.Text()) {
+			h.delivered++
+		}
 		h.last = time.Now()
+		h.enoughLocked()
 		h.mu.Unlock()
 	}
 	return cmd.Wait()
 }
 
-// killAll kills workers at random moments, spread over what there is to do, and asks some
-// to end.
-func (h *harness) killAll(ctx context.Context) {
-	began := time.Now()
-	soon := false
-	var w *tended
-	for i := 0; i < h.c.Kills; {
-		h.mu.Lock()
-		part := float64(i) / float64(h.c.Kills) * 0.95
-		due := soon || float64(h.delivered) >= part*float64(h.c.Jobs)
-		if h.c.Jobs == 0 {
-			due = soon || time.Since(began) >= time.Duration(part*float64(h.c.Soak))
-		}
-		if !soon {
-			w = h.workers[h.rand.IntN(len(h.workers))]
-		}
-		wait := time.Duration(h.rand.Int64N(int64(500 * time.Millisecond)))
-		h.mu.Unlock()
-		if !due {
-			wait = 20 * time.Millisecond
-		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		}
-		h.mu.Lock()
-		gently := !soon && h.rand.IntN(8) == 0
-		h.mu.Unlock()
-		if due && gently {
-			h.end(w, syscall.SIGTERM)
-		} else if due && h.end(w, syscall.SIGKILL) {
-			i++
-			h.mu.Lock()
-			soon = h.rand.IntN(5) == 0 // once more, while it takes up what there is
-			h.mu.Unlock()
-		} else if due {
-			soon = false
-		}
+// callersOf tells how many workers run a key; zero where that is not known.
+func (h *harness) callersOf(key string) int {
+	if h.c.Replicas == 0 {
+		return h.finished[key] // each line counts
 	}
+	return len(replicasOf(planOf(h.c.Seed, key), h.c.Replicas))
 }
 
-// end kills a worker, or asks it to end; false: there was none.
-func (h *harness) end(w *tended, how os.Signal) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if w.cmd == nil || w.killed || w.ended || w.cmd.Process.Signal(how) != nil {
-		return false
+// enoughLocked tells replicas that all is done, if it is. Called with mu held.
+func (h *harness) enoughLocked() {
+	if h.c.Replicas == 0 || h.delivered < h.c.Jobs {
+		return
 	}
-	w.killed = true
-	if how == syscall.SIGKILL {
-		h.kills++
-	} else {
-		h.closes++
+	for _, w := range h.workers {
+		if w.cmd != nil {
+			_, _ = io.WriteString(w.stdin, enough+"\n")
+		}
 	}
-	return true
 }
 
 // watch tells of progress, ends a soak in its time, and a run that has come to a

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +20,7 @@ import (
 // A life is a registry of a worker, from its making to its Close.
 type life struct {
 	w       *worker
+	number  int64 // of the worker's registries
 	reg     *duvotool.Registry
 	tools   map[string]*duvotool.Tool // by the Assignment's name
 	tracker *tracker
@@ -26,19 +30,43 @@ type life struct {
 	ready   chan struct{} // closed once reg is there
 }
 
+// closePatience is how long Close may take.
+const closePatience = 15 * time.Second
+
+// name names the registry.
+func (l *life) name() string { return fmt.Sprintf("%d.%d.%d", l.w.c.Worker, l.w.c.Life, l.number) }
+
+// decide is the policy as this registry asks it.
+func (l *life) decide(ctx context.Context, req hitl.Request) (hitl.Decision, error) {
+	if l.w.c.Replica {
+		l.w.happen(happened{Kind: policyAsked, Key: req.Key, JobID: req.JobID, Text: req.ID + " " + req.Digest()})
+	}
+	return l.w.decide(ctx, req)
+}
+
+// wire is the worker's way to Duvo.
+func (w *worker) wire() http.RoundTripper {
+	t := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}
+	if w.cuts != nil {
+		return wire{w.cuts, t}
+	}
+	return t
+}
+
 // open makes the worker's registry.
 func (w *worker) open() error {
 	c := w.c
-	l := &life{w: w, tools: map[string]*duvotool.Tool{}, tracker: newTracker(w.happen), over: make(chan struct{}), ready: make(chan struct{})}
+	l := &life{w: w, number: w.life.Add(1), tools: map[string]*duvotool.Tool{}, tracker: newTracker(w.happen), over: make(chan struct{}), ready: make(chan struct{})}
+	l.tracker.replica = c.Replica
 	client, err := duvo.New(duvo.WithAPIKey(c.Where.Key), duvo.WithTeam(c.Where.Team), duvo.WithBaseURL(c.Where.URL),
 		duvo.WithTimeout(clientTimeout), duvo.WithRetries(8, 2*time.Second),
-		duvo.WithHTTPClient(&http.Client{Transport: lifeWire{l, &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 10 * time.Second}}}))
+		duvo.WithHTTPClient(&http.Client{Transport: lifeWire{l, w.wire()}}))
 	if err != nil {
 		return err
 	}
 	opts := []duvotool.Option{
-		duvotool.WithJournal(w.journal), duvotool.WithAudit(w.audit), duvotool.WithPolicy(hitl.PolicyFunc(w.decide)), duvotool.WithObserver(l.observe),
-		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(w.log), duvotool.WithPollInterval(pollInterval),
+		duvotool.WithJournal(w.journal), duvotool.WithAudit(w.audit), duvotool.WithPolicy(hitl.PolicyFunc(l.decide)), duvotool.WithObserver(l.observe),
+		duvotool.WithWebhook(c.Hooks, c.Secret), duvotool.WithLogger(w.log),
 		duvotool.WithPostTimeout(postTimeout), duvotool.WithSettleTime(settleTime),
 		duvotool.WithJobLimit(max(c.InFlight*2/3, 1)), // so that calls are queued
 	}
@@ -48,8 +76,14 @@ func (w *worker) open() error {
 	if c.NoIdempotency {
 		opts = append(opts, duvotool.WithMarkedStarts())
 	}
+	if c.Replica {
+		opts = append(opts, duvotool.WithLease(c.Lease))
+	}
+	if !c.Calm { // webhooks get lost
+		opts = append(opts, duvotool.WithPollInterval(pollInterval))
+	}
 	w.mu.Lock()
-	if c.Journal != "" && !w.resume && w.dice.one(2) {
+	if c.Journal != "" && !c.Replica && !w.resume && w.dice.one(2) {
 		opts = append(opts, duvotool.WithoutResume()) // the other one is at work
 	}
 	w.mu.Unlock()
@@ -63,6 +97,9 @@ func (w *worker) open() error {
 	}
 	close(l.ready)
 	go l.look()
+	if c.Replica {
+		go l.sit()
+	}
 	w.mu.Lock()
 	w.now = l
 	close(w.opened)
@@ -87,12 +124,19 @@ func (l *life) close() error {
 		return nil
 	}
 	close(l.over)
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
+	began := time.Now()
 	err := l.reg.Close(ctx)
 	l.closed.Store(true)
 	if err == nil {
 		l.tracker.closed()
+	} else if l.w.c.Replica && time.Since(began) < closePatience {
+		// It could not give back what it owns. Others take it over all the same.
+		l.w.happen(happened{Kind: closeFailed, Text: err.Error()})
+		return nil
+	} else { // for the log: who is still at it
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 	}
 	return err
 }
@@ -100,7 +144,9 @@ func (l *life) close() error {
 // observe follows what the registry does, and calls people.
 func (l *life) observe(e outcome.Event) {
 	l.tracker.observe(e)
-	l.w.callPeople(l, e)
+	if !l.w.c.Replica { // else they look at lists
+		l.w.callPeople(l, e)
+	}
 }
 
 // A lifeWire tells of requests that are sent after Close has returned.

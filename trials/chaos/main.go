@@ -47,6 +47,7 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.BoolVar(&c.NoIdempotency, "no-idempotency", false, "the emulator heeds no Idempotency-Key")
 	fs.Uint64Var(&c.Seed, "seed", 0, "the `NUMBER` that repeats the plans, and what can be repeated of the rest; 0 draws one")
 	fs.IntVar(&c.Workers, "workers", 4, "how many worker `PROCESSES` there are, each with its journal, but for the last two of three or more, which share one")
+	replicaFlags(fs, &c)
 	fs.IntVar(&c.InFlight, "inflight", 100, "how many `JOBS` are in flight, of all workers")
 	fs.Float64Var(&minutes, "minutes", 0, "run for so many `MINUTES` instead of a number of Jobs (0: as many as -jobs), and measure the workers; without kills, unless -kills is given")
 	fs.StringVar(&c.Dir, "dir", "", "the `FOLDER` for journals and logs (default: a temporary one, which is kept if the run fails)")
@@ -73,6 +74,9 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		c.Progress = stderr
 		fmt.Fprintf(stderr, "seed %d\n", c.Seed)
 	}
+	if c.Times > 0 || c.Compare {
+		return special(ctx, c, stdout, stderr)
+	}
 	rep, err := run(ctx, c)
 	if err != nil {
 		fmt.Fprintln(stderr, "chaos:", err)
@@ -92,6 +96,34 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// replicaFlags are the flags about replicas.
+func replicaFlags(fs *flag.FlagSet, c *config) {
+	fs.IntVar(&c.Replicas, "replicas", 0, "run so many `WORKERS` that all share one journal with leases, instead of -workers")
+	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `JOURNAL` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
+	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's lease lasts, a `DURATION`")
+	fs.StringVar(&c.Without, "break", "", "take `WHAT` holds replicas apart from their journals: fence, owner, once or news")
+	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas but by -kills")
+	fs.BoolVar(&c.Compare, "compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
+	fs.IntVar(&c.Times, "times", 0, "measure this `NUMBER` of decisions of each kind on another replica than the owner, and nothing else")
+}
+
+// special measures times, or compares.
+func special(ctx context.Context, c config, stdout, stderr io.Writer) int {
+	ok, err := true, error(nil)
+	if c.Times > 0 {
+		err = times(ctx, c, c.Times, stdout)
+	} else {
+		ok, err = compare(ctx, c, stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "chaos:", err)
+	}
+	if err != nil || !ok {
+		return 1
+	}
+	return 0
+}
+
 // check refuses what makes no sense.
 func (c config) check() error {
 	switch {
@@ -101,6 +133,16 @@ func (c config) check() error {
 		return errors.New("-kills: the number is negative")
 	case !(c.Faults >= 0 && c.Faults < 1):
 		return errors.New("-faults: it must be at least 0 and less than 1")
+	case c.Replicas < 0, c.Replicas > 0 && c.Soak > 0:
+		return errors.New("-replicas: the number is negative, or there is no number of Jobs")
+	case c.Journal != memoryJournal && (c.Journal != postgresJournal || c.Replicas == 0):
+		return fmt.Errorf("-journal: there is no %q, or it is for -replicas", c.Journal)
+	case c.Replicas > 0 && c.Lease < 100*time.Millisecond:
+		return errors.New("-lease: it must be at least 100ms")
+	case c.Times < 0, c.Replicas == 0 && (c.Without != "" || c.Calm || c.Compare || c.Times > 0):
+		return errors.New("-break, -calm, -compare and -times are for -replicas, and no number is negative")
+	case checkWithout(c.Without) != nil:
+		return checkWithout(c.Without)
 	case c.Workers < 1, c.InFlight < 1:
 		return errors.New("-workers and -inflight: at least one is needed")
 	}

@@ -71,7 +71,7 @@ func (w *worker) callPeople(l *life, e outcome.Event) {
 		}
 		for i := range 2 {
 			req := *e.Request
-			w.people.Go(func() { w.operate(l, fmt.Sprint("operator ", i+1), req, a) })
+			w.people.Go(func() { w.operate(l, fmt.Sprint("operator ", i+1), req, a, nil) })
 		}
 	case e.Kind == outcome.EventStarted && p.StopAfter > 0, e.Kind == outcome.EventResumed && e.JobID != "" && p.StopAfter > 0:
 		w.people.Go(func() { w.stop(l, e.Key, e.JobID, p.StopAfter) })
@@ -79,8 +79,9 @@ func (w *worker) callPeople(l *life, e outcome.Event) {
 }
 
 // operate is a person who decides what was put off, at about the same time as
-// another, and otherwise than that one. What they are told is written down.
-func (w *worker) operate(l *life, by string, req hitl.Request, a ask) {
+// another, and otherwise than that one. What they are told is written down. Where it
+// does not count, again is called, unless it is nil.
+func (w *worker) operate(l *life, by string, req hitl.Request, a ask, again func()) {
 	time.Sleep(a.Delay)
 	d := hitl.Approve(by, "because")
 	if by == "operator 2" {
@@ -94,6 +95,9 @@ func (w *worker) operate(l *life, by string, req hitl.Request, a ask) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := l.reg.Decide(ctx, req, d)
+	if err != nil && again != nil {
+		again()
+	}
 	told := decided{At: time.Now(), Life: w.c.Life, By: by, Key: req.Key, JobID: req.JobID, RequestID: req.ID, Verdict: d.Verdict, Told: true}
 	if err != nil {
 		told.Error = err.Error()

@@ -24,6 +24,7 @@ type plan struct {
 	Impatient time.Duration // after which the first caller leaves and calls again; zero: it waits
 	StopAfter time.Duration // after which somebody stops the Job; zero: nobody does
 	Refused   refusal       // of reads of the Job
+	Place     uint64        // draws the replicas that it is called on
 }
 
 // A turn is what a Job does about one thing that it is told. What it is told is the
@@ -132,6 +133,7 @@ func planOf(seed uint64, key string) plan {
 		}
 		p.Turns = append(p.Turns, d.turn(name, i == more))
 	}
+	p.Place = d.Uint64()
 	return p
 }
 

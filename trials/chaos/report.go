@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,15 @@ type report struct {
 	Unauthorised int `json:"unauthorised"` // effects that no recorded decision stands behind
 	Unknown      int `json:"unknown"`      // operations whose outcome was reported as unknown, and stayed so
 	Silent       int `json:"silent"`       // what was given up silently: asked for, and neither answered nor listed
+
+	// Of replicas.
+	Replicas  int            `json:"replicas,omitempty"`
+	Journal   string         `json:"journal,omitempty"`
+	Freezes   int            `json:"freezes,omitempty"`
+	Databases int            `json:"database_restarts,omitempty"`
+	Policy    int            `json:"policy_asked,omitempty"`
+	Again     map[string]int `json:"policy_asked_again,omitempty"` // about the same text, by what had happened to the replica
+	Needless  int            `json:"policy_asked_again_without_cause,omitempty"`
 
 	Seed        uint64         `json:"seed"`
 	Seconds     float64        `json:"seconds"`
@@ -37,9 +47,10 @@ type report struct {
 	Dir         string         `json:"dir,omitempty"` // where the files of a failed run are
 }
 
-// clean reports whether nothing was lost, doubled, unauthorised or given up silently.
+// clean reports whether nothing was lost, doubled, unauthorised or given up silently, and
+// no policy asked again without cause.
 func (r report) clean() bool {
-	return r.Lost == 0 && r.Doubled == 0 && r.Unauthorised == 0 && r.Silent == 0
+	return r.Lost == 0 && r.Doubled == 0 && r.Unauthorised == 0 && r.Silent == 0 && r.Needless == 0
 }
 
 const maxProblems = 30
@@ -56,6 +67,10 @@ func (r report) print(w io.Writer) {
 	fmt.Fprintf(w, "jobs %d  kills %d  requests %d  faults %d\nlost %d  doubled %d  unauthorised %d  unknown %d  given up silently %d\n", r.Jobs, r.Kills, r.Requests, r.Faults, r.Lost, r.Doubled, r.Unauthorised, r.Unknown, r.Silent)
 	fmt.Fprintf(w, "%.0f s, seed %d; %d human requests, of which %d answered by us and %d elsewhere; %d POSTs sent again, %d outcomes delivered again; %d workers asked to end, %d restarts for another reason\n",
 		r.Seconds, r.Seed, r.Asked, r.Answered, r.Elsewhere, r.Resent, r.Redelivered, r.Closes, r.Restarts)
+	if r.Replicas > 0 {
+		fmt.Fprintf(w, "%d replicas on one journal (%s); %d frozen, %d restarts of the database; the policy was asked %d times, again without cause %d, and again after %s\n",
+			r.Replicas, r.Journal, r.Freezes, r.Databases, r.Policy, r.Needless, strings.TrimPrefix(fmt.Sprint(r.Again), "map"))
+	}
 	for i, kinds := range []map[string]int{r.Kinds, r.Hooks, r.Drawn} {
 		fmt.Fprintln(w, []string{"faults of requests:", "faults of webhooks:", "what else happened:"}[i])
 		for _, k := range slices.Sorted(maps.Keys(kinds)) {

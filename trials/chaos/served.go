@@ -15,24 +15,40 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
-// A journal that two processes share: the harness holds it in memory, and serves it
+// A journal that processes share: the harness holds it in memory, and serves it
 // on a loopback socket. It outlives the workers, as a database would.
 
-// journalHandler serves a journal.
+// servedErrors are the errors that come through by the number of their status.
+var servedErrors = map[int]error{
+	http.StatusConflict: journal.ErrConflict, http.StatusNotFound: journal.ErrNoRecord,
+	http.StatusLocked: journal.ErrOwned, http.StatusGone: journal.ErrLapsed, http.StatusPreconditionFailed: journal.ErrFenced,
+}
+
+// answer answers a call of a served journal.
+func answer(w http.ResponseWriter, v any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status = http.StatusInternalServerError
+		for n, known := range servedErrors {
+			if errors.Is(err, known) {
+				status = n
+			}
+		}
+	}
+	if status == http.StatusInternalServerError {
+		http.Error(w, err.Error(), status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// journalHandler serves a journal, with its leases where it has them.
 func journalHandler(j journal.Journal) http.Handler {
 	mux := http.NewServeMux()
-	answer := func(w http.ResponseWriter, v any, err error) {
-		switch {
-		case errors.Is(err, journal.ErrConflict):
-			http.Error(w, err.Error(), http.StatusConflict)
-		case errors.Is(err, journal.ErrNoRecord):
-			http.Error(w, err.Error(), http.StatusNotFound)
-		case err != nil:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		default:
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(v)
-		}
+	if l, ok := j.(journal.Leases); ok {
+		serveLeases(mux, l)
 	}
 	mux.HandleFunc("POST /put", func(w http.ResponseWriter, r *http.Request) {
 		var rec journal.Record
@@ -130,21 +146,28 @@ func (s *served) do(ctx context.Context, method, path string, in, out any) error
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
+		return unavailable(ctx, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
-	case resp.StatusCode == http.StatusConflict:
-		return journal.ErrConflict
-	case resp.StatusCode == http.StatusNotFound:
-		return journal.ErrNoRecord
+		return unavailable(ctx, err)
+	case servedErrors[resp.StatusCode] != nil:
+		_ = json.Unmarshal(text, out) // whose the key is, say
+		return servedErrors[resp.StatusCode]
 	case resp.StatusCode != http.StatusOK:
 		return fmt.Errorf("the served journal: %s: %s", resp.Status, bytes.TrimSpace(text))
 	}
 	return json.Unmarshal(text, out)
+}
+
+// unavailable words why no answer came.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
 }
 
 func (s *served) close() { s.http.CloseIdleConnections() }

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/duvotool/duvotool/journal"
@@ -28,16 +29,33 @@ func runs(seed uint64, n, worker, workers int) bool {
 	return own >= first && worker >= first && planOf(seed, keyName(n)).Both
 }
 
-// serveJournal serves the journal that two workers share, where there are enough.
-func (h *harness) serveJournal() (stop func(), err error) {
-	if sharing(h.c.Workers) == h.c.Workers {
-		return func() {}, nil
+// runs reports whether the worker runs a key.
+func (c childConfig) runs(n int) bool {
+	if c.Replica {
+		return slices.Contains(replicasOf(planOf(c.Seed, keyName(n)), c.Workers), c.Worker)
 	}
+	return runs(c.Seed, n, c.Worker, c.Workers)
+}
+
+// serveJournal serves the journal that workers share, if any do.
+func (h *harness) serveJournal() (stop func(), err error) {
+	switch {
+	case h.c.Journal == postgresJournal:
+		return h.startPostgres()
+	case h.c.Replicas > 0:
+		return h.serve(journal.NewShared())
+	case sharing(h.c.Workers) < h.c.Workers:
+		return h.serve(journal.NewMemory())
+	}
+	return func() {}, nil
+}
+
+func (h *harness) serve(j journal.Journal) (stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	h.shared, h.served = journal.NewMemory(), "http://"+l.Addr().String()
+	h.shared, h.served = j, "http://"+l.Addr().String()
 	server := &http.Server{Handler: journalHandler(h.shared)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })
@@ -49,6 +67,14 @@ func (h *harness) serveJournal() (stop func(), err error) {
 
 // both counts the keys that two processes run.
 func (h *harness) both() (n int) {
+	if h.c.Replicas > 0 {
+		for i := range h.c.Jobs {
+			if len(replicasOf(planOf(h.c.Seed, keyName(i)), h.c.Replicas)) > 1 {
+				n++
+			}
+		}
+		return n
+	}
 	if h.served == "" {
 		return 0
 	}

@@ -18,6 +18,7 @@ const vanishedAfter = 10 * time.Second
 // called at once.
 type tracker struct {
 	happened func(happened)
+	replica  bool // others work on the same operations, and may end them
 
 	mu       sync.Mutex
 	under    map[string]outcome.Event // under way by the last event, by key
@@ -64,6 +65,9 @@ func (t *tracker) look(reg *duvotool.Registry) {
 		case listed[key]:
 		case !before:
 			t.unlisted[key] = now
+		case t.replica && now.Sub(since) > vanishedAfter:
+			t.happened(happened{Kind: vanished, Key: key, JobID: e.JobID, Text: string(e.Kind), From: since})
+			delete(t.under, key)
 		case now.Sub(since) > vanishedAfter:
 			t.happened(happened{Kind: wrongSilent, Key: key, JobID: e.JobID, Text: fmt.Sprintf("it is not listed any more, and the last that was told of it is %s", e.Kind)})
 			delete(t.under, key)
@@ -75,6 +79,9 @@ func (t *tracker) look(reg *duvotool.Registry) {
 func (t *tracker) closed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.replica {
+		return // others have it in hand, or had
+	}
 	for key, e := range t.under {
 		t.happened(happened{Kind: wrongSilent, Key: key, JobID: e.JobID, Text: fmt.Sprintf("Close has returned, and the last that was told of it is %s", e.Kind)})
 	}

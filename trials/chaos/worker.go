@@ -57,6 +57,9 @@ type worker struct {
 
 	people  sync.WaitGroup // who decide, stop and reconcile
 	enough  atomic.Bool
+	told    chan struct{} // closed once it is enough
+	cuts    *cuts         // nil: it is no replica
+	life    atomic.Int64  // registries that it has made
 	closing chan struct{} // closed when the process is asked to end
 	over    chan struct{} // closed when all is done
 }
@@ -64,7 +67,7 @@ type worker struct {
 // runWorker is a worker's process. Its file 3 is the listener that webhooks come
 // to, which outlives it; it prints each key of which everything was delivered.
 func runWorker(c childConfig) error {
-	w := &worker{c: c, opened: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}),
+	w := &worker{c: c, opened: make(chan struct{}), told: make(chan struct{}), closing: make(chan struct{}), over: make(chan struct{}),
 		dice: dice{rand.New(rand.NewPCG(c.Seed, uint64(c.Worker)<<32|uint64(c.Life)))}}
 	w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("life", c.Life)
 	slog.SetDefault(w.log)
@@ -83,11 +86,22 @@ func runWorker(c childConfig) error {
 	server := &http.Server{Handler: http.HandlerFunc(w.serveHook)}
 	go func() { _ = server.Serve(hooks) }()
 	go w.measure(w.over)
-	go w.audit.disk.live(w.over)
-	go w.closeNowAndThen()
+	if !c.Calm {
+		go w.audit.disk.live(w.over)
+		go w.closeNowAndThen()
+	}
+	if w.cuts != nil && !c.Calm {
+		go w.cuts.live(w.over, c.Lease)
+	}
 	asked := make(chan error, 1)
 	go w.closeWhenAsked(asked)
 	err = w.runAll(done)
+	if c.Replica && err == nil { // people of other replicas' Jobs sit here
+		select {
+		case <-w.told:
+		case <-w.closing:
+		}
+	}
 	close(w.over)
 	select {
 	case <-w.closing:
@@ -135,21 +149,39 @@ func (w *worker) openFiles() (done map[string]bool, shut func() error, err error
 	}
 	d := &disk{happened: w.happen, dice: dice{rand.New(rand.NewPCG(w.c.Seed, 1<<63|uint64(n)<<32|uint64(w.c.Life)))}}
 	w.audit = diskAudit{file, d}
-	var j journal.Journal
-	shutJournal := func() error { return nil }
-	if w.c.Journal != "" {
-		j = newServed(w.c.Journal)
-	} else {
-		b, err := bolt.Open(journalFile(dir, n), bolt.WithLockTimeout(10*time.Second))
-		if err != nil {
-			return nil, nil, err
-		}
-		j, shutJournal = b, b.Close
+	shutJournal, err := w.openJournal(d)
+	if err != nil {
+		return nil, nil, err
 	}
-	w.journal = diskJournal{breakJournal(j, w.c.Break), d}
 	return done, func() error {
 		return errors.Join(shutJournal(), file.Close(), w.outcomes.close(), w.decisions.close(), w.events.close())
 	}, nil
+}
+
+// openJournal opens the worker's journal: its own on disk, or one that it shares.
+func (w *worker) openJournal(d *disk) (shut func() error, err error) {
+	shut = func() error { return nil }
+	if w.c.Replica {
+		var shared journal.Leases = newServed(w.c.Journal)
+		if w.c.Database != "" {
+			if shared, shut, err = openShared(context.Background(), w.c.Database); err != nil {
+				return nil, err
+			}
+		}
+		w.cuts = &cuts{happened: w.happen, dice: dice{rand.New(rand.NewPCG(w.c.Seed, 1<<62|uint64(w.c.Worker)<<32|uint64(w.c.Life)))}}
+		w.journal = &replicaJournal{Leases: worsen(shared, w.c.Without), disk: d, cuts: w.cuts, note: w.happen, renewed: map[string]time.Time{}}
+		return shut, nil
+	}
+	if w.c.Journal != "" {
+		w.journal = diskJournal{breakJournal(newServed(w.c.Journal), w.c.Break), d}
+		return shut, nil
+	}
+	b, err := bolt.Open(journalFile(w.c.Dir, w.c.Worker), bolt.WithLockTimeout(10*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	w.journal = diskJournal{breakJournal(b, w.c.Break), d}
+	return b.Close, nil
 }
 
 // What a worker's process ends with, beside success and failure.
@@ -206,6 +238,9 @@ func (w *worker) closeNowAndThen() {
 	for {
 		w.mu.Lock()
 		wait := w.dice.between(time.Second, 15*time.Second)
+		if w.c.Replica {
+			wait *= 2 // several at once are as good as one alone
+		}
 		w.mu.Unlock()
 		if !sleepUntil(w.over, wait) {
 			return
@@ -230,12 +265,14 @@ func (w *worker) reopen() error {
 	w.now, w.opened = nil, make(chan struct{})
 	w.mu.Unlock()
 	for _, i := range l.reg.Jobs() {
-		if i.JobID == "" && !i.Unknown && i.Phase == "new" {
+		if !w.c.Replica && i.JobID == "" && !i.Unknown && i.Phase == "new" {
 			w.happen(happened{Kind: closedQueued, Key: i.Key})
 		}
 	}
-	w.happen(happened{Kind: closed})
-	if err := l.close(); err != nil {
+	w.happen(happened{Kind: closing, Text: l.name()})
+	err := l.close()
+	w.happen(happened{Kind: closed, Text: l.name()})
+	if err != nil {
 		return fmt.Errorf("%w: %w", errClosing, err)
 	}
 	return w.open()
@@ -280,8 +317,8 @@ func (w *worker) serveHook(rw http.ResponseWriter, r *http.Request) {
 func (w *worker) listenToParent() {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		if in.Text() == enough {
-			w.enough.Store(true)
+		if in.Text() == enough && !w.enough.Swap(true) {
+			close(w.told)
 		}
 	}
 	os.Exit(4)
@@ -294,7 +331,7 @@ func (w *worker) runAll(done map[string]bool) error {
 	var wg sync.WaitGroup
 	for n := 0; (w.c.Jobs == 0 || n < w.c.Jobs) && failed.Load() == nil; n++ {
 		key := keyName(n)
-		if !runs(w.c.Seed, n, w.c.Worker, w.c.Workers) {
+		if !w.c.runs(n) {
 			continue
 		}
 		if done[key] {
