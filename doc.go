@@ -40,10 +40,12 @@
 //   - [github.com/duvotool/duvotool/adapters/mcp/duvotestmcp]: the MCP server of the emulator
 //   - [github.com/duvotool/duvotool/adapters/bolt]: the journal on disk
 //   - [github.com/duvotool/duvotool/adapters/postgres]: the journal in Postgres, for one process or many
+//   - [github.com/duvotool/duvotool/adapters/postgres/postgrestest]: a Postgres server for tests
 //   - [github.com/duvotool/duvotool/adapters/inbox]: a desk in a browser at which people decide
 //   - [github.com/duvotool/duvotool/adapters/inbox/passkey]: proves by passkey who decided there
 //   - [github.com/duvotool/duvotool/adapters/inbox/oidc]: signs people in there by OpenID Connect
 //   - [github.com/duvotool/duvotool/adapters/slack]: people decide in Slack
+//   - [github.com/duvotool/duvotool/adapters/temporal]: operations on a Temporal server
 //
 // # Options
 //
@@ -58,7 +60,7 @@
 //   - What tools take and answer: [InputOf]*, [RenderInput]*, [InputSchema]*, [OutputOf]*, [CorrectOnce]*, [OfferTo], [WithMaxInput]*, [WithMaxObservation]*
 //   - How many Jobs there are: [OncePerScope]*, [WithJobLimit], [WithAssignmentLimit]*, [WithFollowUps]*
 //   - How long a call waits, and what ends a Job: [WithWaitBudget]*, [WithJobTimeout]*, [StopOn]*
-//   - What survives a restart, and is shared with replicas: [WithJournal], [WithJournalKey], [WithLease], [WithRetention], [WithoutResume], [DrainOnClose]
+//   - What survives a restart, and is shared with replicas: [WithJournal], [WithJournalKey], [WithLease], [WithRetention], [WithoutResume], [DrainOnClose], [OnHost]
 //   - Who is told: [WithObserver], [WithCallbacks], [WithLiveMessages]*, [WithLogger]
 //   - How Duvo is read and written: [WithPollInterval], [WithWebhook], [WithWebhookSignature], [WithPostTimeout], [WithSettleTime], [WithMarkedStarts]*
 //   - What Duvo is trusted with: [TrustKeys], [TrustLists]

@@ -42,7 +42,7 @@ func Deny(by, reason string) Decision { return hitl.Deny(by, reason) }
 // the oldest first. What was suspended before a restart is listed, and can be
 // decided, once its Job was read again; those Jobs are read first, and until then
 // [Registry.Jobs] lists the Job alone.
-func (r *Registry) Pending() []hitl.Request { return r.eng.Pending() }
+func (r *Registry) Pending() []hitl.Request { return r.ops.Pending() }
 
 // Decide decides a request that a policy suspended. It returns once the
 // decision has reached Duvo: nil then, or why it did not. Of several who decide
@@ -58,12 +58,12 @@ func (r *Registry) Pending() []hitl.Request { return r.eng.Pending() }
 // unless it says otherwise. When ctx ends the decision stands all the same,
 // once it was taken.
 func (r *Registry) Decide(ctx context.Context, req hitl.Request, d hitl.Decision) error {
-	return r.eng.Decide(ctx, req, d)
+	return r.ops.Decide(ctx, req, d)
 }
 
 // CheckDecision tells why [Registry.Decide] would not take a decision now, and decides
 // nothing: an error of those that it returns, or nil. So a place where people answer can
 // show that a proof is needed ([hitl.ErrProofNeeded]) before it is asked for.
 func (r *Registry) CheckDecision(ctx context.Context, req hitl.Request, d hitl.Decision) error {
-	return r.eng.CheckDecision(ctx, req, d)
+	return r.ops.CheckDecision(ctx, req, d)
 }

@@ -37,11 +37,11 @@ func (r *Registry) entryFor(a duvo.Assignment, folder string) (*catalog.Entry, e
 
 // Jobs lists the operations that are under way, and those whose outcome is
 // unknown, the oldest first.
-func (r *Registry) Jobs() []outcome.JobInfo { return r.eng.Jobs() }
+func (r *Registry) Jobs() []outcome.JobInfo { return r.ops.Jobs() }
 
 // Resumed lists the operations that were taken up from the journal when the
 // registry was made and are still under way.
-func (r *Registry) Resumed() []outcome.JobInfo { return r.eng.Resumed() }
+func (r *Registry) Resumed() []outcome.JobInfo { return r.ops.Resumed() }
 
 // Resume takes up a Job that this registry, or an earlier one with the same
 // journal, has started, and waits for its end like the call that started it.
@@ -49,7 +49,7 @@ func (r *Registry) Resumed() []outcome.JobInfo { return r.eng.Resumed() }
 // callers had left, under no key or scope of theirs, before this registry was
 // made: call with the key of its [outcome.JobError].
 func (r *Registry) Resume(ctx context.Context, jobID string) (*outcome.Result, error) {
-	return r.eng.Resume(ctx, jobID)
+	return r.ops.Resume(ctx, jobID)
 }
 
 // Wait waits until no operation is under way. It returns nil then, or why ctx
@@ -59,7 +59,7 @@ func (r *Registry) Wait(ctx context.Context) error {
 	if err := r.eng.Within("Wait", false); err != nil {
 		return err
 	}
-	return r.eng.Wait(ctx)
+	return r.ops.Wait(ctx)
 }
 
 // Stop asks Duvo to stop a Job of this registry, on behalf of by, and waits for
@@ -67,7 +67,7 @@ func (r *Registry) Wait(ctx context.Context) error {
 // Duvo does not stop goes on, which the error tells. It needs a backend that is
 // a [JobStopper].
 func (r *Registry) Stop(ctx context.Context, jobID, by string) (*outcome.Result, error) {
-	return r.eng.Stop(ctx, jobID, by)
+	return r.ops.Stop(ctx, jobID, by)
 }
 
 // Lookup tells how the operation with a key stands, here or in the journal: its
@@ -82,7 +82,7 @@ func (r *Registry) Stop(ctx context.Context, jobID, by string) (*outcome.Result,
 // callers, the outcome is [outcome.OutcomeFailed]. A key that stands for nothing is
 // [outcome.ErrUnknownKey]. The Result has no Handle.
 func (r *Registry) Lookup(ctx context.Context, key string) (*outcome.Result, error) {
-	return r.eng.Lookup(ctx, key)
+	return r.ops.Lookup(ctx, key)
 }
 
 // Erase takes away what was said by and to the operation with a key that has ended, here
@@ -106,7 +106,7 @@ func (r *Registry) Erase(ctx context.Context, key string) error { return r.eng.E
 // them it is, if any; see [Registry.Reconcile]. It needs a backend that is a
 // [JobLister].
 func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]duvo.Job, error) {
-	return r.eng.Candidates(ctx, unknown)
+	return r.ops.Candidates(ctx, unknown)
 }
 
 // Reconcile settles an operation whose outcome is unknown, as a person has found
@@ -114,7 +114,7 @@ func (r *Registry) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 // has started none, so that its key and its Assignment may be used again. by is
 // who says so; the audit records it.
 func (r *Registry) Reconcile(ctx context.Context, unknown outcome.JobInfo, jobID, by string) error {
-	return r.eng.Reconcile(ctx, unknown, jobID, by)
+	return r.ops.Reconcile(ctx, unknown, jobID, by)
 }
 
 // Continue posts a message to the Job of a Result, which must have completed or
@@ -157,5 +157,5 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 	if err := typed.Check(e.Work, message); err != nil {
 		return nil, err
 	}
-	return r.eng.Continue(ctx, e.Work, after, message)
+	return r.ops.Continue(ctx, e.Work, after, message)
 }

@@ -60,6 +60,7 @@ type config struct {
 	drain time.Duration // zero: Close detaches at once
 
 	webhook webhook.Keys
+	host    func(*engine.Engine) (engine.Host, error) // nil: operations live in this process
 }
 
 func defaultConfig() config {
@@ -741,6 +742,19 @@ func ReserveNames(names ...string) Option {
 // suspended, which [Registry.Decide] answers. What was decided before is sent.
 func DiscoverLater() Option {
 	return optionFunc(func(c *config) error { c.later = true; return nil })
+}
+
+// OnHost lets operations live elsewhere than in this process. It is for adapters of
+// this module, such as adapters/temporal, whose functions use it: a host is made of
+// types that nobody else can name.
+func OnHost(h func(*engine.Engine) (engine.Host, error)) Option {
+	return optionFunc(func(c *config) error {
+		if h == nil {
+			return errors.New("OnHost: the host is nil")
+		}
+		c.host = h
+		return nil
+	})
 }
 
 // WithWebhook lets Duvo tell the registry at once when a Job changes. publicURL

@@ -114,7 +114,7 @@ func (r *Registry) check(ctx context.Context, input string) (Reply, error) {
 	if handle == "" {
 		return refused("The input holds no handle. Give the handle that the tool gave, such as job-abcdefghijklmnopqrstuvwxyz."), nil
 	}
-	res, err := r.eng.Check(ctx, handle)
+	res, err := r.ops.Check(ctx, handle)
 	if err == nil && res == nil {
 		return refused(fmt.Sprintf("There is no Job with the handle %s in this conversation.", handle)), nil
 	}
@@ -170,7 +170,7 @@ func (r *Registry) continueJob(ctx context.Context, handle, message string) (Rep
 	if handle == "" {
 		return refused("The input holds no handle. Give the handle that the Job's tool gave, such as job-abcdefghijklmnopqrstuvwxyz, and then the message."), nil
 	}
-	after, known, err := r.eng.After(ctx, handle)
+	after, known, err := r.ops.After(ctx, handle)
 	switch {
 	case err != nil:
 		return replyOf(nil, err)

@@ -29,6 +29,7 @@ type Registry struct {
 	log     *slog.Logger
 	life    *lifetime.Lifetime
 	eng     *engine.Engine
+	ops     engine.Host // runs operations: eng, or who has them elsewhere
 	found   *discovery.Discovery
 	webhook *webhook.Handler
 	latest  atomic.Pointer[offered]
@@ -91,6 +92,13 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		Latest: func() *catalog.Catalog { return r.latest.Load().Catalog }, Offer: r.offer, Tell: r.tellChanges,
 	})
 	r.eng = engine.New(b, cfg.Config, r.log, r.life, r.tellEvent(), works{r})
+	r.ops = r.eng
+	if cfg.host != nil {
+		var err error
+		if r.ops, err = cfg.host(r.eng); err != nil {
+			return nil, err
+		}
+	}
 	r.webhook = r.newWebhook()
 	if err := r.found.First(ctx); err != nil {
 		r.found.Close()
@@ -101,7 +109,7 @@ func Discover(ctx context.Context, b Backend, opts ...Option) (*Registry, error)
 		defer cancel()
 		ctx = late
 	}
-	if err := r.eng.TakeUp(ctx); err != nil {
+	if err := r.ops.Begin(ctx); err != nil {
 		_ = r.Close(ctx)
 		return nil, err
 	}
@@ -272,6 +280,10 @@ type Match struct {
 //     call it once more from elsewhere to wait.
 //   - [Registry.Decide] is refused with ErrClosed.
 func (r *Registry) Close(ctx context.Context) error {
+	var left error
+	if r.eng.Within("Close", true) == nil {
+		left = r.ops.Leave(ctx) // what it has begun to send still may
+	}
 	r.life.Close()
 	r.found.Close()
 	r.eng.Drain()
@@ -285,7 +297,7 @@ func (r *Registry) Close(ctx context.Context) error {
 		cancel()
 	}
 	r.eng.Interrupt()
-	return r.eng.Close(ctx)
+	return errors.Join(left, r.eng.Close(ctx))
 }
 
 // String names the registry, without what it holds: that has secrets in it, and

@@ -131,15 +131,14 @@ var logKeys = []string{
 	"error", "reason", "status", "outcome", "verdict", "source", "delivery", "phase", "kind", "event", "policy",
 	"other_job", "count", "since", "for", "after", "tries", "attempt", "wait",
 	"api", "tool", "name", "offered_as", "selector", "selectors", "changes", "refused", "events",
-	"person", "user", "by", "on", "page", "path", "stage", "url", "version",
-	"assignments_known", "taken_up",
+	"person", "user", "by", "on", "page", "stage",
 }
 
-// TestLogKeys: every call of a logger in the module writes keys of the list alone, as
+// TestLogKeys: every call of a logger in the library, its adapters and commands writes keys of the list alone, as
 // literals, and what is about a request tells its Job too.
 func TestLogKeys(t *testing.T) {
 	calls := 0
-	for _, dir := range []string{".", "adapters", "audit", "cmd", "duvo", "hitl", "internal", "journal", "outcome", "examples"} {
+	for _, dir := range []string{".", "adapters", "audit", "cmd", "duvo", "hitl", "internal", "journal", "outcome"} {
 		err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -154,7 +153,7 @@ func TestLogKeys(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	require.Greater(t, calls, 90)
+	require.Greater(t, calls, 80)
 }
 
 // logMethods are those of a logger, with the number of arguments before the keys.

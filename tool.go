@@ -107,7 +107,7 @@ func (t *Tool) runMessage(ctx context.Context, make func() (string, error)) (*ou
 	if err != nil {
 		return nil, err
 	}
-	return t.reg.eng.Run(ctx, t.latest().Work, message)
+	return t.reg.ops.Run(ctx, t.latest().Work, message)
 }
 
 // messageOf makes the message to the Job, and checks it.
@@ -148,7 +148,7 @@ func (t *Tool) Start(ctx context.Context, input string) (*outcome.Result, error)
 	}
 	now := make(chan time.Time)
 	close(now)
-	return t.reg.eng.RunUntil(ctx, t.latest().Work, message, now)
+	return t.reg.ops.RunUntil(ctx, t.latest().Work, message, now)
 }
 
 // RunArguments is [Tool.Run] with the arguments of a model's tool call: JSON that fits

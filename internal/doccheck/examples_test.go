@@ -33,6 +33,7 @@ var unshown = map[string]string{
 	"duvotool.Registry.Candidates": unknown, "duvotool.Registry.Reconcile": unknown,
 	"duvotooltest.TestPolicy": tests, "duvotooltest.TestJournal": tests, "duvotooltest.TestBackend": tests,
 	"duvotooltest.Option": tests, "duvotooltest.Counts": tests, "duvotooltest.JournalOption": tests, "duvotooltest.Reopens": tests,
+	"duvotooltest.TestBehaviour": tests, "duvotooltest.Kit": tests, "duvotool.OnHost": engine,
 	"duvotooltest.TestLeases": tests, "duvotooltest.LeaseOption": tests, "duvotooltest.ShortestLease": tests,
 	"hitl.Grants.Decide": shownElsewhere, "hitl.Grants.CheckNames": shownElsewhere, "hitl.NameMatch.CheckNames": shownElsewhere,
 	"hitl.PolicyFunc.Validate": shownElsewhere, "hitl.Matcher": "what When takes; nobody names it",

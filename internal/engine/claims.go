@@ -21,6 +21,9 @@ type holder struct {
 // hold makes a Job this operation's, unless another operation holds it: then the
 // error matches ErrForeignJob.
 func (o *operations) hold(op *operation, jobID string) error {
+	if op.hosted != nil {
+		return op.hosted.Hold(jobID)
+	}
 	id := strings.ToLower(jobID)
 	o.mu.Lock()
 	other := o.holders[id]

@@ -96,8 +96,8 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 	}
 }
 
-// refuse gives callers an error.
-func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
+// refusedWith is the error that callers get, and how far their calls had come.
+func (op *operation) refusedWith(r *run, s *lifecycle.State, f lifecycle.Release) (outcome.Phase, error) {
 	cause := op.causeOf(r, s, f)
 	at := op.errorAt(s, cause)
 	switch { // what it was about is over by now
@@ -113,8 +113,14 @@ func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
 	if errors.As(cause, &bad) && error(bad) == cause {
 		err = bad // for the model to know
 	}
+	return at.Phase, err
+}
+
+// refuse gives callers an error.
+func (op *operation) refuse(r *run, s *lifecycle.State, f lifecycle.Release) {
+	phase, err := op.refusedWith(r, s, f)
 	if f.Callers == nil {
-		op.logGivenUp(s.Record.Job, at.Phase, f.Cause)
+		op.logGivenUp(s.Record.Job, phase, f.Cause)
 		op.mu.Lock()
 		op.moreLocked().err = err
 		op.mu.Unlock()

@@ -81,6 +81,9 @@ func (op *operation) giveHandle(ctx context.Context) string {
 // ownHandle returns the handle for the operation's own caller, which finds it from
 // now on.
 func (op *operation) ownHandle() string {
+	if op.hosted != nil {
+		return ""
+	}
 	o, own := op.eng.ops, bearer{op.order.Caller.User, op.order.Scope}
 	o.mu.Lock()
 	defer o.mu.Unlock()

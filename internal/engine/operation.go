@@ -31,6 +31,7 @@ type operation struct {
 	order   *lifecycle.Order // of its first call: whose it is and what it is about stays so
 	record  string           // the key of its record in the journal; empty: there is no journal
 	mailbox mailbox
+	hosted  *Hosting // it lives elsewhere; nil: it does not
 
 	mu       sync.Mutex
 	state    *lifecycle.State // the latest; nothing behind it ever changes
@@ -130,10 +131,20 @@ func (op *operation) isUnknown() bool {
 
 // post puts an event into the mailbox. Whoever posts runs on behalf of the engine's
 // lifetime.
-func (op *operation) post(e lifecycle.Event) { op.mailbox.put(e, op.take) }
+func (op *operation) post(e lifecycle.Event) {
+	if op.hosted != nil {
+		op.hosted.Told(e)
+		return
+	}
+	op.mailbox.put(e, op.take)
+}
 
 // postThen is post for those who can run a task afterwards.
 func (op *operation) postThen(e lifecycle.Event) (next task) {
+	if op.hosted != nil {
+		op.hosted.Told(e)
+		return nil
+	}
 	op.mailbox.put(e, func(e lifecycle.Event) {
 		op.tail = &next
 		op.take(e)

@@ -70,20 +70,28 @@ func (eng *Engine) CheckDecision(ctx context.Context, req hitl.Request, d hitl.D
 	return err
 }
 
+// decides refuses what is no decision about the request.
+func decides(ctx context.Context, req hitl.Request, d hitl.Decision) error {
+	if err := d.Check(req); err != nil {
+		return err
+	}
+	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
+		return fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
 // decidable finds the operation whose request a decision is about, with what its
 // decider is shown, and checks the decision; where a restart left the request unread it
 // may wait for that. It writes the request's names as the operation does, and the
 // decision's source where there was none.
 func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision, wait bool) (*operation, *lifecycle.Ticket, error) {
 	no := func(err error) (*operation, *lifecycle.Ticket, error) { return nil, nil, err }
-	if err := d.Check(*req); err != nil {
+	if err := decides(ctx, *req, *d); err != nil {
 		return no(err)
-	}
-	if !d.HasOpinion() || d.Verdict == hitl.Suspended {
-		return no(fmt.Errorf("%w: %s decides nothing", hitl.ErrInvalidDecision, d.Verdict))
-	}
-	if err := ctx.Err(); err != nil {
-		return no(context.Cause(ctx))
 	}
 	op := eng.decidedBy(*req)
 	if op == nil {
@@ -94,6 +102,13 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 			return no(err)
 		}
 	}
+	t, err := op.decidable(ctx, req, d)
+	return op, t, err
+}
+
+// decidable is what an operation's part of Engine.decidable is.
+func (op *operation) decidable(ctx context.Context, req *hitl.Request, d *hitl.Decision) (*lifecycle.Ticket, error) {
+	no := func(err error) (*lifecycle.Ticket, error) { return nil, err }
 	s := op.latest()
 	p := s.Record.Request(req.ID)
 	if p == nil {
@@ -122,7 +137,7 @@ func (eng *Engine) decidable(ctx context.Context, req *hitl.Request, d *hitl.Dec
 		}
 		return no(err)
 	}
-	return op, a.Ticket, nil
+	return a.Ticket, nil
 }
 
 // askedAnew is how long a policy that is asked again after a restart may take to put

@@ -32,11 +32,16 @@ func (eng *Engine) unknown(ctx context.Context, i outcome.JobInfo) (*operation, 
 		bad.Phase = ""
 		return nil, time.Time{}, bad
 	}
+	return op, op.firstSent(), nil
+}
+
+// firstSent is when the start, or the message of a follow-up, was sent first.
+func (op *operation) firstSent() time.Time {
 	r := op.known()
 	if r.Order.After != nil {
-		return op, timeOf(r.Message().Attempt.First), nil
+		return timeOf(r.Message().Attempt.First)
 	}
-	return op, timeOf(r.Start.First), nil
+	return timeOf(r.Start.First)
 }
 
 // Candidates is Registry.Candidates of package duvotool.
@@ -45,6 +50,11 @@ func (eng *Engine) Candidates(ctx context.Context, unknown outcome.JobInfo) ([]d
 	if err != nil {
 		return nil, err
 	}
+	return eng.candidates(ctx, op, sent)
+}
+
+// candidates lists the Jobs that an operation may have started.
+func (eng *Engine) candidates(ctx context.Context, op *operation, sent time.Time) ([]duvo.Job, error) {
 	lister, ok := eng.backend.(watch.Lister)
 	if !ok {
 		return nil, fmt.Errorf("duvotool: the backend %T cannot list Jobs", eng.backend)

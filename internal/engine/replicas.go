@@ -36,7 +36,7 @@ type replica struct {
 	work             sync.WaitGroup
 }
 
-const takenAtOnce = 64 // operations
+const takenAtOnce = 500 // operations
 
 func newReplica(e *Engine) *replica {
 	j, ok := e.cfg.Journal.(journal.Leases)

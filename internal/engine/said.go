@@ -103,6 +103,9 @@ func (o *operations) say(jobID string, change func(said) (said, error)) error {
 // others have said meanwhile. It fails if with the message it would be more than
 // anybody can check.
 func (op *operation) say(rec *lifecycle.Record) error {
+	if op.hosted != nil {
+		return nil // it has the turn of the Job, and has just counted what was said to it
+	}
 	f, own := rec.Order.After, rec.Message().Added
 	if err := op.followsRecorded(f); err != nil {
 		return err
@@ -177,6 +180,9 @@ func othersSaid(added, own string, s said) string {
 // need not be looked up: it is asked about already, or there is no journal.
 func (op *operation) heard(r *run, request string) (added string, known bool) {
 	s := op.latest()
+	if op.hosted != nil {
+		return s.Record.Message().Added, true
+	}
 	if op.eng.ledger == nil {
 		all, _, _ := op.eng.ops.said(s.Record.Job) // it takes no time
 		return all.with(s.Record.Message().Added), true

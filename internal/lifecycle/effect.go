@@ -67,7 +67,7 @@ type (
 		Name         uint64
 		Window       Window
 		Job, Request string
-		Body         json.RawMessage
+		Body         json.RawMessage `json:",omitempty"`
 		Key          string
 	}
 	// Post posts a message. Answered by Sent.

@@ -201,10 +201,10 @@ type (
 		Count   int
 		Bytes   int
 		More    bool            // there are further ones
-		Part    json.RawMessage // a list of messages
+		Part    json.RawMessage `json:",omitempty"` // a list of messages
 		Output  string          // the last words of the Job on this page; empty: none
 		Found   bool            // the message that was asked about is among them
-		Data    json.RawMessage // of the last page: the typed answer
+		Data    json.RawMessage `json:",omitempty"` // of the last page: the typed answer
 		Problem string          // of the last page: why the answer does not fit, or why the message may not be posted
 		Added   string          // of the last page before a follow-up: what messages come to with it
 		Note    string          // what else is to be told

@@ -207,14 +207,14 @@ type Fetch struct {
 	Whole   bool // all are here that will be
 	Parts   []json.RawMessage
 	Output  string
-	Data    json.RawMessage
-	Problem string        // why the answer does not fit; empty: it fits, or need not
-	Silent  bool          // the Job has not said anything since it was asked for a correction
-	Odd     time.Duration // since when they make no sense; zero: they do
-	Missing time.Duration // since when they are not found; zero: they are
-	Misses  int8          // in a row; three are enough
-	Lost    bool          // they are no longer there
-	Correct string        // what to post about it
+	Data    json.RawMessage `json:",omitempty"` // else nil would become null
+	Problem string          // why the answer does not fit; empty: it fits, or need not
+	Silent  bool            // the Job has not said anything since it was asked for a correction
+	Odd     time.Duration   // since when they make no sense; zero: they do
+	Missing time.Duration   // since when they are not found; zero: they are
+	Misses  int8            // in a row; three are enough
+	Lost    bool            // they are no longer there
+	Correct string          // what to post about it
 }
 
 // Ask returns what is known of a request, in whatever case its ID is written.

@@ -18,15 +18,22 @@ func (w *Watcher) Heard(h Hints) {
 		for _, n := range w.byJob {
 			n.taken = false
 		}
+		clear(w.early)
 	}
 	for id, looked := range h.Looked {
 		if n := w.byJob[strings.ToLower(id)]; n != nil {
 			w.looked(n, looked, now, h)
+		} else {
+			w.lookedEarly(strings.ToLower(id), looked, now, h)
 		}
 	}
 	for id, r := range h.Rows {
+		if e, ok := w.early[strings.ToLower(id)]; ok {
+			e.row = &r
+			w.early[strings.ToLower(id)] = e
+		}
 		if n := w.byJob[strings.ToLower(id)]; n != nil && !n.foreign {
-			job := duvo.Job{ID: n.jobID, Status: r.Status, UpdatedAt: r.Updated.time(), AssignmentID: r.Assignment, BuildID: r.Build}
+			job := r.job(n)
 			if w.toldRow(n, job, r.Completed) {
 				seen = append(seen, progress{n, job})
 			}
@@ -61,6 +68,43 @@ func (p *planner) looked(n *Watch, looked bool, now instant, h Hints) {
 		p.listedAfterAll(n)
 	}
 	p.plan(n)
+}
+
+// early is what was told of a Job before it was watched: it may be recorded, and so
+// known to others, a little before.
+type early struct {
+	until instant // sweeps look after it
+	row   *Row    // the latest; nil: none was told
+}
+
+const earlyMax = 1000 // Jobs; of more, what was told is forgotten, and they are read by age
+
+func (p *planner) lookedEarly(key string, looked bool, now instant, h Hints) {
+	delete(p.early, key)
+	if !looked {
+		return
+	}
+	if p.early == nil || len(p.early) >= earlyMax {
+		p.early = map[string]early{}
+	}
+	p.early[key] = early{until: now.Add(h.Lasts)}
+}
+
+// catchUp takes in what was told of a Job before it was watched.
+func (p *planner) catchUp(n *Watch) {
+	e, ok := p.early[n.key()]
+	if !ok {
+		return
+	}
+	delete(p.early, n.key())
+	n.taken, n.sweptUntil = true, e.until
+	if e.row != nil && !n.foreign {
+		p.toldRow(n, e.row.job(n), e.row.Completed)
+	}
+}
+
+func (r *Row) job(n *Watch) duvo.Job {
+	return duvo.Job{ID: n.jobID, Status: r.Status, UpdatedAt: r.Updated.time(), AssignmentID: r.Assignment, BuildID: r.Build}
 }
 
 // listedAfterAll takes in that lists show a Job, as it seems.

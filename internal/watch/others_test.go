@@ -234,22 +234,6 @@ func TestHeardRunsOut(t *testing.T) {
 	})
 }
 
-// A Job that comes over from another watcher is looked after as it was there.
-func TestForeignJobBecomesOurs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService(2)
-		w, _ := sharing(t, s)
-		w.Foreign(duvo.Job{ID: "job-0", Status: duvo.StatusRunning})
-		w.Foreign(duvo.Job{ID: "job-1", Status: duvo.StatusRunning})
-		w.Heard(Hints{Whole: true, Looked: map[string]bool{"job-0": true}, Lasts: time.Hour})
-		s.watch(t, w, jobIDs(0, 2)...)
-		w.Foreign(duvo.Job{ID: "job-1"}) // who says so is behind
-		time.Sleep(10 * time.Minute)
-		require.Zero(t, s.readsOf("job-0"))
-		require.Greater(t, s.readsOf("job-1"), 10)
-	})
-}
-
 // A row is told once: where a read does not show it yet, or had begun before, the Job is
 // read again, ever more seldom.
 func TestToldRows(t *testing.T) {

@@ -19,6 +19,7 @@ type planner struct {
 
 	byJob   map[string]*Watch // those that are not stopped, by Watch.key
 	ours    int               // those that are not foreign
+	early   map[string]early  // what was told of Jobs that are not watched yet, by the same
 	due     readQueue
 	reading int  // reads under way
 	stale   bool // what is due first has changed since the timer was set
@@ -45,6 +46,7 @@ func (p *planner) add(n *Watch) {
 	if !n.foreign {
 		p.ours++
 	}
+	p.catchUp(n)
 	p.stale = true
 }
 
