@@ -274,7 +274,7 @@ func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) 
 	}
 	cmd, err := child(childConfig{Role: roleWorker, Journal: shared, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
 		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break,
-		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, Calm: h.c.Calm, Without: h.c.Without})
+		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, Calm: h.c.Calm, Killed: h.c.Kills > 0, Without: h.c.Without})
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ func TestReplicas(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 10, Kills: 1, Faults: 0.1, Seed: 5, Replicas: 3, InFlight: 30, Journal: memoryJournal, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Faults: 0.1, Seed: 5, Replicas: 3, InFlight: 30, Journal: memoryJournal, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Empty(t, rep.Problems)
 	require.True(t, rep.clean())
 	require.Zero(t, rep.Unknown)
-	require.Equal(t, 10, rep.Jobs)
+	require.Equal(t, 8, rep.Jobs)
 	require.NotZero(t, rep.Kills)
 	for _, kind := range []string{tookOver, calledByBoth, policyAsked} {
 		require.NotZero(t, rep.Drawn[kind], kind)
@@ -40,13 +40,13 @@ func TestCalmReplicas(t *testing.T) {
 	require.Zero(t, rep.Drawn[tookOver])
 }
 
-// TestReplicasOnPostgres is TestReplicas with a server that is restarted.
+// TestReplicasOnPostgres is the harness with a server that is restarted, a kill and a freeze.
 func TestReplicasOnPostgres(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Faults: 0.1, Seed: 6, Replicas: 3, InFlight: 30, Journal: postgresJournal, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Seed: 6, Replicas: 3, InFlight: 30, Journal: postgresJournal, Calm: true, Dir: t.TempDir()})
 	if errors.Is(err, postgrestest.ErrMissing) && !postgrestest.Required() {
 		t.Skip(err)
 	}
@@ -61,7 +61,7 @@ func TestWithoutOwners(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 24, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, Calm: true, Without: withoutOwner, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 16, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, Calm: true, Without: withoutOwner, Patience: 4e9, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.NotZero(t, rep.Needless)
 	require.False(t, rep.clean())
