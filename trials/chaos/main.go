@@ -31,11 +31,11 @@ killed at any moment. At the end what the emulator has seen is compared with wha
 everybody was told: nothing may be lost, done twice, decided by nobody or given up
 unsaid.`,
 	Exit:     []usage.Entry{{Name: "0", Means: "all is as it must be"}, {Name: "1", Means: "something is not, or the run failed"}},
-	Examples: []string{"chaos", "chaos -jobs 2000 -kills 100 -faults 0.3", "chaos -minutes 60 -json"},
+	Examples: []string{"chaos", "chaos -jobs 2000 -kills 100 -faults 0.3", "chaos -minutes 60 -json", "chaos -replicas 4 -journal postgres -jobs 2000 -kills 100", "chaos -replicas 4 -compare"},
 }
 
-// program is the command: 0 if nothing was lost, doubled, unauthorised or given up silently, 1 if
-// something was or the run failed, 2 for flags that make no sense.
+// program is the command: 0 if nothing was lost, doubled, unauthorised, given up silently or asked
+// again without cause, 1 if something was or the run failed, 2 for flags that make no sense.
 func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	var c config
@@ -100,8 +100,8 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func replicaFlags(fs *flag.FlagSet, c *config) {
 	fs.IntVar(&c.Replicas, "replicas", 0, "run so many `WORKERS` that all share one journal with leases, instead of -workers")
 	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `JOURNAL` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
-	fs.DurationVar(&c.Lease, "lease", time.Second, "how long a replica's lease lasts, a `DURATION`")
-	fs.StringVar(&c.Without, "break", "", "take `WHAT` holds replicas apart from their journals: fence, owner, once or news")
+	fs.DurationVar(&c.Lease, "lease", time.Second, "the `DURATION` of a replica's lease")
+	fs.StringVar(&c.Without, "break", "", "take from the journals of -replicas `WHAT` holds them apart: fence, owner or once; or news, what they tell each other")
 	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas but by -kills")
 	fs.BoolVar(&c.Compare, "compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
 	fs.IntVar(&c.Times, "times", 0, "measure this `NUMBER` of decisions of each kind on another replica than the owner, and nothing else")
