@@ -99,6 +99,9 @@ func runShard(t *testing.T, program, folder, run string) {
 	if os.Getenv("DUVOTOOL_OVER_MCP") != "all" {
 		args = append(args, "-test.skip", crowds)
 	}
+	if testing.Short() {
+		args = append(args, "-test.short")
+	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = folder
 	if os.Getenv(steps) == "" {

@@ -25,7 +25,7 @@ erasure is a record of it. Find the Jobs first, by 'audit query FILE --all
 The service must be stopped, or erase by itself (audit.File.Erase): one opener
 has the file at a time. Finished files are written anew where they lie. Copies
 and backups are not reached.`,
-		Example: "  duvoctl audit erase audit.jsonl --job 0b6d3f5e-6f7a-4c55-9a3f-6a1f0f3f8a11 --by kim@example.com --reason 'request 17'",
+		Example: "  duvoctl audit erase audit.jsonl --job JOB --by kim@example.com --reason no.17",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("name the one file that is written to", "duvoctl audit erase -h")

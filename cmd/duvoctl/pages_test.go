@@ -40,6 +40,7 @@ func TestThePagesCommands(t *testing.T) {
 func takes(words []string) error {
 	root := newApp(nil, nil, nil).root()
 	root.InitDefaultCompletionCmd(words...)
+	root.InitDefaultVersionFlag()
 	found, rest, err := root.Find(words)
 	if err != nil {
 		return err

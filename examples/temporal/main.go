@@ -23,18 +23,30 @@ import (
 	"github.com/duvotool/duvotool/adapters/temporal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/usage"
 	"github.com/duvotool/duvotool/outcome"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 )
 
+var help = usage.Text{
+	Does: "Hands a complaint to Duvo, with the operation on a Temporal server.",
+	About: `Kill it at any moment and start it again, here or on another machine: there is one
+Job and one decision. Several at once share the work.`,
+	Env:      usage.Duvo("it is needed"),
+	Examples: []string{"temporal", "temporal -address 127.0.0.1:7233 -order 4711"},
+}
+
 func main() {
-	address := flag.String("address", client.DefaultHostPort, "of the Temporal server")
-	namespace := flag.String("namespace", client.DefaultNamespace, "on the server")
-	tool := flag.String("tool", "Complaint handler", "the Assignment's name")
-	order := flag.String("order", "4711", "the order that the complaint is about: its number is the operation's key")
-	approve := flag.String("approve", "", "yes or no, decided beforehand; empty: you are asked")
-	flag.Parse()
+	fs := flag.NewFlagSet("temporal", flag.ContinueOnError)
+	address := fs.String("address", client.DefaultHostPort, "the `ADDRESS` of the Temporal server")
+	namespace := fs.String("namespace", client.DefaultNamespace, "the `NAMESPACE` on the server")
+	tool := fs.String("tool", "Complaint handler", "the Assignment's `NAME`")
+	order := fs.String("order", "4711", "the `NUMBER` of the order that the complaint is about: the operation's key")
+	approve := fs.String("approve", "", "decided beforehand: `yes|no`; empty: you are asked")
+	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := run(ctx, os.Stdin, os.Stdout, client.Options{HostPort: *address, Namespace: *namespace}, *tool, *order, *approve)

@@ -73,6 +73,7 @@ var reasons = []struct {
 	{outcome.ErrKeyReused, "the program gave an operation key that stands for another call"},
 	{outcome.ErrUnknownKey, "the program gave an operation key that stands for no call"},
 	{outcome.ErrUnknownJob, "the program knows no call that this Job is of"},
+	{outcome.ErrNotEnded, "the program was asked to erase a call that has not ended"},
 	{outcome.ErrForeignJob, "the start was answered with a Job of another call, which is left alone"},
 	{outcome.ErrOtherJob, "Duvo told of another Job or Assignment than the one that was asked for"},
 	{hitl.ErrNoTool, "the program called a tool that is not there"},

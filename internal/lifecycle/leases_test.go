@@ -108,7 +108,7 @@ func leaseScenes() []*scene {
 	return []*scene{
 		{name: "leases: a start, a fault, one runs out", opts: leased(nil), procs: 2, calls: 2, lapses: 1, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "leases: a marked start, keys ignored, one runs out", opts: leased(marked), procs: 2, calls: 2, lapses: 1},
-		{name: "leases: a request, one runs out, lax server", opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1, edits: 1},
+		{name: "leases: a request, one runs out, lax server", opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1},
 		{name: "leases: who follows decides, a death", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, deaths: 1, keys: true},
 		{name: "leases: two decide, one runs out", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, lapses: 1, keys: true},
 		{name: "leases: a leave, a death", opts: leased(nil), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
@@ -120,6 +120,7 @@ func leaseScenes() []*scene {
 // deepLeaseScenes are larger ones.
 func deepLeaseScenes() []*scene {
 	return []*scene{
+		{name: "deep: leases, a request, an edit, lax server", opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1, edits: 1},
 		{name: "deep: leases, a marked start, keys ignored, a slow driver", opts: leased(marked), procs: 2, calls: 2, lapses: 1, slow: true},
 		{name: "deep: leases, a request, late effects, lax server", opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1, faults: 1, sendFaults: true, late: true},
 		{name: "deep: leases, two decide, one runs out, a fault", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, lapses: 1, faults: 1, saveFaults: true, keys: true},
