@@ -197,7 +197,7 @@ func benchMemory(r *making) {
 		each := (after - before) / float64(n)
 		r.print(figure{"memory", strconv.Itoa(n) + " wait", "duvotool", []value{
 			{"heap a Job", each, " B"}, {"stacks a Job", (stacksAfter - stacksBefore) / float64(n), " B"}, {"other goroutines", float64(others), ""}}})
-		assert.Less(t, each, 1950.0)
+		assert.Less(t, each, 1981.0)
 		assert.Less(t, others, 5)
 		end()
 	})
