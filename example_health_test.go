@@ -22,7 +22,7 @@ func ExampleRegistry_Health() {
 	ctx := context.Background()
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithJournal(journal.NewShared()),
+	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithJournal(journal.NewShared()), duvotool.WithPollInterval(10*time.Millisecond),
 		duvotool.WithPolicy(hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })))
 	if err != nil {
 		fmt.Println(err)
@@ -80,7 +80,7 @@ func ExampleRegistry_Erase() {
 	ctx := context.Background()
 	d := duvotest.New(duvotest.WithAssignment(refunds))
 	defer d.Close()
-	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithJournal(journal.NewMemory()),
+	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithJournal(journal.NewMemory()), duvotool.WithPollInterval(10*time.Millisecond),
 		duvotool.WithPolicy(hitl.AutoApprove(hitl.For(refundsID))))
 	if err != nil {
 		fmt.Println(err)
@@ -142,7 +142,7 @@ func Example_swapPolicy() {
 	defer d.Close()
 	rules := &swapped{}
 	rules.use(hitl.AutoApprove(hitl.For(refundsID)))
-	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithPolicy(rules))
+	reg, err := duvotool.Discover(ctx, d.Client(), duvotool.WithPollInterval(10*time.Millisecond), duvotool.WithPolicy(rules))
 	if err != nil {
 		fmt.Println(err)
 		return
