@@ -164,6 +164,7 @@ func requests(d *duvotest.Duvo) (all int, told string) {
 // Four replicas make hardly more requests than one that runs all of their Jobs, and one
 // of them alone reads the lists.
 func TestReplicasShareTheLists(t *testing.T) {
+	long(t)
 	for name, c := range map[string]struct {
 		jobs int
 		wait time.Duration // of people
@@ -295,6 +296,7 @@ func (l losing) Listen(ctx context.Context, f func(text string)) error {
 // Where some or all of what replicas tell each other is lost, Jobs are read by their age:
 // each ends, once, and is told to have.
 func TestReplicasHearNothing(t *testing.T) {
+	long(t)
 	const n = 40
 	for name, lost := range map[string]func() bool{
 		"some":              func() bool { return rand.N(4) == 0 },
