@@ -66,7 +66,10 @@ var jos = duvotest.Assignment{ID: refundsID, Name: "Refunds", Description: "Refu
 	Script: func(j *duvotest.Job) {
 		a := j.Ask("Which order of jo@example.com?", "", duvo.QuestionItem{Question: "Which?"})
 		j.Complete("refunded jo@example.com for " + a["Which?"])
-		j.Complete("told jo@example.com " + j.Input())
+	},
+	Resume: func(j *duvotest.Job, message string) {
+		a := j.Ask("Which words?", "", duvo.QuestionItem{Question: "Which?"})
+		j.Complete("told jo@example.com " + a["Which?"] + message)
 	}}
 
 // TestErase: nothing of what was said stays in the journal or the registry, and the key

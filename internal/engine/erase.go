@@ -160,7 +160,7 @@ func withoutTexts(r *lifecycle.Record) lifecycle.Record {
 		*list = slices.Clone(*list)
 		for i := range *list {
 			p := &(*list)[i]
-			p.Title, p.Why = "", ""
+			p.Title, p.Why, p.Added, p.PutOff = "", "", "", nil
 			if p.Decision != nil {
 				d := *p.Decision
 				d.Body, d.Why = nil, ""

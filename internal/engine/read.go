@@ -100,7 +100,7 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 		op.post(e)
 		return
 	}
-	if added, known := op.heard(r, q.ID); known {
+	if added, known := op.heard(r, q); known {
 		e.Pending = op.ticket(e, q, added)
 		op.post(e)
 		return
@@ -143,7 +143,7 @@ func (op *operation) ticket(e lifecycle.Read, q duvo.HumanRequest, added string)
 		Assignment: clone.Assignment(op.work.Assignment), BuildID: build, Input: rec.Order.Input, FollowUp: added, Caller: op.order.Caller, Key: op.order.Key,
 		CreatedAt: q.CreatedAt, Folder: op.work.Folder,
 	}
-	return &lifecycle.Ticket{ID: q.ID, Digest: hitl.Digest(rec.Job, added, q), Kind: string(q.Type), Title: q.Title, Build: build,
+	return &lifecycle.Ticket{ID: q.ID, Digest: hitl.Digest(rec.Job, added, q), Kind: string(q.Type), Title: q.Title, Build: build, Added: added,
 		Known: true, Question: q.Type == duvo.Question, Shown: shown}
 }
 

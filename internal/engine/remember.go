@@ -44,6 +44,9 @@ func textOf(r *lifecycle.Record) int64 {
 	if m := r.Latest; m != nil {
 		n += len(m.Text) + len(m.Added)
 	}
+	for i := range r.Requests {
+		n += len(r.Requests[i].Added)
+	}
 	if f := r.Order.After; f != nil {
 		n += len(f.Text) + len(f.Known)
 	}
@@ -91,6 +94,10 @@ func (o *operations) withoutText(op *operation) {
 		m := *r.Latest
 		m.Text, m.Added = "", ""
 		r.Latest = &m
+	}
+	r.Requests = slices.Clone(r.Requests)
+	for i := range r.Requests {
+		r.Requests[i].Added, r.Requests[i].PutOff = "", nil
 	}
 	res.Output, res.Data, res.Messages = "", nil, nil
 	r.Note = joinNotes(r.Note, "what it was told and what it said is no longer kept here, for want of room; Duvo has it")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
@@ -176,12 +177,20 @@ func othersSaid(added, own string, s said) string {
 	return all
 }
 
-// heard returns what was said to the Job up to the request with this ID, if that
-// need not be looked up: it is asked about already, or there is no journal.
-func (op *operation) heard(r *run, request string) (added string, known bool) {
-	s := op.latest()
+// heard returns what was said to the Job up to a request, if that need not be looked
+// up: it is recorded and reads as it did, it is asked about already, or there is no
+// journal. What others have noted since they have not said: no message is posted to a Job
+// that waits.
+func (op *operation) heard(r *run, q duvo.HumanRequest) (added string, known bool) {
+	s, request := op.latest(), q.ID
 	if op.hosted != nil {
 		return s.Record.Message().Added, true
+	}
+	if p := s.Record.Request(request); p != nil && !p.Gone {
+		q.ID = p.ID // in whatever case it is told now
+		if hitl.Digest(s.Record.Job, p.Added, q) == p.Digest {
+			return p.Added, true
+		}
 	}
 	if op.eng.ledger == nil {
 		all, _, _ := op.eng.ops.said(s.Record.Job) // it takes no time

@@ -67,6 +67,7 @@ type Read struct {
 type Ticket struct {
 	ID, Digest, Kind, Title string
 	Build                   string        // that the Job is said to run; empty: not told
+	Added                   string        // what messages have added to the Job; part of the digest
 	Known                   bool          // its kind can be answered
 	Question                bool          // a denial cannot be sent
 	Shown                   *hitl.Request // what the decider sees, but for when it was first seen; never changed

@@ -38,3 +38,20 @@ func TestHeldResponses(t *testing.T) {
 		}
 	}
 }
+
+// What is put off stays so in the record where a decision about it could not be recorded:
+// another process shows it, and somebody may decide there.
+func TestWhatIsPutOffOutlivesADecisionThatCouldNotBeRecorded(t *testing.T) {
+	x := newScript(t, with(func(o *Options) { o.Leases, o.Follow = true, 5 })).do(Called{Caller: 1, Order: firstOrder})
+	x.do(Owned{Name: want[Own](x).Name, Term: 1}).saves()
+	x.do(Sent{Name: want[StartJob](x).Name, Job: "job", Ours: true}).saves().read("waiting", "", ticket()).saves()
+	x.do(Answered{Request: "r0", Digest: "r0v0", Turn: x.s.Live.Asks[0].Turn, Decision: &Decision{Verdict: Suspended}})
+	if p := want[Save](x).Record.Requests[0]; p.PutOff == nil {
+		t.Fatalf("%+v", p)
+	}
+	x.saves().do(Decide{Request: "r0", Digest: "r0v0", Build: x.s.Record.Requests[0].Build, Decision: approval(), Reply: "who"})
+	x.do(SaveFailed{Name: want[Save](x).Name})
+	if f := want[TellReply](x); f.Fate != FateUnrecorded || !x.s.Record.Waits(&x.s.Record.Requests[0]) {
+		t.Fatalf("%+v %+v", f, x.s.Record.Requests[0])
+	}
+}

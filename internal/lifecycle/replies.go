@@ -2,7 +2,7 @@ package lifecycle
 
 // undecide makes a request one that nothing was decided about, as it reads.
 func (t *turn) undecide(p *Request) {
-	*p = Request{ID: p.ID, Digest: p.Digest, Kind: p.Kind, Title: p.Title, Build: p.Build, FirstSeen: p.FirstSeen}
+	*p = Request{ID: p.ID, Digest: p.Digest, Kind: p.Kind, Title: p.Title, Build: p.Build, Added: p.Added, FirstSeen: p.FirstSeen, PutOff: p.PutOff}
 	a := t.Live.ask(p.ID)
 	*a = Ask{ID: p.ID, Ticket: a.Ticket}
 }

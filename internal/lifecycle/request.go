@@ -20,7 +20,7 @@ func (t *turn) over(except string) {
 		}
 		was := p.Stage
 		if p.Stage == Settled {
-			p.Gone = true
+			p.Gone, p.PutOff = true, nil
 			continue
 		}
 		t.endAsk(p.ID, AskElsewhere)
@@ -89,7 +89,7 @@ func (t *turn) shown(q *Ticket) {
 
 // request makes the request that a ticket shows first.
 func (q *Ticket) request(first Time) Request {
-	return Request{ID: q.ID, Digest: q.Digest, Kind: q.Kind, Title: q.Title, Build: q.Build, FirstSeen: first}
+	return Request{ID: q.ID, Digest: q.Digest, Kind: q.Kind, Title: q.Title, Build: q.Build, Added: q.Added, FirstSeen: first}
 }
 
 // reads reports whether a ticket shows the request otherwise than before: with
@@ -282,7 +282,7 @@ func (t *turn) decided(id string, n *answer) {
 		t.emit(Tell{Kind: NoticeSuspended, Request: id})
 		return
 	}
-	p.Decision, p.DecidedAt, p.PutOff, l.Dirty = d, t.now.Wall, nil, true
+	p.Decision, p.DecidedAt, l.Dirty = d, t.now.Wall, true
 	t.replyTo(&answer{Beaten: n.Beaten}, FateDecided)
 	a.Decided, a.Since, a.Checked, a.Unheld = t.now, t.now, true, true
 	switch {

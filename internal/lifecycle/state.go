@@ -133,6 +133,7 @@ type Request struct {
 	Kind      string       `json:"kind"`
 	Title     string       `json:"title,omitempty"`
 	Build     string       `json:"build,omitempty"` // that the Job was said to run when it was asked about
+	Added     string       `json:"added,omitempty"` // what messages had added to the Job when it was shown: no message is posted to a Job that waits
 	FirstSeen Time         `json:"first_seen,omitzero"`
 	Stage     RequestStage `json:"stage,omitempty"`
 	Gone      bool         `json:"gone,omitempty"`    // a read did not show it
