@@ -139,7 +139,7 @@ func (r *Registry) Continue(ctx context.Context, after *outcome.Result, message 
 		return nil, fmt.Errorf("%w: there is no Job to go on with", duvo.ErrInvalid)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &outcome.JobError{Phase: outcome.PhaseNew, JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
+		return nil, &outcome.JobError{Phase: outcome.PhaseNew, Key: engine.KeyIn(ctx), JobID: after.JobID, Assignment: after.Assignment.Name, Err: context.Cause(ctx)}
 	}
 	e, err := r.entryFor(after.Assignment, "")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/catalog"
 	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/engine"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/react"
 	"github.com/duvotool/duvotool/internal/typed"
@@ -116,7 +117,7 @@ func (t *Tool) messageOf(ctx context.Context, make func() (string, error)) (stri
 		return "", errNilTool
 	}
 	if err := ctx.Err(); err != nil {
-		return "", &outcome.JobError{Phase: outcome.PhaseNew, Assignment: t.entry.Work.Assignment.Name, Err: context.Cause(ctx)}
+		return "", &outcome.JobError{Phase: outcome.PhaseNew, Key: engine.KeyIn(ctx), Assignment: t.entry.Work.Assignment.Name, Err: context.Cause(ctx)}
 	}
 	message, err := make()
 	if err != nil {

@@ -38,6 +38,12 @@ func WithKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, opKey{}, key)
 }
 
+// KeyIn returns the key of WithKey; empty: there is none.
+func KeyIn(ctx context.Context) string {
+	key, _ := ctx.Value(opKey{}).(string)
+	return key
+}
+
 // WithScope tells the operation scope of calls.
 func WithScope(ctx context.Context, scope string) context.Context {
 	return context.WithValue(ctx, scopeKey{}, scope)

@@ -46,7 +46,7 @@ func (o *operations) seek(ctx context.Context, tenant string, key callKey, scope
 		return op, key, err
 	}
 	if key.own == "" {
-		if _, own := ctx.Value(opKey{}).(string); own {
+		if KeyIn(ctx) != "" {
 			op, err = o.aliased(ctx, tenant, key.key)
 		}
 		return op, key, err
