@@ -32,17 +32,27 @@ const (
 	fenceTime = 5 * time.Second
 )
 
+// enter begins what an activity does with the state of its order, until leave is called. A
+// worker that ends begins nothing: another one does it.
+func (h *host) enter(ord order) (s *lifecycle.State, leave func(), err error) {
+	if !h.eng.Enter() {
+		return nil, nil, errClosing()
+	}
+	if s, err = ord.State.state(); err != nil {
+		h.eng.Exit()
+		return nil, nil, err
+	}
+	return s, h.eng.Exit, nil
+}
+
 // carry carries out an exchange, and returns its answer. A send begins only while the
 // server still waits for this very activity, and while its window is open.
 func (h *host) carry(ctx context.Context, ord order) (reply, error) {
-	if !h.eng.Enter() {
-		return reply{}, errClosing()
-	}
-	defer h.eng.Exit()
-	s, err := ord.State.state()
+	s, leave, err := h.enter(ord)
 	if err != nil {
 		return reply{}, err
 	}
+	defer leave()
 	told := make(chan lifecycle.Event, 16)
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	seat, err := h.eng.Seat(ctx, s, engine.Hosting{
@@ -190,14 +200,11 @@ func bounded(e lifecycle.Event) lifecycle.Event {
 
 // write writes lines of the audit, and makes a claim that is recorded with them.
 func (h *host) write(ctx context.Context, ord order) (reply, error) {
-	if !h.eng.Enter() {
-		return reply{}, errClosing()
-	}
-	defer h.eng.Exit()
-	s, err := ord.State.state()
+	s, leave, err := h.enter(ord)
 	if err != nil {
 		return reply{}, err
 	}
+	defer leave()
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Told: func(lifecycle.Event) {}})
 	if err != nil {
@@ -306,14 +313,11 @@ func (h *host) release(ctx context.Context, ord order) error {
 
 // tell tells the observer, the audit and the log.
 func (h *host) tell(ctx context.Context, ord order) error {
-	if !h.eng.Enter() {
-		return errClosing()
-	}
-	defer h.eng.Exit()
-	s, err := ord.State.state()
+	s, leave, err := h.enter(ord)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Told: func(lifecycle.Event) {}})
 	if err != nil {
 		return err
@@ -326,14 +330,11 @@ func (h *host) tell(ctx context.Context, ord order) error {
 
 // ask asks the policy. Whoever waits for its answer is no worker's slot.
 func (h *host) ask(ctx context.Context, ord order) (reply, error) {
-	if !h.eng.Enter() {
-		return reply{}, errClosing()
-	}
-	defer h.eng.Exit()
-	s, err := ord.State.state()
+	s, leave, err := h.enter(ord)
 	if err != nil {
 		return reply{}, err
 	}
+	defer leave()
 	f, ok := ord.Effect.Effect.(lifecycle.AskPolicy)
 	if !ok {
 		return reply{}, fmt.Errorf("temporal: %T asks nothing", ord.Effect.Effect)

@@ -54,14 +54,11 @@ func (t *seats) lend(id string, seat *engine.Seat) {
 
 // watch is the activity that waits for news of a Job.
 func (h *host) watch(ctx context.Context, ord order) (reply, error) {
-	if !h.eng.Enter() {
-		return reply{}, errClosing()
-	}
-	defer h.eng.Exit()
-	s, err := ord.State.state()
+	s, leave, err := h.enter(ord)
 	if err != nil {
 		return reply{}, err
 	}
+	defer leave()
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	w, err := h.seats.find(ctx, id, s)
 	if err != nil {
