@@ -3,10 +3,11 @@ package engine
 import (
 	"testing"
 
+	"time"
+
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/stretchr/testify/require"
-	"time"
 )
 
 // TestClaimsWithoutRegardToCase: two operations that are told a request's ID in two

@@ -5,15 +5,16 @@
 // journal. It knows Assignments by the [Work] that it is handed, and neither
 // catalogs nor tools.
 //
-// engine.go and operation.go have the types that the others are about; step.go takes
-// events in; run.go is what belongs to a stretch of work; calls.go those who wait;
+// engine.go, operation.go, underway.go and replica.go have the types that the others are
+// about; step.go takes events in; run.go is a stretch of work; calls.go those who wait;
 // effects.go carries effects out: record.go, send.go, read.go, ask.go, collect.go,
 // files.go, locate.go and claims.go each some of them; result.go and tell.go say what
 // came of it. open.go, callkeys.go, book.go, reread.go, once.go, barriers.go and
 // handles.go find operations by their keys; people.go, manage.go, lookup.go,
 // reconcile.go and closing.go are for the program; ledger.go, identity.go and
 // journalguard.go for the journal; replicas.go, news.go and sweeps.go for those who share
-// it.
+// it; stores.go and health.go tell how it goes; hosted.go is for who runs operations
+// elsewhere.
 package engine
 
 import (

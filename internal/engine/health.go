@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
@@ -85,46 +83,6 @@ func (eng *Engine) Backlog() Backlog {
 	return Backlog{len(q.waiting), q.bytes, q.dropped, q.telling}
 }
 
-// Writes is what is known of a journal or an audit log.
-type Writes struct {
-	There   bool
-	Failing bool      // the last attempt to write failed
-	Since   time.Time // since when that is so, or not so; zero: nothing was tried
-	Tried   time.Time // when it was tried last; zero: never
-	Probed  bool      // it tells by itself whether it can be written
-}
-
-// writes is how attempts to write have ended. Its methods may be called at once.
-type writes struct {
-	mu    sync.Mutex
-	known Writes
-}
-
-func (w *writes) note(err error) {
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.known.Since.IsZero() || w.known.Failing != (err != nil) {
-		w.known.Failing, w.known.Since = err != nil, now
-	}
-	w.known.Tried = now
-}
-
-func (w *writes) get() Writes {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.known
-}
-
-// writeFailure is what of a journal's answer tells that it cannot be written: that a
-// record is somebody else's, or too large, is no such thing.
-func writeFailure(err error) error {
-	if errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrTooLarge) {
-		return nil
-	}
-	return err
-}
-
 // Journal tells what is known of the journal, and Audit of the audit log.
 func (eng *Engine) Journal() Writes {
 	if eng.ledger == nil {
@@ -145,35 +103,6 @@ func (eng *Engine) Audit() Writes {
 	w.There = true
 	_, w.Probed = eng.cfg.Audit.(audit.Prober)
 	return w
-}
-
-// A probe is a look at whether a journal or an audit log can be written, one at a time.
-type probe struct {
-	mu   sync.Mutex
-	done chan struct{} // closed at its end; nil: none goes on
-}
-
-// begin begins to look, or joins whoever does. A closed engine asks nobody: nil.
-func (p *probe) begin(eng *Engine, look func()) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done != nil {
-		return p.done
-	}
-	if !eng.life.Enter() {
-		return nil
-	}
-	done := make(chan struct{})
-	p.done = done
-	go func() {
-		defer eng.life.Leave()
-		look()
-		p.mu.Lock()
-		p.done = nil
-		p.mu.Unlock()
-		close(done)
-	}()
-	return done
 }
 
 // Probe asks journal and audit log whether they can be written, where they tell that
@@ -228,4 +157,27 @@ func (eng *Engine) Lease() Lease {
 	}
 	until, held := p.holds(eng.clock())
 	return Lease{true, held, timeOf(until.Wall)}
+}
+
+// begin begins to look, or joins whoever does. A closed engine asks nobody: nil.
+func (p *probe) begin(eng *Engine, look func()) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done != nil {
+		return p.done
+	}
+	if !eng.life.Enter() {
+		return nil
+	}
+	done := make(chan struct{})
+	p.done = done
+	go func() {
+		defer eng.life.Leave()
+		look()
+		p.mu.Lock()
+		p.done = nil
+		p.mu.Unlock()
+		close(done)
+	}()
+	return done
 }

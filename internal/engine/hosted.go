@@ -53,12 +53,6 @@ func (eng *Engine) Leave(context.Context) error { return nil }
 
 var _ Host = (*Engine)(nil)
 
-// Hosting is what a [Seat] asks of whoever hosts its operation.
-type Hosting struct {
-	Told func(lifecycle.Event)    // takes in what came of an effect; may be called at any time, by several goroutines at once
-	Hold func(jobID string) error // makes a Job the operation's; an error that matches ErrForeignJob tells that it is another's
-}
-
 // A Seat is where an operation that lives elsewhere is worked on. It may be used by
 // several goroutines.
 type Seat struct {

@@ -64,6 +64,4 @@ type bearer struct {
 // A slot is where an operation is found.
 type slot struct{ tenant, key string }
 
-func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
-
 func slotOf(tenant, key string) string { return strconv.Itoa(len(tenant)) + ":" + tenant + key }

@@ -34,43 +34,6 @@ func (eng *Engine) Lookup(ctx context.Context, key string) (*outcome.Result, err
 	return res, nil
 }
 
-// peek finds an operation by its key without keeping what it reads. What is not
-// under way here is read anew, since another process may be at it: that one is
-// nobody else's, so all of it may be looked at.
-func (o *operations) peek(ctx context.Context, tenant, key string) (op *operation, restored bool, err error) {
-	l := o.eng.ledger
-	for name, hops := key, 0; hops < 2; hops++ {
-		o.mu.Lock()
-		op = o.byKey[slot{tenant, name}]
-		o.mu.Unlock()
-		if op != nil && (l == nil || op.busy()) {
-			return op, false, nil
-		}
-		if l != nil {
-			rec, found, err := l.find(ctx, opRecord, tenant, name)
-			if err != nil {
-				return nil, false, err
-			}
-			if found {
-				op, err = o.eng.restoreAfter(rec, op)
-				return op, true, err
-			}
-		}
-		if op != nil {
-			return op, false, nil // nothing was recorded of it
-		}
-		a, found, err := o.aliasOf(ctx, tenant, name)
-		if err != nil {
-			return nil, false, err
-		}
-		if !found {
-			break
-		}
-		name = a.Key
-	}
-	return nil, false, fmt.Errorf("%w: %q", outcome.ErrUnknownKey, hitl.SafeLine(key, 120))
-}
-
 // restoreAfter is restore, with the reason for which it ended here before, which no
 // record tells.
 func (eng *Engine) restoreAfter(rec journal.Record, before *operation) (*operation, error) {
@@ -148,4 +111,48 @@ func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 		return op.looked(ctx, s)
 	}
 	return op.wait(ctx)
+}
+
+// peek finds an operation by its key without keeping what it reads. What is not
+// under way here is read anew, since another process may be at it: that one is
+// nobody else's, so all of it may be looked at.
+func (o *operations) peek(ctx context.Context, tenant, key string) (op *operation, restored bool, err error) {
+	l := o.eng.ledger
+	for name, hops := key, 0; hops < 2; hops++ {
+		o.mu.Lock()
+		op = o.byKey[slot{tenant, name}]
+		o.mu.Unlock()
+		if op != nil && (l == nil || op.busy()) {
+			return op, false, nil
+		}
+		if l != nil {
+			rec, found, err := l.find(ctx, opRecord, tenant, name)
+			if err != nil {
+				return nil, false, err
+			}
+			if found {
+				op, err = o.eng.restoreAfter(rec, op)
+				return op, true, err
+			}
+		}
+		if op != nil {
+			return op, false, nil // nothing was recorded of it
+		}
+		a, found, err := o.aliasOf(ctx, tenant, name)
+		if err != nil {
+			return nil, false, err
+		}
+		if !found {
+			break
+		}
+		name = a.Key
+	}
+	return nil, false, fmt.Errorf("%w: %q", outcome.ErrUnknownKey, hitl.SafeLine(key, 120))
+}
+
+// forgotText reports whether what was said is no longer known of the operation with
+// a key.
+func (o *operations) forgotText(ctx context.Context, tenant, key string) bool {
+	op, _, err := o.peek(ctx, tenant, key)
+	return err == nil && op.textless()
 }

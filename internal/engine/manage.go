@@ -65,51 +65,6 @@ func (eng *Engine) TakeUp(ctx context.Context) error {
 	return nil
 }
 
-// join shows what the replicas work on that share the journal, and begins to work with
-// them.
-func (eng *Engine) join(ctx context.Context) error {
-	for rec, err := range eng.ledger.unfinished(ctx) {
-		if err != nil {
-			return errtext.Errorf("duvotool: reading the journal: %w", err)
-		}
-		op, err := eng.restore(rec)
-		if err != nil {
-			return err
-		}
-		if r := op.known(); r.Result == nil && r.Parked() {
-			continue
-		}
-		if op, there := eng.ops.insert(op); !there && op.known().Result != nil {
-			eng.ops.settled(op, false)
-		}
-	}
-	if err := eng.replicas.begin(ctx); err != nil {
-		return errtext.Errorf("duvotool: asking the journal for a lease: %w", err)
-	}
-	return nil
-}
-
-// isOpen reports whether a request is not over, as far as is known.
-func isOpen(p lifecycle.Request) bool { return !p.Gone && p.Stage != lifecycle.Settled }
-
-// resume begins to work on an operation, without callers.
-func (op *operation) resume(calm bool) {
-	if !op.eng.life.Enter() {
-		return
-	}
-	defer op.eng.life.Leave()
-	op.mu.Lock()
-	if op.busyLocked() || op.state.Record.Result != nil { // somebody was faster
-		op.mu.Unlock()
-		return
-	}
-	op.resumed = true
-	s := op.state
-	op.mu.Unlock()
-	op.tell(nil, outcome.Event{Kind: outcome.EventResumed, JobID: s.Record.Job, Status: statusOf(s)})
-	op.post(lifecycle.Resumed{Calm: calm, Queued: op.limited()})
-}
-
 // Jobs is Registry.Jobs of package duvotool.
 func (eng *Engine) Jobs() []outcome.JobInfo {
 	out := []outcome.JobInfo{} // [] in JSON, not null

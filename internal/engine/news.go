@@ -8,55 +8,13 @@ import (
 
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
-	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
 )
-
-// news is what replicas tell each other. It may be lost: who follows an operation asks
-// for it now and then.
-type news struct {
-	From string            `json:"from"`
-	Put  map[string]uint64 `json:"put,omitempty"`  // records, with their revisions
-	Left []string          `json:"left,omitempty"` // records whose owner has given them back
-	Jobs []string          `json:"jobs,omitempty"` // that a webhook has told of
-
-	Hints  *watch.Hints `json:"hints,omitempty"`  // of whoever reads the lists
-	Lists  string       `json:"lists,omitempty"`  // whose lists, by the key that is owned for them
-	Number uint64       `json:"number,omitempty"` // of the text with hints, one more each time
-	Again  bool         `json:"again,omitempty"`  // some hints were missed: all are to be told again
-}
 
 const (
 	newsAtOnce = 80 // records in one text, each of some 40 bytes
 	listenIn   = time.Second
 )
-
-// put notes that a record was put.
-func (p *replica) put(key string, revision uint64) {
-	p.note(func(n *news) {
-		if n.Put == nil {
-			n.Put = map[string]uint64{}
-		}
-		n.Put[key] = revision
-	})
-}
-
-// left notes that an operation was given back.
-func (p *replica) left(key string) { p.note(func(n *news) { n.Left = append(n.Left, key) }) }
-
-// job notes that a webhook has told of a Job that is not read here.
-func (p *replica) job(id string) {
-	if p != nil && len(id) <= 64 {
-		p.note(func(n *news) { n.Jobs = append(n.Jobs, id) })
-	}
-}
-
-func (p *replica) note(f func(*news)) {
-	p.mu.Lock()
-	f(&p.news)
-	p.mu.Unlock()
-	raise(p.tell)
-}
 
 // tellAll tells the others what was noted, also while the replica closes: they are to go
 // on with what it leaves.
@@ -182,14 +140,6 @@ func (p *replica) heard(text string) {
 	if n.Hints != nil {
 		p.sweeps.hear(n)
 	}
-}
-
-// readLater lets a record be read; empty: all that have changed.
-func (p *replica) readLater(key string) {
-	p.mu.Lock()
-	p.due[key] = true
-	p.mu.Unlock()
-	raise(p.read)
 }
 
 // refresh shows what others have recorded: what was told of, or all that has changed.

@@ -178,15 +178,6 @@ func (op *operation) conflict(f lifecycle.Save) (lifecycle.Event, error) {
 	return lifecycle.Conflict{Name: f.Name, Record: theirs, Revision: rec.Revision}, nil
 }
 
-// recordOf opens the record of this operation.
-func (op *operation) recordOf(rec journal.Record) (*lifecycle.Record, error) {
-	r, err := op.eng.recordOf(rec)
-	if err == nil && (r.Order.Key != op.order.Key || r.Order.Caller.Tenant != op.order.Caller.Tenant) {
-		err = &unusable{fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)}
-	}
-	return r, err
-}
-
 // load reads the record of the operation.
 func (op *operation) load(f lifecycle.Load) lifecycle.Event {
 	e := lifecycle.Loaded{Name: f.Name}

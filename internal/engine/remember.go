@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"maps"
@@ -136,13 +135,6 @@ func (op *operation) tells(said string) bool {
 }
 
 var errForgotten = errors.New("what the Job was told is no longer kept here, so nobody could check what is said to it; continue from its first Result, or start a new Job")
-
-// forgotText reports whether what was said is no longer known of the operation with
-// a key.
-func (o *operations) forgotText(ctx context.Context, tenant, key string) bool {
-	op, _, err := o.peek(ctx, tenant, key)
-	return err == nil && op.textless()
-}
 
 // textless reports whether what was said is no longer known.
 func (op *operation) textless() bool {

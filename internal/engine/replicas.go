@@ -4,58 +4,15 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/journal"
 )
 
-// A replica is this engine's place among those that share a journal with leases. It
-// keeps the engine's lease, takes over what nobody owns, tells the others what it has
-// recorded, and shows what they record. nil: the journal has no leases, or there is none.
-type replica struct {
-	eng   *Engine
-	j     journal.Leases
-	name  string
-	lasts time.Duration
-
-	mu    sync.Mutex
-	until lifecycle.Moment // when the lease runs out, counted from before it was asked for
-	begun bool             // it was renewed once; only renew looks at it
-	news  news             // to be told to the others
-	due   map[string]bool  // records that are to be read
-
-	lost   atomic.Bool // an answer was, so that it is to be looked at what this replica owns
-	sweeps *sweeps
-
-	tell, take, read chan struct{} // of one: there is something to do
-	end              context.CancelFunc
-	work             sync.WaitGroup
-}
-
 const takenAtOnce = 500 // operations
-
-func newReplica(e *Engine) *replica {
-	j, ok := e.cfg.Journal.(journal.Leases)
-	if !ok {
-		return nil
-	}
-	signal := func() chan struct{} { return make(chan struct{}, 1) }
-	p := &replica{eng: e, j: j, name: e.replica, lasts: e.cfg.Lease, due: map[string]bool{}, tell: signal(), take: signal(), read: signal(), end: func() {}}
-	p.sweeps = &sweeps{p: p, stand: signal()}
-	e.watcher.Share(p.sweeps)
-	return p
-}
-
-func raise(signal chan struct{}) {
-	select {
-	case signal <- struct{}{}:
-	default:
-	}
-}
 
 // begin renews the lease for the first time, and lets the replica work until close.
 func (p *replica) begin(ctx context.Context) error {
@@ -115,13 +72,6 @@ func (p *replica) every(ctx context.Context, pause time.Duration, signal chan st
 	}
 }
 
-// holds reports until when the lease lasts, and whether it lasts now.
-func (p *replica) holds(now lifecycle.Moment) (until lifecycle.Moment, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.until, now.Mono < p.until.Mono && now.Wall < p.until.Wall && now.Wall > p.until.Wall-2*lifecycle.Time(p.lasts)
-}
-
 // renew lets the lease last from now on.
 func (p *replica) renew(ctx context.Context) error {
 	asked := p.eng.clock()
@@ -154,10 +104,6 @@ func (p *replica) renewed(ctx context.Context) {
 	if err := p.renew(ctx); err != nil && ctx.Err() == nil {
 		p.trouble("renewing the lease", err)
 	}
-}
-
-func (p *replica) trouble(what string, err error) {
-	p.eng.log.Warn("duvotool: "+what, "error", hitl.SafeLine(err.Error(), 300))
 }
 
 // verify lets go of what others have taken while the lease had run out.
@@ -280,4 +226,61 @@ func (op *operation) disown(s *lifecycle.State) {
 		}
 		return nil
 	}, func(err error) lifecycle.Event { return nil })
+}
+
+// join shows what the replicas work on that share the journal, and begins to work with
+// them.
+func (eng *Engine) join(ctx context.Context) error {
+	for rec, err := range eng.ledger.unfinished(ctx) {
+		if err != nil {
+			return errtext.Errorf("duvotool: reading the journal: %w", err)
+		}
+		op, err := eng.restore(rec)
+		if err != nil {
+			return err
+		}
+		if r := op.known(); r.Result == nil && r.Parked() {
+			continue
+		}
+		if op, there := eng.ops.insert(op); !there && op.known().Result != nil {
+			eng.ops.settled(op, false)
+		}
+	}
+	if err := eng.replicas.begin(ctx); err != nil {
+		return errtext.Errorf("duvotool: asking the journal for a lease: %w", err)
+	}
+	return nil
+}
+
+// letGo gives back what this replica owns, as the journal has it, and does not work on:
+// as long as it lives nobody else would.
+func (p *replica) letGo(ctx context.Context) {
+	if !p.lost.Swap(false) {
+		return
+	}
+	var idle []string
+	err := p.eng.ledger.safely(func() error {
+		for l, err := range p.j.Owned(ctx, p.name) {
+			if err != nil {
+				return err
+			}
+			if isLists(l.Key) {
+				continue
+			}
+			if op := p.eng.ops.byRecordKey(l.Key); op == nil || op.latest().Live.Lease == 0 && !op.busy() {
+				idle = append(idle, l.Key)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(idle) > 0 {
+		err = p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, idle...) })
+	}
+	if p.unsure(err) != nil {
+		p.trouble("giving back what nobody here works on", err)
+		return
+	}
+	for _, key := range idle {
+		p.left(key)
+	}
 }

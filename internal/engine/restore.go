@@ -55,3 +55,12 @@ func (eng *Engine) restore(rec journal.Record) (*operation, error) {
 	op.state, op.ended = &s, rec.At.UnixNano()
 	return op, nil
 }
+
+// recordOf opens the record of this operation.
+func (op *operation) recordOf(rec journal.Record) (*lifecycle.Record, error) {
+	r, err := op.eng.recordOf(rec)
+	if err == nil && (r.Order.Key != op.order.Key || r.Order.Caller.Tenant != op.order.Caller.Tenant) {
+		err = &unusable{fmt.Errorf("%w: the record %s is of another operation", journal.ErrFailed, rec.Key)}
+	}
+	return r, err
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -12,26 +11,6 @@ import (
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/journal"
 )
-
-// sweeps are a replica's part in reading the lists of Jobs, which one replica does for
-// all of the same credential: the one that owns a key of its own in the journal. It
-// implements watch.Others.
-type sweeps struct {
-	p     *replica
-	stand chan struct{} // of one: there may be something to elect
-
-	mu    sync.Mutex
-	want  bool   // the lists are worth their requests
-	owned string // the key that is owned; empty: none is
-	asked time.Time
-
-	told  uint64 // texts with hints; touched by whoever tells
-	heard struct {
-		from  string // who reads the lists, as far as was heard
-		last  uint64 // of its texts
-		whole bool   // none of them is missing since it told all
-	} // touched by whoever listens
-}
 
 const (
 	sweepRecord = "sweep-"    // no record has such a key

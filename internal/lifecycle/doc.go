@@ -123,7 +123,7 @@
 // Where operations have owners (Options.Leases) only the owner reads, asks and sends, and
 // stands alone among the holders. It asks for the lease with [Own] before anything else,
 // and gives it back with [Disown] when the run ends. The other processes show what it
-// records, and follow it while somebody waits in them: see own.go. [Lapsed], or a save
+// records, and follow it while somebody waits in them: see own.go and follow.go. [Lapsed], or a save
 // that is fenced, makes an owner a follower; what has happened it still records.
 //
 // # Closing

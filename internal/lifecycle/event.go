@@ -3,8 +3,6 @@ package lifecycle
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // An Event is something that has happened. The answers of exchanges bear the
@@ -61,16 +59,6 @@ type Read struct {
 	Ours    bool    // it is told that the Job runs the Assignment
 	Build   string
 	Updated Time // when the Job last changed, by Duvo's clock; zero: not told
-}
-
-// A Ticket is a human request as a read shows it.
-type Ticket struct {
-	ID, Digest, Kind, Title string
-	Build                   string        // that the Job is said to run; empty: not told
-	Added                   string        // what messages have added to the Job; part of the digest
-	Known                   bool          // its kind can be answered
-	Question                bool          // a denial cannot be sent
-	Shown                   *hitl.Request // what the decider sees, but for when it was first seen; never changed
 }
 
 // Seen is that somebody has seen the Job that was gone, or that reads make sense

@@ -37,7 +37,7 @@ type Options struct {
 
 	KeysHonoured bool // the server honours idempotency keys, and checks a response against its request
 	CanLocate    bool // a start can be looked for by its mark
-	Leases       bool // operations have owners; see own.go
+	Leases       bool // operations have owners; see own.go and follow.go
 	Claims       bool // Jobs and requests are claimed: several operations may meet at one
 	TrustLists   bool // a row of a list may tell that a Job has ended
 	TellReason   bool // reasons of denials are posted to the Job when it has ended

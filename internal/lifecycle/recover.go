@@ -22,14 +22,6 @@ func Recover(r *Record, revision uint64, o *Options, replica, print string, now 
 	return t.sealed()
 }
 
-// Mirror returns the state of an operation as the journal tells of it, where operations
-// have owners: what the owner has recorded, as it is.
-func Mirror(r *Record, revision uint64, o *Options, replica, print string, now Moment) State {
-	t := newTurn(Make(o, replica, print), now)
-	t.mirror(r, revision)
-	return t.sealed()
-}
-
 // take goes on from a record that another process has written. Attempts that it
 // announces count as doubt, and are waited out.
 func (t *turn) take(c *Record) {
@@ -153,6 +145,14 @@ func (t *turn) loaded(e Loaded) {
 	t.conflict(e.Record, e.Revision)
 }
 
+// journalWorks takes back that the run ends because of the journal: another process could
+// write, so it goes on from there.
+func (t *turn) journalWorks() {
+	if l := &t.Live; l.End != nil && l.End.Cause == CauseJournal {
+		l.End = nil
+	}
+}
+
 // conflict goes on from what somebody else has put into the journal. What was
 // only intended here is dropped; what has happened is kept, and recorded again.
 func (t *turn) conflict(c *Record, revision uint64) {
@@ -163,18 +163,12 @@ func (t *turn) conflict(c *Record, revision uint64) {
 		return
 	}
 	l.Revision, l.Behind = revision, false
-	if l.End != nil && l.End.Cause == CauseJournal {
-		l.End = nil // another process could write; go on from there
-	}
+	t.journalWorks()
 	if c.Writer == l.Replica && c.Serial == mine.Serial {
 		t.saved(Saved{Revision: revision}) // our own write, of which no answer came
 		return
 	}
 	if t.another(c) {
-		return
-	}
-	if !t.owns() && !l.Fact {
-		t.followed(c, revision)
 		return
 	}
 	l.Lines = nil

@@ -210,8 +210,8 @@ func (t *turn) answered(e Answered) {
 	}
 }
 
-// decideLater notes a decision from outside, or refuses it.
-func (t *turn) decideLater(e Decide) {
+// decideLater notes a decision from outside, and returns true, or refuses it.
+func (t *turn) decideLater(e Decide) bool {
 	l, p := &t.Live, t.Record.Request(e.Request)
 	fate := Fate("")
 	switch {
@@ -224,17 +224,17 @@ func (t *turn) decideLater(e Decide) {
 	case p.Decision != nil:
 		fate = FateDecided
 	case l.ask(p.ID).beats(e):
-		return
+		return true
 	case !l.ask(p.ID).Suspended && !t.Record.Waits(p):
 		fate = FateNotPending
 	default:
 		t.endAsk(p.ID, AskElsewhere)
 		a := l.ask(p.ID)
 		a.Answer = &answer{Digest: e.Digest, Decision: e.Decision, Reply: e.Reply}
-		t.workOn()
-		return
+		return true
 	}
 	t.emit(TellReply{Reply: e.Reply, Fate: fate})
+	return false
 }
 
 // beats notes that somebody was faster whose decision is not taken in yet. It

@@ -77,10 +77,6 @@ func (t *turn) takeBack() {
 // be started is not; what waits stays pending until there is room.
 func (t *turn) saveFailed(e SaveFailed) {
 	l := &t.Live
-	if e.Fenced && t.o.Leases {
-		t.disowned() // what has happened, and what was decided, is recorded without a lease
-		return
-	}
 	t.takeBack()
 	if l.Reconciling != nil {
 		t.unreconciled()

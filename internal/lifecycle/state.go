@@ -348,3 +348,28 @@ type Listed struct {
 	End     Outcome
 	Updated Time
 }
+
+// A Ticket is a human request as a read shows it.
+type Ticket struct {
+	ID, Digest, Kind, Title string
+	Build                   string        // that the Job is said to run; empty: not told
+	Added                   string        // what messages have added to the Job; part of the digest
+	Known                   bool          // its kind can be answered
+	Question                bool          // a denial cannot be sent
+	Shown                   *hitl.Request // what the decider sees, but for when it was first seen; never changed
+}
+
+// Announces reports whether something is announced that was not sent yet, as far as the
+// record tells.
+func (r *Record) Announces() bool {
+	if r.Start.Open || r.Message().Attempt.Open {
+		return true
+	}
+	return slices.ContainsFunc(r.Requests, func(p Request) bool { return p.Attempt.Open })
+}
+
+// Waits reports whether a request waits for a decision from outside, as far as the
+// record of an operation with owners tells.
+func (r *Record) Waits(p *Request) bool {
+	return p != nil && p.PutOff != nil && p.Stage == Unasked && !p.Gone && !r.Parked()
+}

@@ -75,9 +75,13 @@ func (t *turn) note(e Event) {
 	case Answered:
 		t.answered(e)
 	case Decide:
-		t.decideLater(e)
+		if t.decideLater(e) {
+			t.workOn()
+		}
 	case StopAsked:
-		t.stopAsked(e)
+		if t.stopAsked(e) {
+			t.workOn()
+		}
 	case Reconciled:
 		t.reconciled(e)
 	default:
@@ -100,10 +104,13 @@ func (t *turn) answer(e Event) {
 		}
 	case Conflict:
 		if _, ok := t.answers(e.Name, Saving); ok {
-			t.conflict(e.Record, e.Revision)
+			t.overtaken(e.Record, e.Revision)
 		}
 	case SaveFailed:
-		if _, ok := t.answers(e.Name, Saving); ok {
+		switch _, ok := t.answers(e.Name, Saving); {
+		case ok && e.Fenced && t.o.Leases:
+			t.disowned() // what has happened, and what was decided, is recorded without a lease
+		case ok:
 			t.saveFailed(e)
 		}
 	case Loaded:

@@ -3,17 +3,18 @@ package lifecycle
 // stopAttempts are the times that a stop is sent which does not end the Job.
 const stopAttempts = 4
 
-// stopAsked takes in that somebody wants the Job stopped.
-func (t *turn) stopAsked(e StopAsked) {
+// stopAsked takes in that somebody wants the Job stopped. It returns false if nothing
+// comes of that.
+func (t *turn) stopAsked(e StopAsked) bool {
 	l, r := &t.Live, &t.Record
 	if !l.Running && !t.o.Leases || l.Closed || r.Stopping.Asked && !r.Stopping.Done || r.Result != nil {
-		return
+		return false
 	}
 	*r.Stopping = Stop{Asked: true, By: e.By}
 	r.Note = join(r.Note, stopNote(e.By))
-	t.workOn()
 	t.wish()
 	l.StopSent, l.StopFails = 0, 0
+	return true
 }
 
 func stopNote(by string) string { return "stopping it was asked for by " + by }

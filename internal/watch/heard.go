@@ -70,13 +70,6 @@ func (p *planner) looked(n *Watch, looked bool, now instant, h Hints) {
 	p.plan(n)
 }
 
-// early is what was told of a Job before it was watched: it may be recorded, and so
-// known to others, a little before.
-type early struct {
-	until instant // sweeps look after it
-	row   *Row    // the latest; nil: none was told
-}
-
 const earlyMax = 1000 // Jobs; of more, what was told is forgotten, and they are read by age
 
 func (p *planner) lookedEarly(key string, looked bool, now instant, h Hints) {

@@ -8,47 +8,6 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 )
 
-// Others are the watchers of other processes that read Jobs of the same lists. One
-// of all is elected to read the lists; see [Watcher.Elect]. It looks after the Jobs
-// of the others too, which it knows by [Watcher.Foreign], and tells them what it
-// sees; they take that in by [Watcher.Heard] as if their own sweep had shown it.
-// What is told may be lost: a Job of which nothing is heard for long is read by its
-// age, as it is without lists.
-//
-// Its methods are called with the watcher's lock held: they must neither block nor
-// call the watcher.
-type Others interface {
-	// Want tells whether the lists are worth their requests, so that the watcher
-	// would read them if it was elected. It does not want to until it says so.
-	Want(bool)
-	// Tell tells the others what the lists show.
-	Tell(Hints)
-}
-
-// Hints are what the watcher that reads the lists tells the others. They are told in
-// order; those who have missed some ask for all by [Watcher.Again].
-type Hints struct {
-	Whole   bool            `json:"whole,omitempty"`   // what was told before counts until it runs out, and is not renewed
-	Looked  map[string]bool `json:"looked,omitempty"`  // Jobs that sweeps look after from now on, for as long as Lasts; false: no longer
-	Rows    map[string]Row  `json:"rows,omitempty"`    // what lists show of Jobs, where that is something new
-	Missing []string        `json:"missing,omitempty"` // Jobs that lists should show and do not, or not any more
-	Swept   bool            `json:"swept,omitempty"`   // a sweep has ended: all Jobs that are looked after are, for as long as Lasts
-	Lasts   time.Duration   `json:"lasts,omitempty"`
-	Over    bool            `json:"over,omitempty"` // nobody looks after any Job
-	Rest    time.Duration   `json:"rest,omitempty"` // for so long the lists are not worth it
-}
-
-// A Row is what a list shows of a Job.
-type Row struct {
-	Status  duvo.Status `json:"s"`
-	Updated stamp       `json:"u,omitempty"`
-
-	// Where the row may take the place of a read.
-	Completed  bool   `json:"c,omitempty"`
-	Assignment string `json:"a,omitempty"`
-	Build      string `json:"b,omitempty"`
-}
-
 // Add adds what is told after h.
 func (h *Hints) Add(later Hints) {
 	if later.Whole || later.Over {
@@ -151,25 +110,6 @@ func (w *Watcher) Again() {
 	if now := w.now(); w.sweeping(now) && now.Sub(w.sweep.toldAll) >= againEvery {
 		w.tellAll(now)
 	}
-}
-
-// elected reports whether the watcher may read the lists.
-func (p *planner) elected(now instant) bool {
-	return p.sweep.others == nil || now.Before(p.sweep.until)
-}
-
-// sweeping reports whether the watcher reads the lists.
-func (p *planner) sweeping(now instant) bool { return p.sweep.on && p.elected(now) }
-
-// beginTerm begins to read the lists for all.
-func (p *planner) beginTerm(now instant) {
-	s := &p.sweep
-	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
-	s.next = now.Add(firstSweep(p.sweepPause(now)))
-	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
-		s.next = now // in the place of another's
-	}
-	p.tellAll(now)
 }
 
 // tellAll tells which Jobs of others sweeps look after, and lets every row of theirs

@@ -215,3 +215,27 @@ func advised(age time.Duration) time.Duration {
 	}
 	return 90 * time.Second
 }
+
+// elected reports whether the watcher may read the lists.
+func (p *planner) elected(now instant) bool {
+	return p.sweep.others == nil || now.Before(p.sweep.until)
+}
+
+// sweeping reports whether the watcher reads the lists.
+func (p *planner) sweeping(now instant) bool { return p.sweep.on && p.elected(now) }
+
+// beginTerm begins to read the lists for all.
+func (p *planner) beginTerm(now instant) {
+	s := &p.sweep
+	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
+	s.next = now.Add(firstSweep(p.sweepPause(now)))
+	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
+		s.next = now // in the place of another's
+	}
+	p.tellAll(now)
+}
+
+// trusts reports whether a row may take the place of a read.
+func (p *planner) trusts(row duvo.Job, list duvo.Status) bool {
+	return p.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero()
+}

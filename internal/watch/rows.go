@@ -46,11 +46,6 @@ func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
 	return p.w.row(n, row, p.w.trusts(row, list))
 }
 
-// trusts reports whether a row may take the place of a read.
-func (p *planner) trusts(row duvo.Job, list duvo.Status) bool {
-	return p.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero()
-}
-
 // row takes in the row of a Job of ours. It returns true if the row tells of
 // progress that needs no read.
 func (p *planner) row(n *Watch, row duvo.Job, trusted bool) (progress bool) {

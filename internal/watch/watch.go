@@ -216,3 +216,10 @@ var activeStatuses = []duvo.Status{duvo.StatusRunning, duvo.StatusStarting, duvo
 
 // OnItsWay reports statuses between which a Job moves by itself.
 func OnItsWay(s duvo.Status) bool { return slices.Contains(activeStatuses, s) }
+
+// early is what was told of a Job before it was watched: it may be recorded, and so
+// known to others, a little before.
+type early struct {
+	until instant // sweeps look after it
+	row   *Row    // the latest; nil: none was told
+}
