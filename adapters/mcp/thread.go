@@ -148,6 +148,7 @@ func (s *Server) show(ctx context.Context, req *sdk.CallToolRequest, c *call, a 
 // sees. It takes back the others that nobody waits for. Called with Server.mu held.
 func (t *thread) before(a *ask, session *sdk.ServerSession) (before *shown) {
 	digest := a.req.Digest()
+	t.letGo()
 	for _, f := range slices.Clone(t.shown) {
 		switch {
 		case f.ask != nil: // of another policy
@@ -196,6 +197,7 @@ func (s *Server) showAgain(ctx context.Context, req *sdk.CallToolRequest, c *cal
 	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.letGo()
 	asks := map[*ask]bool{} // whether it is to be shown again
 	for _, f := range t.shown {
 		if f.ask != nil && f.session == req.Session {
@@ -253,16 +255,26 @@ func (s *Server) listen(t *thread, f *shown, a *ask) {
 	context.AfterFunc(a.ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if f.ask != a {
-			return
-		}
-		f.ask = nil
-		if !f.kept {
-			t.drop(f)
-			return
-		}
-		f.timer = time.AfterFunc(reentryWithin, f.withdraw)
+		t.letGo()
 	})
+}
+
+// letGo frees the forms of asks that have ended: those that the host may come back to
+// stay open for a while. Whoever looks for a form that nobody waits for lets go first,
+// since the next ask may come in the moment the one before ends. Called with
+// Server.mu held.
+func (t *thread) letGo() {
+	for _, f := range slices.Clone(t.shown) {
+		switch {
+		case f.ask == nil || f.ask.ctx.Err() == nil:
+		case f.kept:
+			f.ask = nil
+			f.timer = time.AfterFunc(reentryWithin, f.withdraw)
+		default:
+			f.ask = nil
+			t.drop(f)
+		}
+	}
 }
 
 // answered hands on what became of a form, or keeps it for who asks next.
@@ -336,6 +348,7 @@ func (s *Server) dropForms(t *thread) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.given = nil
+	t.letGo()
 	for _, f := range slices.Clone(t.shown) {
 		if f.ask == nil {
 			t.drop(f)

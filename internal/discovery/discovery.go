@@ -78,7 +78,7 @@ func (d *Discovery) within(ctx context.Context) (cat *catalog.Catalog, done func
 	d.Life.Again()
 	go func() {
 		defer d.Life.Leave()
-		defer d.Life.Callback("backend")()
+		defer d.Life.Callback(ctx, "backend")()
 		f := found{err: errDiscoverPanic}
 		defer func() { back <- f }()
 		f.cat, f.err = d.read(ctx)

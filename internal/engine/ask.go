@@ -53,7 +53,7 @@ func shownAt(t *lifecycle.Ticket, firstSeen lifecycle.Time) hitl.Request {
 }
 
 func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, req hitl.Request) (hitl.Decision, error) {
-	defer life.Callback("policy " + hitl.PolicyName(policy))()
+	defer life.Callback(ctx, "policy "+hitl.PolicyName(policy))()
 	if i, d, err := hitl.Veto(ctx, req, policy); i >= 0 {
 		return d.Clone(), err
 	}
@@ -203,7 +203,7 @@ func (op *operation) checkRules(r *run, s *lifecycle.State, f lifecycle.CheckRul
 			at = timeOf(p.FirstSeen) // it was put off in time, and then no deadline of the policy's ran
 		}
 		err := guard.Run(hitl.ErrPolicyPanic, func() error {
-			defer op.eng.life.Callback("policy " + hitl.PolicyName(policy))()
+			defer op.eng.life.Callback(r.Context(), "policy "+hitl.PolicyName(policy))()
 			v, certain := hitl.Foresee(policy, shownAt(f.Ticket, p.FirstSeen), at)
 			e.Allowed = !(certain && v == hitl.Denied)
 			return nil
@@ -225,7 +225,7 @@ func (op *operation) checkDecision(ctx context.Context, req hitl.Request, d hitl
 	ctx, cancel := context.WithTimeout(ctx, op.eng.cfg.PostTimeout)
 	defer cancel()
 	return guard.Run(hitl.ErrPolicyPanic, func() error {
-		defer op.eng.life.Callback("policy " + hitl.PolicyName(policy))()
+		defer op.eng.life.Callback(ctx, "policy "+hitl.PolicyName(policy))()
 		return hitl.CheckDecision(ctx, policy, req, d)
 	})
 }

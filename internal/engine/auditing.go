@@ -28,7 +28,7 @@ func (eng *Engine) callAudit(ctx context.Context, f func(context.Context) error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eng.cfg.PostTimeout)
 	defer cancel()
 	err = guard.Run(audit.ErrWrite, func() error {
-		defer eng.life.Callback("audit log")()
+		defer eng.life.Callback(ctx, "audit log")()
 		return f(ctx)
 	})
 	if err == nil || errors.Is(err, audit.ErrWrite) {

@@ -115,7 +115,7 @@ func (eng *Engine) Probe(ctx context.Context) (journalAnswers, auditAnswers bool
 			asked[0] = eng.probes[0].begin(eng, func() {
 				ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 				defer cancel()
-				l.writes.note(l.safely(func() error { return p.Ready(ctx) }))
+				l.writes.note(l.safely(ctx, func() error { return p.Ready(ctx) }))
 			})
 		}
 	}

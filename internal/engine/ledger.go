@@ -85,7 +85,7 @@ func (l *ledger) get(ctx context.Context, key string) (r journal.Record, found b
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	last := l.witness.last(key)
-	err = l.safely(func() (err error) {
+	err = l.safely(ctx, func() (err error) {
 		r, err = l.journal.Get(ctx, key)
 		return err
 	})
@@ -107,7 +107,7 @@ func (l *ledger) get(ctx context.Context, key string) (r journal.Record, found b
 func (l *ledger) unfinished(ctx context.Context) iter.Seq2[journal.Record, error] {
 	return func(yield func(journal.Record, error) bool) {
 		going := true
-		err := l.safely(func() error {
+		err := l.safely(ctx, func() error {
 			for rec, err := range l.journal.Unfinished(ctx) {
 				if err != nil {
 					return err
@@ -148,7 +148,7 @@ func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 		return 0, err
 	}
 	r.At = now
-	err = l.safely(func() (err error) {
+	err = l.safely(ctx, func() (err error) {
 		revision, err = l.journal.Put(ctx, r)
 		return err
 	})
@@ -165,9 +165,9 @@ func (l *ledger) put(r journal.Record) (revision uint64, err error) {
 
 // safely runs a call of the journal. What it returns matches journal.ErrFailed, but
 // for ErrNoRecord and ErrConflict.
-func (l *ledger) safely(f func() error) error {
+func (l *ledger) safely(ctx context.Context, f func() error) error {
 	err := guard.Run(journal.ErrFailed, func() error {
-		defer l.life.Callback("journal")()
+		defer l.life.Callback(ctx, "journal")()
 		return f()
 	})
 	if err == nil || errors.Is(err, journal.ErrNoRecord) || errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrFailed) {

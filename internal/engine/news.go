@@ -34,7 +34,7 @@ func (p *replica) tellAll(ctx context.Context) {
 	for _, n := range parts {
 		text, err := json.Marshal(n)
 		if err == nil {
-			err = p.eng.ledger.safely(func() error { return p.j.Tell(ctx, string(text)) })
+			err = p.eng.ledger.safely(ctx, func() error { return p.j.Tell(ctx, string(text)) })
 		}
 		if err != nil {
 			p.eng.log.Debug("duvotool: telling other replicas", "error", err.Error())
@@ -164,7 +164,7 @@ func (p *replica) refresh(ctx context.Context) {
 // compare adds to what is to be read all that is not as it is shown here.
 func (p *replica) compare(ctx context.Context, due map[string]bool) error {
 	listed := map[string]bool{}
-	err := p.eng.ledger.safely(func() error {
+	err := p.eng.ledger.safely(ctx, func() error {
 		for head, err := range p.j.Heads(ctx) {
 			if err != nil {
 				return err

@@ -48,7 +48,7 @@ func (p *replica) close(ctx context.Context) error {
 	defer cancel()
 	p.sweeps.resign(ctx)
 	p.tellAll(ctx)
-	return p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name) })
+	return p.eng.ledger.safely(ctx, func() error { return p.j.Release(ctx, p.name) })
 }
 
 // every calls f when the signal is raised, and else once in a while; zero: only then.
@@ -80,7 +80,7 @@ func (p *replica) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
 	var told journal.Renewal
-	err := p.eng.ledger.safely(func() (err error) {
+	err := p.eng.ledger.safely(ctx, func() (err error) {
 		told, err = p.j.Renew(ctx, p.name, p.lasts)
 		return err
 	})
@@ -109,7 +109,7 @@ func (p *replica) renewed(ctx context.Context) {
 // verify lets go of what others have taken while the lease had run out.
 func (p *replica) verify(ctx context.Context) error {
 	owned := map[string]bool{}
-	err := p.eng.ledger.safely(func() error {
+	err := p.eng.ledger.safely(ctx, func() error {
 		for l, err := range p.j.Owned(ctx, p.name) {
 			if err != nil {
 				return err
@@ -136,7 +136,7 @@ func (p *replica) takeOver(ctx context.Context) {
 	p.letGo(ctx)
 	for ctx.Err() == nil && !p.eng.life.IsClosed() && !p.eng.cfg.NoResume {
 		var taken []journal.Lease
-		err := p.eng.ledger.safely(func() (err error) {
+		err := p.eng.ledger.safely(ctx, func() (err error) {
 			taken, err = p.j.TakeOver(ctx, p.name, takenAtOnce)
 			return err
 		})
@@ -190,7 +190,7 @@ func (op *operation) own(r *run, f lifecycle.Own) {
 		defer cancel()
 		e := lifecycle.Owned{Name: f.Name}
 		var lease journal.Lease
-		err := op.eng.ledger.safely(func() (err error) {
+		err := op.eng.ledger.safely(ctx, func() (err error) {
 			lease, err = p.j.Own(ctx, p.name, op.record)
 			return err
 		})
@@ -218,7 +218,7 @@ func (op *operation) disown(s *lifecycle.State) {
 		p := op.eng.replicas
 		ctx, cancel := context.WithTimeout(context.Background(), op.eng.ledger.timeout)
 		defer cancel()
-		err := op.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, op.record) })
+		err := op.eng.ledger.safely(ctx, func() error { return p.j.Release(ctx, p.name, op.record) })
 		if p.unsure(err) != nil {
 			p.trouble("giving an operation back", err)
 		} else if s.Record.Result == nil {
@@ -259,7 +259,7 @@ func (p *replica) letGo(ctx context.Context) {
 		return
 	}
 	var idle []string
-	err := p.eng.ledger.safely(func() error {
+	err := p.eng.ledger.safely(ctx, func() error {
 		for l, err := range p.j.Owned(ctx, p.name) {
 			if err != nil {
 				return err
@@ -274,7 +274,7 @@ func (p *replica) letGo(ctx context.Context) {
 		return nil
 	})
 	if err == nil && len(idle) > 0 {
-		err = p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, idle...) })
+		err = p.eng.ledger.safely(ctx, func() error { return p.j.Release(ctx, p.name, idle...) })
 	}
 	if p.unsure(err) != nil {
 		p.trouble("giving back what nobody here works on", err)

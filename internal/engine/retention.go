@@ -21,7 +21,7 @@ func (l *ledger) forget(before time.Time, slack time.Duration, open func(journal
 	l.witness.forget(before)
 	err := l.keepAll(ctx, before.Add(slack), open)
 	if err == nil {
-		err = l.safely(func() error {
+		err = l.safely(ctx, func() error {
 			_, err := l.journal.Forget(ctx, before)
 			return err
 		})

@@ -55,7 +55,7 @@ func (s *sweeps) elect(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
-	err := p.eng.ledger.safely(func() error {
+	err := p.eng.ledger.safely(ctx, func() error {
 		_, err := p.j.Own(ctx, p.name, key)
 		return err
 	})
@@ -92,7 +92,7 @@ func (s *sweeps) resign(ctx context.Context) {
 	p.eng.watcher.Elect(0)
 	ctx, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
-	if err := p.eng.ledger.safely(func() error { return p.j.Release(ctx, p.name, key) }); err != nil {
+	if err := p.eng.ledger.safely(ctx, func() error { return p.j.Release(ctx, p.name, key) }); err != nil {
 		p.trouble("giving the lists of Jobs back", err)
 		return
 	}

@@ -21,16 +21,22 @@ type Lifetime struct {
 	closed    bool
 	over      bool
 	running   int
-	callbacks map[string]int    // user code that runs now, by name
-	routines  map[uint64]string // the same by the goroutines that it runs in
-	closing   chan struct{}     // closed when Close is called
-	idle      chan struct{}     // closed once nothing runs any more
-	told      bool              // idle is closed
+	callbacks map[*callback]struct{} // user code that runs now
+	routines  map[uint64]string      // the same by the goroutines that it runs in
+	closing   chan struct{}          // closed when Close is called
+	idle      chan struct{}          // closed once nothing runs any more
+	told      bool                   // idle is closed
+}
+
+// A callback is a call of user code.
+type callback struct {
+	ctx  context.Context // that it was given
+	name string
 }
 
 // NewLifetime makes one that is open.
 func NewLifetime() *Lifetime {
-	return &Lifetime{callbacks: map[string]int{}, routines: map[uint64]string{}, closing: make(chan struct{}), idle: make(chan struct{})}
+	return &Lifetime{callbacks: map[*callback]struct{}{}, routines: map[uint64]string{}, closing: make(chan struct{}), idle: make(chan struct{})}
 }
 
 // IsClosed reports whether Close was called.
@@ -124,20 +130,19 @@ func (l *Lifetime) check() {
 	}
 }
 
-// Callback notes that user code begins in this goroutine; the returned function
-// notes its end, there.
-func (l *Lifetime) Callback(name string) (end func()) {
+// Callback notes that user code, which was given ctx, begins in this goroutine; the
+// returned function notes its end, there.
+func (l *Lifetime) Callback(ctx context.Context, name string) (end func()) {
 	out := l.In(name)
+	c := &callback{ctx, name}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.callbacks[name]++
+	l.callbacks[c] = struct{}{}
 	return func() {
 		out()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.callbacks[name]--; l.callbacks[name] == 0 {
-			delete(l.callbacks, name)
-		}
+		delete(l.callbacks, c)
 	}
 }
 
@@ -196,7 +201,7 @@ func (l *Lifetime) Close() {
 }
 
 // Wait waits until nothing runs any more, or else returns an error that names the
-// callbacks which ignored their context.
+// callbacks which run: those that ignored that their context had ended, and others.
 func (l *Lifetime) Wait(ctx context.Context) error {
 	select {
 	case <-l.idle:
@@ -208,16 +213,31 @@ func (l *Lifetime) Wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.callbacks) > 0 {
-		return errtext.Errorf("duvotool: closing: %w; these callbacks ignored their context: %s", context.Cause(ctx), listCallbacks(l.callbacks))
-	}
-	return errtext.Errorf("duvotool: closing: %w", context.Cause(ctx))
+	return errtext.Errorf("duvotool: closing: %w%s", context.Cause(ctx), l.listCallbacks())
 }
 
-// name the callbacks that run, with how many of each.
-func listCallbacks(m map[string]int) string {
+// listCallbacks names the callbacks that run, with how many of each.
+func (l *Lifetime) listCallbacks() (s string) {
+	ignoring, running := map[string]int{}, map[string]int{}
+	l.mu.Lock()
+	for c := range l.callbacks {
+		if c.ctx.Err() != nil {
+			ignoring[c.name]++
+		} else {
+			running[c.name]++
+		}
+	}
+	l.mu.Unlock()
+	if len(ignoring) > 0 {
+		s += "; these callbacks ignored their context: " + listCounts(ignoring)
+	}
+	if len(running) > 0 {
+		s += "; these callbacks still run: " + listCounts(running)
+	}
+	return s
+}
+
+func listCounts(m map[string]int) string {
 	var parts []string
 	for _, n := range slices.Sorted(maps.Keys(m)) {
 		parts = append(parts, fmt.Sprintf("%s (%d)", n, m[n]))

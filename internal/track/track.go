@@ -8,8 +8,9 @@ import "context"
 type Tracker interface {
 	// Begin notes that something is about to run; end notes that it is over.
 	Begin() (end func())
-	// Callback notes that something of this name runs in the goroutine that calls it.
-	Callback(name string) (end func())
+	// Callback notes that something of this name runs in the goroutine that calls it,
+	// and is to end with ctx.
+	Callback(ctx context.Context, name string) (end func())
 }
 
 type key struct{}
@@ -27,7 +28,7 @@ func Go(ctx context.Context, name string, f func()) {
 	end := t.Begin()
 	go func() {
 		defer end()
-		defer t.Callback(name)()
+		defer t.Callback(ctx, name)()
 		f()
 	}()
 }
