@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,7 +42,11 @@ func say(f flags, errs io.Writer, level slog.Level, text string) {
 // listen serves Streamable HTTP until ctx ends, and beside it, without a token, /healthz
 // and /readyz for whoever supervises the process.
 func (p *program) listen(ctx context.Context, listening func(net.Addr)) error {
-	verify, err := mcp.Token(os.Getenv(envToken))
+	token := os.Getenv(envToken)
+	if token == "" {
+		return errors.New(envToken + " is not set: -http needs the token that hosts must send, 16 bytes or more")
+	}
+	verify, err := mcp.Token(token)
 	if err != nil {
 		return fmt.Errorf("%s: %w", envToken, err)
 	}

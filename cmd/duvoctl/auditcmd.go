@@ -379,7 +379,10 @@ func (a *app) queryAll(files []string, f audit.Filter, limit int) error {
 			audit.Record
 		}{e.Line, e.Hash, e.Record}
 		if err := a.print(record, func(w io.Writer) {
-			_, _ = fmt.Fprintf(w, "%d  %s  %s  %s  %s  %s\n", e.Line, clock(e.At), cell(string(e.Event), 20), cell(e.Verdict, 20), cell(e.By, 40), cell(e.Title, 60))
+			if told == 0 {
+				recordRow(w, "LINE", "AT", "EVENT", "DECISION", "JOB", "KEY", "BY", "TITLE")
+			}
+			recordRow(w, strconv.FormatInt(e.Line, 10), clock(e.At), cell(string(e.Event), 20), cell(e.Verdict, 20), cell(e.JobID, 64), cell(e.Key, 60), cell(e.By, 40), cell(e.Title, 60))
 		}); err != nil {
 			return err
 		}
@@ -387,5 +390,13 @@ func (a *app) queryAll(files []string, f audit.Filter, limit int) error {
 			return nil
 		}
 	}
+	if told == 0 && !a.json { // else a line is a record
+		_, _ = fmt.Fprintln(a.out, "No record matches.")
+	}
 	return nil
+}
+
+// recordRow prints one record of many, which are not all held to find how wide they are.
+func recordRow(w io.Writer, line, at, event, decision, job, key, by, title string) {
+	_, _ = fmt.Fprintf(w, "%-6s  %-19s  %-10s  %-9s  %-36s  %-16s  %-16s  %s\n", line, at, event, decision, job, key, by, title)
 }

@@ -53,9 +53,9 @@ func TestDecidingAtADesk(t *testing.T) {
 
 	question := list.Requests[1].Ref
 	_, digest = b.shown(question)
-	answers := write(t, "answers.json", `{"Which address?": "Linden Street 4", "2": "Parcel 2", "What is the customer told?": "Nothing."}`)
+	answers := write(t, "answers.json", `{"Which address?": "Linden Street 4", "2": "Parcel 2 of 3", "What is the customer told?": "Nothing."}`)
 	require.Contains(t, b.ok("answer", question, "--answers", "@"+answers, "--digest", digest, "-y"), "Sent.")
-	require.Equal(t, "Parcel 2", b.response(list.Requests[1].Request.JobID).Answers["Which parcels?"])
+	require.Equal(t, "Parcel 2 of 3", b.response(list.Requests[1].Request.JobID).Answers["Which parcels?"])
 
 	found := b.ok("audit", "query", "--by", "KIM@example.com", "--since", "7d")
 	require.Contains(t, found, "Refund 120 EUR")
