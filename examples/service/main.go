@@ -101,6 +101,7 @@ func main() {
 		log.Error("service: " + hitl.SafeLine(err.Error(), 1000))
 		os.Exit(1)
 	}
+	log.Info("stopped")
 }
 
 // inDuvo runs the service on the Duvo that the environment names, or else on an
