@@ -84,9 +84,6 @@ func NoTool(name string, shown map[string][]string, several bool) *NoMatchError 
 		e.why = "several Assignments have this name; give the name of a tool or an ID"
 	}
 	e.near(shown)
-	if len(e.Near) == 0 && !several {
-		e.fewOf(shown)
-	}
 	return e
 }
 
@@ -206,7 +203,7 @@ func (b *NameBook) has(kind, word string) bool {
 // may be for it to tell them all where none is near.
 const (
 	maxNearNames = 3
-	maxToldNames = 8
+	maxToldNames = 5
 )
 
 // NoMatch makes the error of a word of one of the kinds that nothing has.
@@ -246,8 +243,9 @@ func (b *NameBook) noMatch(kind, word string) *NoMatchError {
 	return e
 }
 
-// near finds what may have been meant. The keys are what the word is compared
-// with, the values what is shown for them.
+// near finds what may have been meant, or else keeps all that there is, if that is
+// little. The keys are what the word is compared with, the values what is shown for
+// them.
 func (e *NoMatchError) near(shown map[string][]string) {
 	keys := make([]string, 0, len(shown))
 	for key := range shown {
@@ -259,6 +257,9 @@ func (e *NoMatchError) near(shown map[string][]string) {
 				e.Near = append(e.Near, text)
 			}
 		}
+	}
+	if len(e.Near) == 0 && e.why == "" {
+		e.fewOf(shown)
 	}
 }
 
