@@ -2,8 +2,6 @@ package watch
 
 import (
 	"strings"
-
-	"github.com/duvotool/duvotool/duvo"
 )
 
 // Heard takes in what the watcher tells that reads the lists.
@@ -83,28 +81,6 @@ func (p *planner) lookedEarly(key string, looked bool, now instant, h Hints) {
 	p.early[key] = early{until: now.Add(h.Lasts)}
 }
 
-// catchUp takes in what was told of a Job before it was watched.
-func (p *planner) catchUp(n *Watch) {
-	e, ok := p.early[n.key()]
-	if !ok {
-		return
-	}
-	delete(p.early, n.key())
-	n.taken, n.sweptUntil = true, e.until
-	if e.row != nil && !n.foreign {
-		p.toldRow(n, e.row.job(n), e.row.Completed)
-	}
-}
-
-func (r *Row) job(n *Watch) duvo.Job {
-	return duvo.Job{ID: n.jobID, Status: r.Status, UpdatedAt: r.Updated.time(), AssignmentID: r.Assignment, BuildID: r.Build}
-}
-
-// listedAfterAll takes in that lists show a Job, as it seems.
-func (p *planner) listedAfterAll(n *Watch) {
-	n.absences, n.outsideSweeps = 0, n.pinned
-}
-
 // unlooked takes in that nobody looks after any Job.
 func (p *planner) unlooked(now instant, h Hints) {
 	s := &p.sweep
@@ -113,39 +89,7 @@ func (p *planner) unlooked(now instant, h Hints) {
 	}
 	if h.Rest > 0 {
 		s.pausedUntil = max(s.pausedUntil, now.Add(h.Rest))
-		p.turn(false)
+		p.sweep.turn(false)
 	}
 	p.replan()
-}
-
-// toldRow takes in the row of a Job, which is told once. It returns true if the row
-// tells of progress that needs no read.
-func (p *planner) toldRow(n *Watch, job duvo.Job, completed bool) (progress bool) {
-	p.listedAfterAll(n)
-	n.toldStatus, n.toldUpdated = job.Status, stampOf(job.UpdatedAt)
-	if !n.reading { // else it is compared with what that read tells
-		progress = p.row(n, job, completed && p.trustLists)
-		p.recheck(n)
-	}
-	p.plan(n)
-	return progress
-}
-
-// recheck has a Job read of which a row was told that no read has shown: a sweep of
-// one's own would show the row again and again.
-func (p *planner) recheck(n *Watch) {
-	moved := n.toldStatus == duvo.StatusWaiting && n.updated != 0 && n.toldUpdated > n.updated
-	switch same := n.toldStatus == n.status && !moved; {
-	case n.toldStatus == "":
-		return
-	case same, OnItsWay(n.toldStatus) && OnItsWay(n.status), n.toldUpdated != 0 && n.toldUpdated < n.updated:
-		n.toldStatus, n.toldUpdated = "", 0
-		return
-	}
-	pause := instant(0)
-	if n.refutals > 0 {
-		pause = instant(refutedPause(n.refutals))
-	}
-	n.hint, n.hinted = n.toldUpdated, true
-	n.asked = sooner(n.asked, max(n.known()+pause, 1))
 }

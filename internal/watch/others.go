@@ -69,6 +69,7 @@ func (w *Watcher) Foreign(job duvo.Job) {
 	n := newWatch(w, job, nil, now)
 	n.foreign, n.untold = true, true
 	w.add(n)
+	w.catchUp(n)
 	if w.sweeping(now) {
 		w.tellLooked(n)
 	}
@@ -168,3 +169,14 @@ const (
 	toldWithin = 5 * time.Second // what is told is heard
 	againEvery = time.Second
 )
+
+// beginTerm begins to read the lists for all.
+func (p *planner) beginTerm(now instant) {
+	s := &p.sweep
+	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
+	s.next = now.Add(firstSweep(p.sweepPause(now)))
+	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
+		s.next = now // in the place of another's
+	}
+	p.tellAll(now)
+}

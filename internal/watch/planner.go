@@ -46,7 +46,6 @@ func (p *planner) add(n *Watch) {
 	if !n.foreign {
 		p.ours++
 	}
-	p.catchUp(n)
 	p.stale = true
 }
 
@@ -63,7 +62,7 @@ func (p *planner) remove(n *Watch) {
 	if p.ours == 0 { // whoever has Jobs of its own reads the lists
 		p.sweep.end()
 		if p.sweep.others != nil {
-			p.turn(false)
+			p.sweep.turn(false)
 		}
 	}
 	p.stale = true
@@ -140,15 +139,6 @@ func (p *planner) readSoon(n *Watch, now instant) {
 	p.plan(n)
 }
 
-// nextDue returns when a read or a sweep is due next, zero if nothing is.
-func (p *planner) nextDue(now instant) instant {
-	at := p.sweepAt(now)
-	if n := p.ready(); n != nil {
-		at = sooner(at, p.readAt(n))
-	}
-	return at
-}
-
 // ready returns the watch whose read comes next, nil if none may be sent out
 // now: the end of another one looks again.
 func (p *planner) ready() *Watch {
@@ -176,24 +166,6 @@ func (p *planner) answered(err error, read bool) {
 	if p.service.note(err, read, p.now()) {
 		p.sweep.pausedUntil = 0 // it was not for the lists
 	}
-}
-
-// sighted notes what a read told and plans the next one if that was asked for
-// meanwhile.
-func (p *planner) sighted(n *Watch, s Sighting) {
-	n.reading = false
-	if n.absences > 0 && !n.outsideSweeps && s.Err == nil && s.Job.Status == n.status {
-		p.sweep.missed++
-	}
-	n.learn(s, p.instantOf(s.Began))
-	if s.Err == nil {
-		p.recheck(n)
-	}
-	if n.reread {
-		n.reread = false
-		n.asked = p.now()
-	}
-	p.plan(n)
 }
 
 // pause returns how long to wait before a Job of this age is read again.
@@ -224,18 +196,39 @@ func (p *planner) elected(now instant) bool {
 // sweeping reports whether the watcher reads the lists.
 func (p *planner) sweeping(now instant) bool { return p.sweep.on && p.elected(now) }
 
-// beginTerm begins to read the lists for all.
-func (p *planner) beginTerm(now instant) {
-	s := &p.sweep
-	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
-	s.next = now.Add(firstSweep(p.sweepPause(now)))
-	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
-		s.next = now // in the place of another's
-	}
-	p.tellAll(now)
-}
-
 // trusts reports whether a row may take the place of a read.
 func (p *planner) trusts(row duvo.Job, list duvo.Status) bool {
 	return p.trustLists && list == duvo.StatusCompleted && row.Status == list && !row.CompletedAt.IsZero()
+}
+
+// ratePerSecond returns how many reads a second the Jobs that sweeps would cover
+// need without them, and how many such Jobs there are.
+func (p *planner) ratePerSecond(now instant) (rate float64, jobs int) {
+	for _, n := range p.byJob {
+		if !n.outsideSweeps {
+			rate += 1 / p.pause(now.Sub(n.since)).Seconds()
+			jobs++
+		}
+	}
+	return rate, jobs
+}
+
+// sweepPause is the time from the beginning of one sweep to that of the next.
+// With many Jobs the cost of a page is shared by many, with a few young ones
+// there is little of it: then sweeps come sooner.
+func (p *planner) sweepPause(now instant) time.Duration {
+	jobs := len(p.byJob)
+	switch {
+	case p.every > 0:
+		return p.every
+	case jobs > manyJobs:
+		return max(sweepEvery*manyJobs/time.Duration(jobs), sweepLeast)
+	case jobs < fewJobs:
+		for _, n := range p.byJob {
+			if now.Sub(n.since) < 2*time.Minute {
+				return sweepLeast
+			}
+		}
+	}
+	return sweepEvery
 }

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"strings"
-	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 )
@@ -20,21 +19,6 @@ func (p *pass) rows(rows []duvo.Job, list duvo.Status) {
 	tellProgress(seen)
 }
 
-// progress is what a row tells of a Job that needs no read.
-type progress struct {
-	n   *Watch
-	row duvo.Job
-}
-
-// tellProgress is called without Watcher.mu.
-func tellProgress(seen []progress) {
-	for _, t := range seen {
-		if then := t.n.to.Sighted(t.n, Sighting{Job: t.row, Hint: true}); then != nil {
-			then()
-		}
-	}
-}
-
 // row takes in the row of a Job. It returns true if the row tells of progress that
 // needs no read. Called with Watcher.mu held.
 func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
@@ -44,28 +28,6 @@ func (p *pass) row(n *Watch, row duvo.Job, list duvo.Status) (progress bool) {
 		return false
 	}
 	return p.w.row(n, row, p.w.trusts(row, list))
-}
-
-// row takes in the row of a Job of ours. It returns true if the row tells of
-// progress that needs no read.
-func (p *planner) row(n *Watch, row duvo.Job, trusted bool) (progress bool) {
-	updated := stampOf(row.UpdatedAt)
-	moved := n.updated != 0 && updated > n.updated
-	switch {
-	case row.Status == n.status && !(row.Status == duvo.StatusWaiting && moved):
-		return false
-	case n.reading, n.refutals > 0 && updated <= n.refuted && p.since(n.lastRead) < refutedPause(n.refutals):
-		return false
-	case OnItsWay(row.Status) && OnItsWay(n.status):
-		n.status = row.Status
-		return true
-	}
-	if trusted && (moved || n.updated == 0) {
-		n.trusted = &row
-	}
-	n.hint, n.hinted = updated, true
-	p.readSoon(n, p.now())
-	return false
 }
 
 // mark notes that the sweep has shown a Job. Called with Watcher.mu held.
@@ -89,10 +51,4 @@ func (p *pass) mark(n *Watch, row duvo.Job) {
 	if n.created == 0 {
 		n.created = stampOf(row.CreatedAt)
 	}
-}
-
-// refutedPause is how long after a read a row is believed anew that tells what
-// so many reads have refuted.
-func refutedPause(refutals uint8) time.Duration {
-	return min(refutedFirst<<min(refutals-1, 10), waitingReread)
 }

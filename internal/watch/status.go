@@ -20,29 +20,6 @@ type Status struct {
 	Behind       time.Duration // how long nothing was begun or answered though something was due or under way
 }
 
-// Status tells how the watcher is. It looks at no Job, however many there are.
-func (w *Watcher) Status() Status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now, wall := w.now(), time.Now()
-	at := func(i instant) time.Time {
-		if i.IsZero() {
-			return time.Time{}
-		}
-		return wall.Add(-now.Sub(i))
-	}
-	s := Status{Watched: len(w.byJob), Reading: w.reading, LastRead: at(w.did.read), LastListed: at(w.did.listed), LastWorked: at(w.did.worked),
-		FailingSince: at(w.did.failing), Sweeping: w.sweep.on, Down: w.service.open()}
-	since := w.did.worked
-	switch {
-	case w.reading > 0 || w.sweep.running:
-		s.Behind = now.Sub(since)
-	case w.armed && w.at.Before(now):
-		s.Behind = min(now.Sub(w.at), now.Sub(since))
-	}
-	return s
-}
-
 // deeds are when a watcher did what; zero: never.
 type deeds struct {
 	worked, read, listed instant

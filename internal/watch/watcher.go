@@ -64,6 +64,7 @@ func (w *Watcher) Watch(job duvo.Job, to Sighter) *Watch {
 		w.timer.Stop() // until arm sets it
 	}
 	w.add(n)
+	w.catchUp(n)
 	return n
 }
 
@@ -208,4 +209,27 @@ func (w *Watcher) hasRead(n *Watch, s Sighting) {
 	if then != nil {
 		then()
 	}
+}
+
+// Status tells how the watcher is. It looks at no Job, however many there are.
+func (w *Watcher) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now, wall := w.now(), time.Now()
+	at := func(i instant) time.Time {
+		if i.IsZero() {
+			return time.Time{}
+		}
+		return wall.Add(-now.Sub(i))
+	}
+	s := Status{Watched: len(w.byJob), Reading: w.reading, LastRead: at(w.did.read), LastListed: at(w.did.listed), LastWorked: at(w.did.worked),
+		FailingSince: at(w.did.failing), Sweeping: w.sweep.on, Down: w.service.open()}
+	since := w.did.worked
+	switch {
+	case w.reading > 0 || w.sweep.running:
+		s.Behind = now.Sub(since)
+	case w.armed && w.at.Before(now):
+		s.Behind = min(now.Sub(w.at), now.Sub(since))
+	}
+	return s
 }
