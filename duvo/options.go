@@ -296,7 +296,7 @@ func parseBaseURL(s string, plain bool) (*url.URL, error) {
 		return nil, errors.New("the base URL cannot be parsed") // err would repeat the URL, which may hold a password
 	}
 	switch {
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" && strings.Contains(s, "@"): // the last is a user where // was left out
 		return nil, errors.New("the base URL must have no user, query or fragment")
 	case u.Host == "" || u.Hostname() == "":
 		return nil, fmt.Errorf("the base URL %q has no host; it looks like %s", s, DefaultBaseURL)
