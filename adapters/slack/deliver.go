@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/inbody"
 	api "github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 )
@@ -72,7 +73,7 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST only", http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, inbody.Bound(w, r).Body, maxBody))
 	if err != nil {
 		http.Error(w, "the body cannot be read", http.StatusRequestEntityTooLarge)
 		return

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/inbody"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/lifetime"
 )
@@ -96,7 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(inbody.Bound(w, req).Body, maxBody+1))
 	delivery, unsigned := h.keys.signed(req.Header, body, time.Now())
 	switch {
 	case err != nil:

@@ -30,6 +30,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/duvotool/duvotool/adapters/inbox"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/inbody"
 	"golang.org/x/oauth2"
 )
 
@@ -138,7 +139,7 @@ func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, inbody.Bound(w, r))
 }
 
 // Person is for [inbox.Config]: who has signed in.
