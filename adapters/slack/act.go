@@ -51,6 +51,8 @@ func (a *App) find(t target, channel, ts string) (*item, string) {
 		return nil, words["elsewhere"] + p.Ending
 	case a.news.decidedAs(t.id()) != "":
 		return nil, words["elsewhere"] + a.news.decidedAs(t.id())
+	case p != nil: // as after a restart, until its Job is read
+		return nil, words["unread"]
 	}
 	return nil, words["gone"]
 }

@@ -133,6 +133,8 @@ func TestRestartedWithoutDuvo(t *testing.T) {
 		b.pass(10 * time.Minute)
 		require.Empty(t, b.reg.Pending())
 		require.Equal(t, before, b.asked())
+		b.deliver(b.slack.click(before, "U1", "duvotool_approve"))
+		require.Contains(t, b.slack.lastAlone().Blocks, "whether it still waits is not known at the moment")
 		down.Store(false)
 		b.pass(10 * time.Minute)
 		require.Len(t, b.reg.Pending(), 1)

@@ -22,6 +22,7 @@ var words = map[string]string{
 	"left":           "Left to the reviewers in Duvo by ",
 	"changed":        "Nothing was decided: the text has changed since this was posted. It is posted again.",
 	"gone":           "Nothing was decided: it waits no more.",
+	"unread":         "Nothing was decided: whether it still waits is not known at the moment. Try again in a minute; if it does not wait, this message will say so.",
 	"unknownPost":    "Nothing was decided: this message is not the one that waits. Look for a newer one.",
 	"notWhole":       "Nothing was decided: not all of it is shown here.",
 	"noForm":         "Nothing was decided: the form could not be opened. Click again.",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
@@ -13,6 +14,10 @@ import (
 	"github.com/duvotool/duvotool/internal/schema"
 	"github.com/duvotool/duvotool/outcome"
 )
+
+// calmAtEnd is for how long a Job that has ended is read at the usual pace while its
+// messages are: it seldom goes on.
+const calmAtEnd = time.Minute
 
 // collect reads the messages of the Job: of one that has ended, or to find out what
 // was said to it up to now.
@@ -23,6 +28,9 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		r.note(lifecycle.CauseGivenUp, err)
 		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
+	}
+	if w := r.watching(); w != nil && s.Record.Stage != lifecycle.Posting {
+		w.Calm(calmAtEnd)
 	}
 	op.do(func() lifecycle.Event {
 		if s.Record.Stage == lifecycle.Posting {

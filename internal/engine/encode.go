@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -76,6 +77,7 @@ func appendText(b []byte, s string) (_ []byte, ok bool) {
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
+		case asItIs[c]:
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 || r == '\u2028' || r == '\u2029' {
@@ -89,10 +91,18 @@ func appendText(b []byte, s string) (_ []byte, ok bool) {
 				b[len(b)-1] = 'n'
 			}
 			from = i + 1
-		case c < ' ' || c == '<' || c == '>' || c == '&':
+		default:
 			return b, false
 		}
 		i++
 	}
 	return append(append(b, s[from:]...), '"'), true
 }
+
+// asItIs tells of each byte whether it stands for itself in a JSON string.
+var asItIs = func() (is [256]bool) {
+	for c := range utf8.RuneSelf {
+		is[c] = c >= ' ' && !strings.ContainsRune(`"\<>&`, rune(c))
+	}
+	return is
+}()

@@ -18,6 +18,9 @@ import (
 
 // logger logs what happens to an operation and its Job.
 func (op *operation) logger(job string) *slog.Logger {
+	if !op.eng.log.Enabled(context.Background(), slog.LevelError) {
+		return op.eng.log // nobody reads it
+	}
 	return op.eng.log.With(aboutJob(job, op.order.Key, op.work.Assignment.ID, op.work.Assignment.Name)...)
 }
 
