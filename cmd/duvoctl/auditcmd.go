@@ -34,9 +34,10 @@ func (a *app) verifyCmd() *cobra.Command {
 one that is written to is enough, since those that it continues lie beside it.
 Texts that are kept are held against the digests that were decided about.
 
-That its end was cut off, or all of it exchanged, shows only against a --head that
-was kept elsewhere: the last line's number and hash, as this command prints them.
-With it, finished files that were moved away are no longer needed.`,
+The hashes have no key. That the end was cut off, or that somebody who may write to
+the file has computed all of it anew, shows only against a --head that was kept
+elsewhere: the last line's number and hash, as this command prints them. With it,
+finished files that were moved away are no longer needed.`,
 		Example: "  duvoctl audit verify audit.jsonl\n  duvoctl audit verify audit.jsonl --head 812:3f0c…",
 		Args:    atLeastAFile,
 		RunE: func(_ *cobra.Command, args []string) error {

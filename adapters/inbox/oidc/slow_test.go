@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,4 +31,18 @@ func TestABodyIsTimed(t *testing.T) {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/out", strings.NewReader("x")))
 	require.Equal(t, http.StatusSeeOther, w.Code)
 	require.NotEmpty(t, w.until, "or whoever sends a byte now and then holds the connection")
+}
+
+// Who was never sent to the provider cannot fill the log.
+func TestRefusedSignInsAreLoggedNowAndThen(t *testing.T) {
+	var logged strings.Builder
+	h, err := oidc.New(t.Context(), oidc.Config{Issuer: newProvider(t).URL, ClientID: "desk", CallbackURL: "https://desk.example.com/callback", SessionKey: make([]byte, 32),
+		Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	require.NoError(t, err)
+	for range 50 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/callback?state=x&code=y", http.NoBody))
+		require.Equal(t, http.StatusBadRequest, w.Code)
+	}
+	require.Equal(t, 1, strings.Count(logged.String(), "was refused"), logged.String())
 }
