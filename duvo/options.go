@@ -66,6 +66,9 @@ func WithAPIKey(key string) Option {
 		if !printable(key) || strings.Contains(key, " ") {
 			return errors.New("the API key has a character that no key can have")
 		}
+		if strings.ContainsAny(key, "\"'`") {
+			return errors.New("the API key is in quotation marks; give it without them")
+		}
 		c.apiKey = func() string { return key }
 		return nil
 	}

@@ -104,7 +104,7 @@ func (a *app) verify(files []string, count int64, hash string) error {
 			_, _ = fmt.Fprintf(w, "The texts of %s were erased, as the audit tells.\n", counted(out.Erased, "line", "lines"))
 		}
 		if count == 0 && out.Lines > 0 {
-			_, _ = fmt.Fprintf(w, "Keep this elsewhere, to see later that nothing was cut off: --head %d:%s\n", out.Lines, out.Head)
+			_, _ = fmt.Fprintf(w, "Keep this elsewhere, to see later that nothing was cut off or written anew: --head %d:%s\n", out.Lines, out.Head)
 		}
 	}); err != nil {
 		return err
