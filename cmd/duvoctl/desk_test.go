@@ -200,6 +200,28 @@ func TestTheTokenStays(t *testing.T) {
 	}
 }
 
+// What cannot be sent to a desk is refused before anything is, and never repeated: who
+// slips in writing a header, a token or an address has written a secret.
+func TestAMalformedSecretIsNotRepeated(t *testing.T) {
+	b := atDeskBench(t)
+	for name, c := range map[string]struct {
+		token, want string
+		args        []string
+	}{
+		"a header without a colon": {"", "number 2 is no header", []string{"--desk-header", "X-Person: kim", "--desk-header", "Authorization Bearer hunter2"}},
+		"a value as a name":        {"", "is no header", []string{"--desk-header", "Bearer hunter2: x"}},
+		"a value of two lines":     {"", "no header can carry", []string{"--desk-header", "X-Token: hunter2\nX: y"}},
+		"a token of two lines":     {"hunter2\nX: y", "no header can carry", nil},
+		"an address without //":    {"", "is no address", []string{"--desk", "kim:hunter2@desk.example.com"}},
+	} {
+		t.Setenv(envToken, c.token)
+		r := b.ctl(append([]string{"pending", "--desk", "https://127.0.0.1:1/desk"}, c.args...)...)
+		require.Equal(t, exitError, r.code, name)
+		require.Contains(t, r.errs, c.want, name)
+		require.NotContains(t, r.out+r.errs, "hunter2", name)
+	}
+}
+
 // A desk whose answer to a decision is lost is asked what it knows; nothing is sent
 // twice.
 func TestADeskWhoseAnswerIsLost(t *testing.T) {
