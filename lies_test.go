@@ -84,10 +84,18 @@ func TestRowsAgainstReads(t *testing.T) {
 				j.Status, j.UpdatedAt = duvo.StatusRunning, j.CreatedAt
 			}
 		})}, 13 * time.Hour, 4},
+		"half of the rows stand still": {bent{page: rows(func(j *duvo.Job) {
+			if j.ID[0] < '8' {
+				j.Status, j.UpdatedAt = duvo.StatusRunning, j.CreatedAt
+			}
+		})}, 13 * time.Hour, 4},
 		"rows are told ever anew":   {bent{page: rows(func(j *duvo.Job) { j.UpdatedAt = time.Now() })}, 2 * time.Minute, 3},
 		"all rows tell the default": {bent{page: rows(func(j *duvo.Job) { *j = duvo.Job{ID: j.ID} })}, 13 * time.Hour, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.within > time.Hour {
+				long(t)
+			}
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				c.b.Client = d.Client()
 				endIn(t, d, c.b, 60, c.within, c.reads)

@@ -90,24 +90,31 @@ func (p *pass) unlisted(whole bool, since, now instant) {
 
 // spotCheck has those Jobs read that were read least recently, so many that each
 // has its turn about every spotEvery: what no row ever tells is seen then, and
-// not for all Jobs at once. It is called after each sweep that began then, also of
-// another watcher, which leaves this to whose Jobs they are.
+// not for all Jobs at once. None waits longer than that. It is called after each sweep
+// that began then, also of another watcher, which leaves this to whose Jobs they are.
 func (p *planner) spotCheck(began, now instant) {
 	s := &p.sweep
 	if s.spotted.Before(began.Add(-time.Hour)) {
 		s.spotted = began // there were no sweeps
+	}
+	free := func(n *Watch) bool {
+		return p.covers(n, now) && !n.reading && (n.asked.IsZero() || n.asked.After(now))
 	}
 	jobs := 0
 	for _, n := range p.byJob {
 		if !n.foreign && !n.outsideSweeps {
 			jobs++
 		}
+		if now.Sub(n.known()) >= spotEvery && free(n) { // as others ended, turns came later and later
+			n.asked = now
+			p.plan(n)
+		}
 	}
 	s.spotChecks += float64(jobs) * now.Sub(s.spotted).Seconds() / spotEvery.Seconds()
 	for s.spotted = now; s.spotChecks >= 1; s.spotChecks-- {
 		var least *Watch
 		for _, n := range p.byJob {
-			if p.covers(n, now) && !n.reading && (n.asked.IsZero() || n.asked.After(now)) && (least == nil || n.known().Before(least.known())) {
+			if free(n) && (least == nil || n.known().Before(least.known())) {
 				least = n
 			}
 		}
