@@ -293,7 +293,7 @@ func FromEnv(opts ...Option) (*Client, error) {
 func parseBaseURL(s string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(s), "/"))
 	if err != nil {
-		return nil, errors.New("the base URL cannot be parsed") // err would repeat the URL, which may hold a password
+		return nil, fmt.Errorf("the base URL cannot be parsed; it looks like %s", DefaultBaseURL) // err would repeat the URL, which may hold a password
 	}
 	switch {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":

@@ -41,7 +41,11 @@ func say(f flags, errs io.Writer, level slog.Level, text string) {
 // listen serves Streamable HTTP until ctx ends, and beside it, without a token, /healthz
 // and /readyz for whoever supervises the process.
 func (p *program) listen(ctx context.Context, listening func(net.Addr)) error {
-	verify, err := mcp.Token(os.Getenv(envToken))
+	token := os.Getenv(envToken)
+	if token == "" {
+		return fmt.Errorf("-http needs %s, the bearer token that hosts must send: 16 bytes or more that nobody can guess", envToken)
+	}
+	verify, err := mcp.Token(token)
 	if err != nil {
 		return fmt.Errorf("%s: %w", envToken, err)
 	}
