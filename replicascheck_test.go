@@ -36,6 +36,10 @@ func TestCheckOnAnotherReplica(t *testing.T) {
 			require.NotContains(t, out, "nobody")
 			return out
 		}
+		looked, err := b.Lookup(ctx, res.Key)
+		require.NoError(t, err)
+		require.Equal(t, outcome.OutcomePending, looked.Outcome)
+		require.Equal(t, "another replica works on it, and collects what the Job says", looked.Note)
 		require.Contains(t, check(ctx, b), "is still at work")
 		require.Equal(t, 20*time.Second, time.Since(began), "it waits a while for the Job to end")
 		for range 3 {

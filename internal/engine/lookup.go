@@ -75,10 +75,15 @@ func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Resu
 		return res, nil
 	}
 	res, err := op.looked(ctx, s)
-	if err == nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case op.elsewhere(s):
+		res.Note = "another replica works on it, and collects what the Job says"
+	default:
 		res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
 	}
-	return res, err
+	return res, nil
 }
 
 // looked reads the Job of an operation that nobody works on.
