@@ -23,10 +23,11 @@ func WithCaller(ctx context.Context, c hitl.Caller) context.Context {
 // [WithRetention].
 //
 // Use what names the work in the host program, such as an order number, so that
-// the same work has the same key whoever asks for it, and in whatever words. The
-// ID of a model's tool call is new each time that the model repeats itself: with
-// such a key a repeated call is another operation. Do not give a whole agent run
-// one key; that is what [WithOperationScope] is for.
+// the same work has the same key whoever asks for it; asked for in other words, it
+// is refused, and no second Job starts. The ID of a model's tool call is new each
+// time that the model repeats itself: with such a key a repeated call is another
+// operation. Do not give a whole agent run one key; that is what
+// [WithOperationScope] is for.
 //
 // A key never makes more Jobs of what [OncePerScope] allows one of: there the
 // scope wins.

@@ -124,7 +124,7 @@ func ExampleWithAcceptance() {
 	fmt.Println(errors.Is(err, hitl.ErrNoTool), err)
 	// Output:
 	// held back: Refunds
-	// true duvotool: there is no tool with this name, ID or name of an Assignment: "Refunds"
+	// true duvotool: there is no tool with this name, ID or name of an Assignment: "Refunds"; there are "complaints", "newsletter", "order_status"
 }
 
 // In a large catalog a model looks for what it needs.

@@ -207,6 +207,9 @@ func TestToolThatIsNotThere(t *testing.T) {
 	require.Equal(t, []string{`"order_status"`}, none.Near)
 	require.EqualError(t, err, `duvotool: there is no tool with this name, ID or name of an Assignment: "Order statsu"; is it "order_status"?`)
 
+	_, err = reg.Tool("zzz")
+	require.ErrorContains(t, err, `an Assignment: "zzz"; there are "order_status", "twin_`)
+
 	_, err = reg.Tool("Twin")
 	require.ErrorIs(t, err, hitl.ErrNoTool)
 	require.ErrorContains(t, err, "several Assignments have this name")

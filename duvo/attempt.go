@@ -53,7 +53,11 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte) ([]byte, e
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
+		failed := &TransportError{Operation: k.op, Err: explain(err), unsent: !k.mutation() || sent.nowhere() || neverSent(err)}
+		if sent.nowhere() && caller.Err() == nil && c.base.String() != DefaultBaseURL {
+			failed.hint = "check " + EnvBaseURL + ", or what WithBaseURL was given"
+		}
+		return nil, failed
 	}
 	defer resp.Body.Close()
 	header = resp.Header

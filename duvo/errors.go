@@ -70,7 +70,11 @@ func (e *APIError) Error() string {
 		b.WriteString(": " + e.Code)
 	}
 	if e.Message != "" && e.Message != e.Code {
-		b.WriteString(": " + e.Message)
+		words := e.Message
+		if e.hint != "" { // the sentence goes on
+			words = strings.TrimSuffix(words, ".")
+		}
+		b.WriteString(": " + words)
 	}
 	if e.RequestID != "" {
 		b.WriteString(" (request " + e.RequestID + ")")
@@ -104,7 +108,8 @@ type TransportError struct {
 	Operation string
 	Err       error
 
-	unsent bool // provably without effect
+	unsent bool   // provably without effect
+	hint   string // what to do next; may be empty
 }
 
 // Error tells the operation and the cause.
@@ -116,7 +121,11 @@ func (e *TransportError) Error() string {
 	if e.Err == nil {
 		return "duvo: " + op + ": transport failure"
 	}
-	return errtext.Once("duvo: " + op + ": " + e.Err.Error())
+	text := "duvo: " + op + ": " + e.Err.Error()
+	if e.hint != "" {
+		text += "; " + e.hint
+	}
+	return errtext.Once(text)
 }
 
 // Unwrap returns the cause and ErrUnavailable.

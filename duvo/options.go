@@ -240,7 +240,7 @@ func New(opts ...Option) (*Client, error) {
 	}
 	switch {
 	case c.apiKey == nil && c.tokens == nil:
-		return nil, fmt.Errorf("%w: set %s, or pass WithAPIKey or WithTokenSource", ErrUnauthorized, EnvAPIKey)
+		return nil, &rewordedError{"duvo: there is no API key: set " + EnvAPIKey + ", or pass WithAPIKey or WithTokenSource", ErrUnauthorized}
 	case c.apiKey != nil && c.tokens != nil:
 		return nil, errors.New("duvo: both an API key and a token source were given")
 	}
@@ -293,7 +293,7 @@ func FromEnv(opts ...Option) (*Client, error) {
 func parseBaseURL(s string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(strings.TrimSpace(s), "/"))
 	if err != nil {
-		return nil, fmt.Errorf("the base URL cannot be parsed; it looks like %s", DefaultBaseURL) // err would repeat the URL, which may hold a password
+		return nil, errors.New("the base URL, of " + EnvBaseURL + " or WithBaseURL, cannot be parsed; it looks like " + DefaultBaseURL) // err would repeat the URL, which may hold a password
 	}
 	switch {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":

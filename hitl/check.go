@@ -10,7 +10,7 @@ import (
 // A DecisionChecker is a [Policy] with conditions on what is decided, by whatever way
 // the decision comes: a proof, see [RequireProof]; that nothing is approved for now,
 // see [Hold]; that somebody else decides, see [NotOwn]. The registry asks it about
-// approvals and answers alone, for denying and leaving open needs no leave: before
+// approvals and answers alone, for denying and leaving open are always allowed: before
 // what the policy itself decided is recorded, before what duvotool.Registry.Decide is
 // told is taken, and again before what an earlier process has recorded, or what may
 // have been sent, is sent.

@@ -29,7 +29,7 @@
 // A condition on decisions, see [DecisionChecker], holds by whatever way one comes: the
 // policy's own answer, Registry.Decide, what an earlier process has recorded. So does a
 // proof of who decided ([RequireProof]), a switch that stops all approvals ([Hold]), and
-// that nobody approves their own work ([NotOwn]). Denying needs no leave.
+// that nobody approves their own work ([NotOwn]). Denying is always allowed.
 //
 // A policy that asks others in goroutines of their own ends their context as
 // soon as their answer no longer matters, and does not wait for those that

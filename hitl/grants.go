@@ -70,7 +70,7 @@ type Terms struct {
 
 	// FollowUps lets a grant of Where hold also for requests with a FollowUp, in
 	// which a model may have said anything to the Job since its start. One that
-	// denies, or is for exactly one content, needs no leave for them.
+	// denies, or is for exactly one content, need not say so.
 	FollowUps bool `json:"follow_ups,omitempty"`
 
 	// Optional allows Where an ID that no Assignment has.

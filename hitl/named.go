@@ -29,8 +29,9 @@ type NoMatchError struct {
 	Name string   `json:"name"`
 	Near []string `json:"near,omitempty"` // what may have been meant, the likeliest first, made safe to print
 
-	why  string // it cannot be looked up; empty: it was, and is not there
-	none bool   // there is nothing of the kind at all
+	why  string   // it cannot be looked up; empty: it was, and is not there
+	all  []string // what there is, where nothing is near and it is not much
+	none bool     // there is nothing of the kind at all
 }
 
 // Error tells what is not there, and what may have been meant.
@@ -39,6 +40,10 @@ func (e *NoMatchError) Error() string {
 	switch {
 	case len(e.Near) > 0:
 		s += "; is it " + strings.Join(e.Near, " or ") + "?"
+	case len(e.all) == 1:
+		s += "; there is only " + e.all[0]
+	case len(e.all) > 0:
+		s += "; there are " + strings.Join(e.all, ", ")
 	case e.none && e.Kind == KindFolder:
 		s += "; the team has no folders at all"
 	case e.none && e.Kind == KindTool:
@@ -194,8 +199,12 @@ func (b *NameBook) has(kind, word string) bool {
 	return slices.ContainsFunc(b.known, func(k duvo.Assignment) bool { return k.Name == word })
 }
 
-// maxNearNames is how many near names an error tells.
-const maxNearNames = 3
+// maxNearNames is how many near names an error tells, and maxToldNames how many there
+// may be for it to tell them all where none is near.
+const (
+	maxNearNames = 3
+	maxToldNames = 5
+)
 
 // NoMatch makes the error of a word of one of the kinds that nothing has.
 func (b *NameBook) NoMatch(kind, word string) *NoMatchError {
@@ -234,8 +243,9 @@ func (b *NameBook) noMatch(kind, word string) *NoMatchError {
 	return e
 }
 
-// near finds what may have been meant. The keys are what the word is compared
-// with, the values what is shown for them.
+// near finds what may have been meant, or else keeps all that there is, if that is
+// little. The keys are what the word is compared with, the values what is shown for
+// them.
 func (e *NoMatchError) near(shown map[string][]string) {
 	keys := make([]string, 0, len(shown))
 	for key := range shown {
@@ -247,5 +257,23 @@ func (e *NoMatchError) near(shown map[string][]string) {
 				e.Near = append(e.Near, text)
 			}
 		}
+	}
+	if len(e.Near) == 0 && e.why == "" {
+		e.fewOf(shown)
+	}
+}
+
+// fewOf keeps all that there is, unless that is more than a line should hold.
+func (e *NoMatchError) fewOf(shown map[string][]string) {
+	for _, texts := range shown {
+		for _, text := range texts {
+			if !slices.Contains(e.all, text) {
+				e.all = append(e.all, text)
+			}
+		}
+	}
+	slices.Sort(e.all)
+	if len(e.all) > maxToldNames {
+		e.all = nil
 	}
 }

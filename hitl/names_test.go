@@ -39,7 +39,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		"then":      {hitl.Budget(1, time.Minute, kim, bad), "Budget: AutoApprove"},
 		"grants":    {grants, `Grants: "all": no Assignment has the ID "nope"`},
 		"deep":      {hitl.FirstOf(kim, hitl.Timeout(time.Minute, hitl.Route(hitl.When(any, grants)), kim)), `has the ID "nope"`},
-		"two in it": {hitl.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; FirstOf: policy 2`},
+		"two in it": {hitl.FirstOf(bad, grants), `FirstOf: policy 1: AutoApprove: rule 1: no Assignment has the ID "nope"; there is only ` + duvotooltest.AssignmentID + ` ("Refunds"); FirstOf: policy 2`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := duvotool.Discover(t.Context(), d.Client(), duvotool.WithPolicy(c.p))

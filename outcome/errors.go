@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +24,7 @@ var (
 	// ErrNoScope refuses a call of an Assignment that is configured with
 	// duvotool.OncePerScope when the context has no scope. An operation key does not
 	// stand in for one, but leads to the operation that it began.
-	ErrNoScope = errors.New("duvotool: this Assignment may only be called within an operation scope")
+	ErrNoScope = errors.New("duvotool: this Assignment may only be called within an operation scope; give the call's context one by WithOperationScope")
 )
 
 // Phase tells how far a call had come.
@@ -57,10 +58,13 @@ func (e *JobError) Error() string {
 	if e.Assignment != "" {
 		fmt.Fprintf(&b, "Assignment %q: ", hitl.SafeLine(e.Assignment, 80))
 	}
-	if e.Phase != "" {
-		b.WriteString(string(e.Phase))
-	} else {
+	switch e.Phase {
+	case "":
 		b.WriteString("call")
+	case PhaseNew:
+		b.WriteString("nothing was sent")
+	default:
+		b.WriteString(string(e.Phase))
 	}
 	if e.JobID != "" {
 		b.WriteString(", Job " + hitl.SafeLine(e.JobID, 64))
@@ -71,7 +75,16 @@ func (e *JobError) Error() string {
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
+	if e.resumable() {
+		b.WriteString("; a call with this operation's key goes on with it")
+	}
 	return errtext.Once(b.String())
+}
+
+// resumable reports whether only the caller's time was over: what was begun goes on.
+func (e *JobError) resumable() bool {
+	return e.Key != "" && e.Phase != "" && e.Phase != PhaseNew &&
+		(errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, context.DeadlineExceeded))
 }
 
 // Unwrap returns the cause.

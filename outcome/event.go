@@ -83,7 +83,8 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// String tells the event on one line that is safe to print.
+// String tells the event on one line that is safe to print. Of EventParked it has the
+// cause, in the program's words: it is not for a model.
 func (e Event) String() string {
 	if e.Kind == EventRefreshed {
 		return "the Assignments have changed: " + e.Changes.String()
@@ -116,9 +117,26 @@ func (e Event) String() string {
 	case EventFinished:
 		return fmt.Sprintf("%s: %s", name, e.Result.Outcome)
 	case EventParked:
-		return fmt.Sprintf("%s: the call ended without an outcome", name)
+		return name + ": the call ended without an outcome" + e.why()
 	}
 	return fmt.Sprintf("%s %s", name, string(e.Kind))
+}
+
+// why tells the cause of Err, and how far the call had come. What else a [JobError]
+// holds the line has already.
+func (e Event) why() string {
+	if e.Err == nil {
+		return ""
+	}
+	cause, at := e.Err, ""
+	var failed *JobError
+	if errors.As(e.Err, &failed) && failed.Err != nil {
+		cause, at = failed.Err, string(failed.Phase)
+	}
+	if at == "" {
+		return ": " + hitl.SafeLine(cause.Error(), 300)
+	}
+	return ", " + at + ": " + hitl.SafeLine(cause.Error(), 300)
 }
 
 // Context returns a context with the values of the context that the call was

@@ -52,6 +52,23 @@ type Result struct {
 	maxShown int // see ShowAtMost
 }
 
+// String tells the result on one line that is safe to print: how the call ended, and the
+// beginning of what the Job said, or else the Note. What a model reads is
+// [Result.Observation].
+func (r *Result) String() string {
+	s := fmt.Sprintf("%q: %s", hitl.SafeLine(r.Assignment.Name, 80), hitl.SafeLine(string(r.Outcome), 40))
+	if r.JobID != "" {
+		s = "Job " + hitl.SafeLine(r.JobID, 64) + " of " + s
+	}
+	if said := strings.TrimSpace(r.Output); said != "" {
+		return s + ": " + hitl.SafeLine(said, 200)
+	}
+	if r.Note != "" {
+		return s + ": " + hitl.SafeLine(r.Note, 200)
+	}
+	return s
+}
+
 // Err returns an error unless the Job completed, for callers who want every
 // other outcome as one.
 func (r *Result) Err() error {

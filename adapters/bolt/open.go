@@ -172,7 +172,7 @@ func (j *Journal) lockedInPlace() error {
 }
 
 func (j *Journal) locked() error {
-	return fmt.Errorf("%w: %s, still after %v", ErrLocked, j.path, j.config.lockTimeout)
+	return fmt.Errorf("%w: %s, still after %v; it is one process's at a time, and several share one of adapters/postgres", ErrLocked, j.path, j.config.lockTimeout)
 }
 
 // create makes a database if there is none, whole or not at all.

@@ -134,6 +134,7 @@ func TestLocked(t *testing.T) {
 	began := time.Now()
 	_, err := Open(path, WithLockTimeout(50*time.Millisecond))
 	require.ErrorIs(t, err, ErrLocked)
+	require.ErrorContains(t, err, "several share one of adapters/postgres")
 	require.GreaterOrEqual(t, time.Since(began), 50*time.Millisecond)
 
 	opened := make(chan error, 1) // one that waits gets it

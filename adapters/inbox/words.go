@@ -158,7 +158,7 @@ var words = map[string]string{
 	"changedHow": "What changed",
 	"changedOld": "You had opened code",
 	"elsewhere":  "Nothing was sent. It was already %s.",
-	"gone":       "Nothing was sent. The request waits for no decision any more.",
+	"gone":       "Nothing was sent. The request is not among those that wait: it was answered elsewhere, its Job has ended, or this program began a moment ago and has not read it yet.",
 	"notYours":   "Nothing was sent. You may read this request and not decide it.",
 	"notOwn":     "Nothing was sent. The Job works for you, so somebody else has to decide.",
 	"notShown":   "Nothing was sent. The decision did not come from a page that showed you this request; read it here.",

@@ -21,8 +21,10 @@ import (
 func Progress(next func(outcome.Event)) func(outcome.Event) {
 	return func(e outcome.Event) {
 		if t, _ := e.Context().Value(threadKey{}).(*thread); t != nil {
+			line := e
+			line.Err = nil // its words are the program's; a host's model reads the line
 			select {
-			case t.lines <- e.String():
+			case t.lines <- line.String():
 			default:
 			}
 		}

@@ -36,8 +36,9 @@ func main() {
 var help = usage.Text{
 	Does: "Serves a whole Duvo on this machine, to try programs without an account.",
 	About: `It has a few Assignments of an online shop, or those of -scenario. It prints
-three lines to paste into the shell from which such a program is started, and logs each
-request on stderr until it is stopped by ctrl-C. Nothing is kept afterwards.`,
+their IDs, and three lines to paste into the shell from which such a program is started,
+and logs requests on stderr until it is stopped by ctrl-C. A read that repeats is counted,
+and logged again once something else has happened. Nothing is kept afterwards.`,
 	Exit:     []usage.Entry{{Name: "0", Means: "it was stopped by ctrl-C or SIGTERM"}, {Name: "1", Means: "it cannot serve; stderr says why"}},
 	Examples: []string{"duvo-emulator", "duvo-emulator -addr 127.0.0.1:0 -scenario shop.json", "duvo-emulator -rate 60"},
 }
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	scenario := fs.String("scenario", "", "a JSON `FILE` with the Assignments, in the form of duvotest.LoadScenario (default: the built-in demo)")
 	key := fs.String("key", "", "the API `KEY` to accept (default: a fixed one)")
 	rate := fs.Int("rate", 0, "the most `REQUESTS` a minute, of all keys together; 0 is no limit")
+	all := fs.Bool("log-all", false, "log each read, also one that repeats")
 	tell := fs.Bool("version", false, "print the version and end")
 	if code, done := help.Parse(fs, args, stdout, stderr); done {
 		return code
@@ -71,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case strings.ContainsFunc(*key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return usage.Complain(fs.Name(), errors.New("-key has a character that no key can have"), stderr)
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	logger := slog.New(newRequestLog(stderr, *all))
 	opts := []duvotest.Option{duvotest.WithRateLimit(*rate), duvotest.WithLog(logger), duvotest.WithHistory(recorded)}
 	if *key != "" {
 		opts = append(opts, duvotest.WithKey(*key))
@@ -87,7 +89,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	d := duvotest.New(append(opts, duvotest.WithScenario(assignments))...)
 	defer d.Close()
 
-	fmt.Fprintf(stdout, "# Duvo emulator with %s. Paste:\n", safetext.Count(len(assignments.Assignments()), "Assignment", "Assignments"))
+	fmt.Fprintf(stdout, "# Duvo emulator with %s:\n", safetext.Count(len(assignments.Assignments()), "Assignment", "Assignments"))
+	for _, a := range assignments.Assignments() {
+		fmt.Fprintf(stdout, "#   %s  %s\n", a.ID, safetext.OneLine(a.Name, 40))
+	}
+	fmt.Fprintln(stdout, "# Paste, where your program is started:")
 	fmt.Fprintf(stdout, "export %s=%s\nexport %s=%s\nexport %s=http://%s\n", duvo.EnvAPIKey, quote(d.Key()), duvo.EnvTeamID, d.TeamID(), duvo.EnvBaseURL, dialable(listener.Addr()))
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		fmt.Fprintln(stderr, "duvo-emulator: warning: others can reach this address, and the key travels unencrypted")

@@ -90,9 +90,9 @@ func run(ctx context.Context, d *duvotest.Duvo, out io.Writer) ([]cost, error) {
 		return nil, err
 	}
 	defer reg.Close(ctx)
-	fmt.Fprintf(out, "Assignments: %d. The task: %s\nTokens are estimated as a quarter of the bytes that the model was sent.\n\n", len(reg.All()), task)
+	fmt.Fprintf(out, "Assignments: %d. The task:\n  %s\nTokens of requests, estimated as a quarter of the bytes that the model was sent:\n\n", len(reg.All()), task)
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "offered\tfirst request\tlargest\tall requests\tof them")
+	fmt.Fprintln(table, "offered\tfirst\tlargest\tall\trequests")
 	var costs []cost
 	for _, mode := range modes {
 		p := newProvider()

@@ -54,7 +54,13 @@ func main() {
 		log.Fatal(err)
 	}
 	for _, euros := range []string{"20", "300", "900", "3000"} {
-		text, err := tool.Call(context.Background(), euros)
-		fmt.Printf("%s EUR: %s (%v)\n\n", euros, text, err)
+		res, err := tool.Run(context.Background(), euros)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s EUR: %s\n", euros, res.Output)
+		for _, d := range res.Decisions {
+			fmt.Println("  ", d.Summary())
+		}
 	}
 }

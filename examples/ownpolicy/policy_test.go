@@ -41,6 +41,21 @@ func TestSmall(t *testing.T) {
 	require.Equal(t, 2, d.Count("respondToHumanRequest"))
 }
 
+func TestSmallByTitle(t *testing.T) {
+	kim := duvotooltest.NewOperator("kim@example.com").Denies("", "too much")
+	policy := Small(duvotooltest.AssignmentID, 50, kim.Decide)
+	for title, want := range map[string]hitl.Verdict{
+		"Refund 50 EUR":                hitl.Approved,
+		"Refund 51 EUR":                hitl.Denied,
+		"Refund -5 EUR":                hitl.Denied,
+		"Refund 20 EUR for order 4711": hitl.Denied, // not the form that the rule knows: kim is asked
+	} {
+		decision, err := policy.Decide(t.Context(), duvotooltest.Approval(title))
+		require.NoError(t, err)
+		require.Equal(t, want, decision.Verdict, title)
+	}
+}
+
 func TestPolicyKeepsTheRules(t *testing.T) {
 	kim := duvotooltest.NewOperator("kim@example.com").Denies("", "too much")
 	duvotooltest.TestPolicy(t, func() hitl.Policy { return Small(duvotooltest.AssignmentID, 50, kim.Decide) })

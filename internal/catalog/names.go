@@ -128,7 +128,11 @@ func problems(errs []error) (out []string) {
 
 // Unmatched is the error of a discovery in which something is named in vain.
 func Unmatched(missing []error) error {
-	return errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", oneLine(missing))
+	all := oneLine(missing)
+	if strings.HasSuffix(all.Error(), "?") {
+		return errtext.Errorf("duvotool: %w Correct it, or where it may be missing say so with Optional", all)
+	}
+	return errtext.Errorf("duvotool: %w; correct it, or where it may be missing say so with Optional", all)
 }
 
 // oneLine makes an error of several, with a text on one line.
@@ -136,5 +140,5 @@ func oneLine(errs []error) error { return &onLine{errors.Join(errs...)} }
 
 type onLine struct{ err error }
 
-func (e *onLine) Error() string { return strings.ReplaceAll(e.err.Error(), "\n", "; ") }
+func (e *onLine) Error() string { return strings.NewReplacer("?\n", "? ", "\n", "; ").Replace(e.err.Error()) }
 func (e *onLine) Unwrap() error { return e.err }

@@ -150,7 +150,7 @@ func (op *operation) causeOf(r *run, s *lifecycle.State, f lifecycle.Release) er
 	case lifecycle.CauseResponse:
 		return fmt.Errorf("the response was refused: %w", noted)
 	case lifecycle.CauseKeyReused:
-		return fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(rec.Order.Assignment.Name, 80))
+		return Reused(rec.Order.Assignment.Name)
 	case lifecycle.CauseTaken:
 		if rec.Order.After != nil {
 			return &outcome.InputError{Tool: op.work.Name, Problem: fmt.Sprintf("Job %s is being talked to by another call; wait for its end", hitl.SafeLine(op.continues(), 64))}

@@ -28,6 +28,7 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/internal/workers"
@@ -47,6 +48,8 @@ type Engine struct {
 	ops     *operations
 	queue   *queue
 	ledger  *ledger // nil: there is no journal
+
+	dispatch func(*operation, lifecycle.Event) // takes an event out of a mailbox: who puts one in does not know where it leads
 
 	replicas *replica // nil: the journal has no leases
 	catalog  Catalog

@@ -338,5 +338,5 @@ func (w *Work) Refusal(key string, err error) error {
 
 // Reused is the error of a call whose key stands for another.
 func Reused(assignment string) error {
-	return fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(assignment, 80))
+	return fmt.Errorf("%w: it stands for another input or Assignment (%q); other work needs a key of its own", outcome.ErrKeyReused, hitl.SafeLine(assignment, 80))
 }

@@ -16,6 +16,7 @@ func New(b Port, cfg Config, log *slog.Logger, life *lifetime.Lifetime, tell fun
 	e := &Engine{backend: b, cfg: cfg, log: log, life: life, catalog: c, replica: rand.Text(), born: time.Now(), pool: workers.New(), boxes: pairs{max: locateKept}}
 	e.watcher = watch.NewWatcher(b, life, e.pool, log, cfg.PollEvery, cfg.TrustLists)
 	e.watcher.Now = e.now
+	e.dispatch = (*operation).take
 	e.events = newEventQueue(tell, log, life)
 	e.queue = newQueue(cfg.JobLimit)
 	e.ledger = newLedger(cfg, life)

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"strings"
 
 	"github.com/duvotool/duvotool/hitl"
@@ -71,7 +70,7 @@ func (o *operations) open(ctx context.Context, w *Work, input string, follow *li
 	other := !strings.EqualFold(op.work.Assignment.ID, w.Assignment.ID) || !op.follows(follow)
 	if repeated && (other || key.exact && !op.tells(input)) {
 		return nil, false, &outcome.JobError{Phase: outcome.PhaseNew, Key: key.key, Assignment: w.Assignment.Name,
-			Err: fmt.Errorf("%w: it stands for another input or Assignment (%q)", outcome.ErrKeyReused, hitl.SafeLine(op.work.Assignment.Name, 80))}
+			Err: Reused(op.work.Assignment.Name)}
 	}
 	return op, repeated, nil
 }

@@ -131,7 +131,7 @@ func (op *operation) post(e lifecycle.Event) {
 		op.hosted.Told(e)
 		return
 	}
-	op.mailbox.put(e, op.take)
+	op.mailbox.put(e, func(e lifecycle.Event) { op.eng.dispatch(op, e) })
 }
 
 // postThen is post for those who can run a task afterwards.
@@ -142,7 +142,7 @@ func (op *operation) postThen(e lifecycle.Event) (next task) {
 	}
 	op.mailbox.put(e, func(e lifecycle.Event) {
 		op.tail = &next
-		op.take(e)
+		op.eng.dispatch(op, e)
 		op.tail = nil
 	})
 	return next

@@ -43,13 +43,6 @@ func (op *operation) endWatch(r *run) {
 	}
 }
 
-// watching returns the watch of the Job; nil where it is not read.
-func (r *run) watching() *watch.Watch {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.watch
-}
-
 // Sighted takes in what the watcher tells. It implements watch.Sighter.
 func (r *run) Sighted(w *watch.Watch, seen watch.Sighting) (then func()) {
 	op := r.op

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/lifecycle"
+	"github.com/duvotool/duvotool/internal/watch"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -200,4 +201,11 @@ func (op *operation) wake(r *run, at time.Duration) {
 		defer op.eng.life.Leave()
 		op.post(lifecycle.Tick{})
 	})
+}
+
+// watching returns the watch of the Job; nil where it is not read.
+func (r *run) watching() *watch.Watch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.watch
 }

@@ -152,7 +152,7 @@ func TestEveryWorldIsSafe(t *testing.T) {
 			})
 		}
 	})
-	if !t.Failed() && mostStates() >= 1_000_000 {
+	if !t.Failed() && mostStates() >= 1_000_000 && !slices.Contains(reached, 0) {
 		checkTable(t)
 	}
 	total := 0

@@ -126,6 +126,7 @@ func deepLeaseScenes() []*scene {
 		{name: "deep: leases, two decide, one runs out, a fault", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, lapses: 1, faults: 1, saveFaults: true, keys: true},
 		{name: "deep: leases, leaves, deaths, a stop", opts: leased(nil), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, stops: 1, keys: true},
 		{name: "deep: leases, a follow-up in doubt", opts: leased(nil), procs: 2, follow: true, calls: 2, lapses: 1, faults: 1, sendFaults: true, late: true},
-		{name: "deep: leases, two requests, two run out, an edit", opts: leased(nil), began: true, procs: 2, requests: 2, lapses: 2, edits: 1, deny: true, keys: true},
+		{name: "deep: leases, two requests, one runs out", opts: leased(nil), began: true, procs: 2, requests: 2, lapses: 1, keys: true},
+		{name: "deep: leases, a request, two run out, an edit", opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 2, edits: 1, keys: true},
 	}
 }

@@ -40,7 +40,7 @@ func callScenes() []*scene {
 			sendFaults: true, saveFaults: true, late: true, lateAnswers: true, startKeys: true},
 		{name: "responses: keys and requests checked, resent at once", opts: with(func(o *Options) { o.KeysHonoured = true }), requests: 2, calls: 1, faults: 2, deaths: 1,
 			sendFaults: true, late: true, keys: true, checks: true},
-		{name: "responses: slow driver, slow reads, an edit", opts: quick(), requests: 1, calls: 1, edits: 1, leaves: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
+		{name: "responses: slow driver, slow reads, an edit", opts: quick(), requests: 1, calls: 1, edits: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
 		{name: "responses: old decisions and new rules", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, deaths: 1, faults: 1, edits: 1,
 			sendFaults: true, late: true, rulesChange: true, startKeys: true},
 
@@ -93,7 +93,7 @@ func otherScenes() []*scene {
 		{name: "replicas: a start, a fault", opts: quick(), procs: 2, calls: 2, faults: 1, sendFaults: true, saveFaults: true, late: true, keys: true},
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
 		{name: "replicas: an unmarked start, keys ignored, a slow journal", opts: with(func(o *Options) { o.Recording = 2 }), procs: 2, calls: 2, slow: true, recording: true},
-		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
+		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true},
 		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true},
 		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
 	}
@@ -102,6 +102,8 @@ func otherScenes() []*scene {
 // deepScenes are larger ones.
 func deepScenes() []*scene {
 	return []*scene{
+		{name: "deep: responses, a slow driver, slow reads, an edit, a leave", opts: quick(), requests: 1, calls: 1, edits: 1, leaves: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
+		{name: "deep: replicas, a marked start, a fault, a slow driver", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true, slow: true},
 		{name: "deep: clocks jump, slow reads, an edit", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, jumps: 1, edits: 1, slow: true, slowReads: true, keys: true},
 		{name: "deep: replicas, a request, a fault, verdicts that differ", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true, deny: true},
 		{name: "deep: Close at any point, a slow journal that fails, a death", opts: with(func(o *Options) { o.DrainAsked = 1 }), requests: 1, calls: 1, closes: 2, drains: true, suspend: true, slow: true, faults: 1, saveFaults: true, deaths: 1, startKeys: true},
