@@ -20,12 +20,13 @@ type Health struct {
 	Closing    bool      `json:"closing"`    // Close was called
 	Discovered bool      `json:"discovered"` // the Assignments are known; see DiscoverLater
 
-	Calls    int `json:"calls"`     // that wait for a Result
-	InFlight int `json:"in_flight"` // operations that are worked on
-	Queued   int `json:"queued"`    // of them: those that wait for their turn, see WithJobLimit
-	Waiting  int `json:"waiting"`   // human requests that nobody has decided yet, be it the policy, a person here or one in Duvo
-	GivenUp  int `json:"given_up"`  // operations that nobody works on, because reads of their Jobs made no sense; Jobs lists them
-	Unknown  int `json:"unknown"`   // operations whose outcome is unknown until a person reconciles it; Jobs lists them
+	Calls     int `json:"calls"`     // that wait for a Result
+	InFlight  int `json:"in_flight"` // operations that are worked on
+	Queued    int `json:"queued"`    // of them: those that wait for their turn, see WithJobLimit
+	Unstarted int `json:"unstarted"` // of them: those whose start was tried in vain, or without an answer, and is gone on with
+	Waiting   int `json:"waiting"`   // human requests that nobody has decided yet, be it the policy, a person here or one in Duvo
+	GivenUp   int `json:"given_up"`  // operations that nobody works on, because reads of their Jobs made no sense; Jobs lists them
+	Unknown   int `json:"unknown"`   // operations whose outcome is unknown until a person reconciles it; Jobs lists them
 
 	Oldest   WaitingSince  `json:"oldest"` // of the human requests
 	Watcher  WatcherHealth `json:"watcher"`
@@ -107,7 +108,8 @@ const stuckAfter = 10 * time.Minute
 func (r *Registry) Health() Health {
 	load, backlog, hooks := r.eng.Load(), r.eng.Backlog(), r.webhook.Counts()
 	h := r.alive()
-	h.Calls, h.InFlight, h.Queued, h.Waiting, h.GivenUp, h.Unknown = load.Calls, load.InFlight, load.Queued, load.Waiting, load.GivenUp, load.Unknown
+	h.Calls, h.InFlight, h.Queued, h.Unstarted = load.Calls, load.InFlight, load.Queued, load.Unstarted
+	h.Waiting, h.GivenUp, h.Unknown = load.Waiting, load.GivenUp, load.Unknown
 	h.Oldest = WaitingSince(load.Oldest)
 	h.Observer = QueueHealth{backlog.Events, backlog.Bytes, backlog.Dropped, backlog.Since}
 	h.Webhooks = WebhookHealth(hooks)

@@ -19,7 +19,7 @@ func TestTheRunbookIsTrue(t *testing.T) {
 	page, err := os.ReadFile("docs/operations.md")
 	require.NoError(t, err)
 	var source strings.Builder
-	for _, dir := range []string{"internal/engine", "internal/lifecycle", "internal/webhook", "."} {
+	for _, dir := range []string{"internal/discovery", "internal/engine", "internal/lifecycle", "internal/webhook", "."} {
 		err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() && name != dir {
 				return fs.SkipDir
@@ -51,9 +51,22 @@ func TestTheRunbookIsTrue(t *testing.T) {
 		}
 	}
 	require.Greater(t, lines, 12)
+	requireTroubleIsExplained(t, string(page), source.String())
 	require.Greater(t, fields, 15)
 	for _, m := range regexp.MustCompile("(?:unready|liveness): `([^`]+)`").FindAllStringSubmatch(string(page), -1) {
 		said := strings.NewReplacer("the journal does not answer", "does not answer").Replace(m[1])
 		require.Contains(t, source.String(), said, "no probe says %q", m[1])
 	}
+}
+
+// requireTroubleIsExplained holds that each line at level error stands on the page, and
+// so does what the lifecycle tells as trouble, which are such lines too.
+func requireTroubleIsExplained(t *testing.T, page, source string) {
+	t.Helper()
+	troubles := 0
+	for _, m := range regexp.MustCompile(`(?:\.Error\("duvotool: |NoticeTrouble, Text: "|failedAttempt\(")([^";]+)`).FindAllStringSubmatch(source, -1) {
+		troubles++
+		require.Contains(t, page, "`duvotool: "+m[1], "the page does not explain the line %q", m[1])
+	}
+	require.Greater(t, troubles, 15)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func TestPrintingTellsNoSecrets(t *testing.T) {
 		}
 	})
 	holds := struct{ Registry *duvotool.Registry }{reg}
-	for _, v := range []any{reg, holds, &holds, reg.All()[0], reg.All(), opts, opts[1], opts[2]} {
+	for _, v := range []any{reg, reg.Webhook(), &http.Server{Handler: reg.Webhook()}, holds, &holds, reg.All()[0], reg.All(), opts, opts[1], opts[2]} {
 		var logged strings.Builder
 		slog.New(slog.NewTextHandler(&logged, nil)).Info("made", "what", v)
 		slog.New(slog.NewJSONHandler(&logged, nil)).Info("made", "what", v)

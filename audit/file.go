@@ -14,8 +14,9 @@ import (
 
 // An File keeps audit records as lines of JSON, each of which holds the
 // hash of the line before it: a line that is changed, left out or put in shows.
-// Lines cut off at the end, or a whole file that was exchanged, show only
-// against a [File.Head] that was kept elsewhere; give it to [Verify].
+// The hashes have no key: lines cut off at the end, a last line that was changed, or
+// a file that somebody who may write to it has computed anew, show only against a
+// [File.Head] that was kept elsewhere; give it to [Verify].
 //
 // Where a record cannot be written, its error matches [ErrUnavailable], what was
 // written of it is taken off again, and the next one is tried anew: after a full

@@ -80,7 +80,7 @@ func (e *APIError) Error() string {
 		b.WriteString(" (request " + e.RequestID + ")")
 	}
 	if e.hint != "" {
-		b.WriteString("; " + e.hint)
+		return strings.TrimSuffix(b.String(), ".") + "; " + e.hint
 	}
 	return b.String()
 }

@@ -66,6 +66,9 @@ func WithAPIKey(key string) Option {
 		if !printable(key) || strings.Contains(key, " ") {
 			return errors.New("the API key has a character that no key can have")
 		}
+		if strings.ContainsAny(key, "\"'`") {
+			return errors.New("the API key is in quotation marks; give it without them")
+		}
 		c.apiKey = func() string { return key }
 		return nil
 	}
@@ -296,7 +299,7 @@ func parseBaseURL(s string, plain bool) (*url.URL, error) {
 		return nil, errors.New("the base URL, of " + EnvBaseURL + " or WithBaseURL, cannot be parsed; it looks like " + DefaultBaseURL) // err would repeat the URL, which may hold a password
 	}
 	switch {
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" && strings.Contains(s, "@"): // the last is a user where // was left out
 		return nil, errors.New("the base URL must have no user, query or fragment")
 	case u.Host == "" || u.Hostname() == "":
 		return nil, fmt.Errorf("the base URL %q has no host; it looks like %s", s, DefaultBaseURL)

@@ -17,6 +17,11 @@ var ErrTimeout = errors.New("duvotool: the time to decide is over")
 // fallback that asks people decides in their name. An answer of p that comes at
 // the deadline or later does not count.
 //
+// A p that suspends has answered in time, and no deadline runs on what it put off: what
+// is decided later, with Registry.Decide or at a desk, is not late, until the policy is
+// asked anew after a restart. Where such a wait is to end, let the program deny what
+// Registry.Pending lists for too long.
+//
 // After a restart the deadline is still that of the first time.
 func Timeout(d time.Duration, p, fallback Policy) Policy {
 	return timeout{d, p, fallback}

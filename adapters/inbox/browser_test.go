@@ -217,6 +217,9 @@ func TestBrowserPhone(t *testing.T) {
 			w.goTo(path)
 			require.LessOrEqual(t, value[int64](w, `document.documentElement.scrollWidth`), width, "%s at %d", path, width)
 		}
+		w.goTo("/")
+		below := value[string](w, `getComputedStyle(document.querySelector(".row:last-child")).paddingBottom`)
+		require.Equal(t, value[string](w, `getComputedStyle(document.querySelector(".row:last-child")).paddingTop`), below, "the last row at %d", width)
 	}
 }
 

@@ -64,7 +64,7 @@ type Config struct {
 	SignIn     string                                             // where somebody who is not signed in is sent to; empty: they are told only
 	SignOut    string                                             // where the form to sign out is posted to; empty: there is none
 	Audit      func(context.Context) (io.ReadCloser, error)       // opens the audit file, for the history; what is an io.Seeker is read on, not anew, each time; nil: what this desk has seen since it began
-	Deadline   func(hitl.Request) (at time.Time, then string)     // by when a request must be decided, and what happens then, such as "denied"; a zero time or nil: no limit
+	Deadline   func(hitl.Request) (at time.Time, then string)     // by when a request must be decided, and what happens then, such as "denied": the desk shows it, and the program or its policy has to do it, see [hitl.Timeout]; a zero time or nil: no limit
 	NotOwn     bool                                               // whoever a Job was started for, by [hitl.Caller], can only read here what it asks; [hitl.NotOwn] holds wherever people answer
 	Hold       *hitl.Hold                                         // stops all approvals at once; nil: this desk cannot. Put it over the registries' policies, see [hitl.Hold.Over]
 	Prover     Prover                                             // has people prove what they decide, where a policy demands it; nil: this desk cannot, and they can only deny

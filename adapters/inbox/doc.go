@@ -22,9 +22,9 @@
 //
 // # What protects a decision
 //
-// A GET decides nothing. A decision comes by POST from the desk's own origin, with
-// the proof of a display: which person was shown which text, and whether it was the
-// whole of it. A text that has changed since is shown again with what is different;
+// A GET decides nothing. A decision comes by POST, in a browser from the desk's own
+// origin alone (a program tells none), with the proof of a display: which person was
+// shown which text, and whether it was the whole of it. A text that has changed since is shown again with what is different;
 // an approval for a text that was not shown whole is refused. Texts of Duvo's are
 // never interpreted, and what is invisible in them is shown as a mark. Pages carry a
 // strict Content-Security-Policy, load nothing from elsewhere and cannot be framed.

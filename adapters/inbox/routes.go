@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/inbody"
 )
 
 // maxBody bounds what is posted, in bytes.
@@ -79,6 +80,7 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		r = inbody.Bound(w, r)
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})

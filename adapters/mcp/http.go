@@ -15,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/duvotool/duvotool/internal/inbody"
 	"github.com/duvotool/duvotool/internal/safetext"
 )
 
@@ -46,7 +47,8 @@ func (s *Server) Handler(verify auth.TokenVerifier, opts *auth.RequireBearerToke
 		}
 		s.noted(stateful, w, r)
 	})
-	return s.onlyFor(http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose))), nil
+	served := s.onlyFor(http.NewCrossOriginProtection().Handler(challenged(verify, opts, choose)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { served.ServeHTTP(w, inbody.Bound(w, r)) }), nil
 }
 
 // AllowHosts names the hosts by which a server that listens on a loopback address may be

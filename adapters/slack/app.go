@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
+	"github.com/duvotool/duvotool/internal/tally"
 	"github.com/duvotool/duvotool/outcome"
 	api "github.com/slack-go/slack"
 )
@@ -65,7 +66,8 @@ type Config struct {
 	Desk func(hitl.Request) string
 
 	// Deadline tells by when a request must be decided, and what happens then, such
-	// as "denied"; a zero time or nil: no limit.
+	// as "denied": the app shows it, and the program or its policy has to do it, see
+	// [hitl.Timeout]. A zero time or nil: no limit.
 	Deadline func(hitl.Request) (at time.Time, then string)
 
 	// Store keeps what was posted, so that a restart finds it again; see [Dir]. Nil:
@@ -91,6 +93,8 @@ type App struct {
 	news  *news
 	seen  *deliveries
 	wakes chan struct{} // holds one
+
+	refusals tally.Tally // of deliveries
 
 	mu         sync.Mutex
 	registries []Registry       // of Run, and the asks

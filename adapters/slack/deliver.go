@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/inbody"
 	api "github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 )
@@ -64,21 +65,23 @@ func (d *deliveries) once(payload []byte, take func() (*api.ViewSubmissionRespon
 
 // ServeHTTP takes what Slack delivers to the app's Request URL for interactivity. It
 // answers within Slack's three seconds whatever Duvo does. What is not signed with
-// the app's secret, or more than five minutes ago, is refused; what is delivered
-// again changes nothing. While [App.Run] does not run it is answered 503.
+// the app's secret, or more than five minutes ago, is refused, and logged at most once
+// a minute; what is delivered again changes nothing. While [App.Run] does not run it is answered 503.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "POST only", http.StatusMethodNotAllowed)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, inbody.Bound(w, r).Body, maxBody))
 	if err != nil {
 		http.Error(w, "the body cannot be read", http.StatusRequestEntityTooLarge)
 		return
 	}
 	if err := a.verify(r.Header, body); err != nil {
-		a.log.Warn("slack: a delivery was refused", "error", hitl.SafeLine(err.Error(), 200))
+		if n, tell := a.refusals.Note(""); tell { // anybody can send one
+			a.log.Warn("slack: a delivery was refused", "error", hitl.SafeLine(err.Error(), 200), "refused", n)
+		}
 		http.Error(w, "not signed by Slack", http.StatusUnauthorized)
 		return
 	}

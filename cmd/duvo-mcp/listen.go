@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,7 +44,7 @@ func say(f flags, errs io.Writer, level slog.Level, text string) {
 func (p *program) listen(ctx context.Context, listening func(net.Addr)) error {
 	token := os.Getenv(envToken)
 	if token == "" {
-		return fmt.Errorf("-http needs %s, the bearer token that hosts must send: 16 bytes or more that nobody can guess", envToken)
+		return errors.New(envToken + " is not set: -http needs the token that hosts must send, 16 bytes or more")
 	}
 	verify, err := mcp.Token(token)
 	if err != nil {

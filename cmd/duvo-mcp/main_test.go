@@ -151,7 +151,7 @@ func TestBadUse(t *testing.T) {
 		"either all or IDs":                        {"-elicit", "all,b"},
 		"no address such as":                       {"-emulator", "-http", "8080"},
 		"travel unencrypted":                       {"-emulator", "-http", "0.0.0.0:8080"},
-		"-http needs DUVO_MCP_TOKEN":               {"-emulator", "-http", "127.0.0.1:0"},
+		"DUVO_MCP_TOKEN is not set":                {"-emulator", "-http", "127.0.0.1:0"},
 		"must be positive":                         {"-emulator", "-patience", "0s"},
 		"flag provided but not":                    {"-nonsense"},
 		"-short-names: 23 is not between":          {"-emulator", "-short-names", "23"},
@@ -168,7 +168,7 @@ func TestBadUse(t *testing.T) {
 			var errs bytes.Buffer
 			code := run(t.Context(), args, io.NopCloser(strings.NewReader("")), nil, &errs, nil)
 			want := 2
-			if says == "set DUVO_API_KEY" || says == "-http needs DUVO_MCP_TOKEN" || strings.Contains(says, "the ID ") { // the flags alone do not tell
+			if says == "set DUVO_API_KEY" || says == "DUVO_MCP_TOKEN is not set" || strings.Contains(says, "the ID ") { // the flags alone do not tell
 				want = 1
 			}
 			require.Equal(t, want, code, errs.String())

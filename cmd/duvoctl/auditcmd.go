@@ -34,9 +34,10 @@ func (a *app) verifyCmd() *cobra.Command {
 one that is written to is enough, since those that it continues lie beside it.
 Texts that are kept are held against the digests that were decided about.
 
-That its end was cut off, or all of it exchanged, shows only against a --head that
-was kept elsewhere: the last line's number and hash, as this command prints them.
-With it, finished files that were moved away are no longer needed.`,
+The hashes have no key. That the end was cut off, or that somebody who may write to
+the file has computed all of it anew, shows only against a --head that was kept
+elsewhere: the last line's number and hash, as this command prints them. With it,
+finished files that were moved away are no longer needed.`,
 		Example: "  duvoctl audit verify audit.jsonl\n  duvoctl audit verify audit.jsonl --head 812:3f0c…",
 		Args:    atLeastAFile,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -103,7 +104,7 @@ func (a *app) verify(files []string, count int64, hash string) error {
 			_, _ = fmt.Fprintf(w, "The texts of %s were erased, as the audit tells.\n", counted(out.Erased, "line", "lines"))
 		}
 		if count == 0 && out.Lines > 0 {
-			_, _ = fmt.Fprintf(w, "Keep this elsewhere, to see later that nothing was cut off: --head %d:%s\n", out.Lines, out.Head)
+			_, _ = fmt.Fprintf(w, "Keep this elsewhere, to see later that nothing was cut off or written anew: --head %d:%s\n", out.Lines, out.Head)
 		}
 	}); err != nil {
 		return err
@@ -379,7 +380,10 @@ func (a *app) queryAll(files []string, f audit.Filter, limit int) error {
 			audit.Record
 		}{e.Line, e.Hash, e.Record}
 		if err := a.print(record, func(w io.Writer) {
-			_, _ = fmt.Fprintf(w, "%d  %s  %s  %s  %s  %s\n", e.Line, clock(e.At), cell(string(e.Event), 20), cell(e.Verdict, 20), cell(e.By, 40), cell(e.Title, 60))
+			if told == 0 {
+				recordRow(w, "LINE", "AT", "EVENT", "DECISION", "JOB", "KEY", "BY", "TITLE")
+			}
+			recordRow(w, strconv.FormatInt(e.Line, 10), clock(e.At), cell(string(e.Event), 20), cell(e.Verdict, 20), cell(e.JobID, 64), cell(e.Key, 60), cell(e.By, 40), cell(e.Title, 60))
 		}); err != nil {
 			return err
 		}
@@ -387,5 +391,13 @@ func (a *app) queryAll(files []string, f audit.Filter, limit int) error {
 			return nil
 		}
 	}
+	if told == 0 && !a.json { // else a line is a record
+		_, _ = fmt.Fprintln(a.out, "No record matches.")
+	}
 	return nil
+}
+
+// recordRow prints one record of many, which are not all held to find how wide they are.
+func recordRow(w io.Writer, line, at, event, decision, job, key, by, title string) {
+	_, _ = fmt.Fprintf(w, "%-6s  %-19s  %-10s  %-9s  %-36s  %-16s  %-16s  %s\n", line, at, event, decision, job, key, by, title)
 }

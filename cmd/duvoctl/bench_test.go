@@ -51,7 +51,7 @@ var refunds = duvotest.Assignment{ID: refundsID, Name: "Refunds", Folder: "Suppo
 var addresses = duvotest.Assignment{ID: "6f1e02c9-0000-4000-8000-000000000002", Name: "Addresses", Script: func(j *duvotest.Job) {
 	j.Ask("Which delivery address is right?", "The order and the e-mail differ.",
 		duvo.QuestionItem{Question: "Which address?", Header: "Address", Options: []duvo.Choice{{Label: "Linden Street 4", Description: "on the order"}, {Label: "Linden Street 14"}}},
-		duvo.QuestionItem{Question: "Which parcels?", MultiSelect: true, Options: []duvo.Choice{{Label: "Parcel 1"}, {Label: "Parcel 2"}, {Label: "Parcel 3"}}},
+		duvo.QuestionItem{Question: "Which parcels?", MultiSelect: true, Options: []duvo.Choice{{Label: "Parcel 1 of 3"}, {Label: "Parcel 2 of 3"}, {Label: "Parcel 3 of 3"}}},
 		duvo.QuestionItem{Question: "What is the customer told?"})
 	j.Complete("Sent.")
 }}

@@ -35,7 +35,11 @@ func (a *app) openDesk() (*atDesk, error) {
 	base, err := url.Parse(strings.TrimRight(a.desk, "/"))
 	switch {
 	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
-		return nil, usage("--desk: "+quoted(a.desk)+" is no address", "give one such as https://ops.example.com/desk")
+		told := ": it" // it may hold a password
+		if !strings.Contains(a.desk, "@") {
+			told = ": " + quoted(a.desk)
+		}
+		return nil, usage("--desk"+told+" is no address", "give one such as https://ops.example.com/desk")
 	case base.User != nil || base.RawQuery != "" || base.Fragment != "":
 		return nil, usage("--desk: the address has more than a host and a path", "credentials belong into "+envToken+" or --desk-header")
 	case base.Scheme == "http" && !isHere(base.String()) && !a.plainHTTP:
@@ -53,23 +57,45 @@ func (a *app) openDesk() (*atDesk, error) {
 		token = string(raw)
 	}
 	if token = strings.TrimSpace(token); token != "" {
+		if !sendable(token) {
+			return nil, usage("the desk's token has a character that no header can carry", "set "+envToken+", or --desk-token-file, to the token alone")
+		}
 		d.header.Set("Authorization", "Bearer "+token)
 	}
-	for _, h := range a.headers {
+	if err := a.addHeaders(d.header); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// addHeaders adds those of --desk-header. No error tells what was given: it may be a
+// secret.
+func (a *app) addHeaders(to http.Header) error {
+	const as = "write it as 'NAME: VALUE', or 'NAME: @FILE'"
+	for i, h := range a.headers {
 		name, value, ok := strings.Cut(h, ":")
-		if value = strings.TrimSpace(value); !ok || strings.TrimSpace(name) == "" {
-			return nil, usage("--desk-header: "+quoted(h)+" is no header", "write it as 'NAME: VALUE', or 'NAME: @FILE'")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" || !sendable(name) || strings.ContainsAny(name, " \t\"@/=") {
+			return usage(fmt.Sprintf("--desk-header: number %d is no header", i+1), as)
 		}
 		if file, ok := strings.CutPrefix(value, "@"); ok {
 			raw, err := os.ReadFile(file)
 			if err != nil {
-				return nil, usage("--desk-header: "+err.Error(), "")
+				return usage("--desk-header: "+err.Error(), "")
 			}
 			value = strings.TrimSpace(string(raw))
 		}
-		d.header.Add(strings.TrimSpace(name), value)
+		if !sendable(value) {
+			return usage("--desk-header: the value of "+name+" has a character that no header can carry", as)
+		}
+		to.Add(name, value)
 	}
-	return d, nil
+	return nil
+}
+
+// sendable reports whether a header can carry a text.
+func sendable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // isHere reports whether an address is this machine's own.

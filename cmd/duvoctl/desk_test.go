@@ -53,9 +53,9 @@ func TestDecidingAtADesk(t *testing.T) {
 
 	question := list.Requests[1].Ref
 	_, digest = b.shown(question)
-	answers := write(t, "answers.json", `{"Which address?": "Linden Street 4", "2": "Parcel 2", "What is the customer told?": "Nothing."}`)
+	answers := write(t, "answers.json", `{"Which address?": "Linden Street 4", "2": "Parcel 2 of 3", "What is the customer told?": "Nothing."}`)
 	require.Contains(t, b.ok("answer", question, "--answers", "@"+answers, "--digest", digest, "-y"), "Sent.")
-	require.Equal(t, "Parcel 2", b.response(list.Requests[1].Request.JobID).Answers["Which parcels?"])
+	require.Equal(t, "Parcel 2 of 3", b.response(list.Requests[1].Request.JobID).Answers["Which parcels?"])
 
 	found := b.ok("audit", "query", "--by", "KIM@example.com", "--since", "7d")
 	require.Contains(t, found, "Refund 120 EUR")
@@ -197,6 +197,28 @@ func TestTheTokenStays(t *testing.T) {
 	require.Equal(t, "another-token", seen[2].Get("X-Person"))
 	for _, flags := range [][]string{{"--desk-token-file", "/nowhere"}, {"--desk-header", "nothing"}, {"--desk-header", "X: @/nowhere"}} {
 		require.Equal(t, exitError, b.ctl(append([]string{"pending", "--desk", desk.URL}, flags...)...).code)
+	}
+}
+
+// What cannot be sent to a desk is refused before anything is, and never repeated: who
+// slips in writing a header, a token or an address has written a secret.
+func TestAMalformedSecretIsNotRepeated(t *testing.T) {
+	b := atDeskBench(t)
+	for name, c := range map[string]struct {
+		token, want string
+		args        []string
+	}{
+		"a header without a colon": {"", "number 2 is no header", []string{"--desk-header", "X-Person: kim", "--desk-header", "Authorization Bearer hunter2"}},
+		"a value as a name":        {"", "is no header", []string{"--desk-header", "Bearer hunter2: x"}},
+		"a value of two lines":     {"", "no header can carry", []string{"--desk-header", "X-Token: hunter2\nX: y"}},
+		"a token of two lines":     {"hunter2\nX: y", "no header can carry", nil},
+		"an address without //":    {"", "is no address", []string{"--desk", "kim:hunter2@desk.example.com"}},
+	} {
+		t.Setenv(envToken, c.token)
+		r := b.ctl(append([]string{"pending", "--desk", "https://127.0.0.1:1/desk"}, c.args...)...)
+		require.Equal(t, exitError, r.code, name)
+		require.Contains(t, r.errs, c.want, name)
+		require.NotContains(t, r.out+r.errs, "hunter2", name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,16 +87,26 @@ func TestTheREADMEsCommands(t *testing.T) {
 				script = strings.Replace(script, "duvoctl approve "+ref+"\n", "", 1)
 			}
 			b.shell(t, script)
-			answered := kind == "question" || kind == "script" || strings.Contains(script, "approve "+ref)
+			answered := kind == "question" || kind == "script" || strings.Contains(script, "approve "+ref) || strings.Contains(script, "deny "+ref)
 			require.Equal(t, answered, b.response(request.JobID) != nil)
 		})
 	}
-	for _, kind := range []string{"desk", "question", "duvo", "script", "hold", "audit"} {
+	for _, kind := range []string{"desk", "question", "denial", "duvo", "script", "hold", "audit"} {
 		require.NotZero(t, seen[kind], kind)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^go (?:run|build -o duvoctl) (\./\S+)`).FindAllStringSubmatch(string(text), -1) {
 		_, err := os.Stat("../../" + m[1])
 		require.NoError(t, err)
+	}
+	// Whoever follows the page has the desk of that example, and what is asked there.
+	asked, err := os.ReadFile("../../examples/approval-desk/emulator.go")
+	require.NoError(t, err)
+	answer := regexp.MustCompile(`--answer '[12]=([^']+)'`).FindAllStringSubmatch(string(text), -1)
+	require.Len(t, answer, 2)
+	for _, m := range answer {
+		for label := range strings.SplitSeq(m[1], ", ") {
+			require.Contains(t, string(asked), strconv.Quote(label))
+		}
 	}
 }
 

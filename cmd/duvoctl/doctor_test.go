@@ -69,6 +69,10 @@ func TestDoctor(t *testing.T) {
 	t.Setenv(duvo.EnvTeamID, "6f1e02c9-0000-4000-8000-00000000dead")
 	c := b.checks(exitError)["team"]
 	require.Contains(t, c.Do, b.d.TeamID())
+	t.Setenv(duvo.EnvAPIKey, "dv_duvotest_another0000000000")
+	c = b.checks(exitAuth)["key"]
+	require.Equal(t, "set "+duvo.EnvAPIKey+" to a key that is valid", c.Do, "whoever reads it has called the doctor")
+	require.Contains(t, c.Text, "not valid; check "+duvo.EnvAPIKey)
 	t.Setenv(duvo.EnvAPIKey, "")
 	require.Equal(t, "skipped", b.checks(0)["key"].State)
 	t.Setenv(envDesk, "")

@@ -18,7 +18,7 @@ func TestAuditErase(t *testing.T) {
 	f, err := audit.OpenFile(path)
 	require.NoError(t, err)
 	for _, r := range []audit.Record{
-		{Event: audit.Requested, JobID: "j-1", RequestID: "r-1", Title: "Refund to jo@example.com"},
+		{Event: audit.Requested, JobID: "j-1", Key: "order 4711", RequestID: "r-1", Title: "Refund to jo@example.com"},
 		{Event: audit.Decided, JobID: "j-1", RequestID: "r-1", Verdict: "approved", By: kim, Reason: "he is right"},
 		{Event: audit.Decided, JobID: "j-2", RequestID: "r-2", Verdict: "denied", By: kim, Reason: "too late"},
 	} {
@@ -29,8 +29,12 @@ func TestAuditErase(t *testing.T) {
 	require.Contains(t, b.ctl(args...).errs, "stop the service")
 	require.NoError(t, f.Close())
 	found := b.ok("audit", "query", path, "--all", "--text", "JO@EXAMPLE")
-	require.Equal(t, 1, strings.Count(found, "\n"))
-	require.Contains(t, found, "jo@example.com")
+	require.Equal(t, 2, strings.Count(found, "\n"), "the names of the columns, and one record")
+	for _, told := range []string{"jo@example.com", "j-1", "order 4711"} { // by which it is erased here and in the journal
+		require.Contains(t, found, told)
+	}
+	require.Equal(t, "No record matches.\n", b.ok("audit", "query", path, "--all", "--text", "nobody@example.com"))
+	require.Empty(t, b.ok("audit", "query", path, "--all", "--text", "nobody@example.com", "--json"))
 	_, head, _ := strings.Cut(strings.TrimSpace(b.ok("audit", "verify", path)), "--head ")
 
 	require.NotZero(t, b.ctl(args[:len(args)-1]...).code, "nobody has confirmed it")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -152,7 +153,7 @@ func (a *app) stopCmd() *cobra.Command {
 		Long: `Ask Duvo to stop a Job, and tell what it is afterwards: Duvo calls it a success
 too where nothing was stopped, and a Job that is done first stays done.
 
-A service that waits for the Job is told that it was stopped.`,
+A service that waits for the Job is told that it was stopped, and not by whom.`,
 		Example: "  duvoctl stop 6f1e02c9-0000-4000-8000-000000000001\n  duvoctl stop 6f1e02c9-0000-4000-8000-000000000001 -y --json",
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := a.client()
@@ -164,11 +165,21 @@ A service that waits for the Job is told that it was stopped.`,
 		}}
 }
 
+// namesNoJob tells whoever has named what cannot be a Job's ID, such as the operation key
+// that stands beside it in a service's log, where to find it.
+func namesNoJob(id string, err error) error {
+	var answered *duvo.APIError
+	if !errors.Is(err, duvo.ErrInvalid) || errors.As(err, &answered) {
+		return err
+	}
+	return usage(quoted(id)+" is no ID of a Job", "'duvoctl jobs' lists them, and in a service's log it stands at 'job'")
+}
+
 func (a *app) stop(c *cobra.Command, client *duvo.Client, id string) error {
 	ctx := c.Context()
 	j, err := client.Job(ctx, id)
 	if err != nil {
-		return err
+		return namesNoJob(id, err)
 	}
 	out := struct {
 		Job     job  `json:"job"`

@@ -147,7 +147,7 @@ wanted; 1 that it ended otherwise. Ctrl-C ends the watching, not the Job.`,
 				return err
 			}
 			defer client.CloseIdleConnections()
-			return a.watch(c.Context(), client, args[0])
+			return namesNoJob(args[0], a.watch(c.Context(), client, args[0]))
 		}}
 }
 

@@ -70,9 +70,9 @@ func TestEveryVerbAtDuvo(t *testing.T) {
 	require.Contains(t, lines[len(lines)-1], `"answer":"Refunded."`)
 
 	_, digest = b.shown(started.Job.ID)
-	r = b.ctl("answer", started.Job.ID, "--digest", digest, "-y", "--answer", "Which address?=Linden Street 14", "--answer", "2=Parcel 1, Parcel 3", "--answer", "3=Nothing.")
+	r = b.ctl("answer", started.Job.ID, "--digest", digest, "-y", "--answer", "Which address?=Linden Street 14", "--answer", "2=Parcel 1 of 3, Parcel 3 of 3", "--answer", "3=Nothing.")
 	require.Zero(t, r.code, r.errs)
-	require.Equal(t, map[string]string{"Which address?": "Linden Street 14", "Which parcels?": "Parcel 1, Parcel 3", "What is the customer told?": "Nothing."}, b.response(started.Job.ID).Answers)
+	require.Equal(t, map[string]string{"Which address?": "Linden Street 14", "Which parcels?": "Parcel 1 of 3, Parcel 3 of 3", "What is the customer told?": "Nothing."}, b.response(started.Job.ID).Answers)
 
 	denied := b.asks(refundsID, "Refund 500 EUR|")
 	_, digest = b.shown(denied)
@@ -167,6 +167,8 @@ func TestExitCodes(t *testing.T) {
 	code(exitError, "usage", "pending", "--timeout", "0s")
 	code(exitError, "usage", "run", "refunds")
 	code(exitError, "usage", "stop", id)
+	code(exitError, "usage", "stop", "order 4711", "-y") // an operation key
+	code(exitError, "usage", "watch", "order 4711")
 	code(exitError, "usage", "approve", id)
 	code(exitError, "usage", "approve", id, "-y")
 	code(exitError, "usage", "approve", id, "--digest", "123456789012")

@@ -21,7 +21,10 @@ type badRequest string
 func (e badRequest) Error() string { return string(e) }
 
 // errNotKnown is a start before the Assignments were listed.
-var errNotKnown = errors.New("the Assignments are not known yet, since Duvo could not be reached so far; nothing was started")
+var errNotKnown = errors.New("the Assignments are not known yet, since Duvo has not told them so far; nothing was started")
+
+// errNotKept is a decision that could not be recorded, where some of it may have been.
+var errNotKept = errors.New("the decision could not be recorded, so it is not known whether it counts; post the same one again")
 
 // errNotRead is a decision about a Job that was taken up from the journal and has not
 // been read since, or has just asked: what it waits for is not known at this moment.
@@ -55,6 +58,8 @@ func explain(err error) (status int, words string) {
 		return http.StatusConflict, own
 	case is(errNotKnown, errNotRead):
 		return http.StatusServiceUnavailable, own
+	case is(errNotKept):
+		return http.StatusServiceUnavailable, errNotKept.Error()
 	case is(outcome.ErrClosed, journal.ErrUnavailable, audit.ErrUnavailable, context.Canceled, context.DeadlineExceeded), duvo.Temporary(err):
 		return http.StatusServiceUnavailable, duvotool.ErrorText(err) // come again
 	case is(duvo.ErrUnauthorized, duvo.ErrForbidden):

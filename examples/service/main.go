@@ -62,8 +62,14 @@ type config struct {
 var help = usage.Text{
 	Does: "Serves work in Duvo over HTTP: start it, see how it stands, decide what it asks.",
 	About: `It may be killed at any moment: what was taken is gone on with, and nothing is
-done twice. The comment at the top of main.go lists the routes. Without DUVO_API_KEY it
-runs on an emulator inside this process, where the header X-Person says who calls.`,
+done twice. Without DUVO_API_KEY it runs on an emulator inside this process, where the
+header X-Person says who calls.
+
+POST /jobs starts work, GET /jobs lists what is in flight, and GET /jobs/KEY tells how
+one stands. GET /requests lists what waits for people, with the path to post each decision
+to, and its digest: {"digest", "verdict", "reason", "answers"}, where the verdict is
+approve, deny or answer. GET /health tells how the service is, as docs/operations.md
+explains; a supervisor asks /healthz and /readyz.`,
 	Env: slices.Concat(usage.Duvo("without it an emulator inside this process is used"), []usage.Entry{
 		{Name: "DUVO_WEBHOOK_URL", Means: "where Duvo's webhook reaches POST /duvo of this service; Jobs are then read sooner"},
 		{Name: "DUVO_WEBHOOK_SECRET", Means: "its signing secret, as Duvo shows it"},
@@ -81,7 +87,7 @@ func main() {
 	var c config
 	fs := flag.NewFlagSet("service", flag.ContinueOnError)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "the `ADDRESS` to serve")
-	fs.StringVar(&c.data, "data", "", "the `FOLDER` of the journal and the audit, which outlive the process; needed with DUVO_API_KEY")
+	fs.StringVar(&c.data, "data", "", "the `FOLDER` of the journal and the audit, which outlive the process; it must exist; needed with DUVO_API_KEY")
 	fs.StringVar(&c.personHeader, "person-header", "", "the `HEADER` in which your authenticating proxy tells who calls; needed with DUVO_API_KEY")
 	fs.DurationVar(&c.poll, "poll", 0, "how often a Job is read; 0 is by its age, from 5s, as Duvo advises")
 	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
@@ -95,6 +101,7 @@ func main() {
 		log.Error("service: " + hitl.SafeLine(err.Error(), 1000))
 		os.Exit(1)
 	}
+	log.Info("stopped")
 }
 
 // inDuvo runs the service on the Duvo that the environment names, or else on an
@@ -127,6 +134,9 @@ func inDuvo(ctx context.Context, c config, log *slog.Logger) error {
 
 // run serves until ctx ends. What it opens first it closes last.
 func run(ctx context.Context, c config, client *duvo.Client, log *slog.Logger) error {
+	if _, err := os.Stat(c.data); err != nil { // and none is made: it may be a volume that is not mounted
+		return fmt.Errorf("the folder of -data must be there, with the journal in it unless this is the first start: %w", err)
+	}
 	l, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return err

@@ -218,7 +218,9 @@ func TestProcesses(t *testing.T) {
 	require.Equal(t, http.StatusConflict, p.decide(open["ask 0"], "deny"))
 	p.until(func() bool { return p.decide(open["ask 1"], "deny") != http.StatusServiceUnavailable }) // it is being read
 	require.Equal(t, http.StatusOK, p.decide(open["ask 1"], "deny"))
-	require.NotContains(t, p.terminate(), "level=ERROR")
+	said := p.terminate()
+	require.NotContains(t, said, "level=ERROR")
+	require.Contains(t, said, "level=INFO msg=stopped")
 
 	p = launch(t, data, d)
 	require.Equal(t, open["ask 2"].Digest, p.waits(2)["ask 2"].Digest)

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -225,6 +227,8 @@ func (s *service) decide(r *http.Request, by string) (int, any, error) {
 	switch {
 	case decided == nil:
 		return http.StatusOK, map[string]any{"by": by, "verdict": d.Verdict}, nil
+	case errors.Is(decided, journal.ErrUnavailable), errors.Is(decided, audit.ErrUnavailable):
+		return 0, nil, fmt.Errorf("%w: %w", errNotKept, decided)
 	case !errors.Is(decided, errNotRead) && !errors.Is(decided, outcome.ErrNotPending) && !errors.Is(decided, context.DeadlineExceeded):
 		return 0, nil, decided
 	}

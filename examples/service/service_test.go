@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +57,10 @@ func TestRefusesToStart(t *testing.T) {
 	for _, c := range []config{{listen: "127.0.0.1:0"}, {listen: "127.0.0.1:0", data: t.TempDir()}, {listen: "127.0.0.1:0", personHeader: "X-Person"}} {
 		require.ErrorContains(t, inDuvo(t.Context(), c, log), "-data and -person-header are needed")
 	}
+	missing := filepath.Join(t.TempDir(), "volume")
+	err := inDuvo(t.Context(), config{listen: "127.0.0.1:0", data: missing, personHeader: "X-Person"}, log)
+	require.ErrorContains(t, err, "the folder of -data must be there")
+	require.NoFileExists(t, missing)
 	t.Setenv(duvo.EnvAPIKey, "")
 	for _, listen := range []string{":0", "0.0.0.0:0", "example.com:80", ""} {
 		require.ErrorContains(t, inDuvo(t.Context(), config{listen: listen}, log), "loopback")
@@ -199,6 +206,42 @@ func TestDecidesWhileDuvoIsDown(t *testing.T) {
 		s.answers("GET", "/jobs/1", "kim", "", 200, `"output":"refunded"`)
 		s.answers("GET", "/jobs/2", "kim", "", 200, `"output":"not refunded"`)
 		require.Equal(t, 2, s.duvo.Count("respondToHumanRequest"))
+	})
+}
+
+// A full is a journal that takes nothing while it is full.
+type full struct {
+	journal.Journal
+	now atomic.Bool
+}
+
+func (f *full) Put(ctx context.Context, r journal.Record) (uint64, error) {
+	if f.now.Load() {
+		return 0, fmt.Errorf("%w: /var/secret", journal.ErrUnavailable)
+	}
+	return f.Journal.Put(ctx, r)
+}
+
+// Whoever decides while nothing can be recorded is told to post the same again, in words
+// of a decision and of no disk, and then it is sent once.
+func TestDecidesOnAFullDisk(t *testing.T) {
+	atDesk(t, func(s *desk) {
+		s.close()
+		disk := &full{Journal: s.jobs}
+		s.jobs = disk
+		s.open()
+		s.answers("POST", "/jobs", "kim", `{"key":"1","assignment":"Orders","input":"refund"}`, 202, "pending")
+		time.Sleep(10 * time.Second)
+		r := s.reg.Pending()[0]
+		disk.now.Store(true)
+		s.answers("POST", pathOf(r), "kim", verdictOn(digestOf(r), "approve"), 503, `{"error":"`+errNotKept.Error()+`"}`)
+		require.Zero(t, s.duvo.Count("respondToHumanRequest"))
+		disk.now.Store(false)
+		time.Sleep(10 * time.Minute)
+		s.answers("POST", pathOf(r), "kim", verdictOn(digestOf(r), "approve"), 200, "approved")
+		time.Sleep(time.Minute)
+		s.answers("GET", "/jobs/1", "kim", "", 200, `"output":"refunded"`)
+		require.Equal(t, 1, s.duvo.Count("respondToHumanRequest"))
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 // A Load is what an engine has to do.
 type Load struct {
 	Calls, Queued, InFlight   int
+	Unstarted                 int // of InFlight: those whose Job could not be started so far, or nobody knows whether it was
 	Waiting, GivenUp, Unknown int
 	Oldest                    Oldest
 }
@@ -35,6 +36,9 @@ func (eng *Engine) Load() Load {
 		switch {
 		case busy:
 			l.InFlight++
+			if r.Job == "" && (s.Live.Fails > 0 || r.Start.Earlier) {
+				l.Unstarted++
+			}
 		case r.Trouble != "":
 			l.GivenUp++
 		case r.Result != nil && r.Result.Outcome == lifecycle.Unknown:

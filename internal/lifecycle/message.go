@@ -174,7 +174,7 @@ func (t *turn) messageSent(e Sent) {
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
-		enough := t.failedAttempt("a message cannot be posted", e.RetryAfter)
+		enough := t.failedAttempt("a message cannot be posted so far", e.RetryAfter)
 		if m.Kind != FollowUpMessage { // the outcome is not held up for it
 			enough = l.Fails >= t.o.attempts()
 		}

@@ -116,10 +116,7 @@ func (t *turn) reset(p *Request, q *Ticket) {
 	t.past(p)
 	first, fate := p.FirstSeen, FateNotPending
 	if p.reads(q) {
-		first = t.now.Wall // another text has deadlines of its own
-		if p.Decision == nil {
-			fate = FateChanged
-		}
+		first, fate = t.now.Wall, FateChanged // another text has deadlines of its own
 	}
 	id := p.ID
 	*p = q.request(first)

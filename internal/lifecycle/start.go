@@ -130,7 +130,7 @@ func (t *turn) startSent(e Sent) {
 	case Wait:
 		l.NotBefore = t.now.Mono + t.o.backoff(1, e.RetryAfter)
 	case Nothing, NoAccess:
-		enough := t.failedAttempt("a Job cannot be started", e.RetryAfter)
+		enough := t.failedAttempt("a Job cannot be started so far", e.RetryAfter)
 		if a.Earlier && e.Reply == NoAccess {
 			l.NoRepeat = true
 		}
@@ -169,7 +169,7 @@ func (t *turn) staged(e Staged) {
 		t.Record.Sandbox = e.Sandbox
 		l.Fails = 0
 	case Nothing, Wait, Doubt:
-		if t.failedAttempt("files cannot be staged", 0) {
+		if t.failedAttempt("files cannot be staged so far", 0) {
 			t.fail(CauseFiles, "", true)
 		}
 	default:

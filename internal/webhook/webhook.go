@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/digest"
+	"github.com/duvotool/duvotool/internal/inbody"
 	"github.com/duvotool/duvotool/internal/jsonkeys"
 	"github.com/duvotool/duvotool/internal/lifetime"
+	"github.com/duvotool/duvotool/internal/tally"
 )
 
 // How webhooks are bounded.
 const (
-	maxBody       = 64 << 10
-	maxAge        = 5 * time.Minute // of a delivery's timestamp, either way
-	refusalsEvery = time.Minute     // at most one line of the log about refusals for one reason
+	maxBody = 64 << 10
+	maxAge  = 5 * time.Minute // of a delivery's timestamp, either way
 )
 
 // A Handler takes Duvo's deliveries. What a delivery says is not believed: it only
@@ -33,7 +34,7 @@ type Handler struct {
 	life      *lifetime.Lifetime
 	log       *slog.Logger
 	delivered func(req *http.Request, jobID, delivery string)
-	refusals  tally
+	refusals  tally.Tally
 	counts    counts
 }
 
@@ -82,7 +83,7 @@ func New(keys Keys, life *lifetime.Lifetime, log *slog.Logger, delivered func(re
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	refuse := func(status int, why string) {
 		h.counts.note(false)
-		if n, tell := h.refusals.note(why); tell {
+		if n, tell := h.refusals.Note(why); tell {
 			h.log.Warn("duvotool: a webhook delivery was refused", "reason", why, "status", status, "refused", n)
 		}
 		http.Error(w, http.StatusText(status), status)
@@ -96,7 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(inbody.Bound(w, req).Body, maxBody+1))
 	delivery, unsigned := h.keys.signed(req.Header, body, time.Now())
 	switch {
 	case err != nil:
@@ -205,36 +206,4 @@ func signedV1(signatures string, want []byte) bool {
 		}
 	}
 	return false
-}
-
-// A tally counts what happened for a few reasons, and says when to tell of it: the
-// first time, and then once in a while. Its methods may be called at once.
-type tally struct {
-	mu     sync.Mutex
-	counts map[string]*count
-}
-
-type count struct {
-	n    int       // since it was told
-	told time.Time // when
-}
-
-// note counts; tell says that n are to be told of now.
-func (t *tally) note(why string) (n int, tell bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = map[string]*count{}
-	}
-	c := t.counts[why]
-	if c == nil {
-		c = &count{}
-		t.counts[why] = c
-	}
-	c.n++
-	if now := time.Now(); c.told.IsZero() || now.Sub(c.told) >= refusalsEvery {
-		n, c.n, c.told = c.n, 0, now
-		return n, true
-	}
-	return 0, false
 }

@@ -12,7 +12,8 @@
 //
 // It is the authorization code flow with PKCE, a state and a nonce. Who has signed in is
 // in a cookie of the browser, signed, for as long as a session lasts; nothing is kept in
-// the program but which sessions were signed out of before their end.
+// the program but which sessions were signed out of before their end. What is refused is
+// logged, at most once a minute for each reason.
 package oidc
 
 import (
@@ -30,6 +31,8 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/duvotool/duvotool/adapters/inbox"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/inbody"
+	"github.com/duvotool/duvotool/internal/tally"
 	"golang.org/x/oauth2"
 )
 
@@ -71,6 +74,7 @@ type SignIn struct {
 	handler  http.Handler
 	secure   bool // cookies travel by https alone
 	ended    ended
+	refusals tally.Tally // by reason
 }
 
 // minKey is how long a key for sessions must be, in bytes.
@@ -138,7 +142,7 @@ func (s *SignIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, inbody.Bound(w, r))
 }
 
 // Person is for [inbox.Config]: who has signed in.
@@ -163,7 +167,9 @@ const beginFor = 15 * time.Minute
 // back takes somebody in whom the provider sends back.
 func (s *SignIn) back(w http.ResponseWriter, r *http.Request) {
 	no := func(status int, text string, err error) {
-		s.cfg.Log.Warn("oidc: a sign-in was refused", "reason", hitl.SafeLine(text, 200), "error", hitl.SafeLine(fmt.Sprint(err), 500))
+		if n, tell := s.refusals.Note(text); tell { // anybody can come back without having been sent
+			s.cfg.Log.Warn("oidc: a sign-in was refused", "reason", hitl.SafeLine(text, 200), "error", hitl.SafeLine(fmt.Sprint(err), 500), "refused", n)
+		}
 		http.Error(w, "You are not signed in: "+text+". Go back to the desk and try again.", status)
 	}
 	v := r.URL.Query()
