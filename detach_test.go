@@ -353,6 +353,9 @@ func TestCheckOnlyReads(t *testing.T) {
 		out, err = reg.CheckTool().Call(t.Context(), res.Handle)
 		require.NoError(t, err)
 		require.Contains(t, out, "completed")
+		require.Contains(t, out, "No words of the Job are known here.", "they were not collected")
+		require.NotContains(t, out, "said nothing")
+		require.NotContains(t, out, outcome.ContinueTool, "which is not offered")
 		require.Zero(t, d.Count("respondToHumanRequest"))
 	})
 }

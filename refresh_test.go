@@ -374,6 +374,6 @@ func TestDiscoverEnds(t *testing.T) {
 		defer cancel()
 		_, err := duvotool.Discover(ctx, b)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, time.Second, time.Since(began))
+		require.LessOrEqual(t, time.Since(began), 1100*time.Millisecond, "it is given a moment to tell why")
 	}, duvotest.WithAssignment(refunds))
 }

@@ -110,6 +110,10 @@ func TestBaseURL(t *testing.T) {
 	}
 	_, err := New(WithAPIKey(testKey), WithBaseURL("ftp://10.0.0.1"), AllowPlainHTTP())
 	require.Error(t, err)
+	for _, in := range []string{"127.0.0.1:8400", "api.duvo.ai", "https://%zz"} {
+		_, err := New(WithAPIKey(testKey), WithBaseURL(in))
+		require.ErrorContains(t, err, "it looks like "+DefaultBaseURL, in)
+	}
 }
 
 func TestFromEnv(t *testing.T) {

@@ -54,8 +54,8 @@ func (d *Duvo) AddAssignment(a Assignment) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.assignment(a.ID) != nil {
-		return fmt.Errorf("duvotest: there are two Assignments with ID %s", a.ID)
+	if other := d.assignment(a.ID); other != nil {
+		return fmt.Errorf("duvotest: the Assignments %q and %q have the same ID, %s; give one of them another", other.Name, a.Name, a.ID)
 	}
 	now := time.Now()
 	d.assignments = append(d.assignments, &assignment{Assignment: a, folderID: d.folder(a.Folder),

@@ -12,7 +12,7 @@ import (
 func TestAssignments(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		require.NoError(t, w.AddAssignment(duvotest.Assignment{ID: strings.ToUpper(agentID), Name: "First"}))
-		require.Error(t, w.AddAssignment(refunds()))
+		require.ErrorContains(t, w.AddAssignment(refunds()), `the Assignments "First" and "Refunds" have the same ID`)
 		job := w.start(`{"agent_id":"` + agentID + `"}`).text("run.id")
 		w.untilStatus(job, duvo.StatusCompleted)
 		build := w.get("/v2/runs/" + job).text("run.build_id")

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
@@ -34,4 +35,24 @@ type JobInfo struct {
 	Request    *hitl.Request   `json:"request,omitempty"`   // that a policy is asked about, or has put off; nil: none
 	Resumed    bool            `json:"resumed,omitempty"`   // taken up from the journal
 	Unknown    bool            `json:"unknown,omitempty"`   // whether it was started is not known: see Registry.Candidates
+}
+
+// String tells how the Job stands on one line that is safe to print. It has nothing of
+// what the Job was told or says.
+func (i JobInfo) String() string {
+	job := "Job " + hitl.SafeLine(i.JobID, 64)
+	if i.JobID == "" {
+		job = "a Job"
+	}
+	s := fmt.Sprintf("%s of %q, operation %s: %s", job, hitl.SafeLine(i.Assignment.Name, 80), hitl.SafeLine(i.Key, 80), hitl.SafeLine(string(i.Phase), 40))
+	if i.Status != "" {
+		s += ", " + hitl.SafeLine(string(i.Status), 40)
+	}
+	if i.Resumed {
+		s += ", taken up from the journal"
+	}
+	if i.Unknown {
+		s += "; it is not known whether it was started"
+	}
+	return s
 }

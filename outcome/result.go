@@ -124,7 +124,11 @@ func (r *Result) Observation() string {
 		fmt.Fprintf(&b, "To go on with this Job, use the tool %s with the handle %s and what to say.\n", ContinueTool, r.Handle)
 	}
 	if strings.TrimSpace(r.Output) == "" {
-		if r.Outcome != OutcomeUnknown && r.Outcome != OutcomePending {
+		switch {
+		case r.Outcome == OutcomeUnknown, r.Outcome == OutcomePending:
+		case r.Note != "": // which may tell that its words were not collected, or not kept
+			b.WriteString("No words of the Job are known here.")
+		default:
 			b.WriteString("The Job said nothing.")
 		}
 	} else {

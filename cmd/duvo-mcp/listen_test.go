@@ -155,4 +155,5 @@ func TestJSONLogs(t *testing.T) {
 		require.True(t, json.Valid([]byte(line)), line)
 	}
 	require.Contains(t, errs.String(), `"level":"ERROR"`)
+	require.Contains(t, errs.String(), "can be guessed")
 }

@@ -66,7 +66,10 @@ func (d *Discovery) Done() bool {
 	}
 }
 
-// within is read for who holds the turn, and returns when ctx ends,
+// lastWord is how long a backend whose context has ended has to tell its last failure.
+const lastWord = 100 * time.Millisecond
+
+// within is read for who holds the turn, and returns soon after ctx ends,
 // whatever the backend does. The turn is given back by done, or, where the backend
 // still runs, once that has ended; then nothing comes of what it finds.
 func (d *Discovery) within(ctx context.Context) (cat *catalog.Catalog, done func(), err error) {
@@ -88,6 +91,16 @@ func (d *Discovery) within(ctx context.Context) (cat *catalog.Catalog, done func
 	case f := <-back:
 		return f.cat, giveBack, f.err
 	case <-ctx.Done():
+	}
+	if !errors.Is(context.Cause(ctx), outcome.ErrClosed) { // its last failure tells more than that the time is over
+		select {
+		case f := <-back:
+			if f.err == nil || errors.Is(f.err, ctx.Err()) {
+				return f.cat, giveBack, f.err
+			}
+			return nil, giveBack, ended(ctx)
+		case <-time.After(lastWord):
+		}
 	}
 	d.Life.Again()
 	go func() {

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"sync/atomic"
@@ -161,5 +162,34 @@ func TestABackendThatHangs(t *testing.T) {
 		close(release)
 		require.NoError(t, life.Wait(t.Context()))
 		require.Same(t, offered, d.Latest())
+	})
+}
+
+// Whose time is over is told why it took so long, and not only that it did.
+func TestTheLastFailureIsToldWithTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		s.does(func(ctx context.Context) ([]duvo.Assignment, error) {
+			<-ctx.Done()
+			return nil, fmt.Errorf("connection refused; no further attempt: %w", ctx.Err())
+		})
+		d, _, _ := discovery(s, func(*Config) {})
+		defer d.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := d.Refresh(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "connection refused")
+
+		ignores := make(chan struct{})
+		s.does(func(context.Context) ([]duvo.Assignment, error) { <-ignores; return nil, errors.New("too late") })
+		began := time.Now()
+		ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err = d.Refresh(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotContains(t, err.Error(), "too late")
+		require.Equal(t, 3*time.Second+lastWord, time.Since(began))
+		close(ignores)
 	})
 }

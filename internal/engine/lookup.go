@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
@@ -74,10 +75,15 @@ func (op *operation) standing(ctx context.Context, restored bool) (*outcome.Resu
 		return res, nil
 	}
 	res, err := op.looked(ctx, s)
-	if err == nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case op.elsewhere(s):
+		res.Note = "another replica works on it, and collects what the Job says"
+	default:
 		res.Note = "nobody in this process works on it, and what the Job says is collected when a call takes it up"
 	}
-	return res, err
+	return res, nil
 }
 
 // looked reads the Job of an operation that nobody works on.
@@ -105,12 +111,58 @@ func (op *operation) looked(ctx context.Context, s *lifecycle.State) (*outcome.R
 func (op *operation) check(ctx context.Context) (*outcome.Result, error) {
 	s := op.latest()
 	switch idle := !op.busy() && s.Record.Result == nil; {
+	case op.elsewhere(s):
+		return op.waitForOwner(ctx)
 	case idle && s.Record.Job == "":
 		return op.unstarted(s), nil
 	case idle:
 		return op.looked(ctx, s)
 	}
 	return op.wait(ctx)
+}
+
+// elsewhere reports whether another replica works on the operation, or is about to: one
+// that dies is followed by the next.
+func (op *operation) elsewhere(s *lifecycle.State) bool {
+	return op.eng.replicas != nil && !op.eng.cfg.NoResume && s.Record.Result == nil && !s.Record.Parked() && !s.Live.Running
+}
+
+// waitForOwner is wait for an operation that another replica works on: it begins
+// nothing, and sees what that one records.
+func (op *operation) waitForOwner(ctx context.Context) (*outcome.Result, error) {
+	open, end, ok := op.eng.life.During(ctx)
+	if !ok {
+		return nil, op.errorOf(outcome.ErrClosed)
+	}
+	defer end()
+	waiting, budget, began := open, op.work.Settings, time.Now()
+	if budget.WaitBudget > 0 {
+		short, cancel := context.WithTimeout(open, budget.WaitBudget)
+		defer cancel()
+		waiting = short
+	}
+	_ = op.await(waiting, func(s *lifecycle.State) bool { return !op.elsewhere(s) || suspendedOf(s) != "" })
+	switch s := op.latest(); {
+	case ctx.Err() != nil:
+		return nil, op.errorOf(context.Cause(ctx))
+	case s.Record.Result != nil && !s.Live.Running:
+		return op.result(s), nil
+	case open.Err() != nil:
+		return nil, op.errorOf(outcome.ErrClosed)
+	case s.Live.Running: // it was taken over
+		if budget.WaitBudget > 0 {
+			budget.WaitBudget = max(budget.WaitBudget-time.Since(began), 1)
+		}
+		enough, stop := budget.budget()
+		defer stop()
+		return op.waitFor(ctx, enough)
+	case s.Record.Parked() && s.Record.Job == "":
+		return op.unstarted(s), nil
+	case s.Record.Parked():
+		return op.looked(ctx, s)
+	default:
+		return op.interim(s), nil
+	}
 }
 
 // peek finds an operation by its key without keeping what it reads. What is not

@@ -153,7 +153,9 @@ func (op *operation) errText() string {
 // parked tells how the Job of an operation stands that nobody works on.
 func (op *operation) parked(s *lifecycle.State, o outcome.Outcome, status duvo.Status) *outcome.Result {
 	res := op.soFar(s, o)
-	res.Status, res.Handle = status, op.ownHandle()
+	if res.Status = status; o == outcome.OutcomePending {
+		res.Handle = op.ownHandle() // there is no turn to go on after before what the Job said is collected
+	}
 	res.Note = "the call that started it has ended before it, so nobody here works on it or collects what it says until somebody calls again with its key"
 	return res
 }

@@ -70,11 +70,38 @@ func (t Text) Parse(fs *flag.FlagSet, args []string, out, errs io.Writer) (code 
 		return OK, true
 	case err == nil && fs.NArg() > 0 && !t.Args:
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case err != nil:
+		err = plainer(fs, err)
 	}
 	if err != nil {
 		return Complain(fs.Name(), err, errs), true
 	}
 	return 0, false
+}
+
+// plainer says what a flag takes where package flag says that it cannot parse it.
+func plainer(fs *flag.FlagSet, err error) error {
+	const of = " for flag -"
+	said, cut := strings.CutSuffix(err.Error(), ": parse error")
+	i := strings.LastIndex(said, of)
+	if !cut || i < 0 {
+		return err
+	}
+	f := fs.Lookup(said[i+len(of):])
+	if f == nil {
+		return err
+	}
+	g, ok := f.Value.(flag.Getter)
+	if !ok {
+		return err
+	}
+	switch g.Get().(type) {
+	case time.Duration:
+		return errors.New(said + ": a duration has its unit, such as 500ms, 90s or 15m")
+	case int, int64, uint, uint64:
+		return errors.New(said + ": it takes a whole number")
+	}
+	return err
 }
 
 // Complain says what is wrong with how a program was called, and returns [Wrong].

@@ -72,10 +72,13 @@ func TestParse(t *testing.T) {
 		{[]string{"-n", "3", "x"}, Text{Args: true}, 0, false, ""},
 		{[]string{"x"}, Text{}, Wrong, true, "prog: unexpected argument \"x\"\nprog -h tells how it is called.\n"},
 		{[]string{"-x"}, Text{}, Wrong, true, "prog: flag provided but not defined: -x\nprog -h tells how it is called.\n"},
-		{[]string{"-n", "x"}, Text{}, Wrong, true, "prog: invalid value \"x\" for flag -n: parse error\nprog -h tells how it is called.\n"},
+		{[]string{"-n", "x"}, Text{}, Wrong, true, "prog: invalid value \"x\" for flag -n: it takes a whole number\nprog -h tells how it is called.\n"},
+		{[]string{"-list-wait", "5"}, Text{}, Wrong, true, "prog: invalid value \"5\" for flag -list-wait: a duration has its unit, such as\n  500ms, 90s or 15m\nprog -h tells how it is called.\n"},
+		{[]string{"-n", "99999999999999999999"}, Text{}, Wrong, true, "prog: invalid value \"99999999999999999999\" for flag -n: value out of range\nprog -h tells how it is called.\n"},
 	} {
 		fs := flag.NewFlagSet("prog", flag.ContinueOnError)
 		fs.Int("n", 0, "how many")
+		fs.Duration("list-wait", 0, "how long")
 		var out, errs bytes.Buffer
 		code, done := c.text.Parse(fs, c.args, &out, &errs)
 		require.Equal(t, c.code, code)
