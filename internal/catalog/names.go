@@ -140,5 +140,7 @@ func oneLine(errs []error) error { return &onLine{errors.Join(errs...)} }
 
 type onLine struct{ err error }
 
-func (e *onLine) Error() string { return strings.NewReplacer("?\n", "? ", "\n", "; ").Replace(e.err.Error()) }
+func (e *onLine) Error() string {
+	return strings.NewReplacer("?\n", "? ", "\n", "; ").Replace(e.err.Error())
+}
 func (e *onLine) Unwrap() error { return e.err }
