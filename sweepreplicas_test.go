@@ -317,7 +317,7 @@ func TestReplicasHearNothing(t *testing.T) {
 				all, told := requests(d)
 				t.Logf("%s lost: %.2f requests a Job:%s; ends told after %v on average, %v at most", name, float64(all)/n, told, mean.Round(time.Second), latest.Round(time.Second))
 				require.Zero(t, f.listers.both, "two read the lists at once")
-				require.Less(t, latest, 2*time.Minute, "as by age")
+				require.Less(t, latest, 3*time.Minute, "as by age, two sweeps late")
 				require.LessOrEqual(t, len(f.listers.readers()), 8)
 				require.Equal(t, n/5, d.Count("respondToHumanRequest"))
 				require.Equal(t, n, d.Count("startRun"))

@@ -128,6 +128,7 @@ func TestWhatAFollowUpAddsAndGetsBack(t *testing.T) {
 
 	x = newScript(t, quick()).do(Called{Caller: 1, Order: followOrder})
 	x.do(Collected{Name: want[Collect](x).Name, Count: 3, Problem: "it is too much"}).saves()
+	x.do(Loaded{Name: want[Load](x).Name}) // another process has recorded nothing
 	if f := want[Release](x); f.Cause != CauseRefused || f.Text != "it is too much" || x.s.Record.Stage != New {
 		t.Fatalf("%+v", f)
 	}

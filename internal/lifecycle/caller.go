@@ -207,6 +207,12 @@ func (t *turn) windDown() bool {
 	if (l.Untold || l.Dirty && l.Revision+uint64(len(r.Holders)) > 0) && l.SaveFails < t.parkTries() {
 		return t.save()
 	}
+	if l.End != nil && l.End.Nothing && !l.End.Looked && l.Revision == 0 {
+		end := *l.End
+		end.Looked, l.End = true, &end
+		t.emit(Load{Name: t.exchange(Loading, "")})
+		return true
+	}
 	if r.Stopping.Asked && !r.Stopping.Done && !l.Dirty && t.mayStopNow() {
 		return t.sendStop()
 	}

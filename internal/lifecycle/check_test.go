@@ -113,7 +113,10 @@ func (w *world) released(i int, f Release) {
 		if w.srv.jobs > 0 && !w.scene.follow && p.st.Record.Job != "" {
 			w.fail("given up because the journal fails")
 		}
-	case CauseRefused, CauseFailed:
+	case CauseRefused, CauseFailed, CauseBusy, CauseTooLate:
+		if w.hist.posts[p.op] > 0 {
+			w.fail("(4) told that nothing was said, and it was")
+		}
 		if r := &p.st.Record; w.srv.jobs > 0 && !w.scene.follow && r.Job == "" && r.Start == (Attempt{}) && r.Result == nil {
 			w.fail("(4) told that nothing was started, and there is a Job")
 		}

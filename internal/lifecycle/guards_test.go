@@ -53,6 +53,7 @@ func removals() []struct {
 		{"accepted work is not given up for what may mend", guardAccepted, scene{opts: quick(), calls: 1, budgets: 1, faults: 2, sendFaults: true, keys: true}},
 		{"only the owner works", guardOwner, scene{opts: leased(nil), began: true, procs: 2, requests: 1}},
 		{"nothing is put under a lease that another has", guardFence, scene{opts: leased(nil), began: true, procs: 2, requests: 1, lapses: 1}},
+		{"that nothing was begun is told where the journal agrees", guardNothing, scene{opts: quick(), procs: 2, follow: true, calls: 2}},
 		{"a server's wish to be left alone is bounded", guardRetry, scene{opts: quick(), began: true, requests: 1, faults: 1, sendFaults: true, retryAfter: 1000}},
 	}
 }

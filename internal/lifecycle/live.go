@@ -172,6 +172,9 @@ type End struct {
 	Park  bool    // nobody takes it up by itself
 	Mute  bool    // nothing more is recorded: the record is somebody else's, or cannot be used
 	Calls Outcome // callers are told how the Job stands; empty: they get an error
+
+	Nothing bool // it tells that nothing was started or said, as far as this process knows
+	Looked  bool // and the journal was asked, where this process has recorded nothing
 }
 
 // A Cause tells why callers get no result.

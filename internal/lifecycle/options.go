@@ -95,6 +95,7 @@ const (
 	guardAccepted                     // accepted work is not given up for what may mend
 	guardFence                        // nothing is put under a lease that another has taken; of the journal
 	guardOwner                        // only the owner works on the operation
+	guardNothing                      // that nothing was begun is told where the journal agrees
 	guardRetry                        // a server's wish to be left alone is bounded
 )
 

@@ -189,6 +189,9 @@ func (t *turn) conflict(c *Record, revision uint64) {
 	if mine.Result != nil && t.Record.Result == nil && l.End == nil {
 		l.Informed, l.Looked = false, false // what was told does not stand; what it comes to now is told too
 	}
+	if l.End != nil && l.End.Nothing && !t.nothingBegun() {
+		l.End = nil // something was, or may have been
+	}
 	t.decideAgain(&mine, asks)
 	t.decidedThere(&mine, asks)
 	l.Untold = len(l.Lines) > 0

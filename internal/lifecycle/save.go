@@ -78,6 +78,10 @@ func (t *turn) takeBack() {
 func (t *turn) saveFailed(e SaveFailed) {
 	l := &t.Live
 	t.takeBack()
+	unproved := l.End != nil && l.End.Nothing // another process may have begun something
+	if unproved {
+		l.End = nil
+	}
 	if l.Reconciling != nil {
 		t.unreconciled()
 		if !e.Fenced {
@@ -95,6 +99,9 @@ func (t *turn) saveFailed(e SaveFailed) {
 		t.withdraw(inOtherHands)
 		t.mute(CauseJournal)
 		return
+	}
+	if unproved {
+		t.fail(CauseJournal, "", true)
 	}
 	if l.SaveFails == 0 {
 		t.emit(Tell{Kind: NoticeTrouble, Text: "the journal or the audit cannot be written"})

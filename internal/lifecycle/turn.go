@@ -100,8 +100,17 @@ func (t *turn) mute(cause Cause) {
 // itself.
 func (t *turn) fail(cause Cause, text string, park bool) {
 	if t.Live.End == nil {
-		t.Live.End = &End{Cause: cause, Text: text, Park: park}
+		t.Live.End = &End{Cause: cause, Text: text, Park: park, Nothing: cause.ofSending() && t.nothingBegun() && t.o.on(guardNothing)}
 	}
+}
+
+// ofSending reports whether a run ends so because what is to be sent was not.
+func (c Cause) ofSending() bool {
+	switch c {
+	case CauseFailed, CauseRefused, CauseBusy, CauseTooLate, CauseFiles:
+		return true
+	}
+	return false
 }
 
 // heard reports whether somebody waits who can be told an error. What goes on without
