@@ -20,13 +20,14 @@
 //	starting    a start was announced, the Job is unknown    new, watching, collecting, ended
 //	watching    the Job is known                             collecting, ended
 //	collecting  the Job has ended, its messages are unread   watching, posting, ended
-//	posting     a message is to be posted to the ended Job   new, watching, ended
-//	ended       the outcome is known, or known to be unknown watching, new
+//	posting     a message is to be posted to the ended Job   new, watching, collecting, ended
+//	ended       the outcome is known, or known to be unknown watching, starting, new
 //
 // An operation ends as unknown where nobody can tell whether its start or message
 // took effect; only [Reconciled] ends that. From gone it goes back to watching
 // when the Job is [Seen]. What another process has recorded is taken over, so
-// that several steps may be seen as one.
+// that several steps may be seen as one, or what has ended here as starting there,
+// until both records are merged.
 //
 // The stage of a human request:
 //
@@ -52,7 +53,9 @@
 // ([EndCalls]), as pending where the Job waits for what nobody here can give and as
 // expired where the Job's own time is over; or an error ([Release]). In both cases
 // the operation is parked as it is, and the next call goes on with it, with all its
-// time. Only what the Job came to, that it is gone, and that nobody can tell are a
+// time. That nothing was started or said is told only once the journal agrees: where it
+// cannot be written, that is told, and where another process has begun, the call goes on
+// with what that one has. Only what the Job came to, that it is gone, and that nobody can tell are a
 // [Result]. While a decision is put off, whoever calls gets what is known at once
 // ([Interim]), and the operation goes on without callers.
 //
