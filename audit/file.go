@@ -12,7 +12,7 @@ import (
 	"github.com/duvotool/duvotool/internal/ownfile"
 )
 
-// An File keeps audit records as lines of JSON, each of which holds the
+// A File keeps audit records as lines of JSON, each of which holds the
 // hash of the line before it: a line that is changed, left out or put in shows.
 // The hashes have no key: lines cut off at the end, a last line that was changed, or
 // a file that somebody who may write to it has computed anew, show only against a
