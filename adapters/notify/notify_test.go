@@ -50,9 +50,9 @@ func (b *board) send(ctx context.Context, n notify.Notice) error {
 	b.mu.Lock()
 	takes := b.takes
 	b.mu.Unlock()
-	select {
-	case <-time.After(takes):
-	case <-ctx.Done():
+	sent, cancel := context.WithTimeout(ctx, takes) // not a timer's channel: one that is due at once crashes Go 1.26's race detector in a bubble
+	defer cancel()
+	if <-sent.Done(); ctx.Err() != nil {
 		return ctx.Err()
 	}
 	b.mu.Lock()
