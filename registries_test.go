@@ -44,6 +44,9 @@ func approveAfter(d time.Duration, asked *atomic.Int64) duvotool.ToolOption {
 		if asked != nil {
 			asked.Add(1)
 		}
+		if d == 0 {
+			return hitl.Approve("ops", ""), nil
+		}
 		select {
 		case <-time.After(d):
 			return hitl.Approve("ops", ""), nil
