@@ -241,6 +241,7 @@ func (c isolated) Heads(ctx context.Context) iter.Seq2[journal.Record, error] {
 // Where the replica that reads the lists closes, another does at once; where it is cut
 // off, when its lease is over, and never both.
 func TestAnotherReplicaReadsTheLists(t *testing.T) {
+	long(t)
 	const lease, n = 3 * time.Second, 40
 	for name, within := range map[string]time.Duration{"closes": time.Second / 10, "is cut off": lease + lease/3 + time.Second/10} {
 		t.Run(name, func(t *testing.T) {

@@ -144,6 +144,9 @@ func TestAWrongKeyIsTold(t *testing.T) {
 
 // A Duvo that does not answer yet is asked again, and what it says then is on offer.
 func TestADuvoThatComesBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	d := duvotest.New(duvotest.WithScenario(duvotest.Demo()))
 	defer d.Close()
 	var down atomic.Bool

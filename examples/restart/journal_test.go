@@ -15,6 +15,9 @@ import (
 // Each run without a journal's path is a complaint of its own and leaves nothing
 // behind; with one it goes on, and says so where there is nothing left to do.
 func TestRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	program := filepath.Join(t.TempDir(), "restart")
 	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
