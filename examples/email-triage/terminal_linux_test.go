@@ -13,6 +13,9 @@ import (
 // nothing that they typed before it approves. DUVOTOOL_TERMINAL_RUNS gives more
 // runs.
 func TestAtARealTerminal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	program := attended.Program(t)
 	runs := 1
 	if s := os.Getenv("DUVOTOOL_TERMINAL_RUNS"); s != "" {

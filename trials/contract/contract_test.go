@@ -53,6 +53,9 @@ const nobody = "00000000-0000-4000-8000-00000000dead"
 // Everything that our client sends is as described, and so is everything that
 // the emulator answers, over every operation and every described status.
 func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		d := duvotest.New(duvotest.WithAssignments(assignments()...), duvotest.WithPace(time.Second))
 		defer d.Close()
