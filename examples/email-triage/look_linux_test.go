@@ -14,6 +14,9 @@ import (
 
 // How the program looks at terminals, and in files.
 func TestLooks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	program := attended.Program(t)
 	for name, test := range map[string]func(*testing.T, string){"fits": testFits, "no colours": testNoColours, "leaving": testLeaving} {
 		t.Run(name, func(t *testing.T) {
