@@ -32,6 +32,9 @@ func pgbouncer(t *testing.T) *postgrestest.PgBouncer {
 // Through PgBouncer in transaction mode nothing but Listen needs a connection of its own,
 // and no statement a name.
 func TestThroughPgBouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	b := pgbouncer(t)
 	conforms(t, b.Through(shared(t)), WithListen(shared(t)))
 	t.Run("listening needs the server itself", func(t *testing.T) {

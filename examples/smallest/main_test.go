@@ -9,6 +9,9 @@ import (
 
 // The README's smallest program, against the emulator's demo.
 func TestSmallest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; it runs without -short")
+	}
 	s := duvotest.NewServer(duvotest.WithScenario(duvotest.Demo()))
 	defer s.Close()
 	for _, v := range s.Env() {
