@@ -142,11 +142,15 @@ func (l *life) checkJob(j duvotest.JobRecord, fail failFunc) {
 		if taken[named]++; taken[named] > 1 && !l.tooLate() && !l.twin(j.ID, named) {
 			fail("(b) two responses to %.8s were taken", named)
 		}
+		approved := q.Response.Approved != nil && *q.Response.Approved
+		made := func(a *lifeAsk) bool { // of this decision
+			return approved == (a.decision.Verdict == hitl.Approved) && (a.decision.Verdict != hitl.Answered || maps.Equal(q.Response.Answers, a.decision.Answers))
+		}
 		var a *lifeAsk
 		var r *lifeRead
-		for _, p := range l.posts {
+		for _, p := range l.posts { // of a request that came twice, the one that was taken
 			if p.name == "respond" && p.jobID == j.ID && p.request == named && (!nothing(p) || l.lies()) && !p.began.at.After(q.Response.At) {
-				if last := l.askedBefore(j.ID, named, p.began.seq); a == nil && last != nil {
+				if last := l.askedBefore(j.ID, named, p.began.seq); last != nil && (a == nil || !made(a) && made(last)) {
 					a, r = last, l.readBefore(p, last.end)
 				}
 			}
@@ -155,8 +159,7 @@ func (l *life) checkJob(j duvotest.JobRecord, fail failFunc) {
 			fail("(a) a response to %.8s was taken without a decision", named)
 			continue
 		}
-		approved := q.Response.Approved != nil && *q.Response.Approved
-		if approved != (a.decision.Verdict == hitl.Approved) || a.decision.Verdict == hitl.Answered && !maps.Equal(q.Response.Answers, a.decision.Answers) {
+		if !made(a) {
 			fail("(a) the response to %.8s was taken as another than was decided", named)
 		}
 		if named == q.ID && digestOf(j.ID, q.HumanRequest) == a.shown() {
