@@ -2,25 +2,12 @@ package inbox_test
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/duvotool/duvotool/adapters/inbox"
+	"github.com/duvotool/duvotool/internal/inbody/inbodytest"
 	"github.com/stretchr/testify/require"
 )
-
-// A bounded is a connection that notes until when a body may come.
-type bounded struct {
-	*httptest.ResponseRecorder
-	until []time.Time
-}
-
-func (b *bounded) SetReadDeadline(t time.Time) error {
-	b.until = append(b.until, t)
-	return nil
-}
 
 // Who is not signed in has not for ever to send what they post, whatever the server's own
 // timeouts.
@@ -29,8 +16,5 @@ func TestABodyIsTimed(t *testing.T) {
 		Person: func(*http.Request) (inbox.Person, error) { return inbox.Person{}, inbox.ErrNotSignedIn }})
 	require.NoError(t, err)
 	defer h.Close()
-	w := &bounded{ResponseRecorder: httptest.NewRecorder()}
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/requests/x", strings.NewReader("x")))
-	require.Equal(t, http.StatusUnauthorized, w.Code)
-	require.NotEmpty(t, w.until, "or whoever sends a byte now and then holds the connection")
+	inbodytest.Timed(t, h, "/requests/x", http.StatusUnauthorized)
 }

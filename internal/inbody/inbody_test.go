@@ -11,44 +11,34 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/inbody"
+	"github.com/duvotool/duvotool/internal/inbody/inbodytest"
 	"github.com/stretchr/testify/require"
 )
 
-// A writer notes the deadlines of its connection.
-type writer struct {
-	*httptest.ResponseRecorder
-	deadlines []time.Time
-}
-
-func (w *writer) SetReadDeadline(t time.Time) error {
-	w.deadlines = append(w.deadlines, t)
-	return nil
-}
-
 func TestABodyIsBounded(t *testing.T) {
-	w := &writer{ResponseRecorder: httptest.NewRecorder()}
+	w := inbodytest.NewConnection()
 	before := time.Now()
 	r := inbody.Bound(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("hello")))
-	require.Len(t, w.deadlines, 1)
-	require.WithinRange(t, w.deadlines[0], before.Add(inbody.Time), time.Now().Add(inbody.Time))
+	require.Len(t, w.Until, 1)
+	require.WithinRange(t, w.Until[0], before.Add(inbody.Time), time.Now().Add(inbody.Time))
 	one := make([]byte, 1)
 	_, err := r.Body.Read(one)
 	require.NoError(t, err)
-	require.Len(t, w.deadlines, 1, "it has not come yet")
+	require.Len(t, w.Until, 1, "it has not come yet")
 	text, err := io.ReadAll(r.Body)
 	require.NoError(t, err)
 	require.Equal(t, "ello", string(text))
-	require.True(t, w.deadlines[len(w.deadlines)-1].IsZero(), "the handler may take its time")
+	require.True(t, w.Until[len(w.Until)-1].IsZero(), "the handler may take its time")
 }
 
 func TestWhatIsNotBounded(t *testing.T) {
-	w := &writer{ResponseRecorder: httptest.NewRecorder()}
+	w := inbodytest.NewConnection()
 	get := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	require.Same(t, get, inbody.Bound(w, get), "a stream is asked for")
 	post := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
 	own := post.WithContext(context.WithValue(t.Context(), http.ServerContextKey, &http.Server{ReadTimeout: time.Second}))
 	require.Same(t, own, inbody.Bound(w, own), "the server has a bound of its own")
-	require.Empty(t, w.deadlines)
+	require.Empty(t, w.Until)
 	require.Same(t, post, inbody.Bound(httptest.NewRecorder(), post), "there is no connection")
 }
 

@@ -6,31 +6,17 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/duvotool/duvotool/adapters/inbox/oidc"
+	"github.com/duvotool/duvotool/internal/inbody/inbodytest"
 	"github.com/stretchr/testify/require"
 )
-
-// A bounded is a connection that notes until when a body may come.
-type bounded struct {
-	*httptest.ResponseRecorder
-	until []time.Time
-}
-
-func (b *bounded) SetReadDeadline(t time.Time) error {
-	b.until = append(b.until, t)
-	return nil
-}
 
 // Nobody has for ever to send what they post, whatever the server's own timeouts.
 func TestABodyIsTimed(t *testing.T) {
 	h, err := oidc.New(t.Context(), oidc.Config{Issuer: newProvider(t).URL, ClientID: "desk", CallbackURL: "https://desk.example.com/callback", SessionKey: make([]byte, 32)})
 	require.NoError(t, err)
-	w := &bounded{ResponseRecorder: httptest.NewRecorder()}
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/out", strings.NewReader("x")))
-	require.Equal(t, http.StatusSeeOther, w.Code)
-	require.NotEmpty(t, w.until, "or whoever sends a byte now and then holds the connection")
+	inbodytest.Timed(t, h, "/out", http.StatusSeeOther)
 }
 
 // Who was never sent to the provider cannot fill the log.
