@@ -279,6 +279,8 @@ type Match struct {
 //     returns an error that names who called it. The registry is closed all the same;
 //     call it once more from elsewhere to wait.
 //   - [Registry.Decide] is refused with ErrClosed.
+//   - Goroutines that rest for a tenth of a second after the last Job, in case another
+//     call follows, end at once.
 func (r *Registry) Close(ctx context.Context) error {
 	var left error
 	if r.eng.Within("Close", true) == nil {

@@ -68,6 +68,7 @@ func (eng *Engine) Close(ctx context.Context) error {
 	if eng.replicas != nil {
 		err = errors.Join(err, eng.replicas.close(ctx))
 	}
+	eng.pool.Close()
 	return err
 }
 

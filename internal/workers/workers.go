@@ -9,20 +9,22 @@ import (
 )
 
 const (
-	maxIdle = 16          // goroutines that wait for more to do
-	idleFor = time.Second // before they end
+	maxIdle = 16                     // goroutines that wait for more to do
+	idleFor = time.Second            // before they end
+	restFor = 100 * time.Millisecond // before they end where nobody holds the Pool: one call often follows another
 )
 
 // A Pool runs functions, each at once in a goroutine of its own for as long as it
-// runs. Goroutines wait for the next function only while somebody holds the Pool, and
-// not for long. It may be used by several goroutines.
+// runs. Goroutines wait for the next function for a moment, and somewhat longer while
+// somebody holds the Pool. It may be used by several goroutines.
 type Pool struct {
 	next chan func() // to those that wait
 
-	mu    sync.Mutex
-	held  int
-	idle  int
-	ended chan struct{} // closed when nobody holds the Pool any more
+	mu     sync.Mutex
+	held   int
+	idle   int
+	ended  chan struct{} // closed when nobody holds the Pool any more
+	closed bool
 }
 
 // New returns a Pool that nobody holds.
@@ -40,9 +42,22 @@ func (p *Pool) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held--; p.held == 0 {
-		close(p.ended)
-		p.ended = make(chan struct{})
+		p.tellLocked()
 	}
+}
+
+// Close lets no goroutine wait any more.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.tellLocked()
+}
+
+// tellLocked tells those that wait that they wait for less now.
+func (p *Pool) tellLocked() {
+	close(p.ended)
+	p.ended = make(chan struct{})
 }
 
 // Go runs f, and does not wait for it. f may end its goroutine; its panic ends the
@@ -65,22 +80,31 @@ func (p *Pool) work(f func()) {
 // wait returns the next function; nil: there is none to wait for.
 func (p *Pool) wait() (f func()) {
 	p.mu.Lock()
-	if p.held == 0 || p.idle == maxIdle {
-		p.mu.Unlock()
+	defer p.mu.Unlock()
+	if p.idle == maxIdle {
 		return nil
 	}
 	p.idle++
-	ended := p.ended
-	p.mu.Unlock()
+	defer func() { p.idle-- }()
 	t := time.NewTimer(idleFor)
 	defer t.Stop()
-	select {
-	case f = <-p.next:
-	case <-ended:
-	case <-t.C:
+	for !p.closed {
+		if p.held == 0 {
+			t.Reset(restFor)
+		}
+		ended := p.ended
+		p.mu.Unlock()
+		over := false
+		select {
+		case f = <-p.next:
+		case <-ended:
+		case <-t.C:
+			over = true
+		}
+		p.mu.Lock()
+		if f != nil || over {
+			return f
+		}
 	}
-	p.mu.Lock()
-	p.idle--
-	p.mu.Unlock()
-	return f
+	return nil
 }

@@ -20,49 +20,84 @@ func TestEveryFunctionRunsAtOnce(t *testing.T) {
 		if began.Load() != 100 {
 			t.Fatalf("%d of 100 have begun", began.Load())
 		}
-		before := runtime.NumGoroutine()
 		close(hold)
 		synctest.Wait()
 		if ended.Load() != 100 {
 			t.Fatalf("%d of 100 have ended", ended.Load())
 		}
-		if left := 100 - (before - runtime.NumGoroutine()); left > maxIdle {
-			t.Fatalf("%d goroutines wait", left)
+		if n := waiting(p); n > maxIdle {
+			t.Fatalf("%d goroutines wait", n)
 		}
-		p.Release()
+		p.Close()
 	}) // and all goroutines have ended, or the bubble would not
 }
 
+// waiting returns how many goroutines wait for the next function, once nothing runs.
+func waiting(p *Pool) int {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idle
+}
+
 func TestGoroutinesAreUsedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		hold bool
+		wait time.Duration
+	}{"held": {true, idleFor}, "not held": {false, restFor}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := New()
+				if c.hold {
+					p.Hold()
+				}
+				for range 50 {
+					p.Go(func() {})
+					if n := waiting(p); n != 1 {
+						t.Fatalf("%d goroutines wait", n)
+					}
+					time.Sleep(c.wait - 1)
+				}
+				time.Sleep(1)
+				if n := waiting(p); n != 0 {
+					t.Fatalf("%d goroutines wait for longer", n)
+				}
+			})
+		})
+	}
+}
+
+// Who gives the pool back last leaves goroutines that do not wait for long, and Close
+// leaves none.
+func TestGoroutinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New()
-		before := runtime.NumGoroutine()
-		for held := range 3 {
-			p.Hold()
-			for range 50 {
-				p.Go(func() {})
-				synctest.Wait()
-				if n := runtime.NumGoroutine(); n != before+1 {
-					t.Fatalf("%d goroutines more, the pool held %d times before", n-before, held)
-				}
-			}
-			if held == 1 {
-				time.Sleep(2 * idleFor)
-			} else {
-				p.Release()
-			}
-			synctest.Wait()
-			if n := runtime.NumGoroutine(); n != before {
-				t.Fatalf("%d goroutines wait for nobody", n-before)
-			}
-			if held == 1 {
-				p.Release()
-			}
-			p.Go(func() {})
-			synctest.Wait()
-			if n := runtime.NumGoroutine(); n != before {
-				t.Fatal("a goroutine waits though nobody holds the pool")
-			}
+		p.Hold()
+		p.Hold()
+		p.Go(func() {})
+		p.Release()
+		time.Sleep(2 * restFor)
+		if waiting(p) != 1 {
+			t.Fatal("it is still held")
+		}
+		p.Release()
+		time.Sleep(restFor)
+		if waiting(p) != 0 {
+			t.Fatal("a goroutine waits though nobody holds the pool")
+		}
+		p.Hold()
+		for range 3 {
+			p.Go(func() { time.Sleep(time.Millisecond) })
+		}
+		time.Sleep(time.Millisecond)
+		p.Close()
+		if n := waiting(p); n != 0 {
+			t.Fatalf("%d goroutines wait for a pool that is closed", n)
+		}
+		ran := false
+		p.Go(func() { ran = true })
+		if waiting(p) != 0 || !ran {
+			t.Fatal("what comes after Close runs, and leaves nothing")
 		}
 	})
 }
@@ -79,5 +114,6 @@ func TestAFunctionMayEndItsGoroutine(t *testing.T) {
 			t.Fatal("the next one did not run")
 		}
 		p.Release()
+		p.Close()
 	})
 }
