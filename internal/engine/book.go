@@ -51,9 +51,9 @@ func (o *operations) drop(op *operation) {
 	own, ended := op.state.Record.Order.Own, time.Unix(0, op.ended)
 	op.mu.Unlock()
 	if o.eng.ledger == nil && id != "" && time.Since(ended) < o.retention {
-		o.formers.note(id, former{claim: claim{Operation: op.name()}, ended: ended})
+		o.formers.startedBy(id, op.name(), ended)
 		for _, name := range o.claimed[op] {
-			o.formers.note(name, former{claim: o.claims[name].brief(), ended: ended})
+			o.formers.requests.note(name, o.claims[name].brief(), ended)
 		}
 	}
 	if o.holders[id] == op {

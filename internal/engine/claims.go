@@ -27,14 +27,14 @@ func (o *operations) hold(op *operation, jobID string) error {
 	id := strings.ToLower(jobID)
 	o.mu.Lock()
 	other := o.holders[id]
-	former := o.formers.of[id].Operation
-	if other == nil && (former == "" || former == op.name()) {
+	former := o.formers.others(id, op.name())
+	if other == nil && !former {
 		o.holdLocked(op, id)
 	}
 	o.mu.Unlock()
-	foreign := fmt.Errorf("%w: Job %s", outcome.ErrForeignJob, hitl.SafeLine(jobID, 64))
-	if other != nil && other.slot() != op.slot() || other == nil && former != "" && former != op.name() {
-		return foreign
+	foreign := func() error { return fmt.Errorf("%w: Job %s", outcome.ErrForeignJob, hitl.SafeLine(jobID, 64)) }
+	if other != nil && other.slot() != op.slot() || other == nil && former {
+		return foreign()
 	}
 	if o.eng.ledger == nil {
 		return nil
@@ -42,7 +42,7 @@ func (o *operations) hold(op *operation, jobID string) error {
 	h := holder{op.name()}
 	_, err := o.eng.ledger.once(&h, holderRecord, id)
 	if err == nil && h.Operation != op.name() {
-		err = foreign
+		err = foreign()
 	}
 	if errors.Is(err, outcome.ErrForeignJob) {
 		o.mu.Lock()
@@ -81,8 +81,8 @@ func (o *operations) claim(op *operation, jobID string, e hitl.DecisionEntry) (t
 	if now, ok := o.claims[name]; ok && now.Operation != mine.Operation {
 		return &now, nil
 	}
-	if f, ok := o.formers.of[name]; ok && f.Operation != mine.Operation {
-		return &f.claim, nil
+	if theirs := o.formers.decided(name, mine.Operation); theirs != nil {
+		return theirs, nil
 	}
 	if o.claims == nil {
 		o.claims, o.claimed = map[string]claim{}, map[*operation][]string{}
