@@ -282,6 +282,9 @@ func (eng *Engine) Call(ctx context.Context, w *Work, input string, follow *life
 	op := eng.ops.newOperation(ctx, w, key, startInput(ctx, input, follow), callerOf(ctx), follow)
 	s := *op.state
 	s.Live.Replica, s.Record.Unkeyed, s.Record.Order.Handle = hostReplica, false, ""
+	kept := *s.Live.Options
+	kept.Forgets = false // by the host
+	s.Live.Options = &kept
 	return &Call{s, key.fresh}, nil
 }
 

@@ -42,7 +42,7 @@ func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
 		StuckGrace: stuckGrace, AcceptedGrace: acceptedGrace, MissingGrace: missingGrace, OddGrace: oddGrace, Lag: messageLag,
 		BackoffMin: backoffMin, BackoffMax: backoffMax, Attempts: sendAttempts,
 		DrainAsked: drainAsked, JobTimeout: s.JobTimeout,
-		CanLocate: s.Marked, Hinted: c.WebhookURL != nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
+		CanLocate: s.Marked, Hinted: c.WebhookURL != nil, Forgets: eng.ledger == nil && c.Audit == nil, Claims: true, TellReason: s.TellReason && messages, Correct: s.Correct && messages,
 		StopOnLeave: s.StopOn[outcome.Cancelled], StopOnTimeout: s.StopOn[outcome.TimedOut], StopOnPolicyFailure: s.StopOn[outcome.PolicyFailed],
 		StopOnDeniedQuestion: s.StopOn[outcome.QuestionDenied], StopOnNobody: s.StopOn[outcome.NobodyToAsk],
 	}

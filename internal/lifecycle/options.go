@@ -38,6 +38,7 @@ type Options struct {
 	KeysHonoured bool // the server honours idempotency keys, and checks a response against its request
 	CanLocate    bool // a start can be looked for by its mark
 	Leases       bool // operations have owners; see own.go and follow.go
+	Forgets      bool // there is no journal and no audit: what is to be recorded is so at once
 	Claims       bool // Jobs and requests are claimed: several operations may meet at one
 	TrustLists   bool // a row of a list may tell that a Job has ended
 	TellReason   bool // reasons of denials are posted to the Job when it has ended

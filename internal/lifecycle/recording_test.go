@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 )
@@ -13,6 +14,58 @@ func linesOf(f Save, kind LineKind) (out []Line) {
 		}
 	}
 	return out
+}
+
+// Where there is nowhere to record to, all goes as it does where recording works, and
+// without asking for it.
+func TestWhereNothingIsRecordedAllElseIsAsked(t *testing.T) {
+	play := func(forgets bool) (asked []string, end State) {
+		x := newScript(t, with(func(o *Options) { o.Forgets = forgets }))
+		do := func(e Event) {
+			x.do(e)
+			for {
+				for _, f := range x.last {
+					if _, save := f.(Save); !save {
+						asked = append(asked, typeName(f))
+					} else if forgets {
+						t.Fatal("asked to record")
+					}
+				}
+				if x.s.Live.Exchange.Kind != Saving {
+					return
+				}
+				x.save()
+			}
+		}
+		read := func(status string, end Outcome, q *Ticket) {
+			x.pass(1)
+			do(Read{Began: x.now, Ours: true, Status: status, End: end, Human: q != nil, Pending: q, Updated: Time(x.now.Mono)})
+		}
+		turn := func() uint64 { a, _ := x.s.Live.Ask("r0"); return a.Turn }
+		do(Called{Caller: 1, Order: firstOrder})
+		do(Sent{Name: x.s.Live.Exchange.Name, Job: "job", Status: "running", Ours: true})
+		read("waiting", "", ticket())
+		do(Answered{Request: "r0", Digest: "r0v0", Turn: turn(), Decision: approval()})
+		for x.s.Live.Exchange.Kind != Responding {
+			x.now.Mono++
+			read("waiting", "", ticket())
+			if x.now.Mono > 1100 {
+				t.Fatalf("not sent: %v", asked)
+			}
+		}
+		do(Sent{Name: x.s.Live.Exchange.Name})
+		read("completed", Completed, nil)
+		do(Collected{Name: x.s.Live.Exchange.Name, Count: 1, Part: json.RawMessage(`["m"]`), Output: "done"})
+		return asked, x.s
+	}
+	asked, end := play(true)
+	wanted, ended := play(false)
+	if !slices.Equal(asked, wanted) {
+		t.Fatalf("asked for\n%v\ninstead of\n%v", asked, wanted)
+	}
+	if r := end.Record.Result; r == nil || r.Output != "done" || end.Live.Revision != ended.Live.Revision {
+		t.Fatalf("%+v at %d, instead of %d", r, end.Live.Revision, ended.Live.Revision)
+	}
 }
 
 func TestADecisionThatCannotBeRecordedIsTakenBack(t *testing.T) {

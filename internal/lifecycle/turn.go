@@ -5,30 +5,56 @@ import (
 	"time"
 )
 
-// A turn is one Step under way.
+// A turn is one Step under way, with room for what the state points to and Step may
+// change in place.
 type turn struct {
 	State
 	now     Moment
 	o       *Options
 	effects []Effect
 	wake    time.Duration // the next Tick that is wanted
+
+	room struct {
+		passing Passing
+		message Message
+		stop    Stop
+	}
 }
 
 // newTurn begins a Step, with copies of what it may change in place.
 func newTurn(s State, now Moment) *turn {
-	passing := *s.Live.Passing
-	s.Record = s.Record.copied()
-	s.Live.Asks, s.Live.Passing = slices.Clone(s.Live.Asks), &passing
-	return &turn{State: s, now: now, o: s.Live.Options}
+	t := &turn{State: s, now: now, o: s.Live.Options, effects: make([]Effect, 0, 4)}
+	r, l := &t.Record, &t.Live
+	t.room.passing, t.room.message, t.room.stop = *l.Passing, r.Message(), r.Stop()
+	r.Requests, r.Latest, r.Stopping = slices.Clone(r.Requests), &t.room.message, &t.room.stop
+	l.Asks, l.Passing = slices.Clone(l.Asks), &t.room.passing
+	return t
 }
 
-// sealed ends the Step and returns the state to be kept.
+// sealed ends the Step and returns the state to be kept, which needs nothing of the
+// turn.
 func (t *turn) sealed() State {
 	t.Record.tidy()
 	if t.Live.Passing.isNothing() {
 		t.Live.Passing = &t.o.nothing
 	}
-	return t.State
+	s := t.State
+	if s.Live.Passing == &t.room.passing {
+		s.Live.Passing = moved(s.Live.Passing)
+	}
+	if s.Record.Latest == &t.room.message {
+		s.Record.Latest = moved(s.Record.Latest)
+	}
+	if s.Record.Stopping == &t.room.stop {
+		s.Record.Stopping = moved(s.Record.Stopping)
+	}
+	return s
+}
+
+// moved is a copy in a place of its own.
+func moved[T any](p *T) *T {
+	v := *p
+	return &v
 }
 
 func (t *turn) emit(e Effect) { t.effects = append(t.effects, e) }
