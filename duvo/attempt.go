@@ -83,11 +83,11 @@ func (c *Client) request(ctx context.Context, k call, payload []byte, token stri
 	case k.mutation():
 		body = http.NoBody // nil, or an empty reader, would be sent chunked
 	}
-	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, k.method, "", body)
 	if err != nil {
 		return nil, err
 	}
-	req.GetBody = nil
+	req.URL, req.Host, req.GetBody = &u, u.Host, nil
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.cfg.userAgent)

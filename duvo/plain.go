@@ -1,6 +1,7 @@
 package duvo
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -82,7 +83,8 @@ func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
 			Rows  []plainMessage `json:"messages"`
 			Total *float64       `json:"total"`
 		}
-		if key != "messages" || json.Unmarshal(b, &w) != nil || w.Rows == nil {
+		w.Rows = make([]plainMessage, 0, rowsIn(b, `"role":`))
+		if key != "messages" || json.Unmarshal(b, &w) != nil || len(w.Rows) == 0 {
 			return nil, 0, false
 		}
 		n = w.Total
@@ -95,7 +97,8 @@ func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
 			Rows  []plainJob `json:"data"`
 			Total *float64   `json:"total"`
 		}
-		if key != "data" || json.Unmarshal(b, &w) != nil || w.Rows == nil {
+		w.Rows = make([]plainJob, 0, rowsIn(b, `"agent_id":`))
+		if key != "data" || json.Unmarshal(b, &w) != nil || len(w.Rows) == 0 {
 			return nil, 0, false
 		}
 		n = w.Total
@@ -115,6 +118,10 @@ func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
 	}
 	return rows, total, true
 }
+
+// rowsIn guesses how many rows a page has, so that room for them is made once: each
+// has this key.
+func rowsIn(b []byte, key string) int { return min(bytes.Count(b, []byte(key)), 200) }
 
 // plainRun is decodeRun for what fits the plain types, but for a Job whose
 // pending request stands in two places.

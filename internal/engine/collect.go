@@ -102,6 +102,9 @@ func (op *operation) readMessages(r *run, job string) (messages []duvo.Message, 
 		if len(messages) >= op.work.Settings.MaxMessages || size > op.work.Settings.MaxOutput {
 			return messages, true, nil
 		}
+		if messages == nil {
+			messages = make([]duvo.Message, 0, 24) // most Jobs say more than a few words
+		}
 		messages = append(messages, clone.Message(m))
 		op.tellMessage(r, len(messages), m)
 	}

@@ -75,9 +75,13 @@ func appendText(b []byte, s string) (_ []byte, ok bool) {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
+		if asItIs[s[i]] {
+			for i++; i < len(s) && asItIs[s[i]]; i++ {
+			}
+			continue
+		}
 		c := s[i]
 		switch {
-		case asItIs[c]:
 		case c >= utf8.RuneSelf:
 			r, n := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && n == 1 || r == '\u2028' || r == '\u2029' {

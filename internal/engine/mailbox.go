@@ -18,17 +18,19 @@ type mailbox struct {
 func (b *mailbox) put(e lifecycle.Event, take func(lifecycle.Event)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.events = append(b.events, e)
 	if b.dispatching {
+		b.events = append(b.events, e)
 		return
 	}
 	b.dispatching = true
-	for len(b.events) > 0 {
-		e := b.events[0]
-		b.events = b.events[1:]
+	for {
 		b.mu.Unlock()
 		take(e)
 		b.mu.Lock()
+		if len(b.events) == 0 {
+			break
+		}
+		e, b.events = b.events[0], b.events[1:]
 	}
 	b.events, b.dispatching = nil, false
 }

@@ -20,12 +20,20 @@ func Run(kind error, f func() error) error {
 // Then is Run in the goroutine of the caller, which then is called in too, also
 // where f ends that goroutine: then Then does not return.
 func Then(kind error, f func() error, then func(error)) {
-	err := fmt.Errorf("%w: it ended its goroutine (runtime.Goexit)", kind)
-	defer func() { then(err) }() // also if the panic's own words end the goroutine
+	var err error
+	ended := true // its goroutine, unless it returns or panics
+	defer func() {
+		if ended { // also by the panic's own words
+			err = fmt.Errorf("%w: it ended its goroutine (runtime.Goexit)", kind)
+		}
+		then(err)
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %s", kind, safetext.OneLine(fmt.Sprint(p), 500))
+			ended = false
 		}
 	}()
 	err = f()
+	ended = false
 }

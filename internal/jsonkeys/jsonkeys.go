@@ -27,7 +27,8 @@ type Shape map[string]Shape
 // one field. It reads valid JSON once, from left to right, and is as deep as the
 // Shape; of what is not valid it may say anything.
 func Check(data []byte, s Shape) error {
-	c := cursor{data: data}
+	var room [2 * few][]byte
+	c := cursor{data: data, names: room[:0]}
 	return c.value(s, 0)
 }
 
@@ -176,7 +177,7 @@ func (c *cursor) skip() {
 // fold returns what all keys have in common that encoding/json takes for one
 // field, in lower case.
 func fold(quoted []byte) []byte {
-	key := bytes.Trim(quoted, `"`)
+	key := bytes.TrimSuffix(quoted[1:], []byte{'"'})
 	if bytes.IndexByte(key, '\\') >= 0 {
 		var s string
 		if json.Unmarshal(quoted, &s) == nil {

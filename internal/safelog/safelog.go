@@ -12,7 +12,12 @@ import (
 
 // New returns a logger to the same place, also what is made of it with attributes
 // and groups: a line that its handler panics at is lost.
-func New(l *slog.Logger) *slog.Logger { return slog.New(handler{l.Handler()}) }
+func New(l *slog.Logger) *slog.Logger {
+	if l.Handler() == slog.DiscardHandler { // harmless, and asked often
+		return l
+	}
+	return slog.New(handler{l.Handler()})
+}
 
 type handler struct{ inner slog.Handler }
 
