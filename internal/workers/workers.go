@@ -18,17 +18,16 @@ const (
 // runs. Goroutines wait for the next function for a moment, and somewhat longer while
 // somebody holds the Pool. It may be used by several goroutines.
 type Pool struct {
-	next chan func() // to those that wait
+	next   chan func()   // to those that wait
+	closed chan struct{} // none waits any more
 
-	mu     sync.Mutex
-	held   int
-	idle   int
-	ended  chan struct{} // closed when nobody holds the Pool any more
-	closed bool
+	mu   sync.Mutex
+	held int
+	idle int
 }
 
 // New returns a Pool that nobody holds.
-func New() *Pool { return &Pool{next: make(chan func()), ended: make(chan struct{})} }
+func New() *Pool { return &Pool{next: make(chan func()), closed: make(chan struct{})} }
 
 // Hold lets goroutines wait for a second until as many have called Release.
 func (p *Pool) Hold() {
@@ -41,23 +40,25 @@ func (p *Pool) Hold() {
 func (p *Pool) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held--; p.held == 0 {
-		p.tellLocked()
-	}
+	p.held--
 }
 
 // Close lets no goroutine wait any more.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed = true
-	p.tellLocked()
+	if !p.isClosed() {
+		close(p.closed)
+	}
 }
 
-// tellLocked tells those that wait that they wait for less now.
-func (p *Pool) tellLocked() {
-	close(p.ended)
-	p.ended = make(chan struct{})
+func (p *Pool) isClosed() bool {
+	select {
+	case <-p.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // Go runs f, and does not wait for it. f may end its goroutine; its panic ends the
@@ -86,25 +87,19 @@ func (p *Pool) wait() (f func()) {
 	}
 	p.idle++
 	defer func() { p.idle-- }()
-	t := time.NewTimer(idleFor)
+	t := time.NewTimer(restFor)
 	defer t.Stop()
-	for !p.closed {
-		if p.held == 0 {
-			t.Reset(restFor)
-		}
-		ended := p.ended
+	for waited := restFor; ; waited += restFor {
 		p.mu.Unlock()
-		over := false
 		select {
 		case f = <-p.next:
-		case <-ended:
+		case <-p.closed:
 		case <-t.C:
-			over = true
 		}
 		p.mu.Lock()
-		if f != nil || over {
+		if f != nil || p.isClosed() || p.held == 0 || waited >= idleFor {
 			return f
 		}
+		t.Reset(restFor)
 	}
-	return nil
 }

@@ -81,7 +81,7 @@ func TestGoroutinesEnd(t *testing.T) {
 			t.Fatal("it is still held")
 		}
 		p.Release()
-		time.Sleep(restFor)
+		time.Sleep(restFor + 1)
 		if waiting(p) != 0 {
 			t.Fatal("a goroutine waits though nobody holds the pool")
 		}
