@@ -56,9 +56,9 @@ func TestGoroutinesAreUsedAgain(t *testing.T) {
 					if n := waiting(p); n != 1 {
 						t.Fatalf("%d goroutines wait", n)
 					}
-					time.Sleep(c.wait - 1)
+					time.Sleep(c.wait - time.Nanosecond)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if n := waiting(p); n != 0 {
 					t.Fatalf("%d goroutines wait for longer", n)
 				}
@@ -81,7 +81,7 @@ func TestGoroutinesEnd(t *testing.T) {
 			t.Fatal("it is still held")
 		}
 		p.Release()
-		time.Sleep(restFor + 1)
+		time.Sleep(restFor + time.Nanosecond)
 		if waiting(p) != 0 {
 			t.Fatal("a goroutine waits though nobody holds the pool")
 		}
