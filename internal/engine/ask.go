@@ -67,6 +67,16 @@ func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, 
 }
 
 // endAsk ends a question whose answer no longer matters.
+// endAsks ends those that a step ends, with their own reasons: where it ends the run
+// too, that has none to give.
+func (r *run) endAsks(effects []lifecycle.Effect) {
+	for _, f := range effects {
+		if f, ends := f.(lifecycle.EndAsk); ends && r != nil {
+			r.endAsk(f)
+		}
+	}
+}
+
 func (r *run) endAsk(f lifecycle.EndAsk) {
 	if u := r.forgetAsk(f.Turn); u != nil {
 		u.cancel(askEnds[f.Cause])

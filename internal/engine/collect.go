@@ -56,8 +56,10 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		if full {
 			e.Note = "it has more messages than are read; the output may not be its last word"
 		}
-		if why := duvo.FailureReason(messages[after:]); statusOf(s) == duvo.StatusFailed && why != "" {
-			e.Note = joinNotes(e.Note, "Duvo tells why: "+hitl.SafeLine(why, 500))
+		if statusOf(s) == duvo.StatusFailed {
+			if why := duvo.FailureReason(messages[after:]); why != "" {
+				e.Note = joinNotes(e.Note, "Duvo tells why: "+hitl.SafeLine(why, 500))
+			}
 		}
 		return e
 	}, failed)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/lifetime"
-	"github.com/duvotool/duvotool/internal/workers"
 	"github.com/stretchr/testify/require"
 )
 
@@ -99,7 +98,7 @@ func (h *hub) Tell(hints Hints) {
 }
 
 func sharing(t *testing.T, s *service) (*Watcher, *hub) {
-	w, h := NewWatcher(s, lifetime.NewLifetime(), workers.New(), slog.New(slog.DiscardHandler), 0, false), &hub{}
+	w, h := NewWatcher(s, lifetime.NewLifetime(), pool(t), slog.New(slog.DiscardHandler), 0, false), &hub{}
 	w.Share(h)
 	t.Cleanup(func() {
 		for i := range 20 {

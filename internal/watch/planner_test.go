@@ -83,6 +83,13 @@ func (s sighter) Sighted(n *Watch, seen Sighting) func() { s.f(n, seen); return 
 
 type reader func(context.Context, string) (duvo.Job, error)
 
+// pool is one that leaves no goroutine behind.
+func pool(t *testing.T) *workers.Pool {
+	p := workers.New()
+	t.Cleanup(p.Close)
+	return p
+}
+
 func (r reader) Job(ctx context.Context, id string) (duvo.Job, error) { return r(ctx, id) }
 
 // Something was sent to a Job that is read seldom: the next read, which was planned by
@@ -93,7 +100,7 @@ func TestAliveReadsSoon(t *testing.T) {
 			read := make(chan time.Time, 100)
 			w := NewWatcher(reader(func(_ context.Context, id string) (duvo.Job, error) {
 				return duvo.Job{ID: id, Status: duvo.StatusWaiting}, nil
-			}), lifetime.NewLifetime(), workers.New(), slog.New(slog.DiscardHandler), 0, false)
+			}), lifetime.NewLifetime(), pool(t), slog.New(slog.DiscardHandler), 0, false)
 			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, s Sighting) {
 				read <- s.Began
 				n.Schedule(0)

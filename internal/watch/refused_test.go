@@ -9,7 +9,6 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/lifetime"
-	"github.com/duvotool/duvotool/internal/workers"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,7 +22,7 @@ func TestRefusedReadsArePaced(t *testing.T) {
 				time.Sleep(time.Millisecond)
 				reads++
 				return duvo.Job{}, &duvo.APIError{Status: 409}
-			}), lifetime.NewLifetime(), workers.New(), slog.New(slog.DiscardHandler), 0, false)
+			}), lifetime.NewLifetime(), pool(t), slog.New(slog.DiscardHandler), 0, false)
 			w.sweep.on = true
 			n := w.Watch(duvo.Job{ID: "job", Status: duvo.StatusWaiting}, sighter{t, func(n *Watch, _ Sighting) { n.Retry() }})
 			defer n.Stop()
