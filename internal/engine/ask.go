@@ -67,11 +67,11 @@ func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, 
 }
 
 // endAsk ends a question whose answer no longer matters.
-// endAsks ends those that a step ends, with their own reasons: where it ends the run
-// too, that has none to give.
-func (r *run) endAsks(effects []lifecycle.Effect) {
+// endAsksFirst ends the questions that a step ends for a reason of their own, before it
+// may end the run, and with it whatever is under way.
+func (r *run) endAsksFirst(effects []lifecycle.Effect) {
 	for _, f := range effects {
-		if f, ends := f.(lifecycle.EndAsk); ends && r != nil {
+		if f, ends := f.(lifecycle.EndAsk); ends && r != nil && (f.Cause == lifecycle.AskElsewhere || f.Cause == lifecycle.AskChanged) {
 			r.endAsk(f)
 		}
 	}

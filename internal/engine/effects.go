@@ -52,7 +52,7 @@ func (op *operation) carry(r *run, s *lifecycle.State, f lifecycle.Effect) {
 	case lifecycle.AskPolicy:
 		op.askPolicy(r, f)
 	case lifecycle.EndAsk:
-		r.endAsk(f) // unless the step has
+		r.endAsk(f) // unless endAsksFirst has
 	default:
 		op.tellSomebody(r, s, f)
 	}

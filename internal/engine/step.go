@@ -36,7 +36,7 @@ func (op *operation) step(before *lifecycle.State, e lifecycle.Event) *lifecycle
 	op.mu.Lock()
 	op.state = &after
 	r := op.run
-	r.endAsks(effects)
+	r.endAsksFirst(effects)
 	begins, ends := r == nil && after.Live.Running, r != nil && !after.Live.Running
 	if begins {
 		r = op.beginRunLocked(op.behindLocked(e))
