@@ -49,8 +49,19 @@ type device struct {
 	cred virtualwebauthn.Credential
 }
 
+// newCredential makes a key pair. Of a public key whose X or Y begins with a zero byte
+// (one in 128) the library leaves that byte out, which no device does, and is refused.
+func newCredential() virtualwebauthn.Credential {
+	const whole = 77 // bytes of a P-256 key in COSE
+	for {
+		if c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2); len(c.Key.AttestationData()) == whole {
+			return c
+		}
+	}
+}
+
 func (v *vault) device(who string) *device {
-	return &device{v, who, virtualwebauthn.RelyingParty{ID: "localhost", Name: "Approval desk", Origin: v.origin}, virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+	return &device{v, who, virtualwebauthn.RelyingParty{ID: "localhost", Name: "Approval desk", Origin: v.origin}, virtualwebauthn.NewAuthenticator(), newCredential()}
 }
 
 // call posts JSON as a person and reads the answer.
