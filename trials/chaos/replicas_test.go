@@ -15,13 +15,20 @@ func TestReplicas(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Faults: 0.1, Seed: 5, Replicas: 3, InFlight: 30, Journal: memoryJournal, Dir: t.TempDir()})
-	require.NoError(t, err)
-	require.Empty(t, rep.Problems)
-	require.True(t, rep.clean())
-	require.Zero(t, rep.Unknown)
-	require.Equal(t, 8, rep.Jobs)
-	require.NotZero(t, rep.Kills)
+	var rep report
+	for seed := range uint64(3) { // on a slow machine the one that is killed may have nothing to be taken over
+		var err error
+		rep, err = run(t.Context(), config{Jobs: 8, Kills: 1, Faults: 0.1, Seed: 5 + seed, Replicas: 3, InFlight: 30, Journal: memoryJournal, Dir: t.TempDir()})
+		require.NoError(t, err)
+		require.Empty(t, rep.Problems)
+		require.True(t, rep.clean())
+		require.Zero(t, rep.Unknown)
+		require.Equal(t, 8, rep.Jobs)
+		require.NotZero(t, rep.Kills)
+		if rep.Drawn[tookOver] > 0 {
+			break
+		}
+	}
 	for _, kind := range []string{tookOver, calledByBoth, policyAsked} {
 		require.NotZero(t, rep.Drawn[kind], kind)
 	}
