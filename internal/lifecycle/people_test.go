@@ -178,7 +178,7 @@ func (w *world) closes(i int) {
 // waits for.
 func (w *world) recorded(i int) bool {
 	p := &w.procs[i]
-	durable := p.st != nil && p.st.Live.Revision > 0 && !p.st.Live.Dirty && slices.Contains(p.st.Record.Holders, p.st.Live.Replica)
+	durable := p.st != nil && !p.st.Live.Options.Forgets && p.st.Live.Revision > 0 && !p.st.Live.Dirty && slices.Contains(p.st.Record.Holders, p.st.Live.Replica)
 	return durable && (p.callers > 0 || p.detached) && w.jr[p.op].record.Result == nil
 }
 

@@ -13,6 +13,8 @@ func with(f func(*Options)) Options { o := quick(); f(&o); return o }
 
 func marked(o *Options) { o.CanLocate = true }
 
+func forgets(o *Options) { o.Forgets = true }
+
 // scenes are the worlds that are explored.
 func scenes() []*scene { return slices.Concat(callScenes(), otherScenes(), leaseScenes()) }
 
@@ -43,6 +45,15 @@ func callScenes() []*scene {
 		{name: "responses: slow driver, slow reads, an edit", opts: quick(), requests: 1, calls: 1, edits: 1, faults: 1, sendFaults: true, slow: true, slowReads: true, startKeys: true},
 		{name: "responses: old decisions and new rules", opts: with(func(o *Options) { o.DecisionMax = 4 }), requests: 1, calls: 1, deaths: 1, faults: 1, edits: 1,
 			sendFaults: true, late: true, rulesChange: true, startKeys: true},
+
+		// Nothing is recorded.
+		{name: "no journal: two callers, an outsider, an edit, a fault", opts: with(forgets), requests: 1, calls: 2, leaves: 1, edits: 1, outsiders: 1, faults: 1,
+			sendFaults: true, late: true, refusals: true, deny: true, lateAnswers: true, startKeys: true},
+		{name: "no journal: starts marked, keys ignored, late effects", opts: with(func(o *Options) { forgets(o); marked(o) }), calls: 2, faults: 2, leaves: 1,
+			sendFaults: true, late: true, refusals: true, slow: true, searchFaults: true},
+		{name: "no journal: a follow-up, two faults", opts: with(forgets), follow: true, requests: 1, calls: 2, leaves: 1, faults: 2, sendFaults: true, late: true, refusals: true},
+		{name: "no journal: policies fail, put off, Close, a drain", opts: with(func(o *Options) { forgets(o); o.DrainAsked = 1 }), requests: 1, calls: 2, leaves: 1, closes: 2, drains: true,
+			policyFails: true, suspend: true, leftAlone: true, lateAnswers: true, keys: true},
 
 		// Policies.
 		{name: "policies fail, put off, leave alone", opts: quick(), requests: 1, calls: 2, leaves: 1, edits: 1, deaths: 1, outsiders: 1,

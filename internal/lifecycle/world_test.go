@@ -209,6 +209,9 @@ func (w *world) step(i int, e Event) {
 		w.scene.watch(*p.st, e, w.now)
 	}
 	s, effects := traced(*p.st, e, w.now, w.scene.seen)
+	if s.Live.Options.Forgets && s.Live.Revision > p.st.Live.Revision {
+		w.jr[p.op].record, w.jr[p.op].rev = s.Record.sealed(), s.Live.Revision // for the checks alone
+	}
 	p.st = &s
 	for _, f := range effects {
 		w.effect(i, f)
