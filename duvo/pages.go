@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
 	"strconv"
 
 	"github.com/duvotool/duvotool/internal/guard"
@@ -214,17 +213,6 @@ func (l list[T]) distinct(rows []T) bool {
 	id := l.brief
 	if id == nil {
 		id = l.id
-	}
-	const few = 32 // for which comparing takes less than a map
-	if len(rows) <= few {
-		var ids [few]string
-		for i := range rows {
-			ids[i] = id(rows[i])
-			if slices.Contains(ids[:i], ids[i]) {
-				return false
-			}
-		}
-		return true
 	}
 	seen := make(map[string]struct{}, len(rows))
 	for _, r := range rows {

@@ -66,7 +66,6 @@ func decideBy(ctx context.Context, life *lifetime.Lifetime, policy hitl.Policy, 
 	return d, err
 }
 
-// endAsk ends a question whose answer no longer matters.
 // endAsksFirst ends the questions that a step ends for a reason of their own, before it
 // may end the run, and with it whatever is under way.
 func (r *run) endAsksFirst(effects []lifecycle.Effect) {
@@ -77,6 +76,7 @@ func (r *run) endAsksFirst(effects []lifecycle.Effect) {
 	}
 }
 
+// endAsk ends a question whose answer no longer matters.
 func (r *run) endAsk(f lifecycle.EndAsk) {
 	if u := r.forgetAsk(f.Turn); u != nil {
 		u.cancel(askEnds[f.Cause])
