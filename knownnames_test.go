@@ -9,6 +9,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
@@ -86,7 +87,7 @@ func TestRenamedAssignmentKeepsItsGuard(t *testing.T) {
 			if name != "folder" {
 				require.NoError(t, d.UpdateAssignment(refundsID, func(a *duvotest.Assignment) { a.Folder = "" }))
 			}
-			var logged syncBuffer
+			var logged syncbuf.Buffer
 			reg := discover(t, d.Client(), duvotool.Configure(c.guard, duvotool.OncePerScope()), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 			guarded := func(id string) {
 				t.Helper()
@@ -118,7 +119,7 @@ func TestRenamedAssignmentKeepsItsGuard(t *testing.T) {
 func TestRefreshTellsWhatIsNamedInVain(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 		var seen changes
-		var logged syncBuffer
+		var logged syncbuf.Buffer
 		reg := discover(t, d.Client(), duvotool.Configure(duvotool.ByName("Complaint handler"), duvotool.OncePerScope()), duvotool.WithObserver(seen.observe),
 			duvotool.WithPolicy(hitl.FirstOf(hitl.AutoApprove(hitl.For(refundsID)), hitl.LeaveToDuvo())), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 		require.NoError(t, d.RemoveAssignment(refundsID))

@@ -1,7 +1,6 @@
 package duvotool_test
 
 import (
-	"bytes"
 	"context"
 	"iter"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/duvotool/duvotool/outcome"
 	"github.com/stretchr/testify/require"
 )
@@ -120,7 +120,7 @@ func TestRefreshKeepsOptions(t *testing.T) {
 // An outage is logged, and changes nothing until the next time.
 func TestBackgroundRefreshSurvivesErrors(t *testing.T) {
 	emulated(t, func(t *testing.T, d *duvotest.Duvo) {
-		var logged syncBuffer
+		var logged syncbuf.Buffer
 		var seen changes
 		reg := discover(t, d.Client(), duvotool.WithRefreshEvery(time.Hour), duvotool.WithObserver(seen.observe),
 			duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
@@ -138,23 +138,6 @@ func TestBackgroundRefreshSurvivesErrors(t *testing.T) {
 	}, duvotest.WithAssignment(refunds))
 	_, err := duvotool.Discover(t.Context(), &fake{}, duvotool.WithRefreshEvery(0))
 	require.ErrorContains(t, err, "not positive")
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // listing is a backend whose lists a test decides.
@@ -186,7 +169,7 @@ func TestBackgroundRefreshEnds(t *testing.T) {
 			}
 			return nil
 		}}
-		var logged syncBuffer
+		var logged syncbuf.Buffer
 		reg := discover(t, l, duvotool.WithRefreshEvery(time.Minute), duvotool.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()

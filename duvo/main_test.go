@@ -1,7 +1,6 @@
 package duvo
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -167,23 +166,6 @@ func requireKind(t *testing.T, kind, err error) {
 	for _, k := range kinds {
 		require.Equal(t, k == kind, errors.Is(err, k), "%v against %v", err, k)
 	}
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func textLogger(w io.Writer) *slog.Logger {

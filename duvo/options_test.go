@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
@@ -190,7 +191,7 @@ func TestClientShowsNoKey(t *testing.T) {
 		c *Client
 		E any
 	}
-	var logged buffer
+	var logged syncbuf.Buffer
 	for _, l := range []*slog.Logger{slog.New(slog.NewTextHandler(&logged, nil)), slog.New(slog.NewJSONHandler(&logged, nil))} {
 		l.Info("x", "client", c, "any", any(c), "holder", holder{c, c, c})
 	}

@@ -11,13 +11,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
 
 // The key shows nowhere, whoever repeats it.
 func TestTheKeyStaysSecret(t *testing.T) {
-	var logged buffer
+	var logged syncbuf.Buffer
 	logger := WithLogger(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	echo := []string{
 		`{"error":"` + testKey + `","message":"bad key ` + testKey + `","request_id":"` + testKey + `"}`,

@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/oauth2"
 )
@@ -340,7 +341,7 @@ func TestNoUploadURL(t *testing.T) {
 // A store repeats what was signed; none of it is shown.
 func TestUploadURLIsASecret(t *testing.T) {
 	xml := `<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code><StringToSign>PUT /x ` + signature + `</StringToSign><HostId>` + signature + `</HostId></Error>`
-	logged := &buffer{}
+	logged := &syncbuf.Buffer{}
 	for _, body := range []string{xml, signature, "<html>" + signature, `{"error":"no","message":"bad ` + signature + `"}`, `{"` + signature + `":1}`} {
 		for _, status := range []int{200 + 107, 400, 403, 500} {
 			st := store(t, func(w http.ResponseWriter, _ *http.Request, _ int) {

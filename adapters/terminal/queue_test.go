@@ -13,6 +13,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvotooltest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -71,14 +72,14 @@ type typist struct {
 	mu    sync.Mutex
 	asked int
 	op    *terminal.Operator
-	out   *syncBuffer
+	out   *syncbuf.Buffer
 	away  chan struct{}
 }
 
 func (p *typist) Decide(ctx context.Context, r hitl.Request) (hitl.Decision, error) {
 	p.mu.Lock()
 	if p.asked++; p.asked == 1 {
-		p.out, p.away = &syncBuffer{}, make(chan struct{})
+		p.out, p.away = &syncbuf.Buffer{}, make(chan struct{})
 		var err error
 		p.op, err = terminal.New(fingers{p.out, p.away}, p.out, "kim@example.com")
 		require.NoError(p.t, err)
@@ -97,7 +98,7 @@ func (p *typist) Decide(ctx context.Context, r hitl.Request) (hitl.Decision, err
 
 // fingers type what the last prompt wants.
 type fingers struct {
-	out  *syncBuffer
+	out  *syncbuf.Buffer
 	away <-chan struct{}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/duvotool/duvotool/adapters/terminal"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -34,7 +35,7 @@ var (
 type pipe struct {
 	t        *testing.T
 	in       *io.PipeWriter
-	out      syncBuffer
+	out      syncbuf.Buffer
 	operator *terminal.Operator
 }
 
@@ -321,21 +322,4 @@ func TestNewRefusesNonsense(t *testing.T) {
 	require.Error(t, err)
 	_, err = terminal.New(strings.NewReader(""), io.Discard, " ")
 	require.Error(t, err)
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -23,7 +24,7 @@ func listening(t *testing.T, args ...string) (url string, client *http.Client, e
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	address := make(chan net.Addr, 1)
-	var errs output
+	var errs syncbuf.Buffer
 	code := -1
 	wg.Go(func() {
 		code = run(ctx, append(args, "-http", "127.0.0.1:0"), io.NopCloser(strings.NewReader("")), nil, &errs, func(a net.Addr) { address <- a })
@@ -114,7 +115,7 @@ func TestAllowHost(t *testing.T) {
 		"is no host such as":          {"-emulator", "-http", "127.0.0.1:0", "-allow-host", "https://mcp.example.com"},
 		"-log-format is text or json": {"-emulator", "-log-format", "xml"},
 	} {
-		var errs output
+		var errs syncbuf.Buffer
 		require.NotZero(t, run(t.Context(), args, io.NopCloser(strings.NewReader("")), nil, &errs, nil))
 		require.Contains(t, errs.String(), says)
 	}
@@ -148,7 +149,7 @@ func TestJSONLogs(t *testing.T) {
 	require.NotContains(t, text, someToken)
 
 	t.Setenv(envToken, "short")
-	var errs output
+	var errs syncbuf.Buffer
 	require.Equal(t, 1, run(t.Context(), []string{"-emulator", "-http", "127.0.0.1:0", "-log-format", "json"}, io.NopCloser(strings.NewReader("")), nil, &errs, nil))
 	for line := range strings.Lines(errs.String()) {
 		require.True(t, json.Valid([]byte(line)), line)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -11,31 +10,13 @@ import (
 	"testing"
 
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// output is what a program has written. The MCP SDK may log a session's end when the
-// program has ended.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 func noEnv(t *testing.T) {
 	for _, name := range []string{"DUVO_API_KEY", "DUVO_TEAM_ID", "DUVO_API_BASE_URL", envToken} {
@@ -47,7 +28,7 @@ func noEnv(t *testing.T) {
 func host(t *testing.T, user func(*sdk.ElicitParams) *sdk.ElicitResult, args ...string) (*sdk.ClientSession, func() int) {
 	toServer, fromHost := io.Pipe()
 	toHost, fromServer := io.Pipe()
-	var errs output
+	var errs syncbuf.Buffer
 	code := make(chan int, 1)
 	go func() { code <- run(context.Background(), args, toServer, fromServer, &errs, nil) }()
 	o := &sdk.ClientOptions{}
@@ -104,7 +85,7 @@ func TestHTTP(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	address := make(chan net.Addr, 1)
-	var errs output
+	var errs syncbuf.Buffer
 	code := -1
 	wg.Go(func() {
 		code = run(ctx, []string{"-emulator", "-http", "127.0.0.1:0"}, io.NopCloser(strings.NewReader("")), nil, &errs, func(a net.Addr) { address <- a })
@@ -156,7 +137,7 @@ func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	var errs output
+	var errs syncbuf.Buffer
 	require.Equal(t, 1, run(t.Context(), []string{"-emulator", "-http", taken.Addr().String()}, io.NopCloser(strings.NewReader("")), nil, &errs, nil))
 	require.Contains(t, errs.String(), "address already in use; give another address with -http")
 }
@@ -184,7 +165,7 @@ func TestBadUse(t *testing.T) {
 	} {
 		t.Run(says, func(t *testing.T) {
 			noEnv(t)
-			var errs output
+			var errs syncbuf.Buffer
 			code := run(t.Context(), args, io.NopCloser(strings.NewReader("")), nil, &errs, nil)
 			want := 2
 			if says == "set DUVO_API_KEY" || says == "DUVO_MCP_TOKEN is not set" || strings.Contains(says, "the ID ") { // the flags alone do not tell

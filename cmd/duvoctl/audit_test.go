@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/audit"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -140,7 +141,7 @@ func TestAuditQuery(t *testing.T) {
 // answer.
 func TestAuditQueryRefusesTypos(t *testing.T) {
 	for _, args := range [][]string{{"--kind", "aproval"}, {"--outcome", "approve"}} {
-		var out, errs buffer
+		var out, errs syncbuf.Buffer
 		a := newApp(strings.NewReader(""), &out, &errs)
 		require.NotZero(t, a.run(t.Context(), append([]string{"audit", "query", "audit.jsonl"}, args...)))
 		require.Contains(t, errs.String(), args[1])

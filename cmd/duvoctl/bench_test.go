@@ -19,6 +19,7 @@ import (
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -168,7 +169,7 @@ func (b *bench) ctl(args ...string) ran {
 
 func (b *bench) ctlWith(ctx context.Context, in string, args ...string) ran {
 	b.Helper()
-	var out, errs buffer
+	var out, errs syncbuf.Buffer
 	a := newApp(strings.NewReader(in), &out, &errs)
 	a.grace, a.soon, a.patience = eventual, eventual, eventual // whatever the machine
 	r := ran{code: a.run(ctx, args)}
@@ -211,24 +212,6 @@ func (b *bench) json(code int, definition string, out any, args ...string) []str
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]
-}
-
-// A buffer is one that may be read while it is written to.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // closed lets objects have the fields that are described and no others: the schema is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -197,7 +198,7 @@ func TestInterruptedWhileSending(t *testing.T) {
 				interrupt()
 				return &duvotest.Fault{Kind: duvotest.Hang}
 			})
-			var out, errs buffer
+			var out, errs syncbuf.Buffer
 			a := newApp(strings.NewReader(""), &out, &errs)
 			a.grace = 50 * time.Millisecond
 			require.Equal(t, exitError, a.run(ctx, args))

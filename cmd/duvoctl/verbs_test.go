@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/internal/syncbuf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -117,7 +118,7 @@ func TestFollow(t *testing.T) {
 	require.NoError(t, b.d.StopJob(b.asks(refundsID, "Refund 3 EUR|")))
 	d := atDuvo{app: newApp(nil, os.Stderr, os.Stderr)}
 	d.app.json, d.app.timeout = true, time.Minute
-	var out buffer
+	var out syncbuf.Buffer
 	d.app.out = &out
 	var err error
 	d.client, err = d.app.client()
@@ -138,7 +139,7 @@ func TestFollow(t *testing.T) {
 	}
 	require.True(t, asked)
 
-	d.app.out = &buffer{}
+	d.app.out = &syncbuf.Buffer{}
 	b.d.Inject(duvotest.Fault{Op: "getRun", Kind: duvotest.StatusBefore, Status: 401})
 	_, err = s.look(t.Context(), id)
 	require.ErrorIs(t, err, duvo.ErrUnauthorized)
@@ -218,7 +219,7 @@ func TestExitCodes(t *testing.T) {
 func TestStoppingWhatCannotBeStopped(t *testing.T) {
 	b := atDuvoBench(t, duvotest.WithProfile(duvotest.Profile{Stop: duvotest.WaitingUnstoppable}))
 	id := b.asks(refundsID, "Refund 120 EUR|")
-	var out, errs buffer
+	var out, errs syncbuf.Buffer
 	a := newApp(strings.NewReader(""), &out, &errs)
 	a.settled = 50 * time.Millisecond
 	require.Equal(t, exitError, a.run(t.Context(), []string{"stop", id, "-y"}))
