@@ -188,11 +188,12 @@ func bounded(e lifecycle.Event) lifecycle.Event {
 	if !ok {
 		return e
 	}
-	if len(c.Part) > maxKept {
-		c.Part = nil
+	var err error
+	if c.Part, err = c.Part.Written(); err != nil || c.Part.Size() > maxKept {
+		c.Part = lifecycle.Transcript{}
 	}
 	if n := len(c.Output) + len(c.Data); n > maxKept {
-		c.Output, c.Data, c.Part = "", nil, nil
+		c.Output, c.Data, c.Part = "", nil, lifecycle.Transcript{}
 		c.Note = fmt.Sprintf("its output of %d bytes is more than is kept here; Duvo has it", n)
 	}
 	return c

@@ -107,12 +107,12 @@ func TestWhatNoAnswerProves(t *testing.T) {
 
 // TestWhatIsTooLargeIsLeftOut: a history has no room for all that a Job says.
 func TestWhatIsTooLargeIsLeftOut(t *testing.T) {
-	small := lifecycle.Collected{Part: json.RawMessage(`[]`), Output: "done", Data: json.RawMessage(`{}`)}
+	small := lifecycle.Collected{Part: lifecycle.TranscriptIn(json.RawMessage(`[]`)), Output: "done", Data: json.RawMessage(`{}`)}
 	require.Equal(t, small, bounded(small))
 	long := strings.Repeat("x", maxKept+1)
-	many, ok := bounded(lifecycle.Collected{Part: json.RawMessage(`"` + long + `"`), Output: "done"}).(lifecycle.Collected)
+	many, ok := bounded(lifecycle.Collected{Part: lifecycle.TranscriptIn(json.RawMessage(`"` + long + `"`)), Output: "done"}).(lifecycle.Collected)
 	require.True(t, ok)
-	require.Nil(t, many.Part)
+	require.Zero(t, many.Part)
 	require.Equal(t, "done", many.Output)
 	large, ok := bounded(lifecycle.Collected{Output: long}).(lifecycle.Collected)
 	require.True(t, ok)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,11 +42,10 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		after := min(f.After, len(messages))
 		e := lifecycle.Collected{Name: f.Name, Count: len(messages) - after, Output: duvo.LastAnswer(messages[after:])}
-		if e.Part, err = encodeMessages(messages[after:]); err != nil {
-			return failed(err)
+		if list := messages[after:]; list != nil {
+			e.Part = lifecycle.TranscriptOf(messageList(list))
 		}
 		op.checkAnswer(&e, &s.Record, messages)
-		r.keepCollected(e.Part, messages[after:])
 		if large {
 			op.logger(f.Job).Warn("duvotool: a message of a Job is larger than is taken", "after", len(messages))
 			e.Note = "one of its messages is larger than this program takes; neither it nor what follows was read, so the output may not be its last word"
@@ -63,32 +61,6 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		return e
 	}, failed)
-}
-
-// keepCollected keeps messages as they are beside how the record tells them, so that
-// they need not be read again for who waits.
-func (r *run) keepCollected(part json.RawMessage, messages []duvo.Message) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	more := r.moreLocked()
-	more.collected.part, more.collected.messages = part, messages
-}
-
-// takeCollected returns the messages that are told by part, once; nil where they are
-// not here.
-func (r *run) takeCollected(part json.RawMessage) []duvo.Message {
-	if r == nil || len(part) == 0 {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c := &r.moreLocked().collected
-	if len(c.part) != len(part) || &c.part[0] != &part[0] {
-		return nil
-	}
-	messages := c.messages
-	c.part, c.messages = nil, nil
-	return messages
 }
 
 // readMessages reads all messages of a Job, as far as the bounds allow.

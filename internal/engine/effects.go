@@ -76,7 +76,7 @@ func (op *operation) tellSomebody(r *run, s *lifecycle.State, f lifecycle.Effect
 		if f.Callers == nil && op.eng.events.tell != nil { // a Result takes long to make
 			op.tell(r, outcome.Event{Kind: outcome.EventFinished, JobID: s.Record.Job, Status: statusOf(s), Result: op.result(s)})
 		}
-		op.release(r, f.Callers, func() answer { return answer{res: op.resultWith(s, r.takeCollected(s.Record.Result.Messages))} })
+		op.release(r, f.Callers, func() answer { return answer{res: op.result(s)} })
 	case lifecycle.EndCalls:
 		res := func() *outcome.Result {
 			res := op.soFar(s, outcome.Outcome(f.Outcome))

@@ -149,7 +149,7 @@ func replaceTurn(added, message string) string {
 // withoutTexts is a record without what was said.
 func withoutTexts(r *lifecycle.Record) lifecycle.Record {
 	c, res := *r, *r.Result
-	res.Output, res.Data, res.Messages = "", nil, nil
+	res.Output, res.Data, res.Messages = "", nil, lifecycle.Transcript{}
 	c.Order, c.Result, c.Note, c.Erased = bare(r.Order), &res, erasedNote, true
 	if r.Latest != nil {
 		m := *r.Latest

@@ -136,7 +136,7 @@ func (e *entry) record(name string) (*lifecycle.Record, error) {
 	if res := e.Result; res != nil {
 		r.Stage, r.Note, r.Status = lifecycle.Ended, res.Note, string(res.Status)
 		r.Result = &lifecycle.Result{Outcome: lifecycle.Outcome(res.Outcome), EndedAt: wallOf(res.EndedAt), Output: res.Output, Data: res.Data}
-		r.Result.Messages, _ = json.Marshal(res.Messages)
+		r.Result.Messages = lifecycle.TranscriptOf(messageList(res.Messages))
 	}
 	return r, nil
 }

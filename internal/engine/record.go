@@ -125,11 +125,11 @@ func stageOf(r *lifecycle.Record) (s journal.Stage, since time.Time) {
 // withoutText leaves out of a record what the Job said. It returns false where the
 // record has no outcome, or one without text.
 func withoutText(r *lifecycle.Record) bool {
-	if r.Result == nil || r.Result.Output == "" && r.Result.Data == nil && r.Result.Messages == nil {
+	if r.Result == nil || r.Result.Output == "" && r.Result.Data == nil && r.Result.Messages.IsZero() {
 		return false
 	}
 	res := *r.Result
-	res.Output, res.Data, res.Messages = "", nil, nil
+	res.Output, res.Data, res.Messages = "", nil, lifecycle.Transcript{}
 	r.Result, r.Note = &res, joinNotes(r.Note, "what the Job said was more than the journal takes, so it is not kept")
 	return true
 }
@@ -144,12 +144,18 @@ func (l *ledger) closeOutcome(rec *lifecycle.Record) ([]byte, error) {
 	}
 	res := *r.Result
 	r.Result = &res
-	if len(res.Messages) > maxKept {
-		res.Messages = nil
+	messages, err := res.Messages.Written()
+	switch {
+	case err != nil: // a backend of the program's own has made what JSON cannot tell
+		messages = lifecycle.Transcript{}
+		r.Note = joinNotes(r.Note, "its messages could not be written, so the journal does not keep them: "+hitl.SafeLine(err.Error(), 300))
+	case messages.Size() > maxKept:
+		messages = lifecycle.Transcript{}
 	}
+	res.Messages = messages
 	data, err := l.close(&r)
-	if err == nil && len(data) > maxRecord && res.Messages != nil {
-		res.Messages = nil
+	if err == nil && len(data) > maxRecord && !res.Messages.IsZero() {
+		res.Messages = lifecycle.Transcript{}
 		data, err = l.close(&r)
 	}
 	if err == nil && len(data) > maxRecord {

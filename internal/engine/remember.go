@@ -50,7 +50,7 @@ func textOf(r *lifecycle.Record) int64 {
 		n += len(f.Text) + len(f.Known)
 	}
 	if res := r.Result; res != nil {
-		n += len(res.Output) + len(res.Data) + len(res.Messages)
+		n += len(res.Output) + len(res.Data) + res.Messages.Size()
 	}
 	return int64(n)
 }
@@ -98,7 +98,7 @@ func (o *operations) withoutText(op *operation) {
 	for i := range r.Requests {
 		r.Requests[i].Added, r.Requests[i].PutOff = "", nil
 	}
-	res.Output, res.Data, res.Messages = "", nil, nil
+	res.Output, res.Data, res.Messages = "", nil, lifecycle.Transcript{}
 	r.Note = joinNotes(r.Note, "what it was told and what it said is no longer kept here, for want of room; Duvo has it")
 	r.Order, r.Result = left.order, &res
 	left.state = &now

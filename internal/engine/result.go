@@ -43,20 +43,14 @@ func (op *operation) soFar(s *lifecycle.State, o outcome.Outcome) *outcome.Resul
 }
 
 // result is what an operation has come to.
-func (op *operation) result(s *lifecycle.State) *outcome.Result { return op.resultWith(s, nil) }
-
-// resultWith is result, with the messages as they were collected; nil: they are read
-// from the record.
-func (op *operation) resultWith(s *lifecycle.State, messages []duvo.Message) *outcome.Result {
+func (op *operation) result(s *lifecycle.State) *outcome.Result {
 	r := s.Record.Result
 	res := op.soFar(s, outcome.Outcome(r.Outcome))
 	res.EndedAt, res.Output = timeOf(r.EndedAt), r.Output
 	if r.Data != nil {
 		res.Data = append(json.RawMessage(nil), r.Data...)
 	}
-	if res.Messages = messages; messages == nil && r.Messages != nil {
-		_ = json.Unmarshal(r.Messages, &res.Messages) // it was written by us
-	}
+	res.Messages = messagesIn(r.Messages)
 	if op.continuable(s) {
 		res.Handle = op.ownHandle()
 	}

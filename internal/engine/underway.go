@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/watch"
@@ -44,11 +42,6 @@ type runExtras struct {
 	replies map[string]chan fate          // of those who decide from outside
 	live    liveMessages
 	cause   error // why the last caller left; nil: none has
-
-	collected struct { // what was collected last, for the first who is told of it
-		part     json.RawMessage
-		messages []duvo.Message
-	}
 }
 
 // An undertaking is something that a run has begun. Its context has the values of

@@ -121,8 +121,8 @@ func TestWhatAFollowUpAddsAndGetsBack(t *testing.T) {
 	if c := want[Collect](x); c.After != 3 {
 		t.Fatalf("%+v", c)
 	}
-	x.do(Collected{Name: want[Collect](x).Name, Count: 2, Part: json.RawMessage(`["m"]`), Problem: "it holds no JSON"}).saves()
-	if r := x.s.Record; r.Note != "" || string(r.Result.Messages) != `["m"]` {
+	x.do(Collected{Name: want[Collect](x).Name, Count: 2, Part: TranscriptIn(json.RawMessage(`["m"]`)), Problem: "it holds no JSON"}).saves()
+	if r := x.s.Record; r.Note != "" || string(r.Result.Messages.text) != `["m"]` {
 		t.Fatalf("%+v: %s", r.Result, r.Note)
 	}
 

@@ -1,10 +1,5 @@
 package lifecycle
 
-import (
-	"encoding/json"
-	"slices"
-)
-
 // fetch asks for the next page of messages. find is a message of ours that is
 // looked for among them.
 func (t *turn) fetch(find string) bool {
@@ -72,7 +67,7 @@ func (t *turn) collected(_ Exchange, e Collected) {
 		return
 	}
 	t.Record.Note = join(t.Record.Note, e.Note)
-	if len(e.Part) > 0 {
+	if !e.Part.IsZero() {
 		f.Parts = append(f.Parts[:len(f.Parts):len(f.Parts)], e.Part)
 	}
 	if e.Output != "" {
@@ -180,7 +175,7 @@ func (t *turn) conclude() bool {
 	if f.Problem == "" && end == Completed {
 		res.Data = f.Data
 	}
-	res.Messages = kept(f.Parts)
+	res.Messages = joined(f.Parts)
 	r.Result = &res
 	return true
 }
@@ -229,30 +224,4 @@ func (t *turn) say(kind MessageKind, text string) {
 	*r.Latest = Message{Kind: kind, Text: text, Key: r.Order.StartKey + "-" + string(kind), After: l.fetched().Cursor, Added: r.Latest.Added}
 	l.Since, l.NotBefore, l.Search, l.Fetch = t.now, 0, Search{}, nil
 	l.Dirty = true
-}
-
-// kept joins the parts that the record is to keep, each a list as encoding/json writes
-// it; nil if there are none, or if one is no list.
-func kept(parts []json.RawMessage) json.RawMessage {
-	n := 2
-	for _, p := range parts {
-		n += len(p)
-	}
-	if len(parts) == 0 {
-		return nil
-	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	all := make([]byte, 0, n)
-	for _, p := range parts { // each is a list
-		if len(p) < 2 || p[0] != '[' || p[len(p)-1] != ']' {
-			return nil
-		}
-		if len(all) > 0 && len(p) > 2 {
-			all = append(all, ',')
-		}
-		all = append(all, p[1:len(p)-1]...)
-	}
-	return slices.Concat(json.RawMessage("["), all, json.RawMessage("]"))
 }

@@ -190,7 +190,7 @@ type (
 		Count   int
 		Bytes   int
 		More    bool            // there are further ones
-		Part    json.RawMessage `json:",omitempty"` // a list of messages
+		Part    Transcript      `json:",omitzero"` // zero: none that are kept
 		Output  string          // the last words of the Job on this page; empty: none
 		Found   bool            // the message that was asked about is among them
 		Data    json.RawMessage `json:",omitempty"` // of the last page: the typed answer

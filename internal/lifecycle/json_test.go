@@ -72,7 +72,7 @@ func TestEveryFieldOutlivesJSON(t *testing.T) {
 // TestWhatIsMissingStaysMissing: a list of bytes that is nil means that there is
 // nothing, and null is something.
 func TestWhatIsMissingStaysMissing(t *testing.T) {
-	if c := throughJSON(t, Collected{}); c.Part != nil || c.Data != nil {
+	if c := throughJSON(t, Collected{}); !reflect.DeepEqual(c, Collected{}) || !c.Part.IsZero() || c.Data != nil {
 		t.Errorf("%+v", c)
 	}
 	if f := throughJSON(t, Fetch{}); f.Data != nil || f.Parts != nil {
@@ -90,6 +90,10 @@ func TestWhatIsMissingStaysMissing(t *testing.T) {
 func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Transcript]() {
+			v.Set(reflect.ValueOf(TranscriptIn(json.RawMessage(`["m"]`))))
+			return
+		}
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct {
 				fill(v.Field(i))

@@ -208,7 +208,7 @@ type Fetch struct {
 	Size    int // messages to ask for at once; zero: as the options say, or all
 	Bytes   int
 	Whole   bool // all are here that will be
-	Parts   []json.RawMessage
+	Parts   []Transcript
 	Output  string
 	Data    json.RawMessage `json:",omitempty"` // else nil would become null
 	Problem string          // why the answer does not fit; empty: it fits, or need not

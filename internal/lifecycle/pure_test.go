@@ -15,7 +15,7 @@ import (
 
 // allowed are the imports of the package, and of each what may be used; nil: all.
 var allowed = map[string][]string{
-	"encoding/json": {"RawMessage", "Marshal", "Unmarshal"},
+	"encoding/json": {"RawMessage", "Marshal", "Marshaler", "Unmarshal"},
 	"fmt":           {"Errorf"},
 	"slices":        nil,
 	"strconv":       {"Quote"},

@@ -55,7 +55,7 @@ func TestWhereNothingIsRecordedAllElseIsAsked(t *testing.T) {
 		}
 		do(Sent{Name: x.s.Live.Exchange.Name})
 		read("completed", Completed, nil)
-		do(Collected{Name: x.s.Live.Exchange.Name, Count: 1, Part: json.RawMessage(`["m"]`), Output: "done"})
+		do(Collected{Name: x.s.Live.Exchange.Name, Count: 1, Part: TranscriptIn(json.RawMessage(`["m"]`)), Output: "done"})
 		return asked, x.s
 	}
 	asked, end := play(true)

@@ -225,7 +225,7 @@ func (w *world) look() uint32 {
 func (w *world) page(i int, c Collect) Collected {
 	n := 1 + int(w.srv.turns)*2
 	p := w.procs[i].op
-	out := Collected{Count: max(n-c.After, 0), Bytes: 10, Part: json.RawMessage(`["m"]`), Output: "done"}
+	out := Collected{Count: max(n-c.After, 0), Bytes: 10, Part: TranscriptIn(json.RawMessage(`["m"]`)), Output: "done"}
 	out.Found = c.Find != "" && w.srv.messages[p]
 	return out
 }

@@ -243,8 +243,8 @@ type Result struct {
 	Outcome  Outcome         `json:"outcome"`
 	EndedAt  Time            `json:"ended_at,omitzero"`
 	Output   string          `json:"output,omitempty"`
-	Data     json.RawMessage `json:"data,omitempty"`     // a typed answer that fits
-	Messages json.RawMessage `json:"messages,omitempty"` // nil also where they are too large to be kept
+	Data     json.RawMessage `json:"data,omitempty"`    // a typed answer that fits
+	Messages Transcript      `json:"messages,omitzero"` // zero also where they are too large to be kept
 }
 
 // Orphan stands among the holders for a process that has closed and left the

@@ -200,23 +200,23 @@ func TestPagesThatAreTooLargeAreAskedForInSmallerOnes(t *testing.T) {
 	if !slices.Equal(limits, []int{4, 2, 1}) || c.After != 1 {
 		t.Fatalf("asked for %v, then after %d", limits, c.After)
 	}
-	x.do(Collected{Name: c.Name, Count: 1, More: true, Part: json.RawMessage(`["a"]`), Output: "first"})
+	x.do(Collected{Name: c.Name, Count: 1, More: true, Part: TranscriptIn(json.RawMessage(`["a"]`)), Output: "first"})
 	c = want[Collect](x)
 	x.do(Collected{Name: c.Name, Failed: Down})
 	wantNone[Finish](x)
 	x.pass(5).do(Tick{})
-	x.do(Collected{Name: want[Collect](x).Name, Count: 1, Part: json.RawMessage(`["b","c"]`), Output: "last"}).save()
+	x.do(Collected{Name: want[Collect](x).Name, Count: 1, Part: TranscriptIn(json.RawMessage(`["b","c"]`)), Output: "last"}).save()
 	r := x.s.Record.Result
-	if want[Finish](x); r.Output != "last" || string(r.Messages) != `["a","b","c"]` || !strings.Contains(x.s.Record.Note, "too large") {
+	if want[Finish](x); r.Output != "last" || string(r.Messages.text) != `["a","b","c"]` || !strings.Contains(x.s.Record.Note, "too large") {
 		t.Fatalf("%+v, %s", r, x.s.Record.Note)
 	}
 }
 
 func TestMessagesThatAreTooManyAreCutOff(t *testing.T) {
 	x := newScript(t, with(func(o *Options) { o.PageSize = 4; o.MaxMessages = 4 })).started().read("failed", Failed, nil)
-	x.do(Collected{Name: want[Collect](x).Name, Count: 4, More: true, Part: json.RawMessage(`["a"]`), Output: "so far"}).save()
+	x.do(Collected{Name: want[Collect](x).Name, Count: 4, More: true, Part: TranscriptIn(json.RawMessage(`["a"]`)), Output: "so far"}).save()
 	r := x.s.Record.Result
-	if r.Outcome != Failed || r.Output != "so far" || string(r.Messages) != `["a"]` || !strings.Contains(x.s.Record.Note, "more messages") {
+	if r.Outcome != Failed || r.Output != "so far" || string(r.Messages.text) != `["a"]` || !strings.Contains(x.s.Record.Note, "more messages") {
 		t.Fatalf("%+v, %s", r, x.s.Record.Note)
 	}
 }

@@ -36,7 +36,7 @@ func TestMessagesAreEncodedAsJSONDoes(t *testing.T) {
 			messages = nil
 		}
 		want, wrong := json.Marshal(messages)
-		got, err := encodeMessages(messages)
+		got, err := messageList(messages).MarshalJSON()
 		require.Equal(t, wrong == nil, err == nil, "%v, %v", wrong, err)
 		if err == nil {
 			require.Equal(t, string(want), string(got))

@@ -7,25 +7,40 @@ import (
 	"unicode/utf8"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/clone"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
-// encodeMessages is json.Marshal for messages, byte for byte, without the reflection
+// messageList is what a Job has said, as it was read. Nobody else holds it, and it
+// does not change any more.
+type messageList []duvo.Message
+
+// Size counts the bytes of it.
+func (l messageList) Size() int {
+	n := int64(0)
+	for i := range l {
+		n += l[i].Size()
+	}
+	return int(n)
+}
+
+// MarshalJSON is json.Marshal for messages, byte for byte, without the reflection
 // that would cost more than the rest of what is done about a Job of this process. What
 // is not plain is left to json.Marshal.
-func encodeMessages(messages []duvo.Message) (json.RawMessage, error) {
-	if messages == nil {
-		return json.RawMessage("null"), nil
+func (l messageList) MarshalJSON() ([]byte, error) {
+	if l == nil {
+		return []byte("null"), nil
 	}
 	size := 2
-	for i := range messages {
-		size += len(messages[i].Text) + 160
+	for i := range l {
+		size += len(l[i].Text) + 160
 	}
 	b := append(make([]byte, 0, size), '[')
-	for i := range messages {
+	for i := range l {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		m := &messages[i]
+		m := &l[i]
 		if plain, ok := appendMessage(b, m); ok {
 			b = plain
 			continue
@@ -37,6 +52,23 @@ func encodeMessages(messages []duvo.Message) (json.RawMessage, error) {
 		b = append(b, whole...)
 	}
 	return append(b, ']'), nil
+}
+
+// messagesIn returns the messages of a transcript, for one caller; nil if it has none.
+func messagesIn(t lifecycle.Transcript) (messages []duvo.Message) {
+	if list, ok := t.List().(messageList); ok {
+		if list != nil {
+			messages = make([]duvo.Message, 0, len(list))
+		}
+		for _, m := range list {
+			messages = append(messages, clone.Message(m))
+		}
+		return messages
+	}
+	if text, err := t.MarshalJSON(); err == nil && !t.IsZero() {
+		_ = json.Unmarshal(text, &messages) // it was written by us
+	}
+	return messages
 }
 
 // appendMessage appends a message; false if it is not plain.
