@@ -39,11 +39,16 @@ func decodeField[T any](body []byte, key string) (v T, err error) {
 // What says two things is an error: keys that encoding/json would take for one
 // field, and two pending requests that differ.
 func decodeRun(b []byte) (Job, error) {
-	if err := jsonkeys.Check(b, jsonkeys.Shape{"run": jobShape, "pending_human_request": requestShape}); err != nil {
-		return Job{}, err
-	}
 	if j, ok := plainRun(b); ok {
 		return j, nil
+	}
+	return patientRun(b)
+}
+
+// patientRun is decodeRun for whatever comes.
+func patientRun(b []byte) (Job, error) {
+	if err := jsonkeys.Check(b, jsonkeys.Shape{"run": jobShape, "pending_human_request": requestShape}); err != nil {
+		return Job{}, err
 	}
 	if err := requireObject(b); err != nil {
 		return Job{}, err
@@ -94,16 +99,19 @@ var errNullRun = errors.New("run is null")
 // decodeList reads one page: the rows under key, and the total where it is
 // told (-1 where it is not).
 func decodeList[T any](b []byte, key string) (rows []T, total int, err error) {
-	defer func() {
-		if err == nil && rows == nil {
-			rows = []T{} // [] in JSON, not null
-		}
-	}()
-	if err := jsonkeys.Check(b, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
-		return nil, 0, err
-	}
 	if rows, total, ok := plainList[T](b, key); ok {
 		return rows, total, nil
+	}
+	if rows, total, err = patientList[T](b, key); err == nil && rows == nil {
+		rows = []T{} // [] in JSON, not null
+	}
+	return rows, total, err
+}
+
+// patientList is decodeList for whatever comes.
+func patientList[T any](b []byte, key string) (rows []T, total int, err error) {
+	if err := jsonkeys.Check(b, jsonkeys.Shape{key: shapeOf[T]()}); err != nil {
+		return nil, 0, err
 	}
 	if err := requireObject(b); err != nil {
 		return nil, 0, err

@@ -2,145 +2,249 @@ package duvo
 
 import (
 	"bytes"
-	"encoding/json"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/jsonkeys"
+	"github.com/duvotool/duvotool/internal/plainjson"
 )
 
-// What servers send as a rule is read in one go, by the types of this file. An
-// answer that does not fit them is read again by the patient decoders of
-// wire.go, which forgive what only decorates; both read the same out of what
-// fits both.
+// What servers send as a rule is read in one pass, by the functions of this file. An
+// answer that is odd in any way is read again by the patient decoders of wire.go,
+// which forgive what only decorates; both read the same out of what fits both.
 
-type plainJob struct {
-	ID             string          `json:"id"`
-	AssignmentID   string          `json:"agent_id"`
-	BuildID        string          `json:"build_id"`
-	Status         string          `json:"status"`
-	Source         string          `json:"source"`
-	SandboxID      string          `json:"sandbox_id"`
-	CreatedAt      string          `json:"created_at"`
-	UpdatedAt      string          `json:"updated_at"`
-	StartedAt      string          `json:"started_at"`
-	CompletedAt    string          `json:"completed_at"`
-	HumanInTheLoop bool            `json:"human_in_the_loop_enabled"`
-	Title          string          `json:"title"`
-	Number         float64         `json:"run_number"`
-	AssignmentName string          `json:"agent_name"`
-	Pending        json.RawMessage `json:"pending_human_request"`
-}
+// The fields that are read of each object.
+var (
+	runFields     = []string{"run", "pending_human_request"}
+	messagesPage  = []string{"messages", "total"}
+	jobsPage      = []string{"data", "total"}
+	jobFields     = []string{"id", "agent_id", "build_id", "status", "source", "sandbox_id", "created_at", "updated_at", "started_at", "completed_at", "human_in_the_loop_enabled", "title", "run_number", "agent_name", "pending_human_request"}
+	messageFields = []string{"id", "type", "role", "timestamp", "text_content", "tool_call", "tool_result", "error", "is_agent_instruction", "metadata"}
+	callFields    = []string{"id", "name", "arguments"}
+	resultFields  = []string{"tool_call_id", "result", "error"}
+	metaFields    = []string{"isAgentInstruction"}
+)
 
-func (w *plainJob) job() (j Job, err error) {
-	j = Job{
-		ID: w.ID, AssignmentID: w.AssignmentID, BuildID: w.BuildID, Status: Status(w.Status), Source: w.Source, SandboxID: w.SandboxID,
-		CreatedAt: parseTime(w.CreatedAt), UpdatedAt: parseTime(w.UpdatedAt), StartedAt: parseTime(w.StartedAt), CompletedAt: parseTime(w.CompletedAt),
-		HumanInTheLoop: w.HumanInTheLoop, Title: w.Title, Number: clampInt(w.Number), AssignmentName: w.AssignmentName,
+// plainJob reads a Job, and the request within it; false if that is not plain.
+func plainJob(r *plainjson.Reader) (j Job, ok bool) {
+	ok = true
+	var pending []byte
+	o := r.Open(jobFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case "id":
+			j.ID = r.Text()
+		case "agent_id":
+			j.AssignmentID = r.Text()
+		case "build_id":
+			j.BuildID = r.Text()
+		case "status":
+			j.Status = Status(r.Text())
+		case "source":
+			j.Source = r.Text()
+		case "sandbox_id":
+			j.SandboxID = r.Text()
+		case "created_at":
+			j.CreatedAt = parseTime(r.Text())
+		case "updated_at":
+			j.UpdatedAt = parseTime(r.Text())
+		case "started_at":
+			j.StartedAt = parseTime(r.Text())
+		case "completed_at":
+			j.CompletedAt = parseTime(r.Text())
+		case "human_in_the_loop_enabled":
+			j.HumanInTheLoop = r.Bool()
+		case "title":
+			j.Title = r.Text()
+		case "run_number":
+			n, _ := r.Number()
+			j.Number = clampInt(n)
+		case "agent_name":
+			j.AssignmentName = r.Text()
+		case "pending_human_request":
+			pending = r.Raw()
+		default:
+			r.Skip()
+		}
 	}
-	j.Pending, err = decodePending(w.Pending, j.ID)
-	return j, err
-}
-
-type plainMessage struct {
-	ID        string `json:"id"`
-	Type      string `json:"type"`
-	Role      string `json:"role"`
-	Timestamp string `json:"timestamp"`
-	Text      string `json:"text_content"`
-	Call      *struct {
-		ID        string          `json:"id"`
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-	} `json:"tool_call"`
-	Result *struct {
-		CallID string          `json:"tool_call_id"`
-		Result json.RawMessage `json:"result"`
-		Error  string          `json:"error"`
-	} `json:"tool_result"`
-	Error    string `json:"error"`
-	Told     bool   `json:"is_agent_instruction"`
-	Metadata struct {
-		Instruction bool `json:"isAgentInstruction"`
-	} `json:"metadata"`
-}
-
-func (w *plainMessage) message() Message {
-	m := Message{ID: w.ID, Type: w.Type, Role: w.Role, Timestamp: parseTime(w.Timestamp), Text: w.Text,
-		Error: w.Error, Instruction: w.Told || w.Metadata.Instruction}
-	if c := w.Call; c != nil {
-		m.ToolCall = &ToolCall{ID: c.ID, Name: c.Name, Arguments: c.Arguments}
+	if pending != nil {
+		j.Pending, ok = plainPending(pending, j.ID)
 	}
-	if r := w.Result; r != nil {
-		m.ToolResult = &ToolResult{CallID: r.CallID, Result: r.Result, Error: r.Error}
+	return j, ok && j.ID != ""
+}
+
+// plainPending is decodePending for what holds no key twice, and is of this Job.
+func plainPending(raw []byte, job string) (*HumanRequest, bool) {
+	if jsonkeys.Check(raw, requestShape) != nil {
+		return nil, false
+	}
+	p, err := decodePending(raw, job)
+	return p, err == nil
+}
+
+// plainMessage reads a message.
+func plainMessage(r *plainjson.Reader) (m Message) {
+	o := r.Open(messageFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case "id":
+			m.ID = r.Text()
+		case "type":
+			m.Type = r.Text()
+		case "role":
+			m.Role = r.Text()
+		case "timestamp":
+			m.Timestamp = parseTime(r.Text())
+		case "text_content":
+			m.Text = r.Text()
+		case "tool_call":
+			m.ToolCall = plainCall(r)
+		case "tool_result":
+			m.ToolResult = plainResult(r)
+		case "error":
+			m.Error = r.Text()
+		case "is_agent_instruction":
+			m.Instruction = r.Bool() || m.Instruction
+		case "metadata":
+			m.Instruction = plainMeta(r) || m.Instruction
+		default:
+			r.Skip()
+		}
 	}
 	return m
 }
 
-// plainList is decodeList for what fits the plain types; false for what does not.
+func plainCall(r *plainjson.Reader) *ToolCall {
+	if r.Null() {
+		return nil
+	}
+	c := &ToolCall{}
+	o := r.Open(callFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case "id":
+			c.ID = r.Text()
+		case "name":
+			c.Name = r.Text()
+		case "arguments":
+			c.Arguments = r.Raw()
+		default:
+			r.Skip()
+		}
+	}
+	return c
+}
+
+func plainResult(r *plainjson.Reader) *ToolResult {
+	if r.Null() {
+		return nil
+	}
+	res := &ToolResult{}
+	o := r.Open(resultFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case "tool_call_id":
+			res.CallID = r.Text()
+		case "result":
+			res.Result = r.Raw()
+		case "error":
+			res.Error = r.Text()
+		default:
+			r.Skip()
+		}
+	}
+	return res
+}
+
+// plainMeta reads whether the data about a message call it an instruction.
+func plainMeta(r *plainjson.Reader) (instruction bool) {
+	o := r.Open(metaFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		if string(name) == "isAgentInstruction" {
+			instruction = r.Bool()
+			continue
+		}
+		r.Skip()
+	}
+	return instruction
+}
+
+// plainList is decodeList for pages of messages and Jobs that are plain and not
+// empty; false for what is not.
 func plainList[T any](b []byte, key string) (rows []T, total int, ok bool) {
-	var n *float64
+	total = -1
+	var r plainjson.Reader
+	r.Read(b)
 	switch out := any(&rows).(type) {
 	case *[]Message:
-		var w struct {
-			Rows  []plainMessage `json:"messages"`
-			Total *float64       `json:"total"`
-		}
-		w.Rows = make([]plainMessage, 0, rowsIn(b, `"role":`))
-		if key != "messages" || json.Unmarshal(b, &w) != nil || len(w.Rows) == 0 {
-			return nil, 0, false
-		}
-		n = w.Total
-		*out = make([]Message, len(w.Rows))
-		for i := range w.Rows {
-			(*out)[i] = w.Rows[i].message()
-		}
+		*out, ok = plainPage(&r, messagesPage, rowsIn(b, `"role":`), &total, func() (Message, bool) { return plainMessage(&r), true })
 	case *[]Job:
-		var w struct {
-			Rows  []plainJob `json:"data"`
-			Total *float64   `json:"total"`
-		}
-		w.Rows = make([]plainJob, 0, rowsIn(b, `"agent_id":`))
-		if key != "data" || json.Unmarshal(b, &w) != nil || len(w.Rows) == 0 {
-			return nil, 0, false
-		}
-		n = w.Total
-		*out = make([]Job, len(w.Rows))
-		for i := range w.Rows {
-			var err error
-			if (*out)[i], err = w.Rows[i].job(); err != nil || w.Rows[i].ID == "" {
-				return nil, 0, false
-			}
-		}
-	default:
+		*out, ok = plainPage(&r, jobsPage, rowsIn(b, `"agent_id":`), &total, func() (Job, bool) { return plainJob(&r) })
+	}
+	if !ok || len(rows) == 0 || !r.End() {
 		return nil, 0, false
 	}
-	total = -1
-	if n != nil && *n >= 0 {
-		total = clampInt(*n)
-	}
 	return rows, total, true
+}
+
+// plainPage reads a page: its rows and their total, of these fields.
+func plainPage[T any](r *plainjson.Reader, fields []string, room int, total *int, row func() (T, bool)) (rows []T, ok bool) {
+	ok = true
+	o := r.Open(fields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case fields[0]:
+			rows = make([]T, 0, room)
+			for begun := false; ok && r.List(&begun); {
+				var v T
+				v, ok = row()
+				rows = append(rows, v)
+			}
+		case fields[1]:
+			if n, told := r.Number(); told && n >= 0 {
+				*total = clampInt(n)
+			}
+		default:
+			r.Skip()
+		}
+		if !ok {
+			return nil, false
+		}
+	}
+	return rows, ok
 }
 
 // rowsIn guesses how many rows a page has, so that room for them is made once: each
 // has this key.
 func rowsIn(b []byte, key string) int { return min(bytes.Count(b, []byte(key)), 200) }
 
-// plainRun is decodeRun for what fits the plain types, but for a Job whose
-// pending request stands in two places.
-func plainRun(b []byte) (Job, bool) {
-	var w struct {
-		Run     *plainJob       `json:"run"`
-		Pending json.RawMessage `json:"pending_human_request"`
+// plainRun is decodeRun for what is plain, but for a Job whose pending request stands
+// in two places.
+func plainRun(b []byte) (j Job, ok bool) {
+	var r plainjson.Reader
+	r.Read(b)
+	var pending []byte
+	o := r.Open(runFields)
+	for name := r.Next(&o); name != nil; name = r.Next(&o) {
+		switch string(name) {
+		case "run":
+			if j, ok = plainJob(&r); !ok {
+				return Job{}, false
+			}
+		case "pending_human_request":
+			pending = r.Raw()
+		default:
+			r.Skip()
+		}
 	}
-	if json.Unmarshal(b, &w) != nil || w.Run == nil || w.Run.ID == "" {
+	if !ok || !r.End() || j.Pending != nil && !isNull(pending) {
 		return Job{}, false
 	}
-	j, err := w.Run.job()
-	if err != nil || j.Pending != nil && !isNull(w.Pending) {
-		return Job{}, false
+	if !isNull(pending) {
+		if j.Pending, ok = plainPending(pending, j.ID); !ok {
+			return Job{}, false
+		}
 	}
-	if !isNull(w.Pending) {
-		j.Pending, err = decodePending(w.Pending, j.ID)
-	}
-	return j, err == nil
+	return j, true
 }
 
 // parseTime reads a time as servers write it; zero for what is none.

@@ -1,0 +1,416 @@
+// Package plainjson reads JSON of the usual form, in one pass and with little made
+// anew: objects whose names are ASCII without escapes, and none of them twice. Of
+// anything else it says only that it is odd, and then nothing that was read counts:
+// whoever asked has encoding/json read it again. What is not odd is valid JSON, and
+// encoding/json reads the same out of it.
+package plainjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// The bounds of what is usual.
+const (
+	maxNames = 32 // of an object
+	maxDepth = 64 // of what is skipped
+)
+
+// A Reader reads one value from left to right. The zero value reads nothing.
+type Reader struct {
+	data  []byte
+	at    int
+	odd   bool
+	names [][]byte // of the objects that are open, one after another
+	room  [2 * maxNames][]byte
+}
+
+// Read begins to read data, which must not change meanwhile.
+func (r *Reader) Read(data []byte) {
+	r.data, r.at, r.odd = data, 0, false
+	r.names = r.room[:0]
+}
+
+// Odd reports whether something was not as usual.
+func (r *Reader) Odd() bool { return r.odd }
+
+// End reports whether all was read, and nothing was odd.
+func (r *Reader) End() bool {
+	r.space()
+	return !r.odd && r.at == len(r.data)
+}
+
+// An Object is one that is being read.
+type Object struct {
+	fields []string
+	from   int // where its names begin
+	begun  bool
+}
+
+// Open begins an object. Its fields are those that the caller knows: a name that
+// differs from one of them in case alone is odd, since encoding/json takes it for
+// the field. Null is an object without fields.
+func (r *Reader) Open(fields []string) Object {
+	o := Object{fields: fields, from: len(r.names)}
+	if r.Null() {
+		o.from = -1
+		return o
+	}
+	r.want('{')
+	return o
+}
+
+// Next passes to the next name of the object, which is to be followed by reading
+// or skipping its value; nil at the end.
+func (r *Reader) Next(o *Object) []byte {
+	if o.from < 0 || r.odd {
+		return nil
+	}
+	r.space()
+	if r.peek() == '}' {
+		r.at++
+		r.names = r.names[:o.from]
+		return nil
+	}
+	if o.begun {
+		r.want(',')
+		r.space()
+	}
+	o.begun = true
+	name := r.name(o)
+	r.space()
+	r.want(':')
+	if r.odd {
+		return nil
+	}
+	return name
+}
+
+// name reads a name that the object does not have yet.
+func (r *Reader) name(o *Object) []byte {
+	text, escaped := r.quoted()
+	upper := false
+	for _, c := range text {
+		upper = upper || c >= 'A' && c <= 'Z'
+		r.odd = r.odd || c >= utf8.RuneSelf
+	}
+	own := r.names[o.from:]
+	if r.odd || escaped || len(own) >= maxNames {
+		r.odd = true
+		return nil
+	}
+	for _, other := range own {
+		if len(other) == len(text) && bytes.EqualFold(other, text) {
+			r.odd = true
+		}
+	}
+	if upper {
+		for _, f := range o.fields {
+			if len(f) == len(text) && f != string(text) && bytes.EqualFold([]byte(f), text) {
+				r.odd = true
+			}
+		}
+	}
+	r.names = append(r.names, text)
+	return text
+}
+
+// List passes to the next element of a list, which is to be followed by reading or
+// skipping it; false at the end. begun is false before the first one.
+func (r *Reader) List(begun *bool) bool {
+	r.space()
+	switch {
+	case r.odd:
+		return false
+	case !*begun:
+		r.want('[')
+		r.space()
+		*begun = true
+		if r.peek() != ']' {
+			return !r.odd
+		}
+	case r.peek() != ']':
+		r.want(',')
+		return !r.odd
+	}
+	r.at++
+	return false
+}
+
+// Null passes null, and reports whether it stood there.
+func (r *Reader) Null() bool {
+	r.space()
+	if r.peek() != 'n' {
+		return false
+	}
+	r.word("null")
+	return true
+}
+
+// Text reads a string; null is empty.
+func (r *Reader) Text() string {
+	if r.Null() {
+		return ""
+	}
+	from := r.at
+	text, escaped := r.quoted()
+	switch {
+	case r.odd:
+		return ""
+	case escaped:
+		var s string
+		r.odd = json.Unmarshal(r.data[from:r.at], &s) != nil
+		return s
+	}
+	return common(text)
+}
+
+// common is a string with these bytes; those that stand in most answers are not
+// made anew.
+func common(text []byte) string {
+	switch string(text) {
+	case "":
+		return ""
+	case "text":
+		return "text"
+	case "message":
+		return "message"
+	case "assistant":
+		return "assistant"
+	case "user":
+		return "user"
+	case "tool":
+		return "tool"
+	case "duvo":
+		return "duvo"
+	case "api":
+		return "api"
+	case "running":
+		return "running"
+	case "completed":
+		return "completed"
+	}
+	return string(text)
+}
+
+// Bool reads true or false; null is false.
+func (r *Reader) Bool() bool {
+	switch r.space(); r.peek() {
+	case 't':
+		r.word("true")
+		return !r.odd
+	case 'n':
+		r.word("null")
+	default:
+		r.word("false")
+	}
+	return false
+}
+
+// Number reads a number; false for null.
+func (r *Reader) Number() (float64, bool) {
+	if r.Null() {
+		return 0, false
+	}
+	from := r.at
+	if r.number(); r.odd {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(string(r.data[from:r.at]), 64)
+	r.odd = err != nil
+	return n, err == nil
+}
+
+// Raw returns a copy of any value as it stands there.
+func (r *Reader) Raw() json.RawMessage {
+	r.space()
+	from := r.at
+	if r.Skip(); r.odd {
+		return nil
+	}
+	return slices.Clone(json.RawMessage(r.data[from:r.at]))
+}
+
+// Skip passes any value. Names within it are nobody's affair.
+func (r *Reader) Skip() { r.skip(0) }
+
+func (r *Reader) skip(depth int) {
+	switch r.space(); {
+	case r.odd:
+	case depth == maxDepth:
+		r.odd = true
+	case r.peek() == '"':
+		r.passText()
+	case r.peek() == '{':
+		r.skipList('}', depth, true)
+	case r.peek() == '[':
+		r.skipList(']', depth, false)
+	case r.peek() == 't':
+		r.word("true")
+	case r.peek() == 'f':
+		r.word("false")
+	case r.peek() == 'n':
+		r.word("null")
+	default:
+		r.number()
+	}
+}
+
+// skipList passes what stands between two brackets.
+func (r *Reader) skipList(end byte, depth int, named bool) {
+	r.at++
+	for first := true; !r.odd; first = false {
+		r.space()
+		if r.peek() == end && first {
+			break
+		}
+		if named {
+			if r.peek() != '"' {
+				r.odd = true
+				return
+			}
+			r.passText()
+			r.space()
+			r.want(':')
+		}
+		r.skip(depth + 1)
+		if r.space(); r.peek() != ',' {
+			break
+		}
+		r.at++
+	}
+	r.want(end)
+}
+
+// passText passes a string.
+func (r *Reader) passText() {
+	from := r.at
+	if _, escaped := r.quoted(); escaped && !r.odd {
+		r.odd = !json.Valid(r.data[from:r.at])
+	}
+}
+
+// quoted passes a string and returns what stands between its quotes, and whether
+// something in it is escaped. What is not UTF-8 is odd.
+func (r *Reader) quoted() (text []byte, escaped bool) {
+	r.want('"')
+	from, wide := r.at, false
+	for r.at < len(r.data) {
+		c := r.data[r.at]
+		switch kinds[c] {
+		case plain:
+			r.at++
+			continue
+		case beyond:
+			wide = true
+			r.at++
+			continue
+		case escape:
+			escaped = true
+			r.at += 2
+			continue
+		case quote:
+			text = r.data[from:r.at]
+			r.at++
+			if wide && !utf8.Valid(text) {
+				r.odd = true
+			}
+			return text, escaped
+		}
+		break
+	}
+	r.odd = true
+	return nil, false
+}
+
+// The kinds of bytes in a string.
+const (
+	control byte = iota
+	plain
+	beyond // ASCII
+	escape
+	quote
+)
+
+var kinds = func() (k [256]byte) {
+	for c := range k {
+		switch {
+		case c >= utf8.RuneSelf:
+			k[c] = beyond
+		case c >= ' ':
+			k[c] = plain
+		}
+	}
+	k['\\'], k['"'] = escape, quote
+	return k
+}()
+
+// number passes a number.
+func (r *Reader) number() {
+	if r.peek() == '-' {
+		r.at++
+	}
+	if r.peek() == '0' {
+		r.at++
+	} else {
+		r.digits()
+	}
+	if r.peek() == '.' {
+		r.at++
+		r.digits()
+	}
+	if c := r.peek(); c == 'e' || c == 'E' {
+		r.at++
+		if c := r.peek(); c == '+' || c == '-' {
+			r.at++
+		}
+		r.digits()
+	}
+}
+
+// digits passes at least one digit.
+func (r *Reader) digits() {
+	from := r.at
+	for c := r.peek(); c >= '0' && c <= '9'; c = r.peek() {
+		r.at++
+	}
+	r.odd = r.odd || r.at == from
+}
+
+func (r *Reader) word(w string) {
+	if len(r.data)-r.at < len(w) || string(r.data[r.at:r.at+len(w)]) != w {
+		r.odd = true
+		return
+	}
+	r.at += len(w)
+}
+
+func (r *Reader) want(c byte) {
+	if r.peek() != c {
+		r.odd = true
+		return
+	}
+	r.at++
+}
+
+// peek returns the byte that comes next, 0 at the end.
+func (r *Reader) peek() byte {
+	if r.at < len(r.data) {
+		return r.data[r.at]
+	}
+	return 0
+}
+
+func (r *Reader) space() {
+	for r.at < len(r.data) {
+		switch r.data[r.at] {
+		case ' ', '\t', '\n', '\r':
+			r.at++
+		default:
+			return
+		}
+	}
+}
