@@ -8,7 +8,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -98,7 +97,7 @@ func (h *harness) freeze(ctx context.Context, draw func(time.Duration) time.Dura
 	h.mu.Lock()
 	w := h.workers[h.rand.IntN(len(h.workers))]
 	cmd := w.cmd
-	frozen := cmd != nil && !w.killed && !w.ended && cmd.Process.Signal(syscall.SIGSTOP) == nil
+	frozen := cmd != nil && !w.killed && !w.ended && suspend(cmd.Process) == nil
 	h.mu.Unlock()
 	if !frozen {
 		return
@@ -109,7 +108,7 @@ func (h *harness) freeze(ctx context.Context, draw func(time.Duration) time.Dura
 		lasts += h.c.Lease + postTimeout + settleTime
 	}
 	sleepUntil(ctx.Done(), lasts)
-	_ = cmd.Process.Signal(syscall.SIGCONT)
+	_ = wake(cmd.Process)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.freezes++
