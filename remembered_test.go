@@ -2,6 +2,7 @@ package duvotool_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -220,6 +221,33 @@ func TestTheJournalKeepsLessThanTheCallerGets(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A backend of the program's own may tell what JSON cannot: that keeps no outcome from
+// the journal.
+func TestMessagesThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{
+			{Type: duvo.MessageToolCall, Role: "assistant", ToolCall: &duvo.ToolCall{ID: "1", Name: "refund", Arguments: json.RawMessage(`{"amount":`)}},
+			{Type: duvo.MessageText, Role: "assistant", Text: "done"}}}
+		j := journal.NewMemory()
+		for i := range 2 {
+			reg := open(t, f, j)
+			require.Empty(t, reg.Resumed(), "what has ended is not taken up again")
+			res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "k"), "order 4711")
+			require.NoError(t, err)
+			require.Equal(t, outcome.OutcomeCompleted, res.Outcome)
+			require.Equal(t, "done", res.Output)
+			require.Equal(t, 1, f.starts)
+			if i == 0 {
+				require.Len(t, res.Messages, 2)
+			} else {
+				require.Empty(t, res.Messages)
+				require.Contains(t, res.Note, "its messages could not be written")
+			}
+			shut(t, reg)
+		}
+	})
 }
 
 // bounded is a journal that takes no more than journals must.
