@@ -27,7 +27,6 @@ import (
 
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
-	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/internal/lifetime"
 	"github.com/duvotool/duvotool/internal/watch"
@@ -141,14 +140,6 @@ type alias struct {
 	Scope string `json:"scope"` // that it is the one of
 
 	at time.Time // when it was recorded; zero: just now
-}
-
-// A claim says which operation answers a human request. It is made before a
-// response is sent, by compare-and-set, and is there for as long as its operation
-// is remembered: so a request gets one decision, whoever holds its Job.
-type claim struct {
-	Operation string             `json:"operation"` // the key of its record; without a journal, its slot
-	Decision  hitl.DecisionEntry `json:"decision"`  // what was sealed, and who decided so
 }
 
 // said is what all operations together have said to a Job since its start. It is

@@ -3,8 +3,6 @@ package engine
 import (
 	"hash/maphash"
 	"time"
-
-	"github.com/duvotool/duvotool/hitl"
 )
 
 // maxFormers bounds what is kept of operations that were dropped, of each kind.
@@ -85,12 +83,4 @@ func (l *lately[K, V]) forget(d time.Duration) {
 	for len(l.order) > 0 && time.Since(time.Unix(0, l.order[0].at)) > d {
 		l.forgetOldest()
 	}
-}
-
-// brief is a claim without texts that have no bound.
-func (c claim) brief() claim {
-	d := c.Decision
-	return claim{c.Operation, hitl.DecisionEntry{RequestID: d.RequestID, Kind: d.Kind, Title: hitl.SafeLine(d.Title, 80), Digest: d.Digest,
-		RequestedAt: d.RequestedAt, DecidedAt: d.DecidedAt, Delivery: d.Delivery,
-		Decision: hitl.Decision{Verdict: d.Verdict, By: hitl.SafeLine(d.By, 100), Source: d.Source}}}
 }

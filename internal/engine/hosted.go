@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -337,9 +336,4 @@ func (eng *Engine) Log() *slog.Logger { return eng.log }
 // Refusal is the error of a call that cannot go on, for a reason of the host's.
 func (w *Work) Refusal(key string, err error) error {
 	return &outcome.JobError{Phase: outcome.PhaseNew, Key: key, Assignment: w.Assignment.Name, Err: err}
-}
-
-// Reused is the error of a call whose key stands for another.
-func Reused(assignment string) error {
-	return fmt.Errorf("%w: it stands for another input or Assignment (%q); other work needs a key of its own", outcome.ErrKeyReused, hitl.SafeLine(assignment, 80))
 }

@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/duvotool/duvotool/outcome"
@@ -318,3 +320,8 @@ func (op *operation) ownHandleLocked() string {
 }
 
 func (op *operation) slot() slot { return slot{op.order.Caller.Tenant, op.order.Key} }
+
+// Reused is the error of a call whose key stands for another.
+func Reused(assignment string) error {
+	return fmt.Errorf("%w: it stands for another input or Assignment (%q); other work needs a key of its own", outcome.ErrKeyReused, hitl.SafeLine(assignment, 80))
+}
