@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,9 +16,9 @@ import (
 // does not change any more.
 type messageList []duvo.Message
 
-// Size counts the bytes of it.
+// Size counts the bytes of it, also those of messages that say next to nothing.
 func (l messageList) Size() int {
-	n := int64(0)
+	n := int64(len(l)) * int64(reflect.TypeFor[duvo.Message]().Size())
 	for i := range l {
 		n += l[i].Size()
 	}
