@@ -232,7 +232,7 @@ func benchRequests(r *making) {
 		}
 		require.Greater(r.t, loopCost, 100.0)
 		if n >= 40 {
-			require.Less(r.t, ours, 4.2) // one Job of 40 more or less ends within the window: 4.03 or 4.13
+			require.Less(r.t, ours, 4.4) // two of 40 Jobs more or less end within the window: 3.85 to 4.24
 		}
 		if n >= 400 {
 			require.Less(r.t, ours, 3.7)
