@@ -144,7 +144,7 @@ func TestDoubledYesApprovesOne(t *testing.T) {
 	other := approval
 	other.ID, other.Title = "r2", "Refund 9000 EUR"
 	d.ask(d.ctx, other)
-	require.NotContains(t, d.seen.String(), "9000", "one at a time")
+	require.NotContains(t, d.seen.String(), "Refund 9000", "one at a time")
 	d.typeLine("yes\nyes")
 	require.Equal(t, "r", d.result().id)
 	text, err := d.seen.Wait(d.ctx, func(s string) bool { return regexp.MustCompile(`\[yes \w{4}/no \w{4}\] $`).MatchString(s) })
