@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -9,5 +10,7 @@ import (
 func TestMain(m *testing.M) {
 	breakJournal = forgetful
 	isChild()
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // they wait, for processes and for Duvo, most of the time
 	goleak.VerifyTestMain(m)
 }
