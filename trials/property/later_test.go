@@ -237,12 +237,25 @@ func (l *life) checkLater(x *lifeLater, fail failFunc) {
 		}
 		fail("(f) %s is told that it was done, and nothing was sent", who)
 	case errors.As(x.err, &lost):
-		if a != nil || lost.Entry.By == who || lost.Entry.RequestID != x.req.ID {
+		if a != nil && !l.decidedElsewhere(a, lost.Entry.By) || lost.Entry.By == who || lost.Entry.RequestID != x.req.ID {
 			fail("(f) %s is told that %q had decided", who, lost.Entry.By)
 		}
 	case errors.Is(x.err, hitl.ErrInvalidDecision) && a != nil:
 		fail("(f) %s is told %v, and it was taken", who, x.err)
 	}
+}
+
+// decidedElsewhere tells whether a response was sent for a request that came back with
+// its ID, on what somebody had decided before: in a follow-up it is taken as a new one,
+// and only then found to have been another operation's.
+func (l *life) decidedElsewhere(a *lifeAsk, by string) bool {
+	back := slices.ContainsFunc(l.acts, func(act lifeAct) bool { return act.jobID == a.req.JobID && act.what == "ID back" })
+	return back && slices.ContainsFunc(l.asks, func(b *lifeAsk) bool {
+		return b.valid() && b.decision.By == by && b.req.JobID == a.req.JobID && b.req.ID == a.req.ID && b.end.seq < a.began.seq &&
+			slices.ContainsFunc(l.posts, func(p *lifePost) bool {
+				return p.name == "respond" && p.request == a.req.ID && p.began.seq > b.end.seq && p.began.seq < a.began.seq
+			})
+	})
 }
 
 // checkList is about what Registry.Pending told: what was put off and is not
