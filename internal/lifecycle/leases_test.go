@@ -112,7 +112,7 @@ func leaseScenes() []*scene {
 		{name: "leases: who follows decides, a death", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, deaths: 1, keys: true},
 		{name: "leases: two decide, one runs out", opts: leased(nil), began: true, procs: 2, requests: 1, suspend: true, lapses: 1, keys: true},
 		{name: "leases: a leave, a death", opts: leased(nil), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
-		{name: "leases: a stop", opts: leased(nil), began: true, procs: 2, stops: 1, keys: true},
+		{name: "leases: a request, a leave, a stop", opts: leased(nil), began: true, procs: 2, requests: 1, leaves: 1, stops: 1, keys: true},
 		{name: "leases: Close hands over", opts: leased(nil), procs: 2, requests: 1, calls: 2, closes: 1, keys: true},
 	}
 }

@@ -105,7 +105,6 @@ func otherScenes() []*scene {
 		{name: "replicas: a start, a slow journal, a death", opts: with(marked), procs: 2, calls: 2, deaths: 1, keys: true},
 		{name: "replicas: an unmarked start, keys ignored, a slow journal", opts: with(func(o *Options) { o.Recording = 2 }), procs: 2, calls: 2, slow: true, recording: true},
 		{name: "replicas: a marked start, a fault", opts: with(marked), procs: 2, calls: 2, faults: 1, sendFaults: true, late: true},
-		{name: "replicas: a request, a fault", opts: quick(), procs: 2, requests: 1, calls: 2, faults: 1, sendFaults: true, late: true, keys: true},
 		{name: "replicas: a start that is refused, a journal that fails", opts: quick(), procs: 2, calls: 2, faults: 2, sendFaults: true, saveFaults: true, refusals: true, keys: true},
 		{name: "replicas: a follow-up, a journal that fails", opts: quick(), procs: 2, follow: true, calls: 2, faults: 1, saveFaults: true},
 		{name: "replicas: leaves and deaths", opts: quick(), began: true, procs: 2, requests: 1, leaves: 1, deaths: 1, keys: true},
