@@ -38,15 +38,15 @@
 //	settled  nothing more is sent                           unasked, decided, sending
 //	stuck    the Job waits, and nobody here can end that    settled, unasked
 //
-// A settled or stuck request is unasked again only if no response to it was ever
-// sent: it was left to others or could not be answered, and reads differently now
-// or was away meanwhile; or nobody could be asked, and somebody calls again. It is
-// sending again where another process took it for over and this one may have sent a
-// response, and decided again where this one took it for over and another still records
-// it as decided: a read tells which holds. A request that was announced and not sent counts as decided. A decision
-// that could not be recorded is taken back, and counts only if the journal holds it
-// all the same. How a request was whose decision is thrown away stands in
-// [Record].Past.
+// A settled or stuck request is unasked again only if no response to it was ever sent:
+// it was left to others or could not be answered, and reads differently now or was away
+// meanwhile; or nobody could be asked, and somebody calls again. It is sending again
+// where another process took it for over and this one may have sent a response, and
+// decided again where this one took it for over and another still records it as
+// decided: a read tells which holds. A request that was announced and not sent counts
+// as decided. A decision that could not be recorded is taken back, and counts only if
+// the journal holds it all the same. How a request was whose decision is thrown away
+// stands in [Record].Past.
 //
 // # Calls
 //
