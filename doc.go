@@ -25,6 +25,7 @@
 //
 //   - [github.com/duvotool/duvotool/hitl]: human decisions: what a policy sees and answers, and policies to compose
 //   - [github.com/duvotool/duvotool/outcome]: what a call comes to: results, events, errors
+//   - [github.com/duvotool/duvotool/health]: how a registry is: what waits, and what does not work
 //   - [github.com/duvotool/duvotool/journal]: what survives a restart, and where it is kept
 //   - [github.com/duvotool/duvotool/audit]: who decided what: write, read, verify
 //   - [github.com/duvotool/duvotool/duvo]: the client of Duvo's Public API

@@ -12,6 +12,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/health"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -38,10 +39,10 @@ func ExampleRegistry_Health() {
 		fmt.Println(err)
 		return
 	}
-	alarm := func(h duvotool.Health) {
+	alarm := func(h health.Report) {
 		fmt.Println(h.Waiting, "waits:", h.Oldest.Key, "since a minute:", time.Since(h.Oldest.Since) > time.Minute)
 		fmt.Println("given up:", h.GivenUp, "unknown:", h.Unknown, "reads fail:", !h.Watcher.FailingSince.IsZero())
-		for name, store := range map[string]duvotool.StoreHealth{"journal": h.Journal, "audit": h.Audit} {
+		for name, store := range map[string]health.Store{"journal": h.Journal, "audit": h.Audit} {
 			if store.Used {
 				fmt.Println(name, "fails:", store.Failing)
 			}

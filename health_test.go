@@ -16,6 +16,7 @@ import (
 	"github.com/duvotool/duvotool/audit"
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/duvotest"
+	"github.com/duvotool/duvotool/health"
 	"github.com/duvotool/duvotool/hitl"
 	"github.com/duvotool/duvotool/journal"
 	"github.com/duvotool/duvotool/outcome"
@@ -66,7 +67,7 @@ func TestHealthTellsWhatWaits(t *testing.T) {
 		h := reg.Health()
 		require.Equal(t, []int{1, 3, 1, 2}, []int{h.Calls, h.InFlight, h.Queued, h.Waiting})
 		first := reg.Pending()[0]
-		require.Equal(t, duvotool.WaitingSince{Since: first.FirstSeen, JobID: first.JobID, RequestID: first.ID, Key: "first"}, h.Oldest)
+		require.Equal(t, health.Oldest{Since: first.FirstSeen, JobID: first.JobID, RequestID: first.ID, Key: "first"}, h.Oldest)
 		require.Equal(t, 2, h.Watcher.Watched)
 		require.WithinDuration(t, time.Now(), h.Watcher.LastRead, 2*time.Minute)
 		require.False(t, h.Closing)
@@ -213,7 +214,7 @@ func TestHealthOfStores(t *testing.T) {
 			return duvotool.WithAudit(f)
 		},
 	} {
-		of := func(h duvotool.Health) duvotool.StoreHealth {
+		of := func(h health.Report) health.Store {
 			if name == "journal" {
 				return h.Journal
 			}
@@ -223,7 +224,7 @@ func TestHealthOfStores(t *testing.T) {
 			emulated(t, func(t *testing.T, d *duvotest.Duvo) {
 				f := &fullStore{Journal: journal.NewMemory()}
 				reg := discover(t, d.Client(), decide(hitl.Approve("kim", ""), nil), option(f, true))
-				require.Equal(t, duvotool.StoreHealth{Used: true}, withoutPrivate(of(reg.Health())))
+				require.Equal(t, health.Store{Used: true}, asWritten(of(reg.Health())))
 				requireProbes(t, reg, "", "")
 				f.set(full)
 				began := time.Now()
@@ -278,9 +279,9 @@ func TestHealthOfStores(t *testing.T) {
 	}
 }
 
-// withoutPrivate is what users see.
-func withoutPrivate(s duvotool.StoreHealth) duvotool.StoreHealth {
-	return duvotool.StoreHealth{Used: s.Used, Failing: s.Failing, Since: s.Since, Tried: s.Tried}
+// asWritten is what was learnt of it by writing.
+func asWritten(s health.Store) health.Store {
+	return health.Store{Used: s.Used, Failing: s.Failing, Since: s.Since, Tried: s.Tried}
 }
 
 // TestHealthOfTheRest: what was given up and what is unknown, a slow observer, webhooks,
@@ -308,7 +309,7 @@ func TestHealthOfTheRest(t *testing.T) {
 			hooked.Webhook().ServeHTTP(httptest.NewRecorder(), delivery(time.Now(), secret, "m", `{"event":"run_completed","run_id":"x"}`))
 		}
 		h = reg.Health()
-		require.Equal(t, duvotool.WebhookHealth{Taken: 1, Refused: 1, LastTaken: time.Now(), LastRefused: time.Now()}, hooked.Health().Webhooks)
+		require.Equal(t, health.Webhooks{Taken: 1, Refused: 1, LastTaken: time.Now(), LastRefused: time.Now()}, hooked.Health().Webhooks)
 		require.Zero(t, h.Observer.Backlog)
 		require.Zero(t, h.Observer.Since)
 

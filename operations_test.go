@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/duvotool/duvotool"
+	"github.com/duvotool/duvotool/health"
 	"github.com/stretchr/testify/require"
 )
 
@@ -41,7 +41,7 @@ func TestTheRunbookIsTrue(t *testing.T) {
 			require.Contains(t, source.String(), text, "no line of the log says %q", code)
 		}
 		if name, field, ok := strings.Cut(code, "."); ok {
-			part, known := reflect.TypeFor[duvotool.Health]().FieldByName(name)
+			part, known := reflect.TypeFor[health.Report]().FieldByName(name)
 			if !known {
 				continue
 			}

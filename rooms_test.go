@@ -1,6 +1,7 @@
 package duvotool_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -22,7 +23,7 @@ const module = "github.com/duvotool/duvotool"
 var rooms = []string{
 	"examples", "trials", "bench", "cmd", "adapters", "duvotooltest", "", "internal/directory", "internal/discovery", "internal/catalog",
 	"internal/typed", "internal/errorwords", "internal/toolname",
-	"internal/engine", "internal/lifecycle", "internal/watch", "audit", "outcome", "journal", "hitl", "duvotest", "duvo",
+	"internal/engine", "internal/lifecycle", "internal/watch", "audit", "outcome", "journal", "hitl", "health", "duvotest", "duvo",
 }
 
 // roomOf returns the place of a package of this module in the order; -1 for what
@@ -104,4 +105,88 @@ func importsOf(t *testing.T, name string) (out []string) {
 		}
 	}
 	return out
+}
+
+// TestTheRootStaysSmall: at most 50 exported names besides options, and 3,000 lines.
+func TestTheRootStaysSmall(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var names []string
+	lines := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		lines += set.File(f.Pos()).LineCount()
+		for _, d := range f.Decls {
+			names = append(names, exported(d)...)
+		}
+	}
+	require.Greater(t, len(names), 30)
+	require.LessOrEqual(t, len(names), 50, names)
+	require.LessOrEqual(t, lines, 3000)
+}
+
+// exported lists the top-level names of a declaration that others see, without options.
+func exported(d ast.Decl) (names []string) {
+	add := func(id *ast.Ident) {
+		if id.IsExported() && id.Name != "Option" && id.Name != "ToolOption" {
+			names = append(names, id.Name)
+		}
+	}
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Recv != nil {
+			break
+		}
+		if r := d.Type.Results; r != nil {
+			if to, ok := r.List[0].Type.(*ast.Ident); ok && (to.Name == "Option" || to.Name == "ToolOption") {
+				break
+			}
+		}
+		add(d.Name)
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				add(s.Name)
+			case *ast.ValueSpec:
+				for _, id := range s.Names {
+					add(id)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestFunctionsFitOnAScreen: none has more than 70 lines, and no file more than 400, but
+// for the one that has all options.
+func TestFunctionsFitOnAScreen(t *testing.T) {
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && name != "." || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		if name != "options.go" {
+			require.LessOrEqual(t, set.File(f.Pos()).LineCount(), 400, name)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				require.LessOrEqual(t, set.Position(fn.End()).Line-set.Position(fn.Pos()).Line+1, 70, "%s in %s", fn.Name.Name, name)
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
 }

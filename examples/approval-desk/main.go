@@ -120,11 +120,6 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 	}
 	defer desk.Close()
 
-	mux := http.NewServeMux()
-	mux.Handle("/desk/", http.StripPrefix("/desk", desk))
-	sessions.serve(mux)
-	serveNew(mux, sessions, reg)
-	mux.Handle("/{$}", http.RedirectHandler("/desk/", http.StatusSeeOther))
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -133,7 +128,17 @@ func run(ctx context.Context, addr, data string, every time.Duration, out io.Wri
 	if emulator != nil {
 		go delegate(ctx, reg, every)
 	}
-	return serve(ctx, mux, listener, desk)
+	return serve(ctx, pages(desk, sessions, reg), listener, desk)
+}
+
+// pages has the desk and what stands around it.
+func pages(desk *inbox.Desk, sessions *sessions, reg *duvotool.Registry) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/desk/", http.StripPrefix("/desk", desk))
+	sessions.serve(mux)
+	serveNew(mux, sessions, reg)
+	mux.Handle("/{$}", http.RedirectHandler("/desk/", http.StatusSeeOther))
+	return mux
 }
 
 // greet tells where the desk is, and how people and duvoctl get in.

@@ -71,3 +71,30 @@ func TestThePackagePageNamesAllPackages(t *testing.T) {
 		require.Contains(t, source.Packages, m[1], "doc.go names a package that is not there")
 	}
 }
+
+// TestEveryPackageTellsWhatItIs: go doc and the pages made of it begin with that.
+func TestEveryPackageTellsWhatItIs(t *testing.T) {
+	root := repository(t)
+	source, err := ReadSource(root, module)
+	require.NoError(t, err)
+	for dir, p := range source.Packages {
+		if p.Name == "" {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		require.NoError(t, err)
+		docs, sources := 0, 0
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly|parser.ParseComments)
+			require.NoError(t, err)
+			sources++
+			if f.Doc != nil && f.Name.Name == p.Name {
+				docs++
+			}
+		}
+		require.True(t, sources == 0 || docs == 1, "%s has %d package comments", dir, docs)
+	}
+}

@@ -22,7 +22,7 @@ import (
 )
 
 // shown are the packages of which every exported name stands in an Example.
-var shown = []string{"", "/hitl", "/outcome", "/journal", "/audit", "/duvotest", "/duvotooltest"}
+var shown = []string{"", "/hitl", "/outcome", "/health", "/journal", "/audit", "/duvotest", "/duvotooltest"}
 
 // plain are methods that other packages call: fmt, errors, encoding and log/slog; and
 // copies.
