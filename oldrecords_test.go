@@ -24,7 +24,7 @@ func asBefore(t *testing.T, data []byte) []byte {
 		"folder": o.Folder, "input": o.Input, "owner": r.Writer, "phase": "watching", "parked": r.Parked(), "webhook": o.Webhook,
 		"sandbox": r.Sandbox, "files": o.Files, "doubtful": r.Start.Open || r.Start.Earlier, "first_sent": wall(r.Start.First), "last_sent": wall(r.Start.Until),
 		"credential": r.Credential, "job_id": r.Job, "created_at": wall(r.Created), "build_id": r.Build, "status": r.Status,
-		"started_at": wall(r.StartedAt), "worked": r.Worked, "ours": r.Ours, "note": r.Note, "told": r.Told, "stopping": r.Stop().Asked}
+		"started_at": wall(r.StartedAt), "worked": r.Worked, "ours": r.Ours, "note": r.Note, "told": r.ReasonsPosted, "stopping": r.Stop().Asked}
 	stages := map[lifecycle.RequestStage]string{lifecycle.Unasked: "new", lifecycle.Decided: "decided", lifecycle.Sending: "sending",
 		lifecycle.Settled: "done", lifecycle.Stuck: "nobody"}
 	var requests []map[string]any

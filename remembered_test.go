@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -247,6 +248,67 @@ func TestMessagesThatCannotBeWritten(t *testing.T) {
 			}
 			shut(t, reg)
 		}
+	})
+}
+
+// A talkative fake answers each message, and each read of messages has texts of its own,
+// as an HTTP client's has.
+type talkative struct{ *fake }
+
+func (f talkative) Messages(context.Context, string) iter.Seq2[duvo.Message, error] {
+	return func(yield func(duvo.Message, error) bool) {
+		for _, m := range f.messages {
+			m.Text = strings.Clone(m.Text)
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f talkative) PostMessage(_ context.Context, _, text, _ string) (duvo.Message, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.messages = append(f.messages, duvo.Message{Type: duvo.MessageText, Role: "user", Text: text}, duvo.Message{Type: duvo.MessageText, Role: "assistant", Text: "ok"})
+	return duvo.Message{}, nil
+}
+
+// What an operation keeps of its messages does not hold those of the Job that stand
+// before them.
+func TestFollowUpsHoldTheirOwnMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Type: duvo.MessageText, Role: "user", Text: "order"},
+			{Type: duvo.MessageText, Role: "assistant", Text: strings.Repeat("y", 8<<20)}, {Type: duvo.MessageText, Role: "assistant", Text: "done"}}}
+		reg := discover(t, talkative{f}, duvotool.WithFollowUps())
+		kept := retained(func() any {
+			res, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), "first"), "order")
+			require.NoError(t, err)
+			for i := range 20 {
+				res, err = reg.Continue(duvotool.WithOperationKey(t.Context(), fmt.Sprint("more ", i)), res, fmt.Sprint("more ", i))
+				require.NoError(t, err)
+				require.Equal(t, "ok", res.Output)
+				time.Sleep(time.Minute)
+			}
+			return reg
+		})
+		require.Less(t, kept, int64(24<<20), "of 8 MiB, which the first Result has")
+	})
+}
+
+// Nor does it keep room for messages that the Job did not send.
+func TestFewMessagesTakeLittleRoom(t *testing.T) {
+	const calls = 1000
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{job: ended(duvo.StatusCompleted), messages: []duvo.Message{{Type: duvo.MessageText, Role: "assistant", Text: "done"}}}
+		reg := discover(t, talkative{f})
+		kept := retained(func() any {
+			for i := range calls {
+				_, err := reg.All()[0].Run(duvotool.WithOperationKey(t.Context(), fmt.Sprint(i)), "order")
+				require.NoError(t, err)
+			}
+			return reg
+		})
+		require.Less(t, kept/calls, int64(3<<10))
 	})
 }
 

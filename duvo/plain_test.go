@@ -90,7 +90,7 @@ func TestPlainIsWhatIsRead(t *testing.T) {
 		b.WriteString(first)
 		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(append([]string{"more", "other_field"}, names...)), 0, 8, rapid.ID).Draw(t, "names") {
 			if rapid.IntRange(0, 40).Draw(t, "case") == 0 {
-				name = strings.ToUpper(name)
+				name = rapid.SampledFrom([]string{strings.ToUpper(name), strings.ToLower(name)}).Draw(t, "other case")
 			}
 			if b.Len() > 0 {
 				b.WriteByte(',')

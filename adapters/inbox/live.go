@@ -22,7 +22,7 @@ type live struct {
 
 // A watcher is one connection.
 type watcher struct {
-	news chan struct{} // holds one: a slow reader misses nothing, since it is told what is now
+	wake chan struct{} // holds one: a slow reader misses nothing, since it is told what is now
 }
 
 const (
@@ -58,7 +58,7 @@ func (l *live) join() *watcher {
 	if len(l.watchers) >= maxWatchers {
 		return nil
 	}
-	w := &watcher{news: make(chan struct{}, 1)}
+	w := &watcher{wake: make(chan struct{}, 1)}
 	l.watchers[w] = struct{}{}
 	if !l.running {
 		l.running = true
@@ -95,7 +95,7 @@ func (l *live) look() {
 		if now != last {
 			for w := range l.watchers {
 				select {
-				case w.news <- struct{}{}:
+				case w.wake <- struct{}{}:
 				default:
 				}
 			}
@@ -133,7 +133,7 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request, _ Person) {
 	}
 	for ok := tell(); ok; {
 		select {
-		case <-watch.news:
+		case <-watch.wake:
 			ok = tell()
 		case <-alive.C:
 			ok = send(": here\n\n")

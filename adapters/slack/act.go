@@ -49,8 +49,8 @@ func (a *App) find(t target, channel, ts string) (*item, string) {
 		return nil, words["changed"]
 	case p != nil && p.Ending != "":
 		return nil, words["elsewhere"] + p.Ending
-	case a.news.decidedAs(t.id()) != "":
-		return nil, words["elsewhere"] + a.news.decidedAs(t.id())
+	case a.ended.decidedAs(t.id()) != "":
+		return nil, words["elsewhere"] + a.ended.decidedAs(t.id())
 	case p != nil: // as after a restart, until its Job is read
 		return nil, words["unread"]
 	}
@@ -206,11 +206,11 @@ func (a *App) carryOut(ctx context.Context, i *item, d hitl.Decision) (text stri
 	switch {
 	case err == nil:
 		if i.reg != Registry(a.asks) { // else it is the registry's to take it
-			a.news.decide(id, endingOf(hitl.DecisionEntry{Decision: d, Kind: i.req.Kind}))
+			a.ended.decide(id, endingOf(hitl.DecisionEntry{Decision: d, Kind: i.req.Kind}))
 		}
 		return words["sent"], true
 	case errors.As(err, &before):
-		a.news.decide(id, endingOf(before.Entry))
+		a.ended.decide(id, endingOf(before.Entry))
 		return words["elsewhere"] + endingOf(before.Entry), false
 	case errors.Is(err, hitl.ErrRequestChanged):
 		return words["changed"], false

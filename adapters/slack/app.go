@@ -90,7 +90,7 @@ type App struct {
 	cfg   Config
 	log   *slog.Logger
 	asks  *asks
-	news  *news
+	ended *outcomes
 	seen  *deliveries
 	wakes chan struct{} // holds one
 
@@ -122,7 +122,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	a := &App{cfg: cfg, log: cfg.Log, asks: newAsks(), news: newNews(), seen: newDeliveries(), wakes: make(chan struct{}, 1), posts: map[string]*Post{}}
+	a := &App{cfg: cfg, log: cfg.Log, asks: newAsks(), ended: newOutcomes(), seen: newDeliveries(), wakes: make(chan struct{}, 1), posts: map[string]*Post{}}
 	a.registries = []Registry{a.asks}
 	a.sync.app = a
 	return a, nil
@@ -195,7 +195,7 @@ func (a *App) wake() {
 // Observe takes an event of a registry, for duvotool.WithObserver: with it messages
 // are settled at once, and else within some seconds. It never waits.
 func (a *App) Observe(e outcome.Event) {
-	a.news.take(e)
+	a.ended.take(e)
 	a.wake()
 }
 

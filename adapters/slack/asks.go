@@ -127,7 +127,7 @@ func (s *asks) leave(id string, q *ask, why error) {
 		s.order = append(s.order, id)
 	}
 	s.ended[id] = text
-	if len(s.order) > maxNews {
+	if len(s.order) > maxOutcomes {
 		delete(s.ended, s.order[0])
 		s.order = s.order[1:]
 	}

@@ -18,7 +18,7 @@ import (
 // as it is: after a restart, and while Duvo cannot be read, requests are missing that
 // still wait.
 func (s *syncer) conclude(ctx context.Context, p *Post, waiting map[string]hitl.Request) (*Post, error) {
-	ending := s.app.news.decidedAs(p.ID)
+	ending := s.app.ended.decidedAs(p.ID)
 	if ending == "" {
 		var err error
 		if ending, err = s.reason(ctx, p, waiting); err != nil {
@@ -109,7 +109,7 @@ func (s *syncer) lookup(ctx context.Context, p *Post) (res *outcome.Result, unkn
 func (s *syncer) await(ctx context.Context, p *Post) (*Post, error) {
 	next := *p
 	next.Stage = Telling
-	if s.app.news.endedAs(operationOf(p)) != nil {
+	if s.app.ended.endedAs(operationOf(p)) != nil {
 		return s.keep(ctx, next)
 	}
 	res, unknown, err := s.lookup(ctx, p)
@@ -117,7 +117,7 @@ func (s *syncer) await(ctx context.Context, p *Post) (*Post, error) {
 	case err != nil:
 		return p, err
 	case res != nil && final(res.Outcome):
-		s.app.news.finish(operationOf(p), res)
+		s.app.ended.finish(operationOf(p), res)
 		return s.keep(ctx, next)
 	case unknown && (len(s.app.regs()) > 1 || time.Since(s.since[p.ID]) > outcomeFor):
 		return s.drop(ctx, p)
@@ -136,7 +136,7 @@ func (p *Post) thread() string {
 
 // tell tells the outcome in the message's thread, once.
 func (s *syncer) tell(ctx context.Context, p *Post) (*Post, error) {
-	res := s.app.news.endedAs(operationOf(p))
+	res := s.app.ended.endedAs(operationOf(p))
 	next := *p
 	if res == nil { // a run before this one knew it
 		next.Stage = Settled

@@ -56,7 +56,7 @@ func (h *host) carry(ctx context.Context, ord order) (reply, error) {
 	told := make(chan lifecycle.Event, 16)
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	seat, err := h.eng.Seat(ctx, s, engine.Hosting{
-		Told: func(e lifecycle.Event) { told <- e },
+		Post: func(e lifecycle.Event) { told <- e },
 		Hold: func(job string) error { return h.hold(ctx, id, s, job) },
 	})
 	if err != nil {
@@ -188,13 +188,27 @@ func bounded(e lifecycle.Event) lifecycle.Event {
 	if !ok {
 		return e
 	}
-	var err error
-	if c.Part, err = c.Part.Written(); err != nil || c.Part.Size() > maxKept {
+	note := func(text string) {
+		if c.Note != "" {
+			text = c.Note + "; " + text
+		}
+		c.Note = text
+	}
+	if c.Part.Least() > maxKept {
 		c.Part = lifecycle.Transcript{}
 	}
+	part, err := c.Part.Written()
+	switch {
+	case err != nil: // a backend of the program's own has made what JSON cannot tell
+		part = lifecycle.Transcript{}
+		note("its messages could not be written, so they are not kept here: " + hitl.SafeLine(err.Error(), 300))
+	case part.Size() > maxKept:
+		part = lifecycle.Transcript{}
+	}
+	c.Part = part
 	if n := len(c.Output) + len(c.Data); n > maxKept {
 		c.Output, c.Data, c.Part = "", nil, lifecycle.Transcript{}
-		c.Note = fmt.Sprintf("its output of %d bytes is more than is kept here; Duvo has it", n)
+		note(fmt.Sprintf("its output of %d bytes is more than is kept here; Duvo has it", n))
 	}
 	return c
 }
@@ -207,7 +221,7 @@ func (h *host) write(ctx context.Context, ord order) (reply, error) {
 	}
 	defer leave()
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
-	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Told: func(lifecycle.Event) {}})
+	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Post: func(lifecycle.Event) {}})
 	if err != nil {
 		return reply{}, err
 	}
@@ -319,7 +333,7 @@ func (h *host) tell(ctx context.Context, ord order) error {
 		return err
 	}
 	defer leave()
-	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Told: func(lifecycle.Event) {}})
+	seat, err := h.eng.Seat(ctx, s, engine.Hosting{Post: func(lifecycle.Event) {}})
 	if err != nil {
 		return err
 	}
@@ -345,7 +359,7 @@ func (h *host) ask(ctx context.Context, ord order) (reply, error) {
 	if p == nil {
 		return reply{}, errClosing()
 	}
-	seat, err = h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Told: func(e lifecycle.Event) { p.complete(h.reply(e, seat), nil) }})
+	seat, err = h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Post: func(e lifecycle.Event) { p.complete(h.reply(e, seat), nil) }})
 	if err != nil {
 		p.drop()
 		return reply{}, err

@@ -291,7 +291,7 @@ func (c *calling) failed(err error) error {
 
 // reader makes a seat from which an operation is only looked at.
 func (h *host) reader(ctx context.Context, s *lifecycle.State, n notes) (*engine.Seat, error) {
-	seat, err := h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Told: func(lifecycle.Event) {}, Hold: func(string) error { return nil }})
+	seat, err := h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Post: func(lifecycle.Event) {}, Hold: func(string) error { return nil }})
 	if err == nil {
 		seat.Remember(n)
 	}

@@ -225,7 +225,7 @@ func (o *operation) unanswered(f lifecycle.Effect, err error) lifecycle.Event {
 	case lifecycle.Locate:
 		return lifecycle.Located{Name: f.Name, Failed: true}
 	case lifecycle.CheckRules:
-		return lifecycle.Checked{Name: f.Name, Untold: true}
+		return lifecycle.Checked{Name: f.Name, Unclear: true}
 	case lifecycle.Collect:
 		return lifecycle.Collected{Name: f.Name, Failed: lifecycle.Down}
 	}

@@ -82,7 +82,7 @@ func (t *seats) find(ctx context.Context, id string, s *lifecycle.State) (*watch
 		return w, nil
 	}
 	w := &watched{}
-	seat, err := t.h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Told: func(e lifecycle.Event) {
+	seat, err := t.h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Post: func(e lifecycle.Event) {
 		if r, ok := e.(lifecycle.Read); ok {
 			w.sighted(t.h, r, func() { t.drop(id, w) })
 		}
@@ -191,7 +191,7 @@ func (w *watched) tells(h *host, e lifecycle.Read, drop func()) bool {
 		w.mu.Unlock()
 		return false
 	}
-	if !w.isNewsLocked(&e) {
+	if !w.isNewLocked(&e) {
 		w.mu.Unlock()
 		return false
 	}
@@ -209,9 +209,9 @@ func (w *watched) tells(h *host, e lifecycle.Read, drop func()) bool {
 	return true
 }
 
-// isNewsLocked reports whether a read tells what the workflow does not know. Called with
+// isNewLocked reports whether a read tells what the workflow does not know. Called with
 // mu held.
-func (w *watched) isNewsLocked(e *lifecycle.Read) bool {
+func (w *watched) isNewLocked(e *lifecycle.Read) bool {
 	last, rec := w.s.Live.Read, &w.s.Record
 	switch {
 	case last != nil && e.Began.Mono < last.Began.Mono:

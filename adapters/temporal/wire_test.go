@@ -99,11 +99,18 @@ func TestWhatNoAnswerProves(t *testing.T) {
 			require.Equal(t, uint64(7), got.Name)
 		}
 	}
-	require.Equal(t, lifecycle.Checked{Name: 7, Untold: true}, o.unanswered(lifecycle.CheckRules{Name: 7}, nil))
+	require.Equal(t, lifecycle.Checked{Name: 7, Unclear: true}, o.unanswered(lifecycle.CheckRules{Name: 7}, nil))
 	require.Equal(t, lifecycle.Located{Name: 7, Failed: true}, o.unanswered(lifecycle.Locate{Name: 7}, nil))
 	require.Equal(t, lifecycle.Collected{Name: 7, Failed: lifecycle.Down}, o.unanswered(lifecycle.Collect{Name: 7}, nil))
 	require.Equal(t, lifecycle.Staged{Name: 7, Failed: lifecycle.Nothing}, o.unanswered(lifecycle.StageFiles{Name: 7}, nil))
 }
+
+// unwritable are messages that are no JSON.
+type unwritable struct{}
+
+func (unwritable) Size() int                    { return 1 }
+func (unwritable) Least() int                   { return 1 }
+func (unwritable) MarshalJSON() ([]byte, error) { return nil, errors.New("it is no JSON") }
 
 // TestWhatIsTooLargeIsLeftOut: a history has no room for all that a Job says.
 func TestWhatIsTooLargeIsLeftOut(t *testing.T) {
@@ -114,6 +121,10 @@ func TestWhatIsTooLargeIsLeftOut(t *testing.T) {
 	require.True(t, ok)
 	require.Zero(t, many.Part)
 	require.Equal(t, "done", many.Output)
+	odd, ok := bounded(lifecycle.Collected{Part: lifecycle.TranscriptOf(unwritable{}), Output: "done", Note: "one was too large"}).(lifecycle.Collected)
+	require.True(t, ok)
+	require.Zero(t, odd.Part)
+	require.Contains(t, odd.Note, "one was too large; its messages could not be written")
 	large, ok := bounded(lifecycle.Collected{Output: long}).(lifecycle.Collected)
 	require.True(t, ok)
 	require.Empty(t, large.Output)

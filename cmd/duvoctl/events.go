@@ -15,7 +15,7 @@ const lookAgain = 30 * time.Second
 
 // events are the desk's, as they come.
 type events struct {
-	news chan struct{} // holds one
+	wake chan struct{} // holds one
 	over chan error    // holds one
 	stop context.CancelFunc
 	left chan struct{}
@@ -37,7 +37,7 @@ func (d *atDesk) changed(ctx context.Context) error {
 		d.events = e
 	}
 	select {
-	case <-d.events.news:
+	case <-d.events.wake:
 		return nil
 	case <-d.events.over:
 		d.events.close()
@@ -64,7 +64,7 @@ func (d *atDesk) listen(ctx context.Context) (*events, error) {
 		_ = res.Body.Close()
 		return nil, fmt.Errorf("the desk has no events: %s", res.Status)
 	}
-	e := &events{news: make(chan struct{}, 1), over: make(chan error, 1), stop: stop, left: make(chan struct{})}
+	e := &events{wake: make(chan struct{}, 1), over: make(chan error, 1), stop: stop, left: make(chan struct{})}
 	go func() {
 		defer close(e.left)
 		defer func() { _ = res.Body.Close() }()
@@ -74,7 +74,7 @@ func (d *atDesk) listen(ctx context.Context) (*events, error) {
 				continue
 			}
 			select {
-			case e.news <- struct{}{}:
+			case e.wake <- struct{}{}:
 			default:
 			}
 		}

@@ -223,7 +223,7 @@ func (op *operation) checkRules(r *run, s *lifecycle.State, f lifecycle.CheckRul
 		}
 		err = op.checkDecision(r.Context(), shownAt(f.Ticket, p.FirstSeen), f.Decision.Given)
 		e.Allowed, e.Held = err == nil, is(err, hitl.ErrHeld)
-		e.Untold = err != nil && !is(err, hitl.ErrRefused)
+		e.Unclear = err != nil && !is(err, hitl.ErrRefused)
 		return e
 	}, func(error) lifecycle.Event { return lifecycle.Checked{Name: f.Name} })
 }

@@ -138,17 +138,17 @@ func startedNothing(r *lifecycle.Record) bool {
 	return r.Job == "" && !r.Start.Open && !r.Start.Earlier && !m.Posted && !m.Attempt.Open && !m.Attempt.Earlier
 }
 
-// keepOut lets an operation keep its Assignment out of its scope. Called with mu
+// block lets an operation keep its Assignment out of its scope. Called with mu
 // held.
-func (o *operations) keepOut(op *operation) {
+func (o *operations) block(op *operation) {
 	slot := unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)
 	if op.order.Scope != "" && !slices.Contains(o.unknown[slot], op) {
 		o.unknown[slot] = append(o.unknown[slot], op)
 	}
 }
 
-// letIn is the opposite of keepOut. Called with mu held.
-func (o *operations) letIn(op *operation) {
+// unblock is the opposite of block. Called with mu held.
+func (o *operations) unblock(op *operation) {
 	slot := unknownSlot(op.order.Caller.Tenant, op.order.Scope, op.work.Assignment.ID)
 	left := slices.DeleteFunc(o.unknown[slot], func(other *operation) bool { return other == op })
 	if o.unknown[slot] = left; len(left) == 0 {

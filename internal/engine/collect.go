@@ -14,9 +14,9 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// calmAtEnd is for how long a Job that has ended is read at the usual pace while its
+// slowAtEnd is for how long a Job that has ended is read at the usual pace while its
 // messages are: it seldom goes on.
-const calmAtEnd = time.Minute
+const slowAtEnd = time.Minute
 
 // collect reads the messages of the Job: of one that has ended, or to find out what
 // was said to it up to now.
@@ -29,7 +29,7 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		return lifecycle.Collected{Name: f.Name, Failed: classOf(err)}
 	}
 	if w := r.watching(); w != nil && s.Record.Stage != lifecycle.Posting {
-		w.Calm(calmAtEnd)
+		w.Slow(slowAtEnd)
 	}
 	op.do(func() lifecycle.Event {
 		if s.Record.Stage == lifecycle.Posting {
@@ -42,9 +42,7 @@ func (op *operation) collect(r *run, s *lifecycle.State, f lifecycle.Collect) {
 		}
 		after := min(f.After, len(messages))
 		e := lifecycle.Collected{Name: f.Name, Count: len(messages) - after, Output: duvo.LastAnswer(messages[after:])}
-		if list := messages[after:]; list != nil {
-			e.Part = lifecycle.TranscriptOf(messageList(list))
-		}
+		e.Part = transcriptOf(messages[after:])
 		op.checkAnswer(&e, &s.Record, messages)
 		if large {
 			op.logger(f.Job).Warn("duvotool: a message of a Job is larger than is taken", "after", len(messages))

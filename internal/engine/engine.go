@@ -12,7 +12,7 @@
 // came of it. open.go, callkeys.go, book.go, reread.go, once.go, barriers.go and
 // handles.go find operations by their keys; people.go, manage.go, lookup.go,
 // reconcile.go and closing.go are for the program; ledger.go, identity.go and
-// journalguard.go for the journal; replicas.go, news.go and sweeps.go for those who share
+// journalguard.go for the journal; replicas.go, broadcast.go and sweeps.go for those who share
 // it; stores.go and health.go tell how it goes; hosted.go is for who runs operations
 // elsewhere.
 package engine
@@ -106,20 +106,20 @@ type operations struct {
 	eng       *Engine
 	retention time.Duration
 
-	mu       sync.Mutex
-	byKey    map[slot]*operation     // by tenant and key
-	byRecord map[string]*operation   // by the keys of their records; nil until there is one
-	byHandle map[string]grant        // those that check_job knows; nil until there is one
-	talks    map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
-	unknown  map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
-	aliases  map[slot]alias          // of callers' keys, by tenant and key, where there is no journal; nil until there is one
-	holders  map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
-	claims   map[string]claim        // of requests, where there is no journal; nil until there is one
-	claimed  map[*operation][]string // whose they are
-	formers  formers                 // what stays of those that were dropped, where there is no journal
-	texts    texts                   // of operations that nobody works on
-	saidTo   map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
-	swept    time.Time
+	mu        sync.Mutex
+	byKey     map[slot]*operation     // by tenant and key
+	byRecord  map[string]*operation   // by the keys of their records; nil until there is one
+	byHandle  map[string]grant        // those that check_job knows; nil until there is one
+	followUps map[string]*operation   // follow-ups that are under way, by Job ID in lower case; nil until there is one
+	unknown   map[string][]*operation // those with an unknown outcome, by tenant, scope and Assignment
+	aliases   map[slot]alias          // of callers' keys, by tenant and key, where there is no journal; nil until there is one
+	holders   map[string]*operation   // those that started the Jobs with these IDs, in lower case; nil until there is one
+	claims    map[string]claim        // of requests, where there is no journal; nil until there is one
+	claimed   map[*operation][]string // whose they are
+	formers   formers                 // what stays of those that were dropped, where there is no journal
+	texts     texts                   // of operations that nobody works on
+	saidTo    map[string]*said        // Jobs, by ID in lower case, where there is no journal; nil until there is one
+	swept     time.Time
 }
 
 func newOperations(e *Engine) *operations {

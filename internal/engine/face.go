@@ -27,7 +27,7 @@ func (eng *Engine) Continue(ctx context.Context, w *Work, after *outcome.Result,
 	}
 	ctx = context.WithValue(ctx, startKey{}, after.Input)
 	return eng.run(ctx, w, message, &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp,
-		Told: after.Output != "" || len(after.Messages) > 0})
+		HasResult: after.Output != "" || len(after.Messages) > 0})
 }
 
 // Check tells how the operation with this handle is doing; nil if the caller

@@ -295,7 +295,7 @@ const hostReplica = "host"
 // context for it.
 func FollowUp(ctx context.Context, after *outcome.Result, message string) (context.Context, *lifecycle.FollowUp) {
 	return context.WithValue(ctx, startKey{}, after.Input), &lifecycle.FollowUp{Job: after.JobID, Turn: after.Key, Text: message, Known: after.FollowUp,
-		Told: after.Output != "" || len(after.Messages) > 0}
+		HasResult: after.Output != "" || len(after.Messages) > 0}
 }
 
 // KeyOf names the operation with a key of the caller of ctx.

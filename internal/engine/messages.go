@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,6 +17,14 @@ import (
 // does not change any more.
 type messageList []duvo.Message
 
+// transcriptOf makes a transcript of messages, without holding what stands before them.
+func transcriptOf(messages []duvo.Message) lifecycle.Transcript {
+	if messages == nil {
+		return lifecycle.Transcript{}
+	}
+	return lifecycle.TranscriptOf(messageList(slices.Clone(messages)))
+}
+
 // Size counts the bytes of it, also those of messages that say next to nothing.
 func (l messageList) Size() int {
 	n := int64(len(l)) * int64(reflect.TypeFor[duvo.Message]().Size())
@@ -23,6 +32,15 @@ func (l messageList) Size() int {
 		n += l[i].Size()
 	}
 	return int(n)
+}
+
+// Least counts the texts, none of which takes less room in JSON.
+func (l messageList) Least() (n int) {
+	for i := range l {
+		m := &l[i]
+		n += len(m.ID) + len(m.Type) + len(m.Role) + len(m.Text) + len(m.Error)
+	}
+	return n
 }
 
 // MarshalJSON is json.Marshal for messages, byte for byte, without the reflection

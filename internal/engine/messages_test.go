@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/duvo"
+	"github.com/duvotool/duvotool/internal/lifecycle"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -40,6 +41,29 @@ func TestMessagesAreEncodedAsJSONDoes(t *testing.T) {
 		require.Equal(t, wrong == nil, err == nil, "%v, %v", wrong, err)
 		if err == nil {
 			require.Equal(t, string(want), string(got))
+			require.LessOrEqual(t, messageList(messages).Least(), len(got))
 		}
 	})
+}
+
+// A heavy list counts how often it is written.
+type heavy struct{ size, written int }
+
+func (h *heavy) Size() int  { return h.size }
+func (h *heavy) Least() int { return h.size }
+func (h *heavy) MarshalJSON() ([]byte, error) {
+	h.written++
+	return []byte("[]"), nil
+}
+
+// TestWhatIsNotKeptIsNotWritten: an outcome is put again and again while a journal is
+// down, and each time its messages would be written to be dropped.
+func TestWhatIsNotKeptIsNotWritten(t *testing.T) {
+	for size, written := range map[int]int{maxKept: 1, maxKept + 1: 0} {
+		h := &heavy{size: size}
+		data, err := (&ledger{}).closeOutcome(&lifecycle.Record{Result: &lifecycle.Result{Output: "done", Messages: lifecycle.TranscriptOf(h)}})
+		require.NoError(t, err)
+		require.Contains(t, string(data), "done")
+		require.Equal(t, written, h.written)
+	}
 }

@@ -105,7 +105,7 @@ func (e *entry) record(name string) (*lifecycle.Record, error) {
 	}
 	r := &lifecycle.Record{Writer: e.Owner, Unkeyed: e.Unkeyed, Sandbox: e.Sandbox, Credential: e.Credential, Job: e.JobID,
 		Created: wallOf(e.CreatedAt), Build: e.BuildID, Status: string(e.Status), StartedAt: wallOf(e.StartedAt), Worked: e.Worked,
-		Ours: e.Ours, Told: e.Told, Note: e.Note}
+		Ours: e.Ours, ReasonsPosted: e.Told, Note: e.Note}
 	r.Order = &lifecycle.Order{Key: e.Key, Own: e.Own, Scope: e.Scope, Caller: e.Caller, Assignment: &e.Assignment, Folder: e.Folder,
 		Input: e.Input, Webhook: e.Webhook, Files: e.Files, Handle: e.Handle,
 		StartKey: "duvotool-" + digest.Of("start", e.Caller.Tenant, e.Key, strings.ToLower(e.Assignment.ID))}

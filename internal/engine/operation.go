@@ -130,7 +130,7 @@ func (op *operation) isUnknown() bool {
 // lifetime.
 func (op *operation) post(e lifecycle.Event) {
 	if op.hosted != nil {
-		op.hosted.Told(e)
+		op.hosted.Post(e)
 		return
 	}
 	op.mailbox.put(e, func(e lifecycle.Event) { op.eng.dispatch(op, e) })
@@ -139,7 +139,7 @@ func (op *operation) post(e lifecycle.Event) {
 // postThen is post for those who can run a task afterwards.
 func (op *operation) postThen(e lifecycle.Event) (next task) {
 	if op.hosted != nil {
-		op.hosted.Told(e)
+		op.hosted.Post(e)
 		return nil
 	}
 	op.mailbox.put(e, func(e lifecycle.Event) {

@@ -55,6 +55,6 @@ func classOf(err error) lifecycle.Class {
 
 // Hosting is what a [Seat] asks of whoever hosts its operation.
 type Hosting struct {
-	Told func(lifecycle.Event)    // takes in what came of an effect; may be called at any time, by several goroutines at once
+	Post func(lifecycle.Event)    // takes in what came of an effect; may be called at any time, by several goroutines at once
 	Hold func(jobID string) error // makes a Job the operation's; an error that matches ErrForeignJob tells that it is another's
 }

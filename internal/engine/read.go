@@ -93,7 +93,7 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 		op.post(e)
 		return
 	}
-	if added, known := op.heard(r, q); known {
+	if added, known := op.saidBefore(r, q); known {
 		e.Pending = op.ticket(e, q, added)
 		op.post(e)
 		return

@@ -183,7 +183,7 @@ func (op *operation) reconciled(ctx context.Context, before *lifecycle.State) er
 func (o *operations) reconciled(op *operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.letIn(op)
+	o.unblock(op)
 	if id := strings.ToLower(op.known().Job); id != "" && op.continues() == "" && o.holders[id] == nil {
 		o.holdLocked(op, id)
 	}

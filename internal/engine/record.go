@@ -144,7 +144,11 @@ func (l *ledger) closeOutcome(rec *lifecycle.Record) ([]byte, error) {
 	}
 	res := *r.Result
 	r.Result = &res
-	messages, err := res.Messages.Written()
+	var messages lifecycle.Transcript
+	var err error
+	if res.Messages.Least() <= maxKept { // else writing them, for each attempt, is for nothing
+		messages, err = res.Messages.Written()
+	}
 	switch {
 	case err != nil: // a backend of the program's own has made what JSON cannot tell
 		messages = lifecycle.Transcript{}

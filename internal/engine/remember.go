@@ -158,7 +158,7 @@ func (o *operations) settled(op *operation, detached bool) {
 	case r.Result == nil:
 		// It may be taken up by its key, its Job or its handle for a while: see sweep.
 	case r.Result.Outcome == lifecycle.Unknown:
-		o.keepOut(op)
+		o.block(op)
 	case r.Unkeyed && !findable, op.record != "" && !s.Live.Dirty:
 		o.drop(op)
 		return

@@ -21,11 +21,11 @@ type replica struct {
 	name  string
 	lasts time.Duration
 
-	mu    sync.Mutex
-	until lifecycle.Moment // when the lease runs out, counted from before it was asked for
-	begun bool             // it was renewed once; only renew looks at it
-	news  news             // to be told to the others
-	due   map[string]bool  // records that are to be read
+	mu     sync.Mutex
+	until  lifecycle.Moment // when the lease runs out, counted from before it was asked for
+	begun  bool             // it was renewed once; only renew looks at it
+	unsent broadcast        // to be told to the others
+	due    map[string]bool  // records that are to be read
 
 	lost   atomic.Bool // an answer was, so that it is to be looked at what this replica owns
 	sweeps *sweeps
@@ -65,9 +65,9 @@ func (p *replica) trouble(what string, err error) {
 	p.eng.log.Warn("duvotool: "+what, "error", hitl.SafeLine(err.Error(), 300))
 }
 
-// news is what replicas tell each other. It may be lost: who follows an operation asks
+// broadcast is what replicas tell each other. It may be lost: who follows an operation asks
 // for it now and then.
-type news struct {
+type broadcast struct {
 	From string            `json:"from"`
 	Put  map[string]uint64 `json:"put,omitempty"`  // records, with their revisions
 	Left []string          `json:"left,omitempty"` // records whose owner has given them back
@@ -81,7 +81,7 @@ type news struct {
 
 // put notes that a record was put.
 func (p *replica) put(key string, revision uint64) {
-	p.note(func(n *news) {
+	p.note(func(n *broadcast) {
 		if n.Put == nil {
 			n.Put = map[string]uint64{}
 		}
@@ -90,18 +90,18 @@ func (p *replica) put(key string, revision uint64) {
 }
 
 // left notes that an operation was given back.
-func (p *replica) left(key string) { p.note(func(n *news) { n.Left = append(n.Left, key) }) }
+func (p *replica) left(key string) { p.note(func(n *broadcast) { n.Left = append(n.Left, key) }) }
 
 // job notes that a webhook has told of a Job that is not read here.
 func (p *replica) job(id string) {
 	if p != nil && len(id) <= 64 {
-		p.note(func(n *news) { n.Jobs = append(n.Jobs, id) })
+		p.note(func(n *broadcast) { n.Jobs = append(n.Jobs, id) })
 	}
 }
 
-func (p *replica) note(f func(*news)) {
+func (p *replica) note(f func(*broadcast)) {
 	p.mu.Lock()
-	f(&p.news)
+	f(&p.unsent)
 	p.mu.Unlock()
 	raise(p.tell)
 }
@@ -135,8 +135,8 @@ type sweeps struct {
 	owned string // the key that is owned; empty: none is
 	asked time.Time
 
-	told  uint64 // texts with hints; touched by whoever tells
-	heard struct {
+	sent     uint64 // texts with hints; touched by whoever tells
+	received struct {
 		from  string // who reads the lists, as far as was heard
 		last  uint64 // of its texts
 		whole bool   // none of them is missing since it told all

@@ -71,10 +71,10 @@ func (o *operations) reread(ctx context.Context, op *operation) (*operation, err
 		return other, nil
 	}
 	o.drop(op)
-	o.letIn(op)
+	o.unblock(op)
 	o.enter(now)
 	if now.isUnknown() {
-		o.keepOut(now)
+		o.block(now)
 	}
 	return now, nil
 }
@@ -141,7 +141,7 @@ func (o *operations) keyed(op *operation) *operation {
 // forgetSaid forgets what was said to Jobs that no operation here is about, long
 // ago. Called with mu held.
 func (o *operations) forgetSaid() {
-	if len(o.saidTo) == 0 && len(o.talks) == 0 {
+	if len(o.saidTo) == 0 && len(o.followUps) == 0 {
 		return
 	}
 	about := map[string]bool{}
@@ -153,9 +153,9 @@ func (o *operations) forgetSaid() {
 			delete(o.saidTo, id)
 		}
 	}
-	for id := range o.talks { // what was on its way at the end of its run
+	for id := range o.followUps { // what was on its way at the end of its run
 		if !about[id] {
-			delete(o.talks, id)
+			delete(o.followUps, id)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 func isOpen(p lifecycle.Request) bool { return !p.Gone && p.Stage != lifecycle.Settled }
 
 // resume begins to work on an operation, without callers.
-func (op *operation) resume(calm bool) {
+func (op *operation) resume(unhurried bool) {
 	if !op.eng.life.Enter() {
 		return
 	}
@@ -23,5 +23,5 @@ func (op *operation) resume(calm bool) {
 	s := op.state
 	op.mu.Unlock()
 	op.tell(nil, outcome.Event{Kind: outcome.EventResumed, JobID: s.Record.Job, Status: statusOf(s)})
-	op.post(lifecycle.Resumed{Calm: calm, Queued: op.limited()})
+	op.post(lifecycle.Resumed{Unhurried: unhurried, Queued: op.limited()})
 }

@@ -153,7 +153,7 @@ func (op *operation) giveBack(r *run) {
 	}
 	r.mu.Unlock()
 	if op.continues() != "" {
-		op.eng.ops.converse(op, false)
+		op.eng.ops.markTurn(op, false)
 	}
 	if t != nil {
 		op.eng.queue.leave(t)

@@ -139,7 +139,7 @@ func (op *operation) followsRecorded(f *lifecycle.FollowUp) error {
 	o.mu.Lock()
 	before := o.byKey[slot{op.order.Caller.Tenant, f.Turn}]
 	o.mu.Unlock()
-	told, recorded := f.Told, false
+	told, recorded := f.HasResult, false
 	if before != nil {
 		s := before.latest()
 		told, recorded = told || s.Record.Result != nil, s.Record.Result != nil && !s.Live.Dirty
@@ -177,11 +177,11 @@ func othersSaid(added, own string, s said) string {
 	return all
 }
 
-// heard returns what was said to the Job up to a request, if that need not be looked
+// saidBefore returns what was said to the Job up to a request, if that need not be looked
 // up: it is recorded and reads as it did, it is asked about already, or there is no
 // journal. What others have noted since they have not said: no message is posted to a Job
 // that waits.
-func (op *operation) heard(r *run, q duvo.HumanRequest) (added string, known bool) {
+func (op *operation) saidBefore(r *run, q duvo.HumanRequest) (added string, known bool) {
 	s, request := op.latest(), q.ID
 	if op.hosted != nil {
 		return s.Record.Message().Added, true
@@ -206,7 +206,7 @@ func (op *operation) heard(r *run, q duvo.HumanRequest) (added string, known boo
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	added, known = r.extrasLocked().heard[strings.ToLower(request)]
+	added, known = r.extrasLocked().saidBefore[strings.ToLower(request)]
 	return added, known // a message is posted to no Job that waits
 }
 
@@ -220,6 +220,6 @@ func (op *operation) hear(r *run, request string) (string, error) {
 	added := all.with(rec.Message().Added)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.moreLocked().heard = map[string]string{strings.ToLower(request): added}
+	r.moreLocked().saidBefore = map[string]string{strings.ToLower(request): added}
 	return added, nil
 }

@@ -201,7 +201,7 @@ func (op *operation) sentTo(r *run, e lifecycle.Sent, answered bool) {
 	}
 	w.Alive(answered)
 	if e.Reply == lifecycle.Doubt {
-		w.Calm(op.eng.optionsOf(op.work).SettleAfter(e))
+		w.Slow(op.eng.optionsOf(op.work).SettleAfter(e))
 	}
 }
 

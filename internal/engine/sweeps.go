@@ -28,7 +28,7 @@ func (s *sweeps) Want(want bool) {
 
 // Tell implements watch.Others.
 func (s *sweeps) Tell(h watch.Hints) {
-	s.p.note(func(n *news) {
+	s.p.note(func(n *broadcast) {
 		if n.Hints == nil {
 			n.Hints = &watch.Hints{}
 		}
@@ -101,8 +101,8 @@ func (s *sweeps) resign(ctx context.Context) {
 
 // hear takes in what the replica tells that reads the lists. Where something is
 // missing, it asks for all; meanwhile, what was told before counts until it runs out.
-func (s *sweeps) hear(n news) {
-	h := &s.heard
+func (s *sweeps) hear(n broadcast) {
+	h := &s.received
 	switch {
 	case n.Lists != s.key():
 		return
@@ -115,23 +115,23 @@ func (s *sweeps) hear(n news) {
 	h.last = n.Number
 	if s.p.eng.life.EnterLate() {
 		defer s.p.eng.life.Leave()
-		s.p.eng.watcher.Heard(*n.Hints)
+		s.p.eng.watcher.TakeHints(*n.Hints)
 	}
 }
 
 // missed asks whoever reads the lists to tell everything again.
 func (s *sweeps) missed() {
-	s.heard.whole = false
+	s.received.whole = false
 	if now := time.Now(); now.Sub(s.asked) >= askAgainIn {
 		s.asked = now
-		s.p.note(func(n *news) { n.Again = true })
+		s.p.note(func(n *broadcast) { n.Again = true })
 	}
 }
 
 // number names the texts with hints, so that it is seen when one is missing.
-func (s *sweeps) number(n *news) {
-	s.told++
-	n.Lists, n.Number = s.key(), s.told
+func (s *sweeps) number(n *broadcast) {
+	s.sent++
+	n.Lists, n.Number = s.key(), s.sent
 }
 
 // regard lets sweeps look after the Job of an operation that another replica works on.

@@ -10,8 +10,8 @@ import (
 	"github.com/duvotool/duvotool/internal/lifecycle"
 )
 
-// errTalkedTo is a Job that another follow-up talks to.
-var errTalkedTo = errors.New("the Job is being talked to by another operation")
+// errTurnTaken is a Job that another follow-up talks to.
+var errTurnTaken = errors.New("the Job is being talked to by another operation")
 
 // takeTurn makes the turn of the Job this operation's, before the read that its
 // message rests on. Others go by our record, which says already that we are at it:
@@ -19,11 +19,11 @@ var errTalkedTo = errors.New("the Job is being talked to by another operation")
 // even where it is ours, and who has read an older record conflicts.
 func (op *operation) takeTurn(r *run, f lifecycle.Claim, failed func(error) lifecycle.Event) lifecycle.Event {
 	ops := op.eng.ops
-	if !ops.converse(op, true) {
+	if !ops.markTurn(op, true) {
 		return lifecycle.Claimed{Name: f.Name, TakenBy: "another call"}
 	}
 	if op.eng.ledger == nil {
-		return lifecycle.Claimed{Name: f.Name} // converse knows all operations
+		return lifecycle.Claimed{Name: f.Name} // markTurn knows all operations
 	}
 	err := ops.say(f.Job, func(s said) (said, error) {
 		if err := ops.turnFree(s, op.name()); err != nil {
@@ -33,7 +33,7 @@ func (op *operation) takeTurn(r *run, f lifecycle.Claim, failed func(error) life
 		return s, nil
 	})
 	switch {
-	case errors.Is(err, errTalkedTo):
+	case errors.Is(err, errTurnTaken):
 		return lifecycle.Claimed{Name: f.Name, TakenBy: "another operation"}
 	case err != nil:
 		return failed(fmt.Errorf("whether another operation talks to the Job is not known, so nothing was said to it: %w", err))
@@ -42,7 +42,7 @@ func (op *operation) takeTurn(r *run, f lifecycle.Claim, failed func(error) life
 }
 
 // turnFree returns nil if the operation of this name may have the turn, and
-// errTalkedTo if another has it. What another has not finished may post at any
+// errTurnTaken if another has it. What another has not finished may post at any
 // time, however long ago it began; what it has parked may be on its way for as long
 // as a post takes to show.
 func (o *operations) turnFree(s said, name string) error {
@@ -60,37 +60,37 @@ func (o *operations) turnFree(s said, name string) error {
 	}
 	if other.Result == nil && (!other.Parked() || o.onItsWay(other)) {
 		o.eng.log.Warn("duvotool: this operation talks to the Job, so another may not yet", append(aboutJob(other.Job, other.Order.Key, other.Order.Assignment.ID, other.Order.Assignment.Name), "since", s.Open.Since)...)
-		return errTalkedTo
+		return errTurnTaken
 	}
 	return nil
 }
 
-// converse notes that the Job of a follow-up is being talked to, or no longer.
+// markTurn notes that the Job of a follow-up is being talked to, or no longer.
 // false means that another follow-up does so, or that what it said may be on its way.
-func (o *operations) converse(op *operation, on bool) bool {
+func (o *operations) markTurn(op *operation, on bool) bool {
 	id := strings.ToLower(op.continues())
-	quiet := o.quiet(id, op) // not under the lock
+	quiet := o.idleFollowUp(id, op) // not under the lock
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.talks[id]
+	now := o.followUps[id]
 	switch {
 	case on && now != nil && now != op && now != quiet:
 		return false
-	case on && o.talks == nil:
-		o.talks = map[string]*operation{id: op}
+	case on && o.followUps == nil:
+		o.followUps = map[string]*operation{id: op}
 	case on:
-		o.talks[id] = op
+		o.followUps[id] = op
 	case now == op && now == quiet:
-		delete(o.talks, id)
+		delete(o.followUps, id)
 	}
 	return true
 }
 
-// quiet returns the follow-up that has talked to a Job, if nothing of it can come
+// idleFollowUp returns the follow-up that has talked to a Job, if nothing of it can come
 // any more: it does not run, unless it is op itself, and nothing is on its way.
-func (o *operations) quiet(id string, op *operation) *operation {
+func (o *operations) idleFollowUp(id string, op *operation) *operation {
 	o.mu.Lock()
-	other := o.talks[id]
+	other := o.followUps[id]
 	o.mu.Unlock()
 	if other == nil || other != op && other.busy() || o.onItsWay(other.known()) {
 		return nil

@@ -34,14 +34,14 @@ type run struct {
 
 // runExtras are what few runs have at a time.
 type runExtras struct {
-	ticket  *ticket
-	asks    map[uint64]*undertaking
-	errs    map[lifecycle.Cause]error     // the latest of each kind
-	heard   map[string]string             // what was said to the Job, by the ID of the request before which it was looked up
-	theirs  map[string]hitl.DecisionEntry // decisions of other operations, by request
-	replies map[string]chan fate          // of those who decide from outside
-	live    liveMessages
-	cause   error // why the last caller left; nil: none has
+	ticket     *ticket
+	asks       map[uint64]*undertaking
+	errs       map[lifecycle.Cause]error     // the latest of each kind
+	saidBefore map[string]string             // what was said to the Job, by the ID of the request before which it was looked up
+	theirs     map[string]hitl.DecisionEntry // decisions of other operations, by request
+	replies    map[string]chan fate          // of those who decide from outside
+	live       liveMessages
+	cause      error // why the last caller left; nil: none has
 }
 
 // An undertaking is something that a run has begun. Its context has the values of

@@ -75,11 +75,11 @@ func (t *turn) putOff() string {
 	return ""
 }
 
-// named is keyTold at any time. Where nothing runs, a run begins that only writes
+// named is keyGiven at any time. Where nothing runs, a run begins that only writes
 // it down: what is parked would be forgotten otherwise.
 func (t *turn) named() {
 	l, r := &t.Live, &t.Record
-	t.keyTold()
+	t.keyGiven()
 	if l.Dirty && !l.Running && !l.Closed && r.Result == nil {
 		l.Running, l.Informed = true, true
 		t.fail(CauseLeft, "", true)
@@ -97,7 +97,7 @@ func (t *turn) resumed(e Resumed) {
 		l.Elsewhere = 0
 	}
 	t.begin()
-	l.Detached, l.Admitted, l.Young = true, !e.Queued, e.Calm
+	l.Detached, l.Admitted, l.Young = true, !e.Queued, e.Unhurried
 }
 
 // begin begins a run, if there is none.
@@ -198,13 +198,13 @@ func (t *turn) windDown() bool {
 	}
 	calls := l.End != nil && l.End.Calls != ""
 	if l.Callers+len(l.Over) > 0 && !calls && !l.Informed && r.Result == nil {
-		t.keyTold() // the error tells it
+		t.keyGiven() // the error tells it
 	}
 	t.letGo()
 	if l.End != nil && l.End.Mute {
-		l.Dirty, l.Untold = false, false
+		l.Dirty, l.LinesDue = false, false
 	}
-	if (l.Untold || l.Dirty && l.Revision+uint64(len(r.Holders)) > 0) && l.SaveFails < t.parkTries() {
+	if (l.LinesDue || l.Dirty && l.Revision+uint64(len(r.Holders)) > 0) && l.SaveFails < t.parkTries() {
 		return t.save()
 	}
 	if l.End != nil && l.End.Nothing && !l.End.Looked && l.Revision == 0 {
@@ -310,6 +310,6 @@ func (t *turn) rest() {
 	l.Watching, l.Wish, l.Read, l.Noted = false, 0, nil, nil
 	l.BadReads, l.Young, l.Looked = 0, false, false
 	l.Missing, l.Odd, l.Refused, l.Stuck, l.Human = 0, 0, false, 0, false
-	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines, l.Untold = nil, 0, 0, 0, nil, false
+	l.Fetch, l.StopFails, l.SaveFails, l.SaveAfter, l.Lines, l.LinesDue = nil, 0, 0, 0, nil, false
 	l.Fails, l.Late, l.Claimed = 0, 0, false
 }

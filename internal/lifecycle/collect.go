@@ -152,8 +152,8 @@ func (t *turn) conclude() bool {
 	l, r := &t.Live, &t.Record
 	f := l.fetched()
 	end := l.Read.End
-	if text := r.reasons(); t.o.TellReason && !r.Told && !r.Stopping.Asked && !f.Lost && text != "" && takes(end) {
-		r.Told = true
+	if text := r.reasons(); t.o.TellReason && !r.ReasonsPosted && !r.Stopping.Asked && !f.Lost && text != "" && takes(end) {
+		r.ReasonsPosted = true
 		t.say(ReasonMessage, text)
 		return true
 	}

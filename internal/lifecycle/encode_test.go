@@ -125,7 +125,7 @@ func (e *encoder) record(r *Record) {
 	}
 	e.s(r.Writer)
 	e.attempt(&r.Start)
-	e.flags(r.Job != "", r.Sandbox != "", r.Credential == "own", r.Order == nil, r.Told, r.Corrected, r.Stop().Asked, r.Stop().Done,
+	e.flags(r.Job != "", r.Sandbox != "", r.Credential == "own", r.Order == nil, r.ReasonsPosted, r.Corrected, r.Stop().Asked, r.Stop().Done,
 		r.Result != nil, r.Message().Posted, r.Trouble != "", r.Ours, r.Unkeyed)
 	if r.Result != nil {
 		e.s(string(r.Result.Outcome))
@@ -247,7 +247,7 @@ func (e *encoder) exchange(p *proc, sh *shelf) {
 
 func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 	own := sh.record != nil && sh.record.Writer == r.Writer && sh.record.Serial == r.Serial
-	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Again, l.Fact, l.Untold, l.Revision == sh.rev, l.Revision == 0, own,
+	e.flags(l.Running, l.Admitted, l.Closed, l.Detached, l.Informed, l.End != nil, l.Dirty, l.Again, l.Fact, l.LinesDue, l.Revision == sh.rev, l.Revision == 0, own,
 		l.announces("") && l.Announced.Durable, l.NoRepeat, l.Claimed, l.Claim != "", l.Watching, l.Wish != 0, l.Refused, l.Human, l.Search.Done, l.Read != nil, l.Noted != nil, l.fetched().Whole, l.fetched().Lost, l.Reconciling != nil, l.Young, l.Draining, l.Looked, l.Lease != 0, l.Lease == sh.term, l.Behind, l.OwnAfter != 0, l.Revision > sh.took, l.Search.Ended)
 	e.future(l.OwnAfter)
 	e.b = append(e.b, byte(l.Callers), byte(len(l.Over)), byte(l.SaveFails), byte(l.Fails), byte(l.Late), byte(l.StopFails), byte(l.fetched().Cursor))

@@ -33,9 +33,9 @@ type BudgetOver struct{ Caller int }
 // Resumed takes the operation up without callers. Alone says that no other
 // process can be alive that shares the journal.
 type Resumed struct {
-	Alone  bool
-	Calm   bool // it is one of many: the first read may come at the watcher's pace
-	Queued bool // its turn to start has not come
+	Alone     bool
+	Unhurried bool // it is one of many: the first read may come at the watcher's pace
+	Queued    bool // its turn to start has not come
 }
 
 // Closed is that nothing more may be sent. Draining says that only nothing more may
@@ -65,9 +65,9 @@ type Read struct {
 // again after they were given up.
 type Seen struct{}
 
-// Told is that another process has put the record, or has left the operation. Record
+// PutElsewhere is that another process has put the record, or has left the operation. Record
 // is what the journal holds, where that was read; nil: it was not.
-type Told struct {
+type PutElsewhere struct {
 	Record   *Record
 	Revision uint64
 }
@@ -180,8 +180,8 @@ type (
 	// Checked is whether today's rules allow what was decided. Where that cannot be
 	// told now, or nothing is allowed for a while, Untold or Held says so.
 	Checked struct {
-		Name                  uint64
-		Allowed, Untold, Held bool
+		Name                   uint64
+		Allowed, Unclear, Held bool
 	}
 	// Collected is a page of messages.
 	Collected struct {
@@ -219,33 +219,33 @@ const (
 	CannotAct Proof = "cannot"  // nothing here can send it
 )
 
-func (Called) event()     {}
-func (Named) event()      {}
-func (Admitted) event()   {}
-func (Left) event()       {}
-func (BudgetOver) event() {}
-func (Resumed) event()    {}
-func (Closed) event()     {}
-func (Renewed) event()    {}
-func (Tick) event()       {}
-func (Read) event()       {}
-func (Progress) event()   {}
-func (Listed) event()     {}
-func (Seen) event()       {}
-func (Told) event()       {}
-func (Lapsed) event()     {}
-func (Owned) event()      {}
-func (Answered) event()   {}
-func (Decide) event()     {}
-func (StopAsked) event()  {}
-func (Reconciled) event() {}
-func (Saved) event()      {}
-func (Conflict) event()   {}
-func (SaveFailed) event() {}
-func (Loaded) event()     {}
-func (Staged) event()     {}
-func (Sent) event()       {}
-func (Located) event()    {}
-func (Claimed) event()    {}
-func (Checked) event()    {}
-func (Collected) event()  {}
+func (Called) event()       {}
+func (Named) event()        {}
+func (Admitted) event()     {}
+func (Left) event()         {}
+func (BudgetOver) event()   {}
+func (Resumed) event()      {}
+func (Closed) event()       {}
+func (Renewed) event()      {}
+func (Tick) event()         {}
+func (Read) event()         {}
+func (Progress) event()     {}
+func (Listed) event()       {}
+func (Seen) event()         {}
+func (PutElsewhere) event() {}
+func (Lapsed) event()       {}
+func (Owned) event()        {}
+func (Answered) event()     {}
+func (Decide) event()       {}
+func (StopAsked) event()    {}
+func (Reconciled) event()   {}
+func (Saved) event()        {}
+func (Conflict) event()     {}
+func (SaveFailed) event()   {}
+func (Loaded) event()       {}
+func (Staged) event()       {}
+func (Sent) event()         {}
+func (Located) event()      {}
+func (Claimed) event()      {}
+func (Checked) event()      {}
+func (Collected) event()    {}

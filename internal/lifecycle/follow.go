@@ -30,7 +30,7 @@ func (t *turn) owned(e Owned) {
 	case e.Failed:
 		l.Fails = min(l.Fails+1, 8)
 		l.OwnAfter = t.now.Mono + t.o.backoff(l.Fails, 0)
-		if t.nothingBegun() && t.heard() {
+		if t.nothingBegun() && t.attended() {
 			t.fail(CauseJournal, "", true)
 		}
 		return
@@ -59,8 +59,8 @@ func (t *turn) owned(e Owned) {
 	t.decidedThere(&mine, before)
 }
 
-// told takes in that another process has put the record, or has left the operation.
-func (t *turn) told(e Told) {
+// putElsewhere takes in that another process has put the record, or has left the operation.
+func (t *turn) putElsewhere(e PutElsewhere) {
 	l := &t.Live
 	switch {
 	case !t.o.Leases:
@@ -120,7 +120,7 @@ func (t *turn) followed(c *Record, revision uint64) {
 		t.decideAgain(&mine, asks)
 	}
 	t.decidedThere(&mine, asks)
-	l.Untold = len(l.Lines) > 0
+	l.LinesDue = len(l.Lines) > 0
 }
 
 // workOn begins a run without callers, where none is under way: what somebody wants is

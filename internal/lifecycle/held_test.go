@@ -18,7 +18,7 @@ func TestAClaimThatFailedAsksTheRules(t *testing.T) {
 // What may have been sent waits while approvals are held, or while nobody can tell
 // whether it may be sent; what was not sent waits for the latter alone.
 func TestHeldResponses(t *testing.T) {
-	for stage, answers := range map[RequestStage][]Checked{Sending: {{Held: true}, {Untold: true}}, Decided: {{Untold: true}}} {
+	for stage, answers := range map[RequestStage][]Checked{Sending: {{Held: true}, {Unclear: true}}, Decided: {{Unclear: true}}} {
 		for _, no := range answers {
 			r := &Record{Order: firstOrder, Stage: Watching, Job: "job", Ours: true, Writer: "Z", Credential: "own",
 				Requests: []Request{{ID: "r0", Digest: "r0v0", Stage: stage, Decision: approval(), DecidedAt: 999}}}

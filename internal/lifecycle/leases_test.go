@@ -68,7 +68,7 @@ func (w *world) leases(i int, do doer) {
 	if sh.record != nil && sh.rev > l.Revision && !l.Behind && l.OwnAfter != w.now.Mono {
 		do("is told of another record", i, func(n *world) {
 			sh := &n.jr[n.procs[i].op]
-			n.step(i, Told{Record: sh.record, Revision: sh.rev})
+			n.step(i, PutElsewhere{Record: sh.record, Revision: sh.rev})
 		})
 	}
 	free := sh.owner == "" || !w.lives(sh.owner)

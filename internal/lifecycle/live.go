@@ -62,7 +62,7 @@ type underway struct {
 	Exchange  Exchange // in flight
 	Again     bool     // the record is dirty by what came while it was put into the journal
 	Fact      bool     // and in something that has happened
-	Untold    bool     // lines are to be written though the record need not be
+	LinesDue  bool     // lines are to be written though the record need not be
 	SaveFails int8     // in a row
 	Looked    bool     // whether another process has recorded what it came to, since that cannot be recorded here
 	SaveAfter time.Duration

@@ -71,7 +71,7 @@ func TestLinesAloneNeedNoRecord(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	revision := x.s.Live.Revision
-	if x.save(); x.s.Live.Revision != revision || x.s.Live.Untold || x.s.Live.Exchange.Name != 0 {
+	if x.save(); x.s.Live.Revision != revision || x.s.Live.LinesDue || x.s.Live.Exchange.Name != 0 {
 		t.Fatalf("%+v", x.s.Live)
 	}
 }
@@ -127,11 +127,11 @@ func TestAnothersRecordIsNotTakenForOnesOwn(t *testing.T) {
 	x.do(Sent{Name: want[StartJob](x).Name, Job: "job", Ours: true}).saves()
 	theirs := x.s.Record
 	theirs.Writer, theirs.Serial = "B0", 1
-	x.do(Told{Revision: 8})
+	x.do(PutElsewhere{Revision: 8})
 	x.do(Loaded{Name: want[Load](x).Name, Record: theirs.sealed(), Revision: 8}).saves()
 	theirs = x.s.Record // its number is above all that either has written
 	theirs.Writer, theirs.Stopping = "B0", &Stop{Asked: true, By: "kim"}
-	x.do(Told{Revision: 20})
+	x.do(PutElsewhere{Revision: 20})
 	x.do(Loaded{Name: want[Load](x).Name, Record: theirs.sealed(), Revision: 20})
 	if !x.s.Record.Stop().Asked {
 		t.Fatal("what another process has recorded is overwritten by the next save")

@@ -180,7 +180,7 @@ func (t *turn) conflict(c *Record, revision uint64) {
 	t.take(c)
 	t.Record.Serial = max(mine.Serial, t.Record.Serial)
 	if !mine.Unkeyed {
-		t.keyTold()
+		t.keyGiven()
 	}
 	if t.o.on(guardMerge) {
 		t.merge(&mine, asks)
@@ -194,7 +194,7 @@ func (t *turn) conflict(c *Record, revision uint64) {
 	}
 	t.decideAgain(&mine, asks)
 	t.decidedThere(&mine, asks)
-	l.Untold = len(l.Lines) > 0
+	l.LinesDue = len(l.Lines) > 0
 }
 
 // keepWaits keeps how long an attempt in doubt is waited out that both records tell
@@ -246,7 +246,7 @@ func (t *turn) merge(mine *Record, asks []Ask) {
 	case mine.Job != "" && r.Job == "":
 		r.Job, r.Created, r.Build, r.Status, r.StartedAt = mine.Job, mine.Created, mine.Build, mine.Status, mine.StartedAt
 		r.Start, r.Stage, r.Result, r.Ours = Attempt{}, mine.Stage, nil, mine.Ours
-		*r.Latest, r.Earlier, r.Told, r.Corrected = *mine.Latest, mine.Earlier, mine.Told, mine.Corrected
+		*r.Latest, r.Earlier, r.ReasonsPosted, r.Corrected = *mine.Latest, mine.Earlier, mine.ReasonsPosted, mine.Corrected
 		l.Search, l.NotBefore, l.Elsewhere = Search{}, 0, 0
 		t.fact()
 	case mine.Job != "" && r.Job != mine.Job:

@@ -262,7 +262,7 @@ func (t *turn) decided(id string, n *answer) {
 	if d == nil {
 		t.line(LineUndecided, id, n.Error)
 		t.fail(CausePolicy, n.Error, true)
-		l.Untold = true
+		l.LinesDue = true
 		return
 	}
 	if n.Reply != "" {
@@ -272,7 +272,7 @@ func (t *turn) decided(id string, n *answer) {
 	made.Decision, made.DecidedAt = d, t.now.Wall
 	t.lineAbout(LineDecided, string(d.Verdict), &made, id)
 	if d.Verdict == Suspended {
-		a.Suspended, l.Untold = true, true
+		a.Suspended, l.LinesDue = true, true
 		if t.o.Leases && p.PutOff == nil && a.Ticket != nil {
 			p.PutOff, l.Dirty = a.Ticket, true
 		}

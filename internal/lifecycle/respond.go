@@ -107,7 +107,7 @@ func (t *turn) checked(x Exchange, e Checked) {
 	case e.Allowed:
 		a.Checked = true
 		return
-	case e.Untold, e.Held && p.sent(): // what is held and was not sent is asked about anew
+	case e.Unclear, e.Held && p.sent(): // what is held and was not sent is asked about anew
 		a.Fails = min(a.Fails+1, 8)
 		a.NotBefore = t.now.Mono + t.o.backoff(a.Fails, 0)
 		return
@@ -163,7 +163,7 @@ func (t *turn) responseSent(id string, e Sent) {
 		t.inDoubt(&p.Attempt)
 		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.SettleAfter(e))
 		t.line(LineFailed, id, e.Text)
-		t.Live.Untold = true
+		t.Live.LinesDue = true
 		if e.Broken {
 			t.fail(CauseFailed, e.Text, true)
 		}
@@ -178,7 +178,7 @@ func (t *turn) responseSent(id string, e Sent) {
 		a.Late = 0
 		t.line(LineFailed, id, e.Text)
 	}
-	t.Live.Untold = true
+	t.Live.LinesDue = true
 	switch {
 	case e.Reply == TooLate:
 		a.Checked = true // nothing was sent since

@@ -43,7 +43,7 @@ func (t *turn) saved(e Saved) {
 		t.emit(Tell{Kind: NoticeMended, Text: "the journal"})
 	}
 	l.Revision, l.Reconciling = e.Revision, nil
-	l.Dirty, l.Again, l.Untold = l.Again, false, false
+	l.Dirty, l.Again, l.LinesDue = l.Again, false, false
 	l.Fact, l.Lines, l.SaveFails, l.SaveAfter = false, nil, 0, 0
 	if l.announces("") {
 		n := *l.Announced
@@ -99,7 +99,7 @@ func (t *turn) saveFailed(e SaveFailed) {
 	if e.Fenced {
 		l.Dirty, l.Fact = false, false
 		t.withdraw(inOtherHands)
-		l.Dirty, l.Untold = false, false
+		l.Dirty, l.LinesDue = false, false
 		t.fail(CauseFenced, "", false)
 		return
 	}

@@ -134,7 +134,7 @@ func (t *turn) startSent(e Sent) {
 		if a.Earlier && e.Reply == NoAccess {
 			l.NoRepeat = true
 		}
-		if !a.Earlier && (enough || e.Reply == NoAccess && t.heard()) {
+		if !a.Earlier && (enough || e.Reply == NoAccess && t.attended()) {
 			l.Dirty = true
 			t.fail(CauseFailed, e.Text, true)
 		}

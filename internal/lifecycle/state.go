@@ -52,14 +52,14 @@ type Record struct {
 	StartedAt Time          `json:"started_at,omitzero"`
 	Worked    time.Duration `json:"worked,omitempty"` // the Job's own time, without that of people
 
-	Unkeyed   bool      `json:"unkeyed,omitempty"`   // the key was made for the call and told to nobody, so nobody comes back with it
-	Ours      bool      `json:"ours,omitempty"`      // the start or a read has told that the Job runs the Assignment
-	Told      bool      `json:"told,omitempty"`      // the reasons of denials were posted, or perhaps so
-	Corrected bool      `json:"corrected,omitempty"` // a correction was asked for, or perhaps so
-	Requests  []Request `json:"requests,omitempty"`  // in the order they were seen
-	Past      []Request `json:"past,omitempty"`      // as requests were whose decision was thrown away, in the order it was
-	Latest    *Message  `json:"message,omitempty"`   // see Message
-	Earlier   int       `json:"earlier,omitempty"`   // messages that stand before the one of a follow-up, and are no part of its Result
+	Unkeyed       bool      `json:"unkeyed,omitempty"`   // the key was made for the call and told to nobody, so nobody comes back with it
+	Ours          bool      `json:"ours,omitempty"`      // the start or a read has told that the Job runs the Assignment
+	ReasonsPosted bool      `json:"told,omitempty"`      // the reasons of denials were posted, or perhaps so
+	Corrected     bool      `json:"corrected,omitempty"` // a correction was asked for, or perhaps so
+	Requests      []Request `json:"requests,omitempty"`  // in the order they were seen
+	Past          []Request `json:"past,omitempty"`      // as requests were whose decision was thrown away, in the order it was
+	Latest        *Message  `json:"message,omitempty"`   // see Message
+	Earlier       int       `json:"earlier,omitempty"`   // messages that stand before the one of a follow-up, and are no part of its Result
 
 	Stopping *Stop   `json:"stop,omitempty"` // see Stop
 	Note     string  `json:"note,omitempty"`
@@ -87,11 +87,11 @@ type Order struct {
 
 // A FollowUp makes an operation begin with a message to a Job that has ended.
 type FollowUp struct {
-	Job   string `json:"job"`
-	Turn  string `json:"turn"`            // the key of the operation that it follows
-	Text  string `json:"text"`            // what is said
-	Known string `json:"known,omitempty"` // what messages have added, as the Result tells that is continued
-	Told  bool   `json:"told,omitempty"`  // that Result tells what the Job said, so it must be recorded before the Job says more
+	Job       string `json:"job"`
+	Turn      string `json:"turn"`            // the key of the operation that it follows
+	Text      string `json:"text"`            // what is said
+	Known     string `json:"known,omitempty"` // what messages have added, as the Result tells that is continued
+	HasResult bool   `json:"told,omitempty"`  // that Result tells what the Job said, so it must be recorded before the Job says more
 }
 
 // Same reports whether another call with this key asks for the same.

@@ -41,7 +41,7 @@ func (t *turn) note(e Event) {
 	case Left:
 		if l.Callers > 0 {
 			l.Callers--
-			t.keyTold()
+			t.keyGiven()
 		}
 	case BudgetOver:
 		if l.Running && !l.Informed {
@@ -68,8 +68,8 @@ func (t *turn) note(e Event) {
 		t.listed(e)
 	case Seen:
 		t.seenAgain()
-	case Told:
-		t.told(e)
+	case PutElsewhere:
+		t.putElsewhere(e)
 	case Lapsed:
 		t.disowned()
 	case Answered:
@@ -171,7 +171,7 @@ func (t *turn) next() bool {
 		return t.windDown()
 	case t.absorb(), t.hold():
 		return true
-	case l.Dirty, l.Untold:
+	case l.Dirty, l.LinesDue:
 		if t.save() {
 			return true
 		}

@@ -233,7 +233,7 @@ func TestACorrectionIsAskedForOnce(t *testing.T) {
 		t.Fatalf("%+v", post)
 	}
 	before := x.s.Record.Message().Before
-	if x.s.Record.Told {
+	if x.s.Record.ReasonsPosted {
 		t.Fatal("no reasons were told")
 	}
 	x.do(Sent{Name: post.Name}).save()

@@ -16,7 +16,8 @@ type Transcript struct {
 // Messages are a list as whoever has read it holds it.
 type Messages interface {
 	json.Marshaler
-	Size() int // in bytes, about
+	Size() int  // in bytes, about
+	Least() int // of its JSON, in bytes, at least
 }
 
 // TranscriptOf makes one of a list that does not change any more.
@@ -35,6 +36,14 @@ func (t Transcript) List() Messages { return t.list }
 func (t Transcript) Size() int {
 	if t.list != nil {
 		return t.list.Size()
+	}
+	return len(t.text)
+}
+
+// Least is how many bytes it takes as JSON, at least.
+func (t Transcript) Least() int {
+	if t.list != nil {
+		return t.list.Least()
 	}
 	return len(t.text)
 }

@@ -11,7 +11,8 @@ type listed string
 
 var errUnwritten = errors.New("it cannot be written")
 
-func (l listed) Size() int { return len(l) }
+func (l listed) Size() int  { return len(l) }
+func (l listed) Least() int { return len(l) }
 func (l listed) MarshalJSON() ([]byte, error) {
 	if l == "" {
 		return nil, errUnwritten

@@ -98,8 +98,8 @@ func (s *State) Wanted() bool {
 	return l.Callers > 0 || l.Detached || len(l.Over) > 0 || !l.Options.on(guardCancel)
 }
 
-// keyTold notes that somebody has been told the key, and may come back with it.
-func (t *turn) keyTold() {
+// keyGiven notes that somebody has been told the key, and may come back with it.
+func (t *turn) keyGiven() {
 	l, r := &t.Live, &t.Record
 	if r.Unkeyed {
 		r.Unkeyed = false
@@ -139,10 +139,10 @@ func (c Cause) ofSending() bool {
 	return false
 }
 
-// heard reports whether somebody waits who can be told an error. What goes on without
+// attended reports whether somebody waits who can be told an error. What goes on without
 // callers was accepted: where nobody would hear that it failed it is not given up for
 // what may mend.
-func (t *turn) heard() bool { return !t.Live.Detached || !t.o.on(guardAccepted) }
+func (t *turn) attended() bool { return !t.Live.Detached || !t.o.on(guardAccepted) }
 
 // failedAttempt counts an attempt at a start or message that provably did nothing, and lets
 // the next one wait. It returns true once it is to be given up.
@@ -150,10 +150,10 @@ func (t *turn) failedAttempt(what string, retryAfter time.Duration) bool {
 	l := &t.Live
 	l.Fails = min(l.Fails+1, 8)
 	l.NotBefore = t.now.Mono + t.o.backoff(l.Fails, retryAfter)
-	if l.Fails == t.o.attempts() && !t.heard() {
+	if l.Fails == t.o.attempts() && !t.attended() {
 		t.emit(Tell{Kind: NoticeTrouble, Text: what})
 	}
-	return l.Fails >= t.o.attempts() && t.heard()
+	return l.Fails >= t.o.attempts() && t.attended()
 }
 
 // tooLate counts a send that could not begin in time. It returns true once that has
@@ -212,7 +212,7 @@ func (t *turn) lineAbout(kind LineKind, text string, p *Request, id string) {
 // notCounted tells the audit that a decision does not count, or perhaps not.
 func (t *turn) notCounted(p *Request, why string) {
 	t.lineAbout(LineNotCounted, why, p, p.ID)
-	t.Live.Untold = true
+	t.Live.LinesDue = true
 }
 
 func overNote(d time.Duration) string { return "the time limit of " + d.String() + " is over" }

@@ -92,9 +92,7 @@ func (r *Reader) Next(o *Object) []byte {
 // name reads a name that the object does not have yet.
 func (r *Reader) name(o *Object) []byte {
 	text, escaped := r.quoted()
-	upper := false
 	for _, c := range text {
-		upper = upper || c >= 'A' && c <= 'Z'
 		r.odd = r.odd || c >= utf8.RuneSelf
 	}
 	own := r.names[o.from:]
@@ -107,11 +105,9 @@ func (r *Reader) name(o *Object) []byte {
 			r.odd = true
 		}
 	}
-	if upper {
-		for _, f := range o.fields {
-			if len(f) == len(text) && f != string(text) && bytes.EqualFold([]byte(f), text) {
-				r.odd = true
-			}
+	for _, f := range o.fields {
+		if len(f) == len(text) && f != string(text) && bytes.EqualFold([]byte(f), text) {
+			r.odd = true
 		}
 	}
 	r.names = append(r.names, text)

@@ -23,7 +23,7 @@ var errPanic = errors.New("duvotool: panic")
 // Others are the watchers of other processes that read Jobs of the same lists. One
 // of all is elected to read the lists; see [Watcher.Elect]. It looks after the Jobs
 // of the others too, which it knows by [Watcher.Foreign], and tells them what it
-// sees; they take that in by [Watcher.Heard] as if their own sweep had shown it.
+// sees; they take that in by [Watcher.TakeHints] as if their own sweep had shown it.
 // What is told may be lost: a Job of which nothing is heard for long is read by its
 // age, as it is without lists.
 //

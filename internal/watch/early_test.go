@@ -16,7 +16,7 @@ func TestForeignJobBecomesOurs(t *testing.T) {
 		w, _ := sharing(t, s)
 		w.Foreign(duvo.Job{ID: "job-0", Status: duvo.StatusRunning})
 		w.Foreign(duvo.Job{ID: "job-1", Status: duvo.StatusRunning})
-		w.Heard(Hints{Whole: true, Looked: map[string]bool{"job-0": true}, Lasts: time.Hour})
+		w.TakeHints(Hints{Whole: true, Looked: map[string]bool{"job-0": true}, Lasts: time.Hour})
 		s.watch(t, w, jobIDs(0, 2)...)
 		w.Foreign(duvo.Job{ID: "job-1"}) // who says so is behind
 		time.Sleep(10 * time.Minute)
@@ -30,8 +30,8 @@ func TestHeardBeforeItIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(2)
 		w, _ := sharing(t, s)
-		w.Heard(Hints{Whole: true, Looked: map[string]bool{"job-0": true, "job-1": true}, Lasts: time.Hour})
-		w.Heard(Hints{Rows: map[string]Row{"JOB-1": {Status: duvo.StatusCompleted, Updated: stampOf(time.Now().Add(time.Second))}}})
+		w.TakeHints(Hints{Whole: true, Looked: map[string]bool{"job-0": true, "job-1": true}, Lasts: time.Hour})
+		w.TakeHints(Hints{Rows: map[string]Row{"JOB-1": {Status: duvo.StatusCompleted, Updated: stampOf(time.Now().Add(time.Second))}}})
 		s.do(func() { s.status["job-1"] = duvo.StatusCompleted })
 		s.watch(t, w, jobIDs(0, 2)...)
 		time.Sleep(10 * time.Minute)

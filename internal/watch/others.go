@@ -67,7 +67,7 @@ func (w *Watcher) Foreign(job duvo.Job) {
 	}
 	now := w.now()
 	n := newWatch(w, job, nil, now)
-	n.foreign, n.untold = true, true
+	n.foreign, n.unshared = true, true
 	w.add(n)
 	w.catchUp(n)
 	if w.sweeping(now) {
@@ -108,7 +108,7 @@ func (w *Watcher) Elect(lasts time.Duration) {
 func (w *Watcher) Again() {
 	w.mu.Lock()
 	defer w.unlock()
-	if now := w.now(); w.sweeping(now) && now.Sub(w.sweep.toldAll) >= againEvery {
+	if now := w.now(); w.sweeping(now) && now.Sub(w.sweep.sharedAll) >= againEvery {
 		w.tellAll(now)
 	}
 }
@@ -116,10 +116,10 @@ func (w *Watcher) Again() {
 // tellAll tells which Jobs of others sweeps look after, and lets every row of theirs
 // be told that is seen next.
 func (p *planner) tellAll(now instant) {
-	p.sweep.toldAll = now
+	p.sweep.sharedAll = now
 	for _, n := range p.byJob {
 		if n.foreign {
-			n.taken, n.untold = false, true
+			n.taken, n.unshared = false, true
 		}
 	}
 	p.sweep.others.Tell(Hints{Whole: true})
@@ -146,15 +146,15 @@ func (p *planner) tellLooked(n *Watch) {
 
 // lasts is how long what is told of a sweep is to count: until the one after the next
 // should have ended.
-func (s *sweeper) lasts(pause time.Duration) time.Duration { return 2*(pause+s.took) + toldWithin }
+func (s *sweeper) lasts(pause time.Duration) time.Duration { return 2*(pause+s.took) + hintWithin }
 
 // tellRow tells of the row of a Job of another watcher's, unless it was told.
 func (p *planner) tellRow(n *Watch, row duvo.Job, list duvo.Status) {
 	updated := stampOf(row.UpdatedAt)
-	if !n.untold && row.Status == n.status && !(row.Status == duvo.StatusWaiting && updated > n.updated) {
+	if !n.unshared && row.Status == n.status && !(row.Status == duvo.StatusWaiting && updated > n.updated) {
 		return
 	}
-	n.untold, n.status, n.updated = false, row.Status, updated
+	n.unshared, n.status, n.updated = false, row.Status, updated
 	out := Row{Status: row.Status, Updated: updated}
 	if len(out.Status) > 40 {
 		out.Status = "?" // it is none that is known, and read
@@ -166,7 +166,7 @@ func (p *planner) tellRow(n *Watch, row duvo.Job, list duvo.Status) {
 }
 
 const (
-	toldWithin = 5 * time.Second // what is told is heard
+	hintWithin = 5 * time.Second // what is told is heard
 	againEvery = time.Second
 )
 
@@ -175,7 +175,7 @@ func (p *planner) beginTerm(now instant) {
 	s := &p.sweep
 	s.scan, s.totals, s.missed, s.suspects = activeScan{}, nil, 0, 0
 	s.next = now.Add(firstSweep(p.sweepPause(now)))
-	if !s.heard.IsZero() && now.Sub(s.heard) < sweepRest {
+	if !s.hinted.IsZero() && now.Sub(s.hinted) < sweepRest {
 		s.next = now // in the place of another's
 	}
 	p.tellAll(now)

@@ -41,7 +41,7 @@ func (p *pass) mark(n *Watch, row duvo.Job) {
 		}
 	}
 	if n.absences > 0 {
-		n.untold = true // whose it is learns that lists show it
+		n.unshared = true // whose it is learns that lists show it
 	}
 	n.lastSweep, n.lastSwept, n.absences = p.number, p.w.now(), 0
 	if n.outsideSweeps && !n.pinned {

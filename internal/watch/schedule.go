@@ -56,21 +56,21 @@ func (n *Watch) Alive(answered bool) {
 	n.since = n.w.now()
 	if answered {
 		n.status, n.updated = duvo.StatusRunning, 0 // as lists will tell it
-		n.toldStatus, n.toldUpdated = "", 0
+		n.hintStatus, n.hintUpdated = "", 0
 	}
-	n.calm = 0
+	n.slowUntil = 0
 	n.byAge = sooner(n.byAge, n.since.Add(jitter(n.pause(n.since))))
 	n.w.plan(n)
 }
 
-// Calm lets reads come no faster than Duvo advises, for a while: something was sent
+// Slow lets reads come no faster than Duvo advises, for a while: something was sent
 // whose effect may yet land, and nothing that a read shows lets it be sent again
 // sooner.
-func (n *Watch) Calm(d time.Duration) {
+func (n *Watch) Slow(d time.Duration) {
 	n.w.mu.Lock()
 	defer n.w.unlock()
 	now := n.w.now()
-	n.calm = now.Add(d)
+	n.slowUntil = now.Add(d)
 	if soon := now.Add(jitter(n.pause(now))); n.byAge.Before(soon) && n.byAge != 0 {
 		n.byAge = soon
 	}
@@ -80,7 +80,7 @@ func (n *Watch) Calm(d time.Duration) {
 // pause is how long to wait before the next read by age.
 func (n *Watch) pause(now instant) time.Duration {
 	age := now.Sub(n.since)
-	if now.Before(n.calm) {
+	if now.Before(n.slowUntil) {
 		return max(n.w.pause(age), advised(age))
 	}
 	return n.w.pause(age)

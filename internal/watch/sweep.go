@@ -61,10 +61,10 @@ type sweeper struct {
 	distrustedUntil instant // lists by status are left alone
 	pausedUntil     instant // and so are all lists
 
-	others  Others  // nil: none share the lists
-	until   instant // while there are others: when this watcher may not read the lists any more
-	toldAll instant // when they were last told which Jobs it looks after
-	heard   instant // when a sweep of another's was last told of
+	others    Others  // nil: none share the lists
+	until     instant // while there are others: when this watcher may not read the lists any more
+	sharedAll instant // when they were last told which Jobs it looks after
+	hinted    instant // when a sweep of another's was last told of
 }
 
 // An activeScan is how far the active plan is through its lists.

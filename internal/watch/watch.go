@@ -16,19 +16,19 @@ type Watch struct {
 	to    Sighter
 
 	// All below is guarded by Watcher.mu.
-	cancel  context.CancelFunc // of the read that is under way; nil: there is none
-	since   instant            // of the last sign of life, from which the age counts
-	byAge   instant            // when the next read is due by age; zero: not planned
-	asked   instant            // when the next read was asked for; zero: it was not
-	due     instant            // the sooner of the two that count
-	tried   instant            // when the last read began, whatever came of it
-	index   int32              // in the queue; -1: not there
-	calm    instant            // until when reads come as Duvo advises, however fast they do else
-	retries uint8              // in a row
-	urgent  bool               // somebody waits for this read
-	reading bool
-	reread  bool // a read was asked for while one was under way
-	stopped bool
+	cancel    context.CancelFunc // of the read that is under way; nil: there is none
+	since     instant            // of the last sign of life, from which the age counts
+	byAge     instant            // when the next read is due by age; zero: not planned
+	asked     instant            // when the next read was asked for; zero: it was not
+	due       instant            // the sooner of the two that count
+	tried     instant            // when the last read began, whatever came of it
+	index     int32              // in the queue; -1: not there
+	slowUntil instant            // until when reads come as Duvo advises, however fast they do else
+	retries   uint8              // in a row
+	urgent    bool               // somebody waits for this read
+	reading   bool
+	reread    bool // a read was asked for while one was under way
+	stopped   bool
 
 	listed
 }
@@ -53,11 +53,11 @@ type listed struct {
 
 	// Where watchers share the lists; see Others.
 	foreign     bool        // another watcher reads it: this one only tells of its rows
-	untold      bool        // its next row is told, whatever that is
+	unshared    bool        // its next row is told, whatever that is
 	taken       bool        // the watcher that reads the lists looks after it, as it has told
 	sweptUntil  instant     // and does so for sure until then
-	toldStatus  duvo.Status // of the last row that was told, until a read shows it; empty: none
-	toldUpdated stamp
+	hintStatus  duvo.Status // of the last row that was told, until a read shows it; empty: none
+	hintUpdated stamp
 }
 
 // A Sighting is what a watcher tells of a Job: one read of it, or, if Hint is

@@ -14,7 +14,7 @@ const (
 	withoutFence = "fence" // whoever puts last wins, whatever its term and revision
 	withoutOwner = "owner" // whoever asks for an operation is told that it is theirs
 	withoutOnce  = "once"  // nobody learns which operation answers a request, nor which one talks to a Job
-	withoutNews  = "news"  // nobody hears what others tell
+	withoutTell  = "tell"  // nobody receives what others broadcast
 )
 
 // worsen takes something from a journal.
@@ -26,7 +26,7 @@ func worsen(j journal.Leases, what string) journal.Leases {
 		return ownerless{j}
 	case withoutOnce:
 		return onceless{j}
-	case withoutNews:
+	case withoutTell:
 		return deaf{j}
 	}
 	return j
@@ -34,7 +34,7 @@ func worsen(j journal.Leases, what string) journal.Leases {
 
 func checkWithout(what string) error {
 	switch what {
-	case "", withoutFence, withoutOwner, withoutOnce, withoutNews:
+	case "", withoutFence, withoutOwner, withoutOnce, withoutTell:
 		return nil
 	}
 	return fmt.Errorf("-break: there is no %q", what)

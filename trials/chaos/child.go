@@ -43,7 +43,7 @@ type childConfig struct {
 	Replica  bool
 	Database string        // where a Postgres journal is; empty: Journal is served
 	Lease    time.Duration // how long its lease lasts
-	Calm     bool          // nothing goes wrong by itself
+	NoFaults bool          // nothing goes wrong by itself
 	Killed   bool          // replicas are killed, and webhooks get lost
 	Without  string        // what its journal lacks, see worsen
 }

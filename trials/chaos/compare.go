@@ -12,13 +12,13 @@ import (
 // send.
 const mostRequests = 1.2
 
-// calmLease is how long leases last where nothing goes wrong: as long as by default.
-const calmLease = 15 * time.Second
+// longLease is how long leases last where nothing goes wrong: as long as by default.
+const longLease = 15 * time.Second
 
 // compare runs the same plans, with nothing that goes wrong, on one replica and on
 // several, and holds the requests a Job against each other.
 func compare(ctx context.Context, c config, w io.Writer) (ok bool, err error) {
-	c.Kills, c.Faults, c.Calm, c.Lease = 0, 0, true, calmLease
+	c.Kills, c.Faults, c.NoFaults, c.Lease = 0, 0, true, longLease
 	if c.Seed == 0 {
 		c.Seed = rand.Uint64N(1<<53-1) + 1
 	}

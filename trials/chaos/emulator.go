@@ -74,7 +74,7 @@ type recorder struct {
 	faults   *faultMaker
 	refusals *refusals
 	losses   *losses
-	calm     bool // nothing goes wrong
+	noFaults bool // nothing goes wrong
 
 	mu       sync.Mutex
 	requests int
@@ -104,7 +104,7 @@ func (s *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.posts = append(s.posts, post{r.URL.Path, r.Header.Get("Idempotency-Key"), string(body), time.Now()})
 	}
 	s.mu.Unlock()
-	if s.calm {
+	if s.noFaults {
 		s.duvo.ServeHTTP(w, r)
 		return
 	}
@@ -217,10 +217,10 @@ func newEmulator(c childConfig) (*duvotest.Duvo, *recorder) {
 			panic(err)
 		}
 	}
-	if !c.Calm {
+	if !c.NoFaults {
 		d.InjectFunc(faults.request)
 	}
-	return d, &recorder{duvo: d, faults: faults, refusals: newRefusals(c.Seed, d), losses: &losses{seed: c.Seed, sent: map[string]int{}}, calm: c.Calm}
+	return d, &recorder{duvo: d, faults: faults, refusals: newRefusals(c.Seed, d), losses: &losses{seed: c.Seed, sent: map[string]int{}}, noFaults: c.NoFaults}
 }
 
 // play is what a Job does about what it was told.

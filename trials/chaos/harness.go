@@ -35,7 +35,7 @@ type config struct {
 	Replicas      int           // workers that all share one journal with leases; zero: see Workers
 	Journal       string        // of replicas
 	Lease         time.Duration // of a replica
-	Calm          bool          // nothing goes wrong
+	NoFaults      bool          // nothing goes wrong
 	Without       string        // what the replicas' journal lacks, see worsen
 	Compare       bool          // what several replicas send with what one does
 	Times         int           // decisions of each kind that are measured, instead of a run
@@ -152,7 +152,7 @@ func run(ctx context.Context, c config) (rep report, err error) {
 
 // startEmulator starts the emulator's process, which stop ends.
 func (h *harness) startEmulator() (stop func(), err error) {
-	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency, Calm: h.c.Calm})
+	cmd, err := child(childConfig{Role: roleEmulator, Secret: h.secret, Seed: h.c.Seed, Faults: h.c.Faults, NoIdempotency: h.c.NoIdempotency, NoFaults: h.c.NoFaults})
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +274,7 @@ func (h *harness) live(ctx context.Context, w *tended, life int, log io.Writer) 
 	}
 	cmd, err := child(childConfig{Role: roleWorker, Journal: shared, Seed: h.c.Seed, NoIdempotency: h.c.NoIdempotency, Where: h.where, Dir: h.dir, Worker: w.number,
 		Workers: h.c.Workers, Life: life, Jobs: h.c.Jobs, InFlight: max(h.c.InFlight/h.c.Workers, 1), Hooks: w.url, Secret: h.secret, Break: h.c.Break,
-		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, Calm: h.c.Calm, Killed: h.c.Kills > 0, Without: h.c.Without})
+		Replica: h.c.Replicas > 0, Database: h.dsn, Lease: h.c.Lease, NoFaults: h.c.NoFaults, Killed: h.c.Kills > 0, Without: h.c.Without})
 	if err != nil {
 		return err
 	}

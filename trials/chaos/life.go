@@ -79,7 +79,7 @@ func (w *worker) open() error {
 	if c.Replica {
 		opts = append(opts, duvotool.WithLease(c.Lease))
 	}
-	if !c.Calm || c.Killed { // webhooks get lost
+	if !c.NoFaults || c.Killed { // webhooks get lost
 		opts = append(opts, duvotool.WithPollInterval(pollInterval))
 	}
 	w.mu.Lock()

@@ -101,8 +101,8 @@ func replicaFlags(fs *flag.FlagSet, c *config) {
 	fs.IntVar(&c.Replicas, "replicas", 0, "run so many `WORKERS` that all share one journal with leases, instead of -workers")
 	fs.StringVar(&c.Journal, "journal", memoryJournal, "the `JOURNAL` of -replicas: memory, which the harness serves, or postgres, of which it starts a server")
 	fs.DurationVar(&c.Lease, "lease", time.Second, "the `DURATION` of a replica's lease")
-	fs.StringVar(&c.Without, "break", "", "take from the journals of -replicas `WHAT` holds them apart: fence, owner or once; or news, what they tell each other")
-	fs.BoolVar(&c.Calm, "calm", false, "let nothing go wrong with -replicas but by -kills")
+	fs.StringVar(&c.Without, "break", "", "take from the journals of -replicas `WHAT` holds them apart: fence, owner or once; or tell, what they broadcast")
+	fs.BoolVar(&c.NoFaults, "no-faults", false, "let nothing go wrong with -replicas but by -kills")
 	fs.BoolVar(&c.Compare, "compare", false, "hold the requests a Job of -replicas against those of one, where nothing goes wrong")
 	fs.IntVar(&c.Times, "times", 0, "measure this `NUMBER` of decisions of each kind on another replica than the owner, and nothing else")
 }
@@ -139,8 +139,8 @@ func (c config) check() error {
 		return fmt.Errorf("-journal: there is no %q, or it is for -replicas", c.Journal)
 	case c.Replicas > 0 && c.Lease < 100*time.Millisecond:
 		return errors.New("-lease: it must be at least 100ms")
-	case c.Times < 0, c.Replicas == 0 && (c.Without != "" || c.Calm || c.Compare || c.Times > 0):
-		return errors.New("-break, -calm, -compare and -times are for -replicas, and no number is negative")
+	case c.Times < 0, c.Replicas == 0 && (c.Without != "" || c.NoFaults || c.Compare || c.Times > 0):
+		return errors.New("-break, -no-faults, -compare and -times are for -replicas, and no number is negative")
 	case checkWithout(c.Without) != nil:
 		return checkWithout(c.Without)
 	case c.Workers < 1, c.InFlight < 1:

@@ -34,11 +34,11 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// TestCalmReplicas: where nothing goes wrong no policy is asked twice. Each replica
+// TestReplicasWithoutFaults: where nothing goes wrong no policy is asked twice. Each replica
 // answers for all.
-func TestCalmReplicas(t *testing.T) {
+func TestReplicasWithoutFaults(t *testing.T) {
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 8, Seed: 5, Replicas: 2, InFlight: 16, Journal: memoryJournal, Calm: true, Lease: 10 * time.Second, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 8, Seed: 5, Replicas: 2, InFlight: 16, Journal: memoryJournal, NoFaults: true, Lease: 10 * time.Second, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.Empty(t, rep.Problems)
 	require.Empty(t, rep.Again)
@@ -53,7 +53,7 @@ func TestReplicasOnPostgres(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Seed: 6, Replicas: 3, InFlight: 30, Journal: postgresJournal, Calm: true, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 8, Kills: 1, Seed: 6, Replicas: 3, InFlight: 30, Journal: postgresJournal, NoFaults: true, Dir: t.TempDir()})
 	if errors.Is(err, postgrestest.ErrMissing) && !postgrestest.Required() {
 		t.Skip(err)
 	}
@@ -68,7 +68,7 @@ func TestWithoutOwners(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 16, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, Calm: true, Without: withoutOwner, Patience: 4e9, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 16, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, NoFaults: true, Without: withoutOwner, Patience: 4e9, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.NotZero(t, rep.Needless)
 	require.False(t, rep.clean())
@@ -179,7 +179,7 @@ func TestReplicasOf(t *testing.T) {
 }
 
 func TestReplicaFlags(t *testing.T) {
-	for _, args := range [][]string{{"-replicas", "-1"}, {"-replicas", "2", "-journal", "x"}, {"-journal", "postgres"}, {"-replicas", "2", "-lease", "1ms"}, {"-replicas", "2", "-break", "x"}, {"-replicas", "2", "-minutes", "1"}, {"-compare"}, {"-times", "3"}, {"-calm"}, {"-break", "fence"}, {"-replicas", "2", "-times", "-1"}} {
+	for _, args := range [][]string{{"-replicas", "-1"}, {"-replicas", "2", "-journal", "x"}, {"-journal", "postgres"}, {"-replicas", "2", "-lease", "1ms"}, {"-replicas", "2", "-break", "x"}, {"-replicas", "2", "-minutes", "1"}, {"-compare"}, {"-times", "3"}, {"-no-faults"}, {"-break", "fence"}, {"-replicas", "2", "-times", "-1"}} {
 		require.Equal(t, 2, program(t.Context(), args, discard{}, discard{}), args)
 	}
 }

@@ -48,7 +48,7 @@ func times(ctx context.Context, c config, rounds int, w io.Writer) error {
 		kill          bool
 	}{
 		{"decided on another replica than the owner", "", false},
-		{"the same, where nobody hears what replicas tell each other", withoutNews, false},
+		{"the same, where nobody receives what replicas broadcast", withoutTell, false},
 		{"decided on another replica, since the owner was killed by SIGKILL", "", true},
 	} {
 		c.Without = m.without
@@ -72,7 +72,7 @@ func medianAndMost(all []time.Duration) string {
 
 // lapsOf measures decisions of one kind.
 func lapsOf(ctx context.Context, c config, rounds int, kill bool) (laps []lap, err error) {
-	c.Workers, c.Calm, c.Faults, c.Replicas = 1, true, 0, 2
+	c.Workers, c.NoFaults, c.Faults, c.Replicas = 1, true, 0, 2
 	h := &harness{c: c, secret: crand.Text(), rand: rand.New(rand.NewPCG(c.Seed, 3)), finished: map[string]int{}}
 	if h.dir, err = os.MkdirTemp("", "duvotool-chaos-"); err != nil {
 		return nil, err

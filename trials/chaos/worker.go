@@ -86,11 +86,11 @@ func runWorker(c childConfig) error {
 	server := &http.Server{Handler: http.HandlerFunc(w.serveHook)}
 	go func() { _ = server.Serve(hooks) }()
 	go w.measure(w.over)
-	if !c.Calm {
+	if !c.NoFaults {
 		go w.audit.disk.live(w.over)
 		go w.closeNowAndThen()
 	}
-	if w.cuts != nil && !c.Calm {
+	if w.cuts != nil && !c.NoFaults {
 		go w.cuts.live(w.over, c.Lease)
 	}
 	asked := make(chan error, 1)

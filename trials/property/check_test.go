@@ -94,7 +94,7 @@ func (l *life) checkTakenUp(fail failFunc) {
 		done := last == nil || last.res == nil || last.res.Outcome == outcome.OutcomeUnknown || last.res.Outcome == outcome.OutcomeGone || !last.res.EndedAt.IsZero() && last.res.EndedAt.Before(l.second.at)
 		sent := slices.ContainsFunc(l.posts, func(p *lifePost) bool { return p.op == op && p.process == 1 && p.name == "runs" })
 		_, waits := l.waits(op, 1, l.ended)
-		if (under && left.IsZero() || waits && l.calm(op, l.ended)) && sent && !done && !parked && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
+		if (under && left.IsZero() || waits && l.undisturbed(op, l.ended)) && sent && !done && !parked && o.naming != unnamed && l.clean(op) && called.Sub(l.second.at) >= 10*time.Minute && (touched.IsZero() || touched.Sub(l.second.at) > 5*time.Minute) {
 			fail("(h) op %d was under way, and not taken up before it was called", op)
 		}
 	}

@@ -281,7 +281,7 @@ func (l *life) checkList(v *lifeList, fail failFunc) {
 	}
 	for op := range l.plan.ops {
 		a, waits := l.waits(op, v.process, v.began)
-		if !l.calm(op, v.began) {
+		if !l.undisturbed(op, v.began) {
 			continue
 		}
 		there := false // at Duvo, as the engine has read it
@@ -305,9 +305,9 @@ func (l *life) checkList(v *lifeList, fail failFunc) {
 	}
 }
 
-// calm tells that nothing has happened to an operation, from outside, for so long
+// undisturbed tells that nothing has happened to an operation, from outside, for so long
 // that it must have been seen.
-func (l *life) calm(op int, m moment) bool {
+func (l *life) undisturbed(op int, m moment) bool {
 	for _, x := range l.acts {
 		if x.op == op && x.seq < m.seq && m.at.Sub(x.at) < 15*time.Minute {
 			return false
@@ -353,7 +353,7 @@ func (l *life) checkPutOff(c *lifeCall, fail failFunc) {
 // checkCollected is about a call with the key of one that was released: it gets
 // the outcome, once there is one.
 func (l *life) checkCollected(c *lifeCall, fail failFunc) {
-	if !l.calm(c.op, c.began) {
+	if !l.undisturbed(c.op, c.began) {
 		return
 	}
 	id := "" // where keys are ignored there may be a second Job, which is nobody's

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	newsAtOnce = 80 // records in one text, each of some 40 bytes
-	listenIn   = time.Second
+	broadcastMax = 80 // records in one text, each of some 40 bytes
+	listenIn     = time.Second
 )
 
 // tellAll tells the others what was noted, also while the replica closes: they are to go
@@ -22,8 +22,8 @@ func (p *replica) tellAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.eng.ledger.timeout)
 	defer cancel()
 	p.mu.Lock()
-	all := p.news
-	p.news = news{}
+	all := p.unsent
+	p.unsent = broadcast{}
 	p.mu.Unlock()
 	parts := all.parts()
 	for i := range parts {
@@ -43,12 +43,12 @@ func (p *replica) tellAll(ctx context.Context) {
 	}
 }
 
-// parts cuts news into texts that are short enough.
-func (n news) parts() (out []news) {
-	now, room := news{}, newsAtOnce
+// parts cuts a broadcast into texts that are short enough.
+func (n broadcast) parts() (out []broadcast) {
+	now, room := broadcast{}, broadcastMax
 	next := func() {
 		if room--; room == 0 {
-			out, now, room = append(out, now), news{}, newsAtOnce
+			out, now, room = append(out, now), broadcast{}, broadcastMax
 		}
 	}
 	for key, revision := range n.Put {
@@ -66,12 +66,12 @@ func (n news) parts() (out []news) {
 		now.Jobs = append(now.Jobs, id)
 		next()
 	}
-	if now.Again = n.Again; room < newsAtOnce || n.Again {
+	if now.Again = n.Again; room < broadcastMax || n.Again {
 		out = append(out, now)
 	}
 	if n.Hints != nil {
 		for _, h := range n.Hints.Parts(hintBytes) {
-			out = append(out, news{Hints: &h})
+			out = append(out, broadcast{Hints: &h})
 		}
 	}
 	return out
@@ -81,7 +81,7 @@ func (n news) parts() (out []news) {
 func (p *replica) listen(ctx context.Context) {
 	for ctx.Err() == nil {
 		// Close ends this, after it has waited for all callbacks: it is none of them.
-		err := guard.Run(journal.ErrFailed, func() error { return p.j.Listen(ctx, p.heard) })
+		err := guard.Run(journal.ErrFailed, func() error { return p.j.Listen(ctx, p.receive) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -93,9 +93,9 @@ func (p *replica) listen(ctx context.Context) {
 	}
 }
 
-// heard takes in one text; an empty one stands for those that were lost.
-func (p *replica) heard(text string) {
-	var n news
+// receive takes in one text; an empty one stands for those that were lost.
+func (p *replica) receive(text string) {
+	var n broadcast
 	if text == "" {
 		raise(p.take)
 		p.readLater("")
@@ -114,7 +114,7 @@ func (p *replica) heard(text string) {
 		switch l := &op.latest().Live; {
 		case l.Revision >= revision:
 		case l.Running:
-			op.tryPost(lifecycle.Told{Revision: revision})
+			op.tryPost(lifecycle.PutElsewhere{Revision: revision})
 		default:
 			p.readLater(key)
 		}
@@ -125,7 +125,7 @@ func (p *replica) heard(text string) {
 			continue
 		}
 		if op := p.eng.ops.byRecordKey(key); op != nil && op.latest().Live.Running {
-			op.tryPost(lifecycle.Told{})
+			op.tryPost(lifecycle.PutElsewhere{})
 		}
 		raise(p.take)
 	}
@@ -214,7 +214,7 @@ func (p *replica) show(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	op.tryPost(lifecycle.Told{Record: r, Revision: rec.Revision})
+	op.tryPost(lifecycle.PutElsewhere{Record: r, Revision: rec.Revision})
 	if r.Result != nil && !op.busy() {
 		p.eng.ops.settled(op, false)
 	}

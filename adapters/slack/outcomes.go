@@ -7,12 +7,12 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// maxNews bounds what is kept of decisions and of outcomes. What counts is asked of
+// maxOutcomes bounds what is kept of decisions and of outcomes. What counts is asked of
 // the registries; this is what makes it soon.
-const maxNews = 4096
+const maxOutcomes = 4096
 
-// news are what was decided and how operations have ended, as it was told.
-type news struct {
+// outcomes are what was decided and how operations have ended, as it was told.
+type outcomes struct {
 	mu       sync.Mutex
 	decided  map[string]string // by the ID of a post
 	order    []string
@@ -23,11 +23,11 @@ type news struct {
 // An operation is named by its key, within its tenant.
 type operation struct{ tenant, key string }
 
-func newNews() *news {
-	return &news{decided: map[string]string{}, outcomes: map[operation]*outcome.Result{}}
+func newOutcomes() *outcomes {
+	return &outcomes{decided: map[string]string{}, outcomes: map[operation]*outcome.Result{}}
 }
 
-func (n *news) take(e outcome.Event) {
+func (n *outcomes) take(e outcome.Event) {
 	switch {
 	case e.Kind == outcome.EventDecided && e.Decision != nil && e.Decision.Verdict != hitl.Suspended && e.Decision.Verdict != hitl.Passed:
 		n.decide(idFor(e.JobID, e.Decision.RequestID, e.Decision.Digest), endingOf(*e.Decision))
@@ -36,20 +36,20 @@ func (n *news) take(e outcome.Event) {
 	}
 }
 
-func (n *news) decide(id, ending string) {
+func (n *outcomes) decide(id, ending string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, there := n.decided[id]; !there {
 		n.order = append(n.order, id)
 	}
 	n.decided[id] = ending
-	if len(n.order) > maxNews {
+	if len(n.order) > maxOutcomes {
 		delete(n.decided, n.order[0])
 		n.order = n.order[1:]
 	}
 }
 
-func (n *news) finish(op operation, r *outcome.Result) {
+func (n *outcomes) finish(op operation, r *outcome.Result) {
 	kept := &outcome.Result{Outcome: r.Outcome, Note: r.Note, Output: hitl.SafeText(r.Output, maxOutput)} // a Result may be large
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -57,19 +57,19 @@ func (n *news) finish(op operation, r *outcome.Result) {
 		n.finished = append(n.finished, op)
 	}
 	n.outcomes[op] = kept
-	if len(n.finished) > maxNews {
+	if len(n.finished) > maxOutcomes {
 		delete(n.outcomes, n.finished[0])
 		n.finished = n.finished[1:]
 	}
 }
 
-func (n *news) decidedAs(id string) string {
+func (n *outcomes) decidedAs(id string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.decided[id]
 }
 
-func (n *news) endedAs(op operation) *outcome.Result {
+func (n *outcomes) endedAs(op operation) *outcome.Result {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.outcomes[op]

@@ -15,7 +15,7 @@ func (p *planner) catchUp(n *Watch) {
 	delete(p.early, n.key())
 	n.taken, n.sweptUntil = true, e.until
 	if e.row != nil && !n.foreign {
-		p.toldRow(n, e.row.job(n), e.row.Completed)
+		p.hintedRow(n, e.row.job(n), e.row.Completed)
 	}
 }
 
@@ -28,11 +28,11 @@ func (p *planner) listedAfterAll(n *Watch) {
 	n.absences, n.outsideSweeps = 0, n.pinned
 }
 
-// toldRow takes in the row of a Job, which is told once. It returns true if the row
+// hintedRow takes in the row of a Job, which is told once. It returns true if the row
 // tells of progress that needs no read.
-func (p *planner) toldRow(n *Watch, job duvo.Job, completed bool) (progress bool) {
+func (p *planner) hintedRow(n *Watch, job duvo.Job, completed bool) (progress bool) {
 	p.listedAfterAll(n)
-	n.toldStatus, n.toldUpdated = job.Status, stampOf(job.UpdatedAt)
+	n.hintStatus, n.hintUpdated = job.Status, stampOf(job.UpdatedAt)
 	if !n.reading { // else it is compared with what that read tells
 		progress = p.row(n, job, completed && p.trustLists)
 		p.recheck(n)
@@ -44,19 +44,19 @@ func (p *planner) toldRow(n *Watch, job duvo.Job, completed bool) (progress bool
 // recheck has a Job read of which a row was told that no read has shown: a sweep of
 // one's own would show the row again and again.
 func (p *planner) recheck(n *Watch) {
-	moved := n.toldStatus == duvo.StatusWaiting && n.updated != 0 && n.toldUpdated > n.updated
-	switch same := n.toldStatus == n.status && !moved; {
-	case n.toldStatus == "":
+	moved := n.hintStatus == duvo.StatusWaiting && n.updated != 0 && n.hintUpdated > n.updated
+	switch same := n.hintStatus == n.status && !moved; {
+	case n.hintStatus == "":
 		return
-	case same, OnItsWay(n.toldStatus) && OnItsWay(n.status), n.toldUpdated != 0 && n.toldUpdated < n.updated:
-		n.toldStatus, n.toldUpdated = "", 0
+	case same, OnItsWay(n.hintStatus) && OnItsWay(n.status), n.hintUpdated != 0 && n.hintUpdated < n.updated:
+		n.hintStatus, n.hintUpdated = "", 0
 		return
 	}
 	pause := instant(0)
 	if n.refutals > 0 {
 		pause = instant(refutedPause(n.refutals))
 	}
-	n.hint, n.hinted = n.toldUpdated, true
+	n.hint, n.hinted = n.hintUpdated, true
 	n.asked = sooner(n.asked, max(n.known()+pause, 1))
 }
 

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// Heard takes in what the watcher tells that reads the lists.
-func (w *Watcher) Heard(h Hints) {
+// TakeHints takes in what the watcher tells that reads the lists.
+func (w *Watcher) TakeHints(h Hints) {
 	var seen []progress
 	w.mu.Lock()
 	now := w.now()
@@ -32,7 +32,7 @@ func (w *Watcher) Heard(h Hints) {
 		}
 		if n := w.byJob[strings.ToLower(id)]; n != nil && !n.foreign {
 			job := r.job(n)
-			if w.toldRow(n, job, r.Completed) {
+			if w.hintedRow(n, job, r.Completed) {
 				seen = append(seen, progress{n, job})
 			}
 		}
@@ -44,7 +44,7 @@ func (w *Watcher) Heard(h Hints) {
 		}
 	}
 	if h.Swept {
-		w.sweep.heard = now
+		w.sweep.hinted = now
 		for _, n := range w.byJob {
 			if n.taken {
 				n.sweptUntil = now.Add(h.Lasts)
