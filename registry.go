@@ -207,7 +207,7 @@ func (r *Registry) All() []*Tool {
 }
 
 // Tool is [Registry.FindTool] for a name that should be there: the error of one
-// that is not is a [*NoMatchError], which matches [ErrNoTool] and tells what may
+// that is not is a [*hitl.NoMatchError], which matches [hitl.ErrNoTool] and tells what may
 // have been meant.
 func (r *Registry) Tool(name string) (*Tool, error) {
 	if t, ok := r.FindTool(name); ok {

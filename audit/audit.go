@@ -12,7 +12,7 @@ import (
 	"github.com/duvotool/duvotool/outcome"
 )
 
-// An Log keeps what happened to human requests, for those who ask later
+// A Log keeps what happened to human requests, for those who ask later
 // who approved what. Record is called before the registry goes on, by one
 // goroutine for each Job; it must be safe for concurrent use. The record is its
 // own, to change as it likes. See [Slog]
@@ -70,7 +70,7 @@ const (
 	Continued Event = "continued"
 )
 
-// An Record is one entry of an [Log].
+// A Record is one entry of a [Log].
 type Record struct {
 	Event        Event            `json:"event"`
 	At           time.Time        `json:"at"`

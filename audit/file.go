@@ -58,7 +58,7 @@ type disk interface {
 	Stat() (os.FileInfo, error)
 }
 
-// maxAuditLine bounds a line, in bytes.
+// maxLine bounds a line, in bytes.
 const maxLine = 32 << 20
 
 // ErrLocked is an audit file that another process, or another [File] of

@@ -56,7 +56,7 @@ this package, which the command runs: it must be started within the module.`,
 func main() {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	jobs := fs.Int("jobs", 0, "how many `JOBS` in flight, where a figure is about many; 0: as many as it is about")
-	only := fs.String("only", "", "only figures whose `NAME` begins so: requests, steady, webhooks, memory, cpu, discovery, scale, outage (default: all of them; some minutes)")
+	only := fs.String("only", "", "only figures whose `NAME` begins so: requests, steady, webhooks, memory, cpu, discovery, scale, outage, replicas (default: all of them; about ten minutes)")
 	asJSON := fs.Bool("json", false, "print JSON lines instead of a table")
 	if code, done := help.Parse(fs, os.Args[1:], os.Stdout, os.Stderr); done {
 		os.Exit(code)

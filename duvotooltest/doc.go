@@ -1,6 +1,7 @@
-// Package duvotooltest helps to test policies and journals of your own: requests to
-// ask policies about, operators that answer by a script, and [TestPolicy],
-// [TestJournal] and [TestLeases], which check what all of them must keep to.
+// Package duvotooltest helps to test policies, journals and backends of your own:
+// requests to ask policies about, operators that answer by a script, and [TestPolicy],
+// [TestJournal], [TestLeases], [TestBackend] and [TestBehaviour], which check what all of
+// them must keep to.
 //
 //	func TestMine(t *testing.T) {
 //		duvotooltest.TestPolicy(t, func() hitl.Policy { return Mine() })

@@ -37,7 +37,7 @@ const (
 	Unconfirmed Delivery = "unconfirmed" // sent, the answer lost, and the request is gone since
 )
 
-// denial tells the model what was denied, by whom and why, and what it may do
+// Observation tells the model what was denied, by whom and why, and what it may do
 // about that. What nobody decided is not told as anybody's denial.
 func (e DecisionEntry) Observation(pending bool) string {
 	what := fmt.Sprintf("the %s titled %q", e.Kind, safetext.OneLine(e.Title, 200))
@@ -181,7 +181,7 @@ type Decision struct {
 // do not, and a policy that asks several goes on to the next.
 func (d Decision) HasOpinion() bool { return d.Verdict != Passed && !d.NobodyAsked() }
 
-// nobody reports whether it is a denial for want of anybody to ask.
+// NobodyAsked reports whether it is a denial for want of anybody to ask.
 func (d Decision) NobodyAsked() bool { return d.Verdict == Denied && d.Source == SourceNobody }
 
 // after returns the decision as one that was made where the one before could ask
@@ -283,7 +283,7 @@ func (d Decision) Check(req Request) error {
 	return nil
 }
 
-// sameDecision reports whether two entries are of one and the same decision,
+// Same reports whether two entries are of one and the same decision,
 // whatever became of it since.
 func (e *DecisionEntry) Same(other DecisionEntry) bool {
 	return e.RequestID == other.RequestID && e.Digest == other.Digest && e.DecidedAt.Equal(other.DecidedAt) &&

@@ -1,7 +1,8 @@
 // Package inbox is a desk in a browser: an [http.Handler] at which people see what
 // waiting Jobs ask, and answer it.
 //
-//	reg, err := duvotool.Discover(ctx, client, duvotool.WithPolicy(hitl.Suspend()...))
+//	later := hitl.PolicyFunc(func(context.Context, hitl.Request) (hitl.Decision, error) { return hitl.Suspend(), nil })
+//	reg, err := duvotool.Discover(ctx, client, duvotool.WithPolicy(later))
 //	desk, err := inbox.New(inbox.Config{
 //		Registries: []inbox.Registry{reg},
 //		Person:     whoIsIt, // of the host's own sign-in

@@ -41,7 +41,7 @@ func newCrowd(n int) crowd {
 // BenchmarkFirstPage prints what the first page of 10,000 requests takes beside a bare
 // handler that writes the same bytes, one after the other in pairs.
 //
-//	go test -run '^$' -bench FirstPage -benchtime 2000x ./adapters/inbox
+//	go test -run '^$' -bench FirstPage -benchtime 4000x ./adapters/inbox
 func BenchmarkFirstPage(b *testing.B) {
 	desk, err := inbox.New(inbox.Config{Registries: []inbox.Registry{newCrowd(10_000)}, Person: person, May: inbox.Everyone,
 		Deadline: func(r hitl.Request) (time.Time, string) { return r.FirstSeen.Add(30 * 24 * time.Hour), "denied" }})

@@ -253,9 +253,6 @@ func (t *Seat) Candidates(ctx context.Context) ([]duvo.Job, error) {
 // Entry is what is told of a request's decision.
 func Entry(p *lifecycle.Request) hitl.DecisionEntry { return entryOf(p) }
 
-// NoteTheirs remembers what another operation has decided about a request.
-func (t *Seat) NoteTheirs(request string, d hitl.DecisionEntry) { t.r.noteTheirs(request, d) }
-
 // A Call is what a call asks for, before anything is known of its operation.
 type Call struct {
 	State lifecycle.State

@@ -50,14 +50,6 @@ func (s *Slip) Handles() []string {
 	return append([]string(nil), s.handles...)
 }
 
-// None reports whether no call came to anything: what it was given could not be
-// used.
-func (s *Slip) None() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls == 0
-}
-
 // Only returns the handle of the one call that there was, if its Job has not
 // ended; else it is empty.
 func (s *Slip) Only() string {

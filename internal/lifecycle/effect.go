@@ -233,7 +233,6 @@ const (
 	NoticeTrouble   Notice = "trouble" // something fails that may mend
 	NoticeMended    Notice = "mended"
 	NoticeTwoJobs   Notice = "two jobs" // another process knows another Job
-	NoticeAdopted   Notice = "adopted"  // another process has recorded something; it goes on from there
 )
 
 func (Save) effect()       {}

@@ -85,7 +85,7 @@ type Answered struct {
 }
 
 // Decide is a decision from outside about a request that was put off. Its fate is
-// told by a [Reply] with the same name.
+// told by a [TellReply] with the same Reply.
 type Decide struct {
 	Request, Digest string
 	Build           string // that it was shown with

@@ -219,7 +219,6 @@ type StopAfter string
 const (
 	StopGoOn   StopAfter = ""        // it is watched on
 	StopExpire StopAfter = "expired" // the outcome is that its time is over
-	StopFail   StopAfter = "failed"  // the run ends, because the policy failed
 	StopLeave  StopAfter = "left"    // the run ends, because its callers have left
 )
 

@@ -109,12 +109,6 @@ func (s *Screen) text() string {
 	return strings.Join(lines, "\n")
 }
 
-// LastLine returns the last line that is not empty.
-func (s *Screen) LastLine() string {
-	text := strings.TrimRight(s.String(), "\n")
-	return text[strings.LastIndex(text, "\n")+1:]
-}
-
 // Wait waits until ok holds of what can be seen, and returns that. An error says
 // what was seen instead.
 func (s *Screen) Wait(ctx context.Context, ok func(text string) bool) (string, error) {

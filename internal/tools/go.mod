@@ -1,4 +1,4 @@
-// Static checks, kept out of the workspace so that they decide nothing about
+// The tools of .ci/run and of releases, kept out of the workspace so that they decide nothing about
 // the Go version or the dependencies of the library.
 module github.com/duvotool/duvotool/internal/tools
 

@@ -49,12 +49,13 @@
 // -compare runs the same plans with one replica and with several, with nothing that
 // goes wrong, and holds the requests a Job against each other. -times measures how long
 // decisions take that are made on another replica than the owner's: while that lives,
-// while nobody hears what others tell, and since it was killed.
+// while nobody receives what others broadcast, and since it was killed.
 //
 // -break takes away what holds replicas apart, in their journals: fence lets whoever
 // puts last win, whatever its term and revision; owner tells everybody that an operation
-// is theirs; once keeps nobody's claim to a request or to the turn of a Job. The harness
-// must find each: what callers are told differs, decisions are missing from the journal
+// is theirs; once keeps nobody's claim to a request or to the turn of a Job; tell loses
+// what they broadcast, which costs time alone. The harness
+// must find the others: what callers are told differs, decisions are missing from the journal
 // or policies are asked again. Without owners the revisions of
 // the records still let one of two win, so that what shows is that policies are asked twice.
 //
