@@ -25,7 +25,7 @@ import (
 
 // notWritten are the events that the workflow makes itself, and what only happens where
 // several processes write one record.
-var notWritten = strings.Fields("Called Named Admitted Left BudgetOver Resumed Closed Renewed Tick Progress Listed Seen Told Lapsed Conflict Loaded Owned Own Disown StopAsked")
+var notWritten = strings.Fields("Called Named Admitted Left BudgetOver Resumed Closed Renewed Tick Progress Listed Seen PutElsewhere Lapsed Conflict Loaded Owned Own Disown StopAsked")
 
 // TestEveryKindIsKnown: whatever an effect or an answer is, it can be written and read.
 func TestEveryKindIsKnown(t *testing.T) {
