@@ -138,7 +138,7 @@ func (p *replica) receive(text string) {
 		p.eng.watcher.Again()
 	}
 	if n.Hints != nil {
-		p.sweeps.hear(n)
+		p.sweeps.receive(n)
 	}
 }
 

@@ -99,7 +99,7 @@ func (op *operation) postRequest(r *run, e lifecycle.Read, q duvo.HumanRequest) 
 		return
 	}
 	op.doApart(func() lifecycle.Event {
-		added, err := op.hear(r, q.ID)
+		added, err := op.lookUpSaid(r, q.ID)
 		if err != nil {
 			r.note(lifecycle.CauseGivenUp, fmt.Errorf("what was said to the Job since its start is not known, so nothing is decided about it: %w", err))
 			op.logger(op.known().Job).Warn("duvotool: reading what was said to a Job", "error", hitl.SafeLine(err.Error(), 500))

@@ -137,7 +137,7 @@ type sweeps struct {
 
 	sent     uint64 // texts with hints; touched by whoever tells
 	received struct {
-		from  string // who reads the lists, as far as was heard
+		from  string // who reads the lists, as far as was received
 		last  uint64 // of its texts
 		whole bool   // none of them is missing since it told all
 	} // touched by whoever listens

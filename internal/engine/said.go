@@ -210,8 +210,8 @@ func (op *operation) saidBefore(r *run, q duvo.HumanRequest) (added string, know
 	return added, known // a message is posted to no Job that waits
 }
 
-// hear looks up what was said to the Job up to now, by whichever operation.
-func (op *operation) hear(r *run, request string) (string, error) {
+// lookUpSaid looks up what was said to the Job up to now, by whichever operation.
+func (op *operation) lookUpSaid(r *run, request string) (string, error) {
 	rec := op.known()
 	all, _, err := op.eng.ops.said(rec.Job)
 	if err != nil {

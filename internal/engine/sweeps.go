@@ -99,9 +99,9 @@ func (s *sweeps) resign(ctx context.Context) {
 	p.left(key)
 }
 
-// hear takes in what the replica tells that reads the lists. Where something is
+// receive takes in what the replica tells that reads the lists. Where something is
 // missing, it asks for all; meanwhile, what was told before counts until it runs out.
-func (s *sweeps) hear(n broadcast) {
+func (s *sweeps) receive(n broadcast) {
 	h := &s.received
 	switch {
 	case n.Lists != s.key():

@@ -69,18 +69,18 @@ func (o *operations) turnFree(s said, name string) error {
 // false means that another follow-up does so, or that what it said may be on its way.
 func (o *operations) markTurn(op *operation, on bool) bool {
 	id := strings.ToLower(op.continues())
-	quiet := o.idleFollowUp(id, op) // not under the lock
+	idle := o.idleFollowUp(id, op) // not under the lock
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.followUps[id]
 	switch {
-	case on && now != nil && now != op && now != quiet:
+	case on && now != nil && now != op && now != idle:
 		return false
 	case on && o.followUps == nil:
 		o.followUps = map[string]*operation{id: op}
 	case on:
 		o.followUps[id] = op
-	case now == op && now == quiet:
+	case now == op && now == idle:
 		delete(o.followUps, id)
 	}
 	return true

@@ -166,7 +166,7 @@ func (p *planner) tellRow(n *Watch, row duvo.Job, list duvo.Status) {
 }
 
 const (
-	hintWithin = 5 * time.Second // what is told is heard
+	hintWithin = 5 * time.Second // a hint has reached the others
 	againEvery = time.Second
 )
 
