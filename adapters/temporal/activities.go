@@ -361,11 +361,11 @@ func (h *host) ask(ctx context.Context, ord order) (reply, error) {
 	}
 	seat, err = h.eng.Seat(context.WithoutCancel(ctx), s, engine.Hosting{Post: func(e lifecycle.Event) { p.complete(h.reply(e, seat), nil) }})
 	if err != nil {
-		p.drop()
+		p.abandon()
 		return reply{}, err
 	}
-	p.ready()
 	seat.Carry(f)
+	p.ready()
 	return p.wait(ctx)
 }
 

@@ -63,10 +63,15 @@ func (l *later) begin(ctx context.Context, cancel func()) *pending {
 	return p
 }
 
-// ready lets the activity be cancelled.
+// ready lets the activity be cancelled: what it waits for has begun.
 func (p *pending) ready() { close(p.can) }
 
-// drop forgets the activity, whose function returns an error.
+// abandon forgets the activity, whose function returns an error, in place of ready.
+func (p *pending) abandon() {
+	p.once.Do(p.drop)
+	p.ready()
+}
+
 func (p *pending) drop() {
 	p.l.mu.Lock()
 	defer p.l.mu.Unlock()
@@ -129,11 +134,16 @@ func (p *pending) wait(ctx context.Context) (reply, error) {
 }
 
 // end ends what the activity waits for, which the server does not wait for any more.
-func (p *pending) end() {
+func (p *pending) end() { p.endThen(func() {}) }
+
+// endThen is end, and then answers. What it waits for may be answered meanwhile, so ready
+// is waited for outside of once.
+func (p *pending) endThen(answer func()) {
+	<-p.can
 	p.once.Do(func() {
 		p.drop()
-		<-p.can
 		p.cancel()
+		answer()
 	})
 }
 
@@ -188,10 +198,7 @@ func (l *later) stop(ctx context.Context) {
 	l.done = true
 	l.mu.Unlock()
 	for _, p := range all {
-		p.once.Do(func() {
-			p.drop()
-			<-p.can
-			p.cancel()
+		p.endThen(func() {
 			if p.l.blocks {
 				p.answer <- answered{err: errClosing()}
 				return

@@ -14,9 +14,10 @@ import (
 // read by the engine's one watcher, in its share of the key's limit. A workflow is told
 // only what it does not know: its history grows with what happens, not with time.
 type seats struct {
-	h  *host
-	mu sync.Mutex
-	of map[string]*watched
+	h       *host
+	mu      sync.Mutex
+	of      map[string]*watched
+	stopped bool
 }
 
 // A watched is a Job that is read. It is, for a while, also when no activity waits for
@@ -69,8 +70,10 @@ func (h *host) watch(ctx context.Context, ord order) (reply, error) {
 	if p == nil {
 		return reply{}, errClosing()
 	}
+	if w.await(p, s, ord, h.clockOf(ctx), h.eng.Clock().Mono) && !h.seats.keep(id, w, s.Record.Job, ord.Since > 0) {
+		p.complete(reply{}, nil)
+	}
 	p.ready()
-	w.await(p, s, ord, h.clockOf(ctx), h.eng.Clock().Mono)
 	return p.wait(ctx)
 }
 
@@ -95,6 +98,23 @@ func (t *seats) find(ctx context.Context, id string, s *lifecycle.State) (*watch
 	return w, nil
 }
 
+// keep lets a watched Job be read, as is wished for now or by and by. It may have been
+// dropped since it was found. false: a later activity of the workflow has another, or no
+// Job is read any more.
+func (t *seats) keep(id string, w *watched, job string, now bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if other := t.of[id]; t.stopped || other != nil && other != w {
+		return false
+	}
+	t.of[id] = w
+	if !w.seat.Watching(now) {
+		w.seat.Carry(lifecycle.Watch{Job: job})
+		w.seat.Watching(now)
+	}
+	return true
+}
+
 // drop ends the reads of a Job that nobody asks about.
 func (t *seats) drop(id string, w *watched) {
 	t.mu.Lock()
@@ -108,10 +128,11 @@ func (t *seats) drop(id string, w *watched) {
 	}
 }
 
-// stop ends all reads.
+// stop ends all reads. None begins any more.
 func (t *seats) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stopped = true
 	for _, w := range t.of {
 		w.mu.Lock()
 		if w.linger != nil {
@@ -123,8 +144,9 @@ func (t *seats) stop() {
 	clear(t.of)
 }
 
-// await lets an activity wait for news, in place of an earlier one.
-func (w *watched) await(p *pending, s *lifecycle.State, ord order, clock func() time.Time, from time.Duration) {
+// await lets an activity wait for news, in place of an earlier one. It returns false if
+// there was some already, so that the Job need not be read for it.
+func (w *watched) await(p *pending, s *lifecycle.State, ord order, clock func() time.Time, from time.Duration) bool {
 	since := time.Duration(ord.Since)
 	w.mu.Lock()
 	before := w.waiting
@@ -140,13 +162,7 @@ func (w *watched) await(p *pending, s *lifecycle.State, ord order, clock func() 
 		before.complete(reply{}, nil) // the workflow does not wait for it any more
 	}
 	w.seat.Update(s)
-	if noted != nil && w.tells(nil, *noted, nil) {
-		return
-	}
-	if !w.seat.Watching(since > 0) {
-		w.seat.Carry(lifecycle.Watch{Job: s.Record.Job})
-		w.seat.Watching(since > 0)
-	}
+	return noted == nil || !w.tells(nil, *noted, nil)
 }
 
 // gone notes that an activity does not wait any more.
