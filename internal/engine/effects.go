@@ -164,7 +164,7 @@ func (op *operation) causeOf(r *run, s *lifecycle.State, f lifecycle.Release) er
 	case lifecycle.CauseNotStarted:
 		return errors.New("a person has found that no Job was started")
 	case lifecycle.CauseTooLate:
-		return fmt.Errorf("%w: something takes longer than %v before every send, such as the token source or connecting", noted, staleRead)
+		return fmt.Errorf("%w: something takes longer than %v before every send, such as the token source or connecting", noted, lifecycle.Stale)
 	}
 	return noted
 }

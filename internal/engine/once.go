@@ -12,7 +12,7 @@ import (
 // through turns the key of a call into the one that its alias says.
 func (k callKey) through(a alias, scope string) callKey {
 	k.key, k.scope, k.exact = a.Key, a.Scope, a.Scope != scope // in its own scope whatever the input
-	k.stale = !a.at.IsZero() && time.Since(a.at) > maxSkew
+	k.stale = !a.at.IsZero() && time.Since(a.at) > lifecycle.MaxSkew
 	return k
 }
 

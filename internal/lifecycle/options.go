@@ -52,6 +52,23 @@ type Options struct {
 	without guard   // removed by tests alone
 }
 
+// How long things take, and how often they are tried, unless a caller has it otherwise.
+const (
+	Stale   = 5 * time.Second // see Options
+	MaxSkew = 5 * time.Minute // Options.Skew
+)
+
+// Usual are the Options that nobody sets. What is missing depends on the program.
+func Usual() Options {
+	return Options{
+		Stale: Stale, Skew: MaxSkew, StartMax: 15 * time.Minute, DecisionMax: 15 * time.Minute,
+		Pause: 2 * time.Second, Resend: 2 * time.Second, Lag: 30 * time.Second,
+		StuckGrace: time.Minute, AcceptedGrace: 15 * time.Minute, MissingGrace: 3 * time.Minute, OddGrace: 5 * time.Minute,
+		BackoffMin: 500 * time.Millisecond, BackoffMax: time.Minute, Attempts: 6,
+		DrainAsked: 10 * time.Second, // whoever takes longer is a person
+	}
+}
+
 // A guard is a rule that a test can take away, to see that the exhaustive check
 // misses it.
 type guard uint64

@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"slices":        nil,
 	"strconv":       {"Quote"},
 	"strings":       nil,
-	"time":          {"Duration", "Unix", "Parse", "RFC3339Nano"},
+	"time":          {"Duration", "Millisecond", "Second", "Minute", "Unix", "Parse", "RFC3339Nano"},
 
 	"github.com/duvotool/duvotool/duvo": {"Assignment"},
 	"github.com/duvotool/duvotool/hitl": {"Caller", "Decision", "Request", "SafeLine", "SourceTimeout"},
