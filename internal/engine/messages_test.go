@@ -2,8 +2,10 @@ package engine
 
 import (
 	"encoding/json"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/internal/lifecycle"
@@ -44,6 +46,23 @@ func TestMessagesAreEncodedAsJSONDoes(t *testing.T) {
 			require.LessOrEqual(t, messageList(messages).Least(), len(got))
 		}
 	})
+}
+
+// TestATranscriptHoldsItsOwnMessages: not those that stand before them in the list that
+// was read, also where there are none of its own.
+func TestATranscriptHoldsItsOwnMessages(t *testing.T) {
+	for own := range 2 {
+		all := make([]duvo.Message, 100, 128) // as append leaves room
+		before := weak.Make(&all[0])
+		kept := transcriptOf(all[len(all)-own:])
+		require.Len(t, kept.List(), own)
+		all = nil
+		runtime.GC()
+		require.Nil(t, before.Value(), "%d of its own", own)
+		runtime.KeepAlive(kept)
+	}
+	require.True(t, transcriptOf(nil).IsZero())
+	require.False(t, transcriptOf([]duvo.Message{}).IsZero())
 }
 
 // A heavy list counts how often it is written.
