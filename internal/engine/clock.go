@@ -4,35 +4,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/internal/lifecycle"
-	"github.com/duvotool/duvotool/outcome"
 )
-
-// How much the journal keeps of an operation that has ended.
-const (
-	maxKept   = 1 << 20 // bytes of a Result's messages
-	maxRecord = 4 << 20 // bytes of the record: what journals must take, see journal.Record
-)
-
-// optionsOf returns what the lifecycle must know of a work. It is made once.
-func (eng *Engine) optionsOf(w *Work) *lifecycle.Options {
-	if o, ok := eng.options.Load(w); ok {
-		return o.(*lifecycle.Options)
-	}
-	c, s := &eng.cfg, &w.Settings
-	_, messages := eng.backend.(messenger)
-	o := lifecycle.Usual()
-	o.Window, o.Post, o.Settle, o.Recording = c.PostTimeout+2*o.Stale, c.PostTimeout, c.Settle, c.PostTimeout
-	o.JobTimeout, o.KeysHonoured, o.Hinted = s.JobTimeout, c.TrustKeys, c.WebhookURL != nil
-	o.Claims, o.Forgets, o.CanLocate = true, eng.ledger == nil && c.Audit == nil, s.Marked
-	o.TellReason, o.Correct = s.TellReason && messages, s.Correct && messages
-	o.StopOnLeave, o.StopOnTimeout, o.StopOnPolicyFailure = s.StopOn[outcome.Cancelled], s.StopOn[outcome.TimedOut], s.StopOn[outcome.PolicyFailed]
-	o.StopOnDeniedQuestion, o.StopOnNobody = s.StopOn[outcome.QuestionDenied], s.StopOn[outcome.NobodyToAsk]
-	if eng.replicas != nil {
-		o.Leases, o.Follow = true, eng.replicas.lasts/3
-	}
-	got, _ := eng.options.LoadOrStore(w, &o)
-	return got.(*lifecycle.Options)
-}
 
 // clock reads both clocks.
 func (eng *Engine) clock() lifecycle.Moment {

@@ -7,16 +7,17 @@
 //
 // engine.go, operation.go, underway.go and replica.go have the types that the others
 // are about; step.go takes events out of mailbox.go; clock.go reads the clocks;
-// settings.go and port.go have what the engine is handed; run.go is a stretch of work;
-// calls.go those who wait; effects.go carries effects out: record.go, send.go, read.go,
-// ask.go, collect.go, files.go, locate.go and claims.go each some of them; result.go
-// and tell.go say what came of it. open.go, callkeys.go, book.go, reread.go, once.go,
-// barriers.go and handles.go find operations by their keys, queue.go lets calls wait
-// their turn, and turns.go and said.go are for follow-ups; people.go, manage.go,
-// lookup.go, reconcile.go and closing.go are for the program; ledger.go, identity.go
-// and journalguard.go for the journal; replicas.go, broadcast.go and sweeps.go for
-// those who share it; observer.go hands events on, stores.go and health.go tell how it
-// goes; hosted.go is for who runs operations elsewhere.
+// settings.go and port.go have what the engine is handed, and workoptions.go what the
+// lifecycle is; run.go is a stretch of work; calls.go those who wait; effects.go
+// carries effects out: record.go, send.go, read.go, ask.go, collect.go, files.go,
+// locate.go and claims.go each some of them; result.go and tell.go say what came of it.
+// open.go, callkeys.go, book.go, reread.go, once.go, barriers.go and handles.go find
+// operations by their keys, queue.go lets calls wait their turn, and turns.go and
+// said.go are for follow-ups; people.go, manage.go, lookup.go, reconcile.go and
+// closing.go are for the program; ledger.go, identity.go and journalguard.go for the
+// journal; replicas.go, broadcast.go and sweeps.go for those who share it;
+// eventqueue.go hands events on, stores.go and health.go tell how it goes; hosted.go is
+// for who runs operations elsewhere.
 package engine
 
 import (

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -73,4 +75,17 @@ func TestACallThatComesAsAnotherEnds(t *testing.T) {
 	require.Empty(t, second.answer, "it has not left")
 	require.Len(t, op.calls, 1)
 	require.Error(t, op.leave(t.Context(), second))
+}
+
+// TestEveryNoticeIsTold: one without a case would become an event of no kind.
+func TestEveryNoticeIsTold(t *testing.T) {
+	effects, err := os.ReadFile("../lifecycle/effect.go")
+	require.NoError(t, err)
+	tell, err := os.ReadFile("tell.go")
+	require.NoError(t, err)
+	notices := regexp.MustCompile(`(?m)^\t(Notice[A-Z]\w*) +Notice = `).FindAllStringSubmatch(string(effects), -1)
+	require.Greater(t, len(notices), 8)
+	for _, n := range notices {
+		require.Regexp(t, `case (lifecycle\.\w+, )*lifecycle\.`+n[1]+`\b`, string(tell))
+	}
 }

@@ -11,6 +11,12 @@ import (
 	"github.com/duvotool/duvotool/journal"
 )
 
+// How much the journal keeps of an operation that has ended.
+const (
+	maxKept   = 1 << 20 // bytes of a Result's messages
+	maxRecord = 4 << 20 // bytes of the record: what journals must take, see journal.Record
+)
+
 // save writes the lines of the audit, and then puts the record into the journal.
 func (op *operation) save(r *run, s *lifecycle.State, f lifecycle.Save) {
 	put := f.Revision + 1 // where there is no journal

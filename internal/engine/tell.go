@@ -60,7 +60,7 @@ func (op *operation) notice(r *run, s *lifecycle.State, f lifecycle.Tell) {
 	case lifecycle.NoticeMended:
 		op.logger(s.Record.Job).Info("duvotool: it works again: " + f.Text)
 		return
-	default: // there are two Jobs
+	case lifecycle.NoticeTwoJobs:
 		op.logger(s.Record.Job).Warn("duvotool: "+string(f.Kind), "other_job", hitl.SafeLine(f.Text, 64))
 		return
 	}
