@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/bounded"
 )
 
 // A Registry is what a desk asks; [github.com/duvotool/duvotool.Registry] is one.
@@ -153,11 +154,9 @@ func (d *Desk) deadline(r hitl.Request) (at time.Time, then string) {
 // convenience only. What counts is in the audit.
 type memory struct {
 	mu      sync.Mutex
-	shown   map[string]hitl.Request // by digest: the texts that people were shown, to tell what changed
-	order   []string
-	decided map[string]decided // by ref
-	refs    []string
-	taking  map[string][]chan struct{} // by ref: closed once a decision that is on its way is known
+	shown   bounded.Map[string, hitl.Request] // by digest: the texts that people were shown, to tell what changed
+	decided bounded.Map[string, decided]      // by ref
+	taking  map[string][]chan struct{}        // by ref: closed once a decision that is on its way is known
 }
 
 const (
@@ -177,25 +176,15 @@ type decided struct {
 func (m *memory) keepShown(digest string, r hitl.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.shown == nil {
-		m.shown = map[string]hitl.Request{}
-	}
-	if _, there := m.shown[digest]; there {
-		return
-	}
-	m.shown[digest] = r
-	m.order = append(m.order, digest)
-	if len(m.order) > maxShown {
-		delete(m.shown, m.order[0])
-		m.order = m.order[1:]
+	if _, there := m.shown.Get(digest); !there {
+		m.shown.Set(digest, r, maxShown)
 	}
 }
 
 func (m *memory) shownAs(digest string) (hitl.Request, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, ok := m.shown[digest]
-	return r, ok
+	return m.shown.Get(digest)
 }
 
 // begin notes that a decision about a request is on its way, until end.
@@ -241,22 +230,11 @@ const takenFor = 2 * time.Second
 func (m *memory) keepDecided(ref string, d decided) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.decided == nil {
-		m.decided = map[string]decided{}
-	}
-	if _, there := m.decided[ref]; !there {
-		m.refs = append(m.refs, ref)
-	}
-	m.decided[ref] = d
-	if len(m.refs) > maxDecided {
-		delete(m.decided, m.refs[0])
-		m.refs = m.refs[1:]
-	}
+	m.decided.Set(ref, d, maxDecided)
 }
 
 func (m *memory) decidedAs(ref string) (decided, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d, ok := m.decided[ref]
-	return d, ok
+	return m.decided.Get(ref)
 }

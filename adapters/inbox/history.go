@@ -158,7 +158,8 @@ func (d *Desk) remembered(f audit.Filter) []*past {
 	d.memory.mu.Lock()
 	defer d.memory.mu.Unlock()
 	var out []*past
-	for ref, m := range d.memory.decided {
+	for _, ref := range d.memory.decided.Keys() {
+		m, _ := d.memory.decided.Get(ref)
 		r := audit.Record{Event: audit.Decided, At: m.at, AssignmentID: m.req.Assignment.ID, Assignment: m.req.Assignment.Name, JobID: m.req.JobID,
 			RequestID: m.req.ID, Digest: m.req.Digest(), Verdict: m.decision.Verdict.String(), By: m.decision.By, People: m.decision.People}
 		if !f.Match(r) {

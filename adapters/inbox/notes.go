@@ -2,9 +2,12 @@ package inbox
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/bounded"
 )
 
 // A note is what one person at the desk tells the others about a request.
@@ -22,9 +25,8 @@ const (
 
 // notes are kept in memory, of the latest requests.
 type notes struct {
-	mu    sync.Mutex
-	by    map[string][]note
-	order []string
+	mu sync.Mutex
+	by bounded.Map[string, []note] // by ref
 }
 
 func (n *notes) add(ref, by, text string) error {
@@ -37,25 +39,17 @@ func (n *notes) add(ref, by, text string) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.by == nil {
-		n.by = map[string][]note{}
-	}
-	if len(n.by[ref]) >= maxNotes {
+	before, _ := n.by.Get(ref)
+	if len(before) >= maxNotes {
 		return errors.New(words["manyNotes"])
 	}
-	if n.by[ref] == nil {
-		n.order = append(n.order, ref)
-	}
-	n.by[ref] = append(n.by[ref], note{by, time.Now(), text})
-	if len(n.order) > maxNoted {
-		delete(n.by, n.order[0])
-		n.order = n.order[1:]
-	}
+	n.by.Set(ref, append(before, note{by, time.Now(), text}), maxNoted)
 	return nil
 }
 
 func (n *notes) of(ref string) []note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]note(nil), n.by[ref]...)
+	all, _ := n.by.Get(ref)
+	return slices.Clone(all)
 }

@@ -53,7 +53,7 @@ func (s *Server) join(ctx context.Context, req *sdk.CallToolRequest) (*joint, er
 		name.session = sessionOf(req)
 	}
 	s.mu.Lock()
-	j := s.joints[name]
+	j, _ := s.joints.Get(name)
 	s.mu.Unlock()
 	if j != nil {
 		return j, nil
@@ -67,15 +67,10 @@ func (s *Server) join(ctx context.Context, req *sdk.CallToolRequest) (*joint, er
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.joints[name]; now != nil {
+	if now, there := s.joints.Get(name); there {
 		return now, nil
 	}
-	s.joints[name] = j
-	s.joined = append(s.joined, name)
-	for len(s.joined) > maxThreads {
-		delete(s.joints, s.joined[0])
-		s.joined = s.joined[1:]
-	}
+	s.joints.Set(name, j, maxThreads)
 	return j, nil
 }
 
@@ -140,9 +135,9 @@ func (s *Server) returned(ctx context.Context, c *call) {
 		return
 	}
 	s.mu.Lock()
-	now := s.joints[j.name]
+	now, _ := s.joints.Get(j.name)
 	if now == j {
-		delete(s.joints, j.name)
+		s.joints.Delete(j.name)
 	}
 	s.mu.Unlock()
 	if (now == nil || now == j) && started && s.journal != nil {
@@ -183,7 +178,7 @@ func (s *Server) jointOf(ctx context.Context, c *call, key string) *joint {
 		return nil
 	}
 	s.mu.Lock()
-	j := s.joints[name]
+	j, _ := s.joints.Get(name)
 	s.mu.Unlock()
 	if j == nil {
 		j = &joint{name: name}

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +128,10 @@ func (s *Server) enterAgain(ctx context.Context, req *sdk.CallToolRequest) (*sdk
 	c := s.waitsFor(st)
 	switch {
 	case c == nil:
-		again := slices.ContainsFunc(slices.Collect(maps.Values(s.joints)), func(j *joint) bool { return j.thread.id == st.Thread })
+		again := slices.ContainsFunc(s.joints.Keys(), func(name joinName) bool {
+			j, _ := s.joints.Get(name)
+			return j.thread.id == st.Thread
+		})
 		s.mu.Unlock()
 		if again {
 			return nil, nil

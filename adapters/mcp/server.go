@@ -13,6 +13,7 @@ import (
 
 	"github.com/duvotool/duvotool"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/bounded"
 	"github.com/duvotool/duvotool/internal/errtext"
 	"github.com/duvotool/duvotool/internal/guard"
 	"github.com/duvotool/duvotool/internal/version"
@@ -59,11 +60,9 @@ type Server struct {
 	offered []string         // names of tools
 	waiting map[string]*call // for a host to come back, by call
 	running map[*call]struct{}
-	threads map[string]*thread // of Jobs that other calls may be about, by owner and handle, or by operation
-	names   []string           // of the threads, oldest first
-	joints  map[joinName]*joint
-	joined  []joinName // oldest first
-	turns   int        // of joints that no journal counts
+	threads bounded.Map[string, *thread] // of Jobs that other calls may be about, by owner and handle, or by operation
+	joints  bounded.Map[joinName, *joint]
+	turns   int // of joints that no journal counts
 	forms   map[*shown]struct{}
 }
 
@@ -96,8 +95,7 @@ var errNoRegistry = errors.New("mcp: the registry is nil")
 // newServer makes a server that offers nothing yet.
 func newServer(opts []ServerOption) (*Server, error) {
 	s := &Server{changed: make(chan struct{}), log: slog.New(slog.DiscardHandler), secret: make([]byte, 32),
-		waiting: map[string]*call{}, running: map[*call]struct{}{}, threads: map[string]*thread{},
-		joints: map[joinName]*joint{}, forms: map[*shown]struct{}{}}
+		waiting: map[string]*call{}, running: map[*call]struct{}{}, forms: map[*shown]struct{}{}}
 	_, _ = rand.Read(s.secret)
 	for _, o := range opts {
 		if o == nil {
@@ -176,7 +174,7 @@ func (s *Server) serve(ctx context.Context, req *sdk.CallToolRequest, handle str
 	}
 	c := &call{owner: b.owner, what: what(req.Params.Name, req.Params.Arguments, userOf(req)), joint: b.joint}
 	s.mu.Lock()
-	switch known := s.threads[b.owner+handle]; {
+	switch known, _ := s.threads.Get(b.owner + handle); {
 	case handle != "" && known != nil:
 		c.thread = known
 		c.joint = known.joint
@@ -246,15 +244,10 @@ func (s *Server) bind(ctx context.Context, req *sdk.CallToolRequest) (b binding,
 func (s *Server) remember(name string, t *thread) *thread {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if before := s.threads[name]; before != nil {
+	if before, there := s.threads.Get(name); there {
 		return before
 	}
-	s.threads[name] = t
-	s.names = append(s.names, name)
-	for len(s.names) > maxThreads {
-		delete(s.threads, s.names[0])
-		s.names = s.names[1:]
-	}
+	s.threads.Set(name, t, maxThreads)
 	return t
 }
 

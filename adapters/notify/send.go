@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/bounded"
 	"github.com/duvotool/duvotool/internal/guard"
 )
 
@@ -110,14 +111,13 @@ func (n *Notifier) once(ctx context.Context, r hitl.Request) error {
 
 // told are the requests that nothing is to be said of any more, the newest of them.
 type told struct {
-	mu    sync.Mutex
-	file  *os.File
-	ids   map[string]bool
-	order []string
+	mu   sync.Mutex
+	file *os.File
+	ids  bounded.Map[string, struct{}]
 }
 
 func openTold(path string) (*told, error) {
-	t := &told{ids: map[string]bool{}}
+	t := &told{}
 	if path == "" {
 		return t, nil
 	}
@@ -133,7 +133,7 @@ func openTold(path string) (*told, error) {
 		err = nil
 	}
 	if err == nil { // without what is too old
-		err = os.WriteFile(path+".new", []byte(strings.Join(append(t.order, ""), "\n")), 0o600)
+		err = os.WriteFile(path+".new", []byte(strings.Join(append(t.ids.Keys(), ""), "\n")), 0o600)
 	}
 	if err == nil {
 		err = os.Rename(path+".new", path)
@@ -148,20 +148,16 @@ func openTold(path string) (*told, error) {
 }
 
 func (t *told) keep(id string) {
-	if id == "" || t.ids[id] {
-		return
-	}
-	t.ids[id] = true
-	if t.order = append(t.order, id); len(t.order) > maxTold {
-		delete(t.ids, t.order[0])
-		t.order = t.order[1:]
+	if id != "" {
+		t.ids.Set(id, struct{}{}, maxTold)
 	}
 }
 
 func (t *told) has(id string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ids[id]
+	_, kept := t.ids.Get(id)
+	return kept
 }
 
 // add remembers a request; in the file only what was sent: after a restart what could

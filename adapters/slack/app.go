@@ -122,7 +122,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	a := &App{cfg: cfg, log: cfg.Log, asks: newAsks(), ended: newOutcomes(), seen: newDeliveries(), wakes: make(chan struct{}, 1), posts: map[string]*Post{}}
+	a := &App{cfg: cfg, log: cfg.Log, asks: newAsks(), ended: &outcomes{}, seen: newDeliveries(), wakes: make(chan struct{}, 1), posts: map[string]*Post{}}
 	a.registries = []Registry{a.asks}
 	a.sync.app = a
 	return a, nil

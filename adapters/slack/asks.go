@@ -9,6 +9,7 @@ import (
 
 	"github.com/duvotool/duvotool/duvo"
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/bounded"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -58,8 +59,7 @@ func (a *App) Decide(ctx context.Context, req hitl.Request) (hitl.Decision, erro
 type asks struct {
 	mu    sync.Mutex
 	open  map[string]*ask // by ID
-	ended map[string]string
-	order []string // of ended
+	ended bounded.Map[string, string]
 	stop  chan struct{}
 	done  bool
 }
@@ -72,7 +72,7 @@ type ask struct {
 }
 
 func newAsks() *asks {
-	return &asks{open: map[string]*ask{}, ended: map[string]string{}, stop: make(chan struct{})}
+	return &asks{open: map[string]*ask{}, stop: make(chan struct{})}
 }
 
 func (s *asks) wait(ctx context.Context, req hitl.Request, wake func()) (hitl.Decision, error) {
@@ -82,7 +82,7 @@ func (s *asks) wait(ctx context.Context, req hitl.Request, wake func()) (hitl.De
 	if q == nil {
 		q = &ask{req: req.Clone(), decided: make(chan struct{})}
 		s.open[id] = q
-		delete(s.ended, id)
+		s.ended.Delete(id)
 	}
 	q.waiting++
 	s.mu.Unlock()
@@ -123,14 +123,7 @@ func (s *asks) leave(id string, q *ask, why error) {
 	case errors.Is(why, hitl.ErrRequestChanged):
 		text = words["changedEnded"]
 	}
-	if _, there := s.ended[id]; !there {
-		s.order = append(s.order, id)
-	}
-	s.ended[id] = text
-	if len(s.order) > maxOutcomes {
-		delete(s.ended, s.order[0])
-		s.order = s.order[1:]
-	}
+	s.ended.Set(id, text, maxOutcomes)
 }
 
 // endedAs tells how an ask has ended; empty: it has not, or was none.
@@ -140,7 +133,8 @@ func (s *asks) endedAs(id string) string {
 	if s.open[id] != nil {
 		return ""
 	}
-	return s.ended[id]
+	text, _ := s.ended.Get(id)
+	return text
 }
 
 func (s *asks) has(id string) bool {

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/duvotool/duvotool/hitl"
+	"github.com/duvotool/duvotool/internal/bounded"
 	"github.com/duvotool/duvotool/outcome"
 )
 
@@ -14,18 +15,12 @@ const maxOutcomes = 4096
 // outcomes are what was decided and how operations have ended, as it was told.
 type outcomes struct {
 	mu       sync.Mutex
-	decided  map[string]string // by the ID of a post
-	order    []string
-	outcomes map[operation]*outcome.Result
-	finished []operation
+	decided  bounded.Map[string, string] // by the ID of a post
+	finished bounded.Map[operation, *outcome.Result]
 }
 
 // An operation is named by its key, within its tenant.
 type operation struct{ tenant, key string }
-
-func newOutcomes() *outcomes {
-	return &outcomes{decided: map[string]string{}, outcomes: map[operation]*outcome.Result{}}
-}
 
 func (n *outcomes) take(e outcome.Event) {
 	switch {
@@ -39,40 +34,28 @@ func (n *outcomes) take(e outcome.Event) {
 func (n *outcomes) decide(id, ending string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, there := n.decided[id]; !there {
-		n.order = append(n.order, id)
-	}
-	n.decided[id] = ending
-	if len(n.order) > maxOutcomes {
-		delete(n.decided, n.order[0])
-		n.order = n.order[1:]
-	}
+	n.decided.Set(id, ending, maxOutcomes)
 }
 
 func (n *outcomes) finish(op operation, r *outcome.Result) {
 	kept := &outcome.Result{Outcome: r.Outcome, Note: r.Note, Output: hitl.SafeText(r.Output, maxOutput)} // a Result may be large
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, there := n.outcomes[op]; !there {
-		n.finished = append(n.finished, op)
-	}
-	n.outcomes[op] = kept
-	if len(n.finished) > maxOutcomes {
-		delete(n.outcomes, n.finished[0])
-		n.finished = n.finished[1:]
-	}
+	n.finished.Set(op, kept, maxOutcomes)
 }
 
 func (n *outcomes) decidedAs(id string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.decided[id]
+	ending, _ := n.decided.Get(id)
+	return ending
 }
 
 func (n *outcomes) endedAs(op operation) *outcome.Result {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.outcomes[op]
+	res, _ := n.finished.Get(op)
+	return res
 }
 
 // endingOf tells who has decided what, on one line; a reason with it.

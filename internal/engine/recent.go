@@ -3,6 +3,8 @@ package engine
 import (
 	"sync"
 	"time"
+
+	"github.com/duvotool/duvotool/internal/bounded"
 )
 
 // pairs remembers what belongs to which key, the first that was told of each and a
@@ -10,15 +12,13 @@ import (
 type pairs struct {
 	max int // how many; zero: earlyMax
 
-	mu    sync.Mutex
-	of    map[string]string
-	order []string
+	mu sync.Mutex
+	of bounded.Map[string, string]
 }
 
 // A recent remembers names for a while, a bounded number of them. Its methods
 // may be called at once.
 type recent struct {
-	mu    sync.Mutex
-	at    map[string]time.Time
-	order []string
+	mu sync.Mutex
+	at bounded.Map[string, time.Time]
 }

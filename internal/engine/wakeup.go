@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,16 +57,8 @@ func (m *pairs) note(key, value string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.of[key]; ok {
-		return
-	}
-	if m.of == nil {
-		m.of = map[string]string{}
-	}
-	m.of[key] = value
-	if m.order = append(m.order, key); len(m.order) > cmp.Or(m.max, earlyMax) {
-		delete(m.of, m.order[0])
-		m.order = m.order[1:]
+	if _, ok := m.of.Get(key); !ok {
+		m.of.Set(key, value, cmp.Or(m.max, earlyMax))
 	}
 }
 
@@ -75,15 +66,15 @@ func (m *pairs) note(key, value string) {
 func (m *pairs) drop(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.of, key)
-	m.order = slices.DeleteFunc(m.order, func(k string) bool { return k == key })
+	m.of.Delete(key)
 }
 
 // get returns what belongs to a key; empty if that is not known.
 func (m *pairs) get(key string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.of[key]
+	value, _ := m.of.Get(key)
+	return value
 }
 
 // first notes a name; false if it was noted within d before.
@@ -91,20 +82,10 @@ func (m *recent) first(name string, d time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if at, ok := m.at[name]; ok && now.Sub(at) < d {
+	if at, ok := m.at.Get(name); ok && now.Sub(at) < d {
 		return false
 	}
-	if m.at == nil {
-		m.at = map[string]time.Time{}
-	}
-	if _, ok := m.at[name]; !ok {
-		m.order = append(m.order, name)
-	}
-	m.at[name] = now
-	for len(m.order) > earlyMax {
-		delete(m.at, m.order[0])
-		m.order = m.order[1:]
-	}
+	m.at.Set(name, now, earlyMax)
 	return true
 }
 
@@ -112,8 +93,8 @@ func (m *recent) first(name string, d time.Duration) bool {
 func (m *recent) take(name string, d time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := m.at[name]
-	delete(m.at, name)
+	at, ok := m.at.Get(name)
+	m.at.Delete(name)
 	return ok && time.Since(at) < d
 }
 
