@@ -296,7 +296,7 @@ func (e *encoder) live(l *Live, sh *shelf, r *Record) {
 		a := &l.Asks[i]
 		p := r.Request(a.ID)
 		e.s(a.ID)
-		e.flags(a.Turn != 0, a.Suspended, a.Checked, a.Claimed, a.Refused, a.Answer != nil, len(a.Replies) > 0, a.Unheld)
+		e.flags(a.Turn != 0, a.Suspended, a.Checked, a.Claimed, a.Answer != nil, len(a.Replies) > 0, a.Unheld)
 		if p != nil && (p.Stage == Decided || p.Stage == Sending) {
 			e.moment(a.Since, true)
 			e.mono(a.NotBefore)

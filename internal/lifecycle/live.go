@@ -104,7 +104,6 @@ type Ask struct {
 	Unheld    bool    // it was decided, and the journal does not hold that yet
 	Checked   bool    // today's rules allow what was decided
 	Claimed   bool    // no other operation has decided
-	Refused   bool    // the server refused the response; a read must tell why
 	Late      int8    // attempts in a row that could not begin in time
 	Fails     int8    // that provably did nothing, in a row
 	Answer    *answer // that came, and is not taken in yet

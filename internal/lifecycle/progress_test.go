@@ -61,3 +61,20 @@ func TestARefusedResponseEndsTheRun(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 }
+
+// What the server has refused is not in doubt for the next process, however late that
+// one looks, and is not sent again.
+func TestARefusedResponseIsKnownToTheNextProcess(t *testing.T) {
+	o := with(func(o *Options) { o.DecisionMax = 20 })
+	x := newScript(t, o).decided(approval()).save().save()
+	respond := want[Respond](x)
+	x.do(Closed{})
+	x.do(Sent{Name: respond.Name, Reply: NotThere, Text: "404"}).saves()
+	x.s, x.now = Recover(x.put.Record, x.put.Revision+1, &o, "B0", "own", x.now), x.now.Add(100)
+	x.do(Resumed{Alone: true}).saves().read("waiting", "", ticket())
+	wantNone[Respond](x)
+	x.saves()
+	if f := want[Release](x); f.Cause != CauseResponse || x.s.Record.Requests[0].Delivery != Refused {
+		t.Fatalf("%+v, %s", f, x.s.Record.Requests[0].Delivery)
+	}
+}

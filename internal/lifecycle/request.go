@@ -11,6 +11,12 @@ func (p *Request) sent() bool {
 	return p.Stage == Sending || p.Reached || p.Attempt.Open || p.Attempt.Earlier || p.Delivery == Accepted || p.Delivery == Refused || p.Delivery == Unconfirmed
 }
 
+// refused reports whether the only response that can have reached the server was refused.
+// No other is sent, and the next read tells whether somebody else has answered.
+func (p *Request) refused() bool {
+	return p.Stage == Sending && p.Reached && !p.Attempt.Open && !p.Attempt.Earlier
+}
+
 // over notes that every request but one has ended, whoever ended it.
 func (t *turn) over(except string) {
 	for i := range t.Record.Requests {

@@ -11,8 +11,8 @@ import (
 // while the last read shows the request.
 func (t *turn) respond(p *Request, q *Ticket) bool {
 	l, a := &t.Live, t.Live.ask(p.ID)
-	if p.Attempt.Earlier && !t.o.on(guardResend) {
-	} else if t.tooOld(p, a) {
+	checksAge := !p.refused() && (!p.Attempt.Earlier || t.o.on(guardResend))
+	if checksAge && t.tooOld(p, a) {
 		return t.mayNotSend(p, q, "it is too long ago that it was decided")
 	}
 	if t.pending(a.NotBefore) {
@@ -24,7 +24,7 @@ func (t *turn) respond(p *Request, q *Ticket) bool {
 		t.wantRead(max(since.Mono, l.Read.Began.Mono+1))
 		return false
 	}
-	if a.Refused {
+	if p.refused() {
 		p.Stage, p.Why = Stuck, "Duvo refused the response, and the Job still waits"
 		p.Attempt = Attempt{}
 		t.delivered(p, Refused)
@@ -188,7 +188,7 @@ func (t *turn) responseSent(id string, e Sent) {
 			t.fail(CauseTooLate, e.Text, true)
 		}
 	case refused && !p.Attempt.Earlier:
-		a.Refused, p.Reached = true, true // a read tells whether it was answered elsewhere
+		p.Reached = true // a read tells whether it was answered elsewhere
 	case refused:
 		a.NotBefore = t.now.Mono + t.afterDoubt(t.o.SettleAfter(e)) // proves nothing about the earlier one
 	default:
