@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,11 +58,10 @@ func TestForgetfulJournal(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 40, Kills: 10, Faults: 0.2, Seed: 9, Workers: 2, InFlight: 30, Dir: t.TempDir(), Break: 3, Patience: 6e9})
+	rep, err := run(t.Context(), config{Jobs: 40, Kills: 10, Faults: 0.2, Seed: 9, Workers: 2, InFlight: 30, Dir: t.TempDir(), Break: 3, Patience: 12e9})
 	require.NoError(t, err)
 	require.False(t, rep.clean())
-	require.NotEmpty(t, rep.Problems)
-	t.Log(rep.Lost, rep.Doubled, rep.Unauthorised, rep.Problems)
+	requireForgotten(t, rep)
 }
 
 // TestJournalWithoutRevisions: where two processes share a journal in which both
@@ -70,10 +71,20 @@ func TestJournalWithoutRevisions(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 60, Faults: 0.2, Seed: 9, Workers: 3, InFlight: 45, Dir: t.TempDir(), Break: -1, Patience: 6e9})
+	rep, err := run(t.Context(), config{Jobs: 60, Faults: 0.2, Seed: 9, Workers: 3, InFlight: 45, Dir: t.TempDir(), Break: -1, Patience: 12e9})
 	require.NoError(t, err)
 	require.False(t, rep.clean())
-	t.Log(rep.Lost, rep.Doubled, rep.Unauthorised, rep.Silent, rep.Problems)
+	requireForgotten(t, rep)
+}
+
+// requireForgotten requires that a journal does not tell what happened, which a run that
+// only came to a standstill does not show.
+func requireForgotten(t *testing.T, rep report) {
+	t.Helper()
+	forgotten := func(problem string) bool {
+		return strings.Contains(problem, "its journal tells") || strings.Contains(problem, "the journal has no decision")
+	}
+	require.True(t, slices.ContainsFunc(rep.Problems, forgotten), "%d lost, %d doubled, %d unauthorised, %d silent: %q", rep.Lost, rep.Doubled, rep.Unauthorised, rep.Silent, rep.Problems)
 }
 
 func TestFlags(t *testing.T) {

@@ -68,7 +68,7 @@ func TestWithoutOwners(t *testing.T) {
 		t.Skip("it takes long; it runs without -short")
 	}
 	t.Parallel()
-	rep, err := run(t.Context(), config{Jobs: 16, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, NoFaults: true, Without: withoutOwner, Patience: 4e9, Dir: t.TempDir()})
+	rep, err := run(t.Context(), config{Jobs: 48, Seed: 5, Replicas: 3, InFlight: 60, Journal: memoryJournal, NoFaults: true, Without: withoutOwner, Patience: 12e9, Dir: t.TempDir()})
 	require.NoError(t, err)
 	require.NotZero(t, rep.Needless)
 	require.False(t, rep.clean())
