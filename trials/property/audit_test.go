@@ -14,7 +14,6 @@ import (
 // and by one of its sending, and what was accepted is told as accepted.
 func (l *life) checkAudit(fail failFunc) {
 	type request struct{ job, id string }
-	said := map[request]audit.Record{}
 	decided, sent, accepted, posts := map[request]audit.Record{}, map[request]int{}, map[request]int{}, map[request]int{}
 	for _, r := range l.audit {
 		q := request{r.JobID, r.RequestID}
@@ -29,7 +28,6 @@ func (l *life) checkAudit(fail failFunc) {
 				fail("(f) the audit tells of a response to %.8s, %s, without that decision before", r.RequestID, r.Verdict)
 			}
 			sent[q]++
-			said[q] = r // what is decided when its ID comes back is another operation's, and not sent
 		case audit.Delivered:
 			if r.Delivery == hitl.Accepted {
 				accepted[q]++
@@ -54,8 +52,8 @@ func (l *life) checkAudit(fail failFunc) {
 				want = hitl.Approved
 			}
 		}
-		if said[q].Verdict != want.String() {
-			fail("(f) %.8s got %s, and the audit tells that %q was sent", p.request, p.body, said[q].Verdict)
+		if said := l.saidBefore(p); said.Verdict != want.String() {
+			fail("(f) %.8s got %s, and the audit tells that %q was sent", p.request, p.body, said.Verdict)
 		}
 	}
 	for q, n := range posts {
@@ -68,4 +66,15 @@ func (l *life) checkAudit(fail failFunc) {
 			fail("(f) the audit tells %d times that the response to %.8s was accepted", n, q.id)
 		}
 	}
+}
+
+// saidBefore is the latest record of a response to this request before one was sent. An
+// ID may come back with another text, and gets a response of its own.
+func (l *life) saidBefore(p *lifePost) (said audit.Record) {
+	for _, r := range l.audit {
+		if r.Event == audit.Sent && r.JobID == p.jobID && r.RequestID == p.request && !r.At.After(p.began.at) {
+			said = r
+		}
+	}
+	return said
 }
