@@ -156,10 +156,11 @@ func (l *life) unheard(c *lifeCall) bool {
 }
 
 // inFlight tells whether calls of an operation were under way when the first
-// process ended, or else, when the last one had left it.
+// process ended, or else, when the last one had left it. What begins at that instant may
+// be under way before Close knows of it.
 func (l *life) inFlight(op int) (yes bool, left time.Time) {
 	for _, c := range l.calls {
-		if c.op != op || c.process != 1 || c.began.seq > l.ended.seq {
+		if c.op != op || c.process != 1 || c.began.at.After(l.ended.at) {
 			continue
 		}
 		if c.end.seq == 0 || c.end.seq > l.ended.seq {
