@@ -140,7 +140,7 @@ func (op *operation) leave(ctx context.Context, c *call) error {
 	}
 	r, s := op.run, op.state
 	if i >= 0 && r != nil {
-		r.leaves(cause)
+		r.leaves(cause, s.Live.Callers <= 1)
 	}
 	op.mu.Unlock()
 	if i >= 0 {

@@ -57,11 +57,12 @@ func (r *run) leaveLocked(cause error) {
 	}
 }
 
-// leaves notes that a caller leaves, and why.
-func (r *run) leaves(cause error) {
+// leaves notes that a caller leaves, and why. alone says that no other is taken in: the run
+// ends then, though somebody may have come just now.
+func (r *run) leaves(cause error, alone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.callers--; r.callers == 0 && !r.detached {
+	if r.callers--; !r.detached && (r.callers == 0 || alone) {
 		r.moreLocked().cause = cause
 	}
 }
