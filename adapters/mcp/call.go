@@ -73,6 +73,18 @@ var (
 	errBroke    = errors.New("mcp: a tool panicked")
 )
 
+// A leftError is why a call ended whose host has given it up, or is gone.
+type leftError struct{ error }
+
+func (e leftError) Unwrap() error { return e.error }
+
+// hasLeft reports whether something ended because the host has given up a call: its Job
+// waits for the same as before.
+func hasLeft(cause error) bool {
+	var left leftError
+	return errors.As(cause, &left)
+}
+
 // begin runs a tool in a goroutine of its own.
 func (s *Server) begin(ctx context.Context, c *call, run func(context.Context) (duvotool.Reply, error)) *call {
 	c.id, c.done, c.lost = newID(), make(chan struct{}), make(chan struct{})
@@ -138,7 +150,7 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			return s.finish(ctx, req, c)
 		case <-lost: // the next call carries them
 			asks, desk, lost = nil, nil, nil
-			s.keepForms(req, c.thread)
+			s.keepForms(req, c)
 		case a = <-asks:
 		case a = <-desk:
 		case last = <-c.thread.lines:
@@ -152,8 +164,8 @@ func (s *Server) attend(ctx context.Context, req *sdk.CallToolRequest, c *call) 
 			// The host has left. That is no answer to anything: the Job is left as
 			// it is, unless the registry was told to stop it, and a form that is
 			// open stays for the next call about it.
-			s.keepForms(req, c.thread)
-			c.cancel(context.Cause(ctx))
+			s.keepForms(req, c)
+			c.cancel(leftError{context.Cause(ctx)})
 			<-c.done
 			return nil, context.Cause(ctx)
 		}

@@ -63,6 +63,7 @@ type shown struct {
 	digest   string
 	form     *form
 	session  *sdk.ServerSession
+	by       *call // that it went out with
 	since    time.Time
 	withdraw context.CancelFunc
 
@@ -176,7 +177,7 @@ func (s *Server) openForm(ctx context.Context, req *sdk.CallToolRequest, c *call
 		a.form = formOf(a.req, takesLists(req))
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &shown{digest: a.req.Digest(), form: a.form, session: req.Session, since: time.Now(), withdraw: cancel}
+	f := &shown{digest: a.req.Digest(), form: a.form, session: req.Session, by: c, since: time.Now(), withdraw: cancel}
 	t.shown = append(t.shown, f)
 	s.forms[f] = struct{}{}
 	s.listen(t, f, a)
@@ -259,15 +260,15 @@ func (s *Server) listen(t *thread, f *shown, a *ask) {
 	})
 }
 
-// letGo frees the forms of asks that have ended: those that the host may come back to
-// stay open for a while. Whoever looks for a form that nobody waits for lets go first,
+// letGo frees the forms of asks that have ended: those that the host may come back to, and
+// those whose ask ended with another call than theirs, stay open for a while. Whoever looks for a form that nobody waits for lets go first,
 // since the next ask may come in the moment the one before ends. Called with
 // Server.mu held.
 func (t *thread) letGo() {
 	for _, f := range slices.Clone(t.shown) {
 		switch {
 		case f.ask == nil || f.ask.ctx.Err() == nil:
-		case f.kept:
+		case f.kept, hasLeft(context.Cause(f.ask.ctx)): // the form may be of a call that is there
 			f.ask = nil
 			f.timer = time.AfterFunc(reentryWithin, f.withdraw)
 		default:
@@ -313,12 +314,16 @@ func (t *thread) drop(f *shown) {
 	t.shown = slices.DeleteFunc(t.shown, func(other *shown) bool { return other == f })
 }
 
-// keepForms leaves the forms of a thread open although the call that carries them
-// ends. What may not have reached the host is asked again, of whatever call is there.
-func (s *Server) keepForms(req *sdk.CallToolRequest, t *thread) {
+// keepForms leaves the forms open that went out with a call which ends. What may not have
+// reached the host is asked again, of whatever call is there.
+func (s *Server) keepForms(req *sdk.CallToolRequest, c *call) {
+	t := c.thread
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range t.shown {
+		if f.by != c {
+			continue
+		}
 		if !f.kept && overHTTP(req) && time.Since(f.since) < crossing {
 			f.unseen = true
 			s.askAgain(t, f.ask)
