@@ -261,9 +261,9 @@ func (s *Server) listen(t *thread, f *shown, a *ask) {
 }
 
 // letGo frees the forms of asks that have ended: those that the host may come back to, and
-// those whose ask ended with another call than theirs, stay open for a while. Whoever looks for a form that nobody waits for lets go first,
-// since the next ask may come in the moment the one before ends. Called with
-// Server.mu held.
+// those whose ask ended with another call than theirs, stay open for a while. Whoever
+// looks for a form that nobody waits for lets go first, since the next ask may come in the
+// moment the one before ends. Called with Server.mu held.
 func (t *thread) letGo() {
 	for _, f := range slices.Clone(t.shown) {
 		switch {
