@@ -19,6 +19,7 @@ import (
 // DUVOTOOL_OVER_MCP=all. So are those that take long and send little: of tens of
 // megabytes of messages, and of how long keys take to make.
 const crowds = "^(TestSweeps|TestTrustLists|TestListsThatLieAtRandom|TestListsWithoutEnd|TestListsHeal|TestRowsAgainstReads|" +
+	"TestRowsAreHints|TestUnlistedJobs|TestOutage|TestBurstOfStartsAtALimit|TestRefusedInputsAreBounded|" +
 	"TestErrorsOfToolsAreBounded|TestManyLargeMessages|TestKeyThatLooksLikeAScopes|TestAWebhooksTokenIsTheKeysOwn|TestPersonKeyOfAKey)$"
 
 // shards are what is run at once: a folder, and which of its tests. The two of the
